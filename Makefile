@@ -1,0 +1,74 @@
+# The whole project from a fresh checkout. `make` alone says what there is.
+#
+#   make book                            everything: install, train, measure, run the notebooks, build the book
+#   make book CPU=1                      the same with PyTorch's CPU build: 1 GB less to download on Linux (see the README)
+#   make setup PYTHON=python3.12         another interpreter, 3.11 to 3.13
+
+PYTHON ?= python3
+CORES ?=
+CPU ?=
+
+VENV := .venv
+BIN := $(VENV)/bin
+INSTALLED := $(VENV)/.installed
+VENDORED := book/_assets/vendor/.pins
+
+# The lock's spelling of the version, so that pip takes a CPU build of it wherever one is offered.
+TORCH := torch==2.13.0
+TORCHVISION := torchvision==0.28.0
+CPU_INDEX := https://download.pytorch.org/whl/cpu
+
+# Chromium, matplotlib and papermill must not need a display, a home page or a colour terminal.
+export MPLBACKEND ?= Agg
+export SE_OFFLINE := true
+
+.DEFAULT_GOAL := help
+.PHONY: help setup book test check bench pdf clean
+
+help:
+	@echo "make setup   install into .venv with the exact versions of requirements.lock; nothing if it is done already"
+	@echo "make book    train, measure, run the notebooks, build book/_build/html/index.html"
+	@echo "make test    the whole test-suite"
+	@echo "make check   lint, formatting, types"
+	@echo "make bench   speed against naive baselines, as ratios"
+	@echo "make pdf     the book as one file, book/_build/lmcbook.pdf (needs chromium)"
+	@echo "make clean   remove what the builds made; trained weights in runs/ and the environment stay"
+
+setup: $(INSTALLED) $(VENDORED)
+
+$(INSTALLED): pyproject.toml requirements.lock
+	@$(PYTHON) -c 'import sys; ok = (3, 11) <= sys.version_info[:2] <= (3, 13); sys.exit(None if ok else "lmcbook needs Python 3.11 to 3.13 and $(PYTHON) is " + sys.version.split()[0] + "; name another one: make setup PYTHON=python3.12")'
+	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+ifeq ($(CPU),)
+	$(BIN)/python -m pip install --quiet $(TORCH)
+else
+	$(BIN)/python -m pip install --quiet --index-url $(CPU_INDEX) $(TORCH) $(TORCHVISION)
+endif
+	$(BIN)/python -m pip install --quiet --requirement requirements.lock
+	$(BIN)/python -m pip install --quiet --no-deps --editable .
+	@touch $@
+
+# Writes its stamp only when the files are there; without npm it says what the book does instead, and succeeds.
+$(VENDORED): book/vendor_js.py $(INSTALLED)
+	@$(BIN)/python book/vendor_js.py
+
+book: setup
+	$(BIN)/python -m lmcbook reproduce $(if $(CORES),--cores $(CORES))
+
+test: setup
+	$(BIN)/python -m pytest -n auto --dist loadfile
+
+check: setup
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+bench: setup
+	@for benchmark in benchmarks/[a-z]*.py; do echo "== $$benchmark"; $(BIN)/python $$benchmark || exit 1; done
+
+pdf: setup
+	$(BIN)/jupyter-book build book --builder singlehtml
+	$(BIN)/python book/print_pdf.py
+
+clean:
+	rm -rf book/_build book/results book/screenshots .snakemake .pytest_cache .mypy_cache .ruff_cache

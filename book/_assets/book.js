@@ -1,0 +1,65 @@
+/* Loaded in <head> before the theme's own deferred scripts.
+
+   Font Awesome's script replaces every <i class="fa ..."> some hundred milliseconds after the page has loaded, also the
+   icons of widgets that were drawn meanwhile; the Play widget then throws and the links that hang on it die. So: no
+   automatic replacement; the theme's icons are replaced once, before any widget exists. */
+window.FontAwesomeConfig = { autoReplaceSvg: false, observeMutations: false };
+
+document.addEventListener("DOMContentLoaded", () => {
+  if (window.FontAwesome) window.FontAwesome.dom.i2svg();
+
+  /* Names for screen readers where ipywidgets gives none. */
+  const play = { "fa-play": "Play", "fa-pause": "Pause", "fa-stop": "Back to the start", "fa-retweet": "Repeat" };
+  const set = (element, name) => {
+    if (element.getAttribute("aria-label") !== name) element.setAttribute("aria-label", name);
+  };
+  const name = () => {
+    document.querySelectorAll(".widget-slider").forEach((slider) => {
+      const label = slider.querySelector(".widget-label");
+      const readout = slider.querySelector(".widget-readout");
+      slider.querySelectorAll(".noUi-handle").forEach((handle) => {
+        if (label && label.textContent) set(handle, label.textContent);
+        /* the value as the reader sees it, not the number of the position */
+        if (readout && handle.getAttribute("aria-valuetext") !== readout.textContent)
+          handle.setAttribute("aria-valuetext", readout.textContent);
+      });
+      if (readout && readout.hasAttribute("contenteditable") && label) set(readout, label.textContent + ", value");
+    });
+    document.querySelectorAll(".widget-play button").forEach((button) => {
+      const icon = button.querySelector("i");
+      const kind = icon && Object.keys(play).find((known) => icon.classList.contains(known));
+      if (kind) set(button, play[kind]);
+    });
+    document.querySelectorAll(".widget-dropdown select, .widget-text input").forEach((input) => {
+      const label = input.parentElement.querySelector(".widget-label");
+      if (label && label.textContent) set(input, label.textContent);
+    });
+  };
+  name();
+
+  /* The arrows that unfold a chapter in the side bar have no text. */
+  document.querySelectorAll("nav details > summary").forEach((summary) => {
+    const link = summary.closest("li") && summary.closest("li").querySelector("a");
+    if (link && !summary.textContent.trim()) set(summary, "Pages below " + link.textContent.trim());
+  });
+  /* Sphinx lays a long signature out as a list without terms; to a screen reader it is no list. */
+  document.querySelectorAll("dt.sig dl, dt.sig dl > dd").forEach((part) => part.setAttribute("role", "none"));
+
+  let asked = false;
+  new MutationObserver(() => {
+    if (!asked) {
+      asked = true;
+      requestAnimationFrame(() => { asked = false; name(); });
+    }
+  }).observe(document.body, { childList: true, subtree: true, characterData: true, attributeFilter: ["class"] });
+
+  /* What scrolls sideways must be reachable by keyboard. */
+  const scrollable = () => {
+    document.querySelectorAll(".bd-article pre, .bd-article .pst-scrollable-table-container, .bd-article div.math, .bd-article .output")
+      .forEach((box) => {
+        if (box.scrollWidth > box.clientWidth + 1 && !box.hasAttribute("tabindex")) box.tabIndex = 0;
+      });
+  };
+  window.addEventListener("load", () => setTimeout(scrollable, 300));
+  window.addEventListener("resize", scrollable);
+});

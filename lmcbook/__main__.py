@@ -1,0 +1,170 @@
+"""`python -m lmcbook`: a thin shell over the package; bad input ends in one line and exit code 2."""
+
+import argparse
+import os
+import sys
+from pathlib import Path
+
+from lmcbook import paths, plan
+from lmcbook.errors import InputError
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run one command; returns the exit code."""
+    options = _parser().parse_args(arguments)
+    if getattr(options, "threads", None):
+        # read by the numerical libraries when they are first imported, which is after this line
+        for name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS"):
+            os.environ[name] = str(options.threads)
+    try:
+        return options.command(options) or 0
+    except InputError as error:
+        print(f"lmcbook: {error}", file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        print("lmcbook: stopped; what was finished is kept, and the same command goes on from here", file=sys.stderr)
+        return 130
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="python -m lmcbook", description=__doc__)
+    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+
+    reproduce = commands.add_parser("reproduce", help="train, measure, run the notebooks and build the book")
+    _add_scale(reproduce)
+    reproduce.add_argument(
+        "--cores", type=int, default=os.cpu_count() or 1, help="processes at a time (default: all cores)"
+    )
+    reproduce.add_argument("--profile", help="a Snakemake profile, for example profiles/slurm")
+    reproduce.add_argument("--device", default="auto", help="auto, cpu or cuda (default: auto)")
+    reproduce.add_argument("--no-book", action="store_true", help="stop before the notebooks and the book")
+    reproduce.set_defaults(command=_reproduce)
+
+    show = commands.add_parser("plan", help="what exists, what is missing and what it would cost")
+    _add_scale(show)
+    show.add_argument("--device", default="auto", help="the device whose time is estimated (default: auto)")
+    show.add_argument("--max-minutes", type=float, help="also say what so many minutes buy")
+    show.add_argument(
+        "--records", type=Path, help="folder of the records (default: both the fresh and the committed ones)"
+    )
+    show.set_defaults(command=_plan)
+
+    run = commands.add_parser("run", help="work off what is missing, inside a time budget and without the engine")
+    _add_scale(run)
+    run.add_argument("--max-minutes", type=float, help="stop cleanly after so many minutes (default: when all is done)")
+    run.add_argument(
+        "--records", type=Path, help="folder that records are read from and written to (default: runs/records)"
+    )
+    run.add_argument("--recipe", action="append", help="only this recipe (may be given several times)")
+    run.add_argument("--device", default="auto", help="auto, cpu or cuda (default: auto)")
+    run.add_argument("--threads", type=int, help="CPU threads of the numerical libraries (default: theirs)")
+    run.set_defaults(command=_run)
+
+    cell = commands.add_parser("cell", help="work off one cell of the plan (the engine calls this)")
+    _add_scale(cell)
+    cell.add_argument("name", help="name of the cell, as `plan` lists it")
+    cell.add_argument("--receipt", type=Path, required=True, help="file that says the cell is done")
+    cell.add_argument("--device", default="auto")
+    cell.add_argument("--threads", type=int, default=1)
+    cell.set_defaults(command=_cell)
+
+    notebook = commands.add_parser(
+        "notebook", help="execute one notebook from existing records (the engine calls this)"
+    )
+    _add_scale(notebook)
+    notebook.add_argument("name", help="its file name without the ending, for example 01_width")
+    notebook.add_argument("--output", type=Path, required=True, help="the executed notebook")
+    notebook.set_defaults(command=_notebook)
+
+    book = commands.add_parser("book", help="build book/_build/html; every warning is an error")
+    book.set_defaults(command=_book)
+
+    data = commands.add_parser("data", help="list, download or import datasets").add_subparsers(
+        required=True, metavar="WHAT"
+    )
+    data.add_parser("list", help="known and imported datasets, and which are here").set_defaults(command=_data_list)
+    get = data.add_parser("get", help="download and convert known datasets")
+    get.add_argument("names", nargs="+", metavar="NAME")
+    get.set_defaults(command=_data_get)
+    bring = data.add_parser("import", help="make a dataset of a folder with a folder of images for each class")
+    bring.add_argument("folder", type=Path, metavar="FOLDER")
+    bring.add_argument("--name", required=True, help="what the dataset shall be called")
+    bring.set_defaults(command=_data_import)
+    return parser
+
+
+def _add_scale(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--scale", default="embedded", help=f"one of {', '.join(plan.SCALES)} (default: embedded)")
+
+
+def _reproduce(options: argparse.Namespace) -> int:
+    from lmcbook.engine import reproduce
+
+    return reproduce(
+        options.scale,
+        cores=options.cores,
+        device=options.device,
+        profile=options.profile,
+        build_book=not options.no_book,
+    )
+
+
+def _plan(options: argparse.Namespace) -> None:
+    from lmcbook.budget import describe_plan
+
+    print(describe_plan(options.scale, device=options.device, max_minutes=options.max_minutes, folder=options.records))
+
+
+def _run(options: argparse.Namespace) -> None:
+    from lmcbook.budget import run_within_budget
+
+    run_within_budget(
+        options.scale,
+        folder=options.records or paths.fresh_records(),
+        recipes=options.recipe,
+        device=options.device,
+        max_minutes=options.max_minutes,
+    )
+
+
+def _cell(options: argparse.Namespace) -> None:
+    from lmcbook.engine import work_off_cell
+
+    work_off_cell(options.scale, options.name, receipt=options.receipt, device=options.device)
+
+
+def _notebook(options: argparse.Namespace) -> None:
+    from lmcbook.engine import run_notebook
+
+    run_notebook(options.scale, options.name, output=options.output)
+
+
+def _book(options: argparse.Namespace) -> int:
+    from lmcbook.engine import build_book
+
+    return build_book()
+
+
+def _data_list(options: argparse.Namespace) -> None:
+    from lmcbook.data import list_datasets
+
+    rows = list_datasets()
+    for row in [{column: column for column in rows[0]}, *rows]:
+        print("  ".join(f"{value:<{max(len(one[column]) for one in rows)}}" for column, value in row.items()).rstrip())
+
+
+def _data_get(options: argparse.Namespace) -> None:
+    from lmcbook.data import get
+
+    for name in options.names:
+        print(get(name))
+
+
+def _data_import(options: argparse.Namespace) -> None:
+    from lmcbook.data import import_images
+
+    print(import_images(options.folder, options.name))
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,112 @@
+"""Verdicts on claims, computed from records and never typed."""
+
+import statistics
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+from pandas import DataFrame
+
+from lmcbook.claims.catalogue import CLAIMS
+from lmcbook.claims.claim import Claim
+from lmcbook.claims.statistics import values_of
+from lmcbook.figures.style import recipe_label
+from lmcbook.records import Record, barriers_table
+from lmcbook.tables import mean_and_spread
+
+Word = Literal["reproduced", "partly", "not reproduced", "not measured"]
+VERDICTS: tuple[Word, ...] = ("reproduced", "partly", "not reproduced", "not measured")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Verdict:
+    """What the records say of one claim."""
+
+    claim: Claim
+    values: tuple[float, ...]
+    """The statistic, one value for each pair."""
+    scales: tuple[str, ...] = ()
+    """Of the records that were looked at."""
+
+    @property
+    def mean(self) -> float | None:
+        return statistics.fmean(self.values) if self.values else None
+
+    @property
+    def word(self) -> Word:
+        """``reproduced``, ``partly``, ``not reproduced`` or ``not measured``: where the mean over pairs lies."""
+        if self.mean is None:
+            return "not measured"
+        if self.mean in self.claim.reproduced:
+            return "reproduced"
+        return "partly" if self.mean in self.claim.partly else "not reproduced"
+
+    @property
+    def ours(self) -> str:
+        """Mean ± standard deviation (number of pairs) in the claim's unit."""
+        if not self.values:
+            return "–"
+        text = mean_and_spread(self.values, factor=self.claim.factor, digits=self.claim.digits)
+        return f"{text} {self.claim.unit}".strip()
+
+
+def judge(records: Sequence[Record], claims: Iterable[Claim] = CLAIMS) -> list[Verdict]:
+    """The verdict on each of ``claims``, in their order."""
+    table = barriers_table(records)
+    verdicts = []
+    for claim in claims:
+        values = tuple(values_of(claim, table))
+        scales = tuple(sorted({record.scale for record in records if record.recipe == claim.recipe})) if values else ()
+        verdicts.append(Verdict(claim=claim, values=values, scales=scales))
+    return verdicts
+
+
+_SIGNS: dict[Word, str] = {"reproduced": "✓", "partly": "◐", "not reproduced": "✗", "not measured": "–"}
+
+
+def verdict_matrix(verdicts: Iterable[Verdict]) -> DataFrame:
+    """One row for each statement and one column for each network: the verdict and ours ± spread (pairs)."""
+    rows: dict[tuple[str, str], dict[str, str]] = {}
+    networks = []
+    for verdict in verdicts:
+        claim, network = verdict.claim, recipe_label(verdict.claim.recipe)
+        networks.append(network)
+        asked = claim.reproduced.describe(claim.factor, claim.unit)
+        row = rows.setdefault((f"{claim.statement} ({claim.source})", asked), {})
+        ours = mean_and_spread(verdict.values, factor=claim.factor, digits=claim.digits)
+        row[network] = f"{_SIGNS[verdict.word]}\u00a0{verdict.word}" + (f": {ours}" if verdict.values else "")
+    columns = ["claim", "asked", *dict.fromkeys(networks)]
+    return DataFrame(
+        [{"claim": said, "asked": asked, **row} for (said, asked), row in rows.items()], columns=columns
+    ).fillna("–")
+
+
+def verdict_table(verdicts: Iterable[Verdict]) -> DataFrame:
+    """One row for each verdict: the claim, the paper's number, ours ± spread (pairs), what was asked, the verdict."""
+    columns = ["claim", "network", "source", "paper", "ours", "asked", "verdict", "scale"]
+    rows = [
+        [
+            verdict.claim.statement,
+            recipe_label(verdict.claim.recipe),
+            verdict.claim.source,
+            _paper(verdict.claim),
+            verdict.ours,
+            verdict.claim.reproduced.describe(verdict.claim.factor, verdict.claim.unit),
+            verdict.word,
+            ", ".join(verdict.scales) or "–",
+        ]
+        for verdict in verdicts
+    ]
+    return DataFrame(rows, columns=columns)
+
+
+def count(verdicts: Iterable[Verdict]) -> dict[str, int]:
+    """How often each verdict was given."""
+    words = [verdict.word for verdict in verdicts]
+    return {word: words.count(word) for word in VERDICTS}
+
+
+def _paper(claim: Claim) -> str:
+    if claim.paper_value is None:
+        return "no number"
+    return f"{claim.factor * claim.paper_value:.{claim.digits}f} {claim.unit}".strip()

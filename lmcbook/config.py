@@ -1,0 +1,180 @@
+"""What one training is and what one measurement is: frozen, checked at birth, addressed by their digests."""
+
+import hashlib
+import json
+from dataclasses import asdict, dataclass, fields, replace
+from typing import Any, no_type_check
+
+from lmcbook.errors import InputError, check_choice, check_number
+
+ALIGNMENTS: tuple[str, ...] = ("identity", "random", "weight_matching", "activation_matching")
+MEASUREMENTS: tuple[str, ...] = ("interpolation", "layerwise")
+SCHEDULES: tuple[str, ...] = ("linear", "cosine")
+PRECISIONS: tuple[str, ...] = ("float32", "bfloat16")
+
+# Raised by hand when a change of the code changes numbers: a digest must not move with every edited comment.
+CODE_VERSIONS = {"training": 1, "interpolation": 1, "layerwise": 1}
+
+
+def digest_of(content: Any) -> str:
+    """The first 16 hexadecimal digits of the SHA-256 of ``content`` as canonical JSON."""
+    text = json.dumps(content, sort_keys=True, separators=(",", ":"), allow_nan=False)
+    return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
+@no_type_check  # what users give is checked below, in words of ours
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TrainingConfig:
+    """Everything that decides the numbers of one training, and nothing else.
+
+    Raises:
+        InputError: a value is outside of what it may be.
+    """
+
+    dataset: str
+    """Name of a dataset, as `lmcbook.data.load` takes it."""
+    architecture: str
+    """Name of an entry of `lmcbook.models.ARCHITECTURES`."""
+    width_multiplier: float = 1.0
+    """Factor on the number of units (channels) of every hidden layer."""
+    hidden_width: int | None = None
+    """Units of a hidden layer at width multiplier 1; the MLP's only (None elsewhere)."""
+    num_layers: int | None = None
+    """Number of linear layers, the classifier included; the MLP's only (None elsewhere)."""
+    bias: bool = False
+    """Whether linear layers have a bias; the MLP's only. Theorem 5.3 is for networks without."""
+    activation: str = "relu"
+    """Activation of the hidden layers: relu, leaky_relu or gelu."""
+    seed: int = 0
+    """Seed of the initialisation, the order of the examples and the augmentation."""
+    epochs: int
+    """Passes over the training split."""
+    batch_size: int
+    """Examples per step; a ragged rest of an epoch is left for the next shuffle."""
+    learning_rate: float
+    """Peak learning rate, reached after the warm-up."""
+    warmup_epochs: float = 0.0
+    """Epochs of linear warm-up from 0."""
+    schedule: str = "linear"
+    """Decay to 0 after the warm-up: linear or cosine."""
+    momentum: float = 0.9
+    weight_decay: float = 3e-3
+    """Coefficient of coupled L2 decay, as `torch.optim.SGD` applies it."""
+    decay_normalisation: bool = True
+    """Whether scale and shift of batch norm decay like every other parameter."""
+    augment: bool = False
+    """Random crop with padding 4 and horizontal flip."""
+    precision: str = "float32"
+    """Arithmetic of forward and backward pass; the weights are float32 in any case."""
+
+    def __post_init__(self) -> None:
+        for name in ("dataset", "architecture", "activation"):
+            if not isinstance(getattr(self, name), str) or not getattr(self, name):
+                raise InputError(f"{name} is {getattr(self, name)!r}; it must be a name")
+        for name in ("bias", "decay_normalisation", "augment"):
+            if not isinstance(getattr(self, name), bool):
+                raise InputError(f"{name} is {getattr(self, name)!r}; it must be true or false")
+        check_number("width_multiplier", self.width_multiplier, above=0)
+        for name, minimum in (("hidden_width", 1), ("num_layers", 2)):
+            if getattr(self, name) is not None:
+                check_number(name, getattr(self, name), minimum=minimum, integer=True)
+        check_number("seed", self.seed, minimum=0, integer=True)
+        check_number("epochs", self.epochs, minimum=1, integer=True)
+        check_number("batch_size", self.batch_size, minimum=1, integer=True)
+        check_number("learning_rate", self.learning_rate, above=0)
+        check_number("warmup_epochs", self.warmup_epochs, minimum=0, maximum=self.epochs)
+        check_number("momentum", self.momentum, minimum=0, below=1)
+        check_number("weight_decay", self.weight_decay, minimum=0)
+        check_choice("schedule", self.schedule, SCHEDULES)
+        check_choice("precision", self.precision, PRECISIONS)
+        # 1 and 1.0 must be the same configuration, so they must have the same digest
+        for name in ("width_multiplier", "learning_rate", "warmup_epochs", "momentum", "weight_decay"):
+            object.__setattr__(self, name, float(getattr(self, name)))
+
+    @property
+    def digest(self) -> str:
+        """The address of this configuration, without the data it is trained on (see `lmcbook.store.run_key`)."""
+        return digest_of({"training": asdict(self), "version": CODE_VERSIONS["training"]})
+
+
+@no_type_check
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PairConfig:
+    """Everything that decides the numbers of one measurement of one pair of networks.
+
+    The pair are two trainings that differ in their seed alone: ``training`` with ``seeds[0]`` is model a, with
+    ``seeds[1]`` model b. The interpolation coefficient multiplies model a.
+
+    Raises:
+        InputError: a value is outside of what it may be.
+    """
+
+    training: TrainingConfig
+    """Both trainings; its own seed does not count."""
+    seeds: tuple[int, int] = (0, 1)
+    """Seed of model a and of model b."""
+    alignment: str = "identity"
+    """What is done to model b before the merge: identity, random, weight_matching or activation_matching."""
+    measurement: str = "interpolation"
+    """What is measured: interpolation (losses and accuracies along the line) or layerwise (inside the networks)."""
+    num_coefficients: int = 25
+    """Number of equally spaced interpolation coefficients from 0 to 1, both ends included; odd, so that ½ is one."""
+    batch_norm_examples: int = 10_000
+    """At most so many un-augmented training images recompute the merged model's batch-norm statistics."""
+
+    def __post_init__(self) -> None:
+        seeds = tuple(self.seeds) if isinstance(self.seeds, list | tuple) else ()
+        if len(seeds) != 2:
+            raise InputError(f"seeds is {self.seeds!r}; it must be two seeds, for example (0, 1)")
+        for seed in seeds:
+            check_number("seeds", seed, minimum=0, integer=True)
+        if seeds[0] == seeds[1]:
+            raise InputError(
+                f"seeds is {seeds}; the two seeds of a pair must differ, or a network is merged with itself"
+            )
+        check_choice("alignment", self.alignment, ALIGNMENTS)
+        check_choice("measurement", self.measurement, MEASUREMENTS)
+        check_number("num_coefficients", self.num_coefficients, minimum=3, integer=True)
+        if self.num_coefficients % 2 == 0:
+            raise InputError(f"num_coefficients is {self.num_coefficients}; it must be odd, so that ½ is on the grid")
+        check_number("batch_norm_examples", self.batch_norm_examples, minimum=2, integer=True)
+        object.__setattr__(self, "seeds", seeds)
+        object.__setattr__(self, "training", replace(self.training, seed=0))
+
+    @property
+    def training_a(self) -> TrainingConfig:
+        return replace(self.training, seed=self.seeds[0])
+
+    @property
+    def training_b(self) -> TrainingConfig:
+        return replace(self.training, seed=self.seeds[1])
+
+    @property
+    def digest(self) -> str:
+        """The address of the record of this measurement."""
+        versions = {name: CODE_VERSIONS[name] for name in ("training", self.measurement)}
+        return digest_of({"pair": self.to_dict(), "versions": versions})
+
+    def to_dict(self) -> dict[str, Any]:
+        """As plain JSON values; `from_dict` reads it back."""
+        content = asdict(self)
+        del content["training"]["seed"]
+        return {**content, "seeds": list(self.seeds)}
+
+    @classmethod
+    def from_dict(cls, content: dict[str, Any]) -> "PairConfig":
+        """Read what `to_dict` wrote.
+
+        Raises:
+            InputError: a field is unknown, missing or has a value that it cannot have.
+        """
+        training: Any = content.get("training")
+        for part, known_to in ((content, cls), (training, TrainingConfig)):
+            known = {field.name for field in fields(known_to)}
+            unknown = sorted(set(part) - known) if isinstance(part, dict) else [part]
+            if unknown:
+                raise InputError(f"{known_to.__name__} has unknown fields {unknown}; known are {sorted(known)}")
+        try:
+            return cls(**{**content, "training": TrainingConfig(**training)})
+        except TypeError as error:
+            raise InputError(f"configuration cannot be read: {error}") from error

@@ -1,0 +1,57 @@
+"""Datasets as tensors: one canonical order, three splits, batches and augmentation.
+
+The names below are loaded when they are first used: the table of datasets serves the plan and the figures, which start
+without torch, and only `load`, `equal_batches`, `augment` and a download need it.
+"""
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from lmcbook.data.augmentation import augment
+    from lmcbook.data.batches import equal_batches
+    from lmcbook.data.catalogue import dataset_sha256, describe, is_available, known_names, list_datasets
+    from lmcbook.data.datasets import DATASETS, Dataset
+    from lmcbook.data.download import get
+    from lmcbook.data.importing import import_images
+    from lmcbook.data.splits import Split, Splits, load
+
+__all__ = [
+    "DATASETS",
+    "Dataset",
+    "Split",
+    "Splits",
+    "augment",
+    "dataset_sha256",
+    "describe",
+    "equal_batches",
+    "get",
+    "import_images",
+    "is_available",
+    "known_names",
+    "list_datasets",
+    "load",
+]
+
+_MODULES = {
+    "augmentation": ("augment",),
+    "batches": ("equal_batches",),
+    "catalogue": ("dataset_sha256", "describe", "is_available", "known_names", "list_datasets"),
+    "datasets": ("DATASETS", "Dataset"),
+    "download": ("get",),
+    "importing": ("import_images",),
+    "splits": ("Split", "Splits", "load"),
+}
+_HOME = {name: module for module, names in _MODULES.items() for name in names}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOME:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    value = getattr(importlib.import_module(f"{__name__}.{_HOME[name]}"), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

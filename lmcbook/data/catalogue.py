@@ -1,0 +1,136 @@
+"""Which datasets there are: the known ones and the imported ones, what they are and where they lie. No torch here."""
+
+import importlib.util
+import re
+from functools import lru_cache
+from pathlib import Path
+
+from lmcbook import paths
+from lmcbook.data.canonical import dataset_digest, example_digests
+from lmcbook.data.datasets import DATASETS, Dataset
+from lmcbook.data.files import Arrays, path_of, read_arrays, read_header
+from lmcbook.errors import InputError
+
+NAME_PATTERN = re.compile(r"[A-Za-z][A-Za-z0-9_]*")
+NAME_RULE = "letters, digits and underscores, a letter first"
+
+
+def known_names() -> tuple[str, ...]:
+    """Every name that `load` takes: the known datasets, then the imported ones of the data folder."""
+    files = sorted(path.stem for path in paths.data().glob("*.safetensors"))
+    return (*DATASETS, *(name for name in files if name not in DATASETS and NAME_PATTERN.fullmatch(name)))
+
+
+def check_name(name: str) -> None:
+    """Raise `InputError` unless the name is that of a known or an imported dataset."""
+    if name not in known_names():
+        raise InputError(
+            f"dataset is {name!r}; it may be one of: {', '.join(known_names())}; "
+            "`python -m lmcbook data import FOLDER` adds images of your own"
+        )
+
+
+def is_available(name: str) -> bool:
+    """Whether the dataset can be loaded now, without network."""
+    if name == "digits":
+        return importlib.util.find_spec("sklearn") is not None
+    return name in known_names() and path_of(name).is_file()
+
+
+def describe(name: str) -> Dataset:
+    """What is known of a dataset without reading its images.
+
+    Raises:
+        InputError: there is no dataset of this name, or its file cannot be read.
+    """
+    check_name(name)
+    if name in DATASETS:
+        return DATASETS[name]
+    header = read_header(path_of(name))
+    num_calibration = calibration_size(header.num_train)
+    return Dataset(
+        name=name,
+        input_shape=header.image_shape,
+        class_names=header.class_names,
+        num_classes=len(header.class_names) or _num_classes(path_of(name)),
+        num_train=header.num_train - num_calibration,
+        num_calibration=num_calibration,
+        num_test=header.num_test,
+        licence="not stated",
+        source="Imported images.",
+        sha256=header.sha256,
+    )
+
+
+def calibration_size(num_training_examples: int) -> int:
+    """A tenth of the training set is never trained on."""
+    return num_training_examples // 10
+
+
+def dataset_sha256(name: str) -> str:
+    """The canonical digest of a dataset: pinned, or stored in its file, or computed from the file.
+
+    Raises:
+        InputError: the digest is not pinned and the file is not there.
+    """
+    digest = describe(name).sha256
+    if digest is not None:
+        return digest
+    path = path_of(name)
+    if not path.is_file():
+        raise InputError(
+            f"the SHA-256 of dataset {name!r} is not known before it is in {paths.data()}; "
+            f"run `python -m lmcbook data get {name}` first"
+        )
+    return read_header(path).sha256 or _digest_of_file(path, path.stat().st_size, path.stat().st_mtime_ns)
+
+
+def digest_of_arrays(arrays: Arrays) -> str:
+    """The canonical digest of examples in any order."""
+    return dataset_digest(
+        example_digests(arrays.train_images, arrays.train_labels),
+        example_digests(arrays.test_images, arrays.test_labels),
+        arrays.train_images.shape[1:],
+    )
+
+
+@lru_cache
+def _digest_of_file(path: Path, size: int, modified: int) -> str:
+    return digest_of_arrays(read_arrays(path))
+
+
+def _num_classes(path: Path) -> int:
+    arrays = read_arrays(path)
+    return int(max(arrays.train_labels.max(), arrays.test_labels.max())) + 1
+
+
+def where(name: str) -> str:
+    """Where a dataset comes from when it is loaded, in words."""
+    if name == "digits":
+        return "inside scikit-learn"
+    return str(path_of(name)) if is_available(name) else f"to be downloaded into {paths.data()}"
+
+
+def list_datasets() -> list[dict[str, str]]:
+    """One row of words per dataset; ``examples`` are train + calibration + test."""
+    rows = []
+    for name in known_names():
+        try:
+            dataset = describe(name)
+        except InputError as error:
+            rows.append({**dict.fromkeys(_COLUMNS, "?"), "name": name, "available": "no", "where": str(error)})
+            continue
+        values = (
+            name,
+            "×".join(map(str, dataset.input_shape)),
+            str(dataset.num_classes),
+            f"{dataset.num_train} + {dataset.num_calibration} + {dataset.num_test}",
+            dataset.licence,
+            "yes" if is_available(name) else "no",
+            where(name),
+        )
+        rows.append(dict(zip(_COLUMNS, values, strict=True)))
+    return rows
+
+
+_COLUMNS = ("name", "shape", "classes", "examples", "licence", "available", "where")

@@ -1,0 +1,155 @@
+"""NAME.safetensors files: read memory-mapped and checked, written whole or not at all, one process at a time."""
+
+import json
+import os
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from jaxtyping import Int64, UInt8
+
+from lmcbook import paths
+from lmcbook.errors import InputError
+
+LAYOUT = "train_images and test_images uint8 (examples, channels, height, width), train_labels and test_labels int64"
+LOCK_SECONDS = 3600.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Arrays:
+    """The content of one file, in its own order."""
+
+    train_images: UInt8[np.ndarray, "train channels height width"]
+    train_labels: Int64[np.ndarray, " train"]
+    test_images: UInt8[np.ndarray, "test channels height width"]
+    test_labels: Int64[np.ndarray, " test"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Header:
+    """What a file says before any image of it is read."""
+
+    num_train: int
+    num_test: int
+    image_shape: tuple[int, int, int]
+    class_names: tuple[str, ...]
+    sha256: str | None
+
+
+def path_of(name: str) -> Path:
+    """Where the dataset of this name lies, or would lie."""
+    return paths.data() / f"{name}.safetensors"
+
+
+def read_header(path: Path) -> Header:
+    """Sizes, class names and stored digest of a file.
+
+    Raises:
+        InputError: the file cannot be read or has another layout.
+    """
+    from safetensors import SafetensorError, safe_open
+
+    try:
+        with safe_open(path, framework="np") as file:
+            metadata = file.metadata() or {}
+            slices = {key: file.get_slice(key) for key in file.keys()}  # noqa: SIM118  (a safe_open has no iterator)
+            kinds = {key: (part.get_dtype(), tuple(part.get_shape())) for key, part in slices.items()}
+        class_names = tuple(json.loads(metadata.get("classes", "[]")))
+    except (SafetensorError, OSError, ValueError, TypeError) as error:
+        raise InputError(f"{path} cannot be read ({_line(error)}); delete it and get or import it again") from None
+    sizes: dict[str, tuple[int, ...]] = {}
+    for split in ("train", "test"):
+        image_kind, image_shape = kinds.get(f"{split}_images", ("missing", ()))
+        label_kind, label_shape = kinds.get(f"{split}_labels", ("missing", ()))
+        good = image_kind == "U8" and len(image_shape) == 4 and min(image_shape, default=0) > 0
+        good = good and label_kind == "I64" and label_shape == image_shape[:1]
+        if not good or (sizes and image_shape[1:] != sizes["train"][1:]):
+            found = f"{split}_images {image_kind} {image_shape}, {split}_labels {label_kind} {label_shape}"
+            raise InputError(f"{path} holds {found}; it must hold {LAYOUT}, images of one size")
+        sizes[split] = image_shape
+    _, channels, height, width = sizes["train"]
+    return Header(
+        num_train=sizes["train"][0],
+        num_test=sizes["test"][0],
+        image_shape=(channels, height, width),
+        class_names=class_names,
+        sha256=metadata.get("sha256"),
+    )
+
+
+def read_arrays(path: Path) -> Arrays:
+    """The examples of a file, memory-mapped: nothing is copied until it is used.
+
+    Raises:
+        InputError: the file cannot be read, has another layout or labels that are no class.
+    """
+    from safetensors import safe_open
+
+    header = read_header(path)
+    # torch's reader maps the file into memory, numpy's copies it
+    with safe_open(path, framework="pt") as file:
+        tensors = {key: file.get_tensor(key).numpy() for key in Arrays.__dataclass_fields__}
+    for split in ("train", "test"):
+        labels = tensors[f"{split}_labels"]
+        if labels.min() < 0 or (header.class_names and labels.max() >= len(header.class_names)):
+            bounds = f"from {labels.min()} to {labels.max()}"
+            raise InputError(
+                f"{path}: {split}_labels run {bounds}; with {len(header.class_names)} classes they must run from 0 to "
+                f"{len(header.class_names) - 1}"
+            )
+    return Arrays(**tensors)
+
+
+def write_arrays(path: Path, arrays: Arrays, class_names: tuple[str, ...], sha256: str) -> None:
+    """Write a file so that a reader sees all of it or nothing, whenever this process is stopped."""
+    from safetensors.numpy import save_file
+
+    partial = path.with_name(f".{path.stem}.partial-{os.getpid()}")
+    content = {key: np.ascontiguousarray(getattr(arrays, key)) for key in Arrays.__dataclass_fields__}
+    try:
+        save_file(content, partial, metadata={"classes": json.dumps(class_names), "sha256": sha256})
+        with open(partial, "rb+") as file:
+            os.fsync(file.fileno())
+        partial.replace(path)
+    except OSError as error:
+        raise InputError(f"{path} cannot be written ({_line(error)}); LMCBOOK_DATA may name another folder") from None
+    finally:
+        with suppress(OSError):
+            partial.unlink()
+
+
+@contextmanager
+def lock(name: str) -> Iterator[None]:
+    """Hold the dataset of this name: other processes wait, and then find what this one wrote.
+
+    Raises:
+        InputError: the folder cannot be written, or another process holds the lock for an hour.
+    """
+    from filelock import FileLock, Timeout
+
+    folder = paths.data()
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        held = FileLock(folder / f".{name}.lock")
+        try:
+            held.acquire(timeout=0)
+        except Timeout:
+            print(f"waiting for another process that prepares {name}", file=sys.stderr)
+            held.acquire(timeout=LOCK_SECONDS)
+    except Timeout:
+        raise InputError(f"another process has been preparing {name} in {folder} for an hour; end it first") from None
+    except OSError as error:
+        raise InputError(
+            f"{name}.safetensors cannot be put into {folder} ({_line(error)}); LMCBOOK_DATA may name another folder"
+        ) from None
+    try:
+        yield
+    finally:
+        held.release()
+
+
+def _line(error: BaseException) -> str:
+    return " ".join(str(error).split()) or type(error).__name__

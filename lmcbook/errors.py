@@ -1,0 +1,48 @@
+"""The one exception of the package: bad input, said in one line."""
+
+
+class InputError(ValueError):
+    """Something the user gave cannot be used.
+
+    The message is one line: the argument, what it was, what it may be, and the way out. The command line prints it
+    and exits with 2; under papermill it is the last line of the error.
+    """
+
+
+def check_choice(argument: str, value: object, choices) -> None:
+    """Raise `InputError` unless ``value`` is one of ``choices``."""
+    if value not in tuple(choices):
+        raise InputError(f"{argument} is {value!r}; it may be one of: {', '.join(map(str, choices))}")
+
+
+def check_number(
+    argument: str,
+    value: object,
+    *,
+    minimum: float | None = None,
+    above: float | None = None,
+    maximum: float | None = None,
+    below: float | None = None,
+    integer: bool = False,
+) -> None:
+    """Raise `InputError` unless ``value`` is a finite number (an integer if ``integer``) inside the bounds.
+
+    ``minimum`` and ``maximum`` are allowed values themselves, ``above`` and ``below`` are not.
+    """
+    kind = "a whole number" if integer else "a number"
+    bounds = [
+        f"{word} {bound:g}"
+        for word, bound in (("at least", minimum), ("above", above), ("at most", maximum), ("below", below))
+        if bound is not None
+    ]
+    allowed = " ".join([kind, " and ".join(bounds)]).strip()
+    number = value if isinstance(value, int if integer else int | float) and not isinstance(value, bool) else None
+    if (
+        number is None
+        or not abs(number) < float("inf")
+        or (minimum is not None and number < minimum)
+        or (above is not None and number <= above)
+        or (maximum is not None and number > maximum)
+        or (below is not None and number >= below)
+    ):
+        raise InputError(f"{argument} is {value!r}; it must be {allowed}")

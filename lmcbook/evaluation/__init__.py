@@ -1,0 +1,30 @@
+"""What a network and a merged network are worth: logits, loss, accuracy, ensembles, barriers, the curve along λ."""
+
+from lmcbook.evaluation.barrier import (
+    accuracy_barrier,
+    barriers,
+    loss_barrier,
+    midpoint_accuracy_barrier,
+    midpoint_loss_barrier,
+)
+from lmcbook.evaluation.curve import InterpolationCurve, interpolation_curve
+from lmcbook.evaluation.ensembles import ensemble_logits, lewc_ensemble_weight
+from lmcbook.evaluation.metrics import accuracy, loss
+from lmcbook.evaluation.prediction import coefficients_grid, predict_logits, predict_logits_along
+
+__all__ = [
+    "InterpolationCurve",
+    "accuracy",
+    "accuracy_barrier",
+    "barriers",
+    "coefficients_grid",
+    "ensemble_logits",
+    "interpolation_curve",
+    "lewc_ensemble_weight",
+    "loss",
+    "loss_barrier",
+    "midpoint_accuracy_barrier",
+    "midpoint_loss_barrier",
+    "predict_logits",
+    "predict_logits_along",
+]

@@ -1,0 +1,197 @@
+"""Puts a figure on a page: as SVG inside the page, with its finding, its data and where they come from."""
+
+import base64
+import hashlib
+import html
+import io
+import re
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from matplotlib.figure import Figure
+from pandas import DataFrame
+
+from lmcbook.errors import InputError
+from lmcbook.figures import style
+from lmcbook.figures.barriers import barrier_against_width, barrier_alt, barrier_table
+from lmcbook.figures.curves import (
+    accuracy_against_coefficient,
+    accuracy_alt,
+    accuracy_table,
+    loss_against_coefficient,
+    loss_alt,
+    loss_table,
+)
+from lmcbook.figures.origin import origin
+from lmcbook.figures.temperature import (
+    inverse_temperature_against_coefficient,
+    inverse_temperature_alt,
+    inverse_temperature_table,
+)
+from lmcbook.records import Record
+
+Draw = Callable[..., Figure]
+
+
+@dataclass(frozen=True, slots=True)
+class Companions:
+    """What every figure has beside its drawing."""
+
+    table: Callable[[Sequence[Record]], DataFrame]
+    """Exactly what it draws, which readers can take away as CSV."""
+    alt: Callable[[Sequence[Record]], str]
+    """What it shows, for those who do not see it."""
+
+
+FIGURES: dict[Draw, Companions] = {
+    accuracy_against_coefficient: Companions(accuracy_table, accuracy_alt),
+    loss_against_coefficient: Companions(loss_table, loss_alt),
+    barrier_against_width: Companions(barrier_table, barrier_alt),
+    inverse_temperature_against_coefficient: Companions(inverse_temperature_table, inverse_temperature_alt),
+}
+"""Every figure of the book; a new one is one more line."""
+
+_PHONE = "600px"
+
+_STYLE = f"""
+.lmc-figure svg {{display: block; width: 100%; height: auto; margin: 0 auto; font-family: inherit; overflow: visible}}
+.lmc-figure .lmc-wide {{max-width: 48rem}}
+.lmc-figure .lmc-narrow {{display: none; max-width: 30rem}}
+@media screen and (max-width: {_PHONE}) {{
+  .lmc-figure .lmc-wide {{display: none}} .lmc-figure .lmc-narrow {{display: block}}
+}}
+.lmc-figure {{text-align: left}}
+.lmc-finding {{margin: .75rem 0 .25rem; padding-left: 1.25rem; font-size: .9375em}}
+.lmc-origin {{font-size: .875em; margin: .25rem 0 .5rem}}
+.lmc-origin ul {{margin: .25rem 0; padding-left: 1.25rem}}
+.lmc-origin code {{overflow-wrap: anywhere; white-space: normal}}
+html[data-theme="dark"] .bd-content div.cell_output .text_html:has(.lmc-figure) {{
+  background-color: transparent !important; color: inherit !important; padding: 0
+}}
+"""
+
+
+def show(
+    draw: Draw, records: Sequence[Record], finding: Sequence[str] = (), command: str = "", *, name: str = ""
+) -> None:
+    """Show ``draw(records)`` in a notebook and in the book.
+
+    It is drawn twice, for a wide page and for a phone, and the page shows the one that fits. Caption and number are the
+    book's: they stand in the cell's metadata (``mystnb.figure``).
+
+    Args:
+        draw: one of `FIGURES`.
+        records: what it draws.
+        finding: sentences that say what the numbers say, computed from the same records.
+        command: what makes the figure again.
+        name: of the file of its data; by default the figure's own.
+
+    Raises:
+        InputError: there is nothing to draw, or ``draw`` is not one of `FIGURES`.
+    """
+    from IPython.display import display
+
+    text = to_html(draw, records, finding, command, name=name)
+    display({"text/html": text, "text/plain": FIGURES[draw].alt(records)}, raw=True)
+
+
+def to_html(
+    draw: Draw, records: Sequence[Record], finding: Sequence[str] = (), command: str = "", *, name: str = ""
+) -> str:
+    """What `show` puts on the page; takes the same arguments and raises the same errors."""
+    if draw not in FIGURES:
+        raise InputError(f"draw is {draw!r}; it may be one of: {', '.join(each.__name__ for each in FIGURES)}")
+    name = name or draw.__name__.replace("_", "-")
+    if not re.fullmatch(r"[a-z][a-z0-9-]*", name):
+        raise InputError(f"name is {name!r}; it must be made of small letters, digits and '-'")
+    table = FIGURES[draw].table(records)
+    if table.empty:
+        raise InputError(f"figure {name} has no records to draw; measure some, or ask for others")
+    alt = FIGURES[draw].alt(records)
+    drawings = {
+        kind: to_svg(draw(records, narrow=kind == "narrow"), f"{name}-{kind}", alt) for kind in ("wide", "narrow")
+    }
+    used = {colour for each in drawings.values() for colour in re.findall(r"var\(--lmc-(\w{6})", each)}
+    parts = [
+        f"<style>{_STYLE}{_dark_colours(used)}</style>",
+        *(f'<div class="lmc-{kind}">{svg}</div>' for kind, svg in drawings.items()),
+        f'<ul class="lmc-finding">{"".join(f"<li>{html.escape(each)}</li>" for each in finding)}</ul>'
+        if finding
+        else "",
+        origin_html(records, command=command, table=table, name=name),
+    ]
+    return f'<div class="lmc-figure">{"".join(parts)}</div>'
+
+
+def origin_html(records: Sequence[Record], *, command: str = "", table: DataFrame | None = None, name: str = "") -> str:
+    """Provenance, the command and, of a ``table``, the CSV as a link, folded away under one line."""
+    items = [html.escape(line) for line in origin(records)]
+    if command:
+        items.append(f"Made again by <code>{html.escape(command)}</code>")
+    if table is not None:
+        csv = base64.b64encode(table.to_csv(index=False, float_format="%.6g").encode()).decode()
+        items.append(
+            f'<a download="{name}.csv" href="data:text/csv;charset=utf-8;base64,{csv}">'
+            f"{html.escape(name)}.csv, {len(table)} rows</a>"
+        )
+    listed = "".join(f"<li>{item}</li>" for item in items)
+    return f'<details class="lmc-origin"><summary>Data and where they come from</summary><ul>{listed}</ul></details>'
+
+
+def to_svg(figure: Figure, name: str, alt: str) -> str:
+    """The figure as an ``<svg>`` element in the page's own font and colours; the same figure gives the same text."""
+    buffer = io.StringIO()
+    with style.applied():
+        # neither date nor version: the same numbers must give the same page
+        metadata = {"Date": None, "Creator": None, "Format": None, "Type": None}
+        figure.savefig(buffer, format="svg", metadata=metadata, transparent=True)
+    svg = buffer.getvalue()
+    svg = svg[svg.index("<svg") :]
+    svg = re.sub(r"<metadata>.*?</metadata>|<style.*?</style>", "", svg, flags=re.DOTALL)
+    # of matplotlib's many ids, those that something refers to; several figures stand in one page, so each gets a mark
+    mark = "f" + hashlib.sha256(name.encode()).hexdigest()[:6]
+    used = set(re.findall(r'(?:href="|url\()#([^")]+)', svg))
+    svg = re.sub(r' id="([^"]+)"', lambda found: f' id="{mark}-{found[1]}"' if found[1] in used else "", svg)
+    svg = re.sub(r'(href="|url\()#', rf"\1#{mark}-", svg)
+    svg = re.sub(r"font: (?:(\d+) )?([\d.]+)px [^;\"]+", _font, svg)
+    svg = re.sub(r"font-family: [^;\"]+; ?", "", svg)
+    svg = re.sub(r"#[0-9a-f]{6}\b", _colour, svg)
+    # a hundredth of a point is finer than any screen, and half of the file
+    svg = re.sub(r"(\.\d\d)\d+", r"\1", re.sub(r' transform="rotate\(-0 [^)]+\)"', "", svg))
+    svg = re.sub(r"\s+", " ", svg).replace("> <", ">\n<")
+    svg, rules = _classes(svg, mark)
+    box = re.search(r'viewBox="[^"]+"', svg)
+    assert box is not None, "matplotlib writes a viewBox"
+    opening = f'<svg xmlns="http://www.w3.org/2000/svg" xmlns:xlink="http://www.w3.org/1999/xlink" {box[0]} role="img"'
+    lines = 'stroke-linejoin="round" stroke-linecap="butt"'  # in matplotlib's style element, which would rule the page
+    return f'{opening} aria-label="{html.escape(alt)}" {lines}>{rules}{svg[svg.index(">") + 1 :].strip()}'
+
+
+def _classes(svg: str, mark: str) -> tuple[str, str]:
+    """The drawing with each style as a class, and the rules of these classes: hundreds of marks share a few styles."""
+    styles = {
+        found: f"{mark}-{index}" for index, found in enumerate(dict.fromkeys(re.findall(r'style="([^"]+)"', svg)))
+    }
+    rules = "".join(f".{name}{{{style}}}" for style, name in styles.items())
+    return re.sub(r'style="([^"]+)"', lambda found: f'class="{styles[found[1]]}"', svg), f"<style>{rules}</style>"
+
+
+def _font(found: re.Match) -> str:
+    weight = f"; font-weight: {found[1]}" if found[1] else ""
+    return f"font-size: {found[2]}px{weight}"
+
+
+def _colour(found: re.Match) -> str:
+    colour = found[0]
+    if colour == style.INK:
+        return "currentColor"
+    if colour == style.GROUND:
+        return "var(--pst-color-background, #ffffff)"
+    return f"var(--lmc-{colour[1:]}, {colour})" if colour in style.DARK else colour
+
+
+def _dark_colours(used: set[str]) -> str:
+    changes = "; ".join(f"--lmc-{colour}: {style.DARK['#' + colour]}" for colour in sorted(used))
+    # JupyterLab and the book each say in their own way that the page is dark; paper is never dark
+    selectors = 'html[data-theme="dark"] .lmc-figure, [data-jp-theme-light="false"] .lmc-figure'
+    return f"@media screen {{{selectors} {{{changes}}}}}"

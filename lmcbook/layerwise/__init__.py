@@ -1,0 +1,61 @@
+"""Inside two networks and their merge, layer by layer: LEWC, LLFC, their conditions, active units, ranks."""
+
+from lmcbook.layerwise.accumulator import MAX_UNITS, METRICS, ConnectivityAccumulator, LayerAccumulator
+from lmcbook.layerwise.lewc import (
+    cosines,
+    decay_exponent,
+    lewc_prediction,
+    llfc_prediction,
+    mean_cosine,
+    relative_error,
+)
+from lmcbook.layerwise.measure import MEASURED_COEFFICIENTS, measure_layers, rows
+from lmcbook.layerwise.orthogonality import commutativity, reciprocal_orthogonality, weight_norm_ratio
+from lmcbook.layerwise.ranks import effective_rank, rank_measures, singular_values, stable_rank
+from lmcbook.layerwise.second_moments import (
+    active_share,
+    expected_overlap,
+    histogram,
+    overlap,
+    quantiles,
+    second_moments,
+)
+from lmcbook.layerwise.weak_additivity import (
+    opposite_signs,
+    weak_additivity,
+    weak_additivity_error,
+    weak_additivity_sides,
+)
+
+__all__ = [
+    "MAX_UNITS",
+    "MEASURED_COEFFICIENTS",
+    "METRICS",
+    "ConnectivityAccumulator",
+    "LayerAccumulator",
+    "active_share",
+    "commutativity",
+    "cosines",
+    "decay_exponent",
+    "effective_rank",
+    "expected_overlap",
+    "histogram",
+    "lewc_prediction",
+    "llfc_prediction",
+    "mean_cosine",
+    "measure_layers",
+    "opposite_signs",
+    "overlap",
+    "quantiles",
+    "rank_measures",
+    "reciprocal_orthogonality",
+    "relative_error",
+    "rows",
+    "second_moments",
+    "singular_values",
+    "stable_rank",
+    "weak_additivity",
+    "weak_additivity_error",
+    "weak_additivity_sides",
+    "weight_norm_ratio",
+]

@@ -1,0 +1,66 @@
+"""Weak additivity for ReLU (Definition 5.1): does the activation of a mean equal the mean of the activations?"""
+
+from collections.abc import Callable
+
+from jaxtyping import Float
+from torch import Tensor, relu
+
+from lmcbook.layerwise.lewc import llfc_prediction, mean_cosine, relative_error
+from lmcbook.layerwise.streaming import Mean
+
+Activation = Callable[[Tensor], Tensor]
+
+
+def weak_additivity_sides(
+    pre_activations_a: Float[Tensor, "examples units *positions"],
+    pre_activations_b: Float[Tensor, "examples units *positions"],
+    coefficient: float = 0.5,
+    activation: Activation = relu,
+) -> tuple[Float[Tensor, "examples units *positions"], Float[Tensor, "examples units *positions"]]:
+    r"""Both sides of Definition 5.1: $\sigma(\lambda \tilde z_a + (1-\lambda) \tilde z_b)$ and
+    $\lambda\sigma(\tilde z_a) + (1-\lambda)\sigma(\tilde z_b)$.
+    """
+    mean = llfc_prediction(pre_activations_a, pre_activations_b, coefficient)
+    mean_of_outputs = llfc_prediction(activation(pre_activations_a), activation(pre_activations_b), coefficient)
+    return activation(mean), mean_of_outputs
+
+
+def weak_additivity(
+    pre_activations_a: Float[Tensor, "examples units *positions"],
+    pre_activations_b: Float[Tensor, "examples units *positions"],
+    coefficient: float = 0.5,
+    activation: Activation = relu,
+) -> float:
+    """The mean cosine between the two sides of Definition 5.1 (Fig. 4, at λ = ½); 1 where it holds.
+
+    Independent standard Gaussians give 0.9304 (Theorem 5.4, `lmcbook.theory.gaussian_cosine`).
+    """
+    return mean_cosine(*weak_additivity_sides(pre_activations_a, pre_activations_b, coefficient, activation))
+
+
+def weak_additivity_error(
+    pre_activations_a: Float[Tensor, "examples units *positions"],
+    pre_activations_b: Float[Tensor, "examples units *positions"],
+    coefficient: float = 0.5,
+    activation: Activation = relu,
+) -> float:
+    """The norm of the difference of the two sides of Definition 5.1, relative to the right side; 0 where it holds."""
+    return relative_error(*weak_additivity_sides(pre_activations_a, pre_activations_b, coefficient, activation))
+
+
+def opposite_signs(
+    pre_activations_a: Float[Tensor, "examples units *positions"],
+    pre_activations_b: Float[Tensor, "examples units *positions"],
+) -> float:
+    """The share of units (and positions, and examples) whose pre-activations have opposite signs in the two models.
+
+    For ReLU, Definition 5.1 holds for one λ inside (0, 1), and then for all, exactly if this is 0. Two random signs
+    give ½, however little the units matter: read it beside the cosine.
+    """
+    return Mean().add(are_opposite(pre_activations_a, pre_activations_b)).value
+
+
+def are_opposite(pre_activations_a: Tensor, pre_activations_b: Tensor) -> Tensor:
+    """Where one of the two is positive and the other negative."""
+    # weight decay leaves units of 1e-25 behind, whose plain product would round to 0; an overflow keeps its sign
+    return (pre_activations_a * 1e30).mul_(pre_activations_b) < 0

@@ -1,0 +1,31 @@
+"""Networks of named layers: MLP, VGG-11, ResNet-20, and a table to which a reader adds another."""
+
+from lmcbook.models.architectures import ARCHITECTURES, Architecture, build_model, permutation_spec
+from lmcbook.models.groups import chain_permutation_spec, spec_from_groups
+from lmcbook.models.layered import ACTIVATIONS, Layer, LayeredModel, LayerTrace, Shortcut, scaled_width
+from lmcbook.models.scan import layer_outputs, linear_map, linear_outputs, pre_activations, trace
+from lmcbook.models.size import forward_flops, num_parameters
+from lmcbook.permutation import evaluation_mode
+
+__all__ = [
+    "ACTIVATIONS",
+    "ARCHITECTURES",
+    "Architecture",
+    "Layer",
+    "LayerTrace",
+    "LayeredModel",
+    "Shortcut",
+    "build_model",
+    "chain_permutation_spec",
+    "evaluation_mode",
+    "forward_flops",
+    "layer_outputs",
+    "linear_map",
+    "linear_outputs",
+    "num_parameters",
+    "permutation_spec",
+    "pre_activations",
+    "scaled_width",
+    "spec_from_groups",
+    "trace",
+]

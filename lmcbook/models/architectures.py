@@ -1,0 +1,115 @@
+"""The table of architectures: one entry adds one, everywhere in the package."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import torch
+
+from lmcbook.config import TrainingConfig
+from lmcbook.errors import InputError, check_choice, check_number
+from lmcbook.models.groups import chain_permutation_spec
+from lmcbook.models.layered import ACTIVATIONS, LayeredModel
+from lmcbook.models.mlp import mlp
+from lmcbook.models.resnet import resnet20, resnet20_permutation_spec
+from lmcbook.models.vgg import vgg11
+from lmcbook.permutation import PermutationSpec
+from lmcbook.randomness import random_stream
+
+# fields of a TrainingConfig that not every architecture has, with the value that says "not given"
+OPTIONS: dict[str, object] = {"hidden_width": None, "num_layers": None, "bias": False}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Architecture:
+    """One kind of network."""
+
+    name: str
+    build: Callable[[TrainingConfig, tuple[int, int, int], int], LayeredModel]
+    """From a configuration, the images' shape (channels, height, width) and the number of classes."""
+    permutation_spec: Callable[[LayeredModel], PermutationSpec]
+    has_batch_norm: bool
+    description: str
+    options: tuple[str, ...] = ()
+    """Which of hidden_width, num_layers and bias it takes; the others must be as if they were not given."""
+
+
+ARCHITECTURES: dict[str, Architecture] = {
+    architecture.name: architecture
+    for architecture in (
+        Architecture(
+            name="mlp",
+            build=mlp,
+            permutation_spec=chain_permutation_spec,
+            has_batch_norm=False,
+            description="multi-layer perceptron of equal hidden layers",
+            options=("hidden_width", "num_layers", "bias"),
+        ),
+        Architecture(
+            name="vgg11",
+            build=vgg11,
+            permutation_spec=chain_permutation_spec,
+            has_batch_norm=True,
+            description="VGG-11 with batch norm and one linear classifier",
+        ),
+        Architecture(
+            name="resnet20",
+            build=resnet20,
+            permutation_spec=resnet20_permutation_spec,
+            has_batch_norm=True,
+            description="ResNet-20 with batch norm and 3×3 convolutions in the shortcuts",
+        ),
+    )
+}
+
+
+def build_model(
+    config: TrainingConfig,
+    *,
+    input_shape: tuple[int, int, int],
+    num_classes: int,
+    generator: torch.Generator | None = None,
+) -> LayeredModel:
+    """The network of ``config``, freshly initialised on the CPU in float32.
+
+    Weights and biases are drawn as torch does by default, from U(−1/√fan_in, 1/√fan_in), by ``generator`` or else by
+    ``random_stream(config.seed, "init")``; no global random state is read or moved.
+
+    Raises:
+        InputError: the architecture or activation is unknown, an option does not fit it, or the images are too small.
+    """
+    check_choice("architecture", config.architecture, ARCHITECTURES)
+    check_choice("activation", config.activation, ACTIVATIONS)
+    architecture = ARCHITECTURES[config.architecture]
+    for option, absent in OPTIONS.items():
+        value = getattr(config, option)
+        if option not in architecture.options and value != absent:
+            having = [other.name for other in ARCHITECTURES.values() if option in other.options]
+            raise InputError(
+                f"{option} is {value!r}; {architecture.name} has no such option and it must be {absent}; "
+                f"it may be given for: {', '.join(having)}"
+            )
+    if len(input_shape) != 3:
+        raise InputError(f"input_shape is {input_shape}; it must be (channels, height, width)")
+    for name, size in zip(("channels", "height", "width"), input_shape, strict=True):
+        check_number(f"input_shape's {name}", size, minimum=1, integer=True)
+    channels, height, width = input_shape
+    check_number("num_classes", num_classes, minimum=2, integer=True)
+    generator = random_stream(config.seed, "init") if generator is None else generator
+    with torch.random.fork_rng(devices=[]), torch.device("cpu"):
+        seed = int(torch.randint(2**62, (), generator=generator, device=generator.device))
+        torch.default_generator.manual_seed(seed)
+        model = architecture.build(config, (channels, height, width), num_classes)
+    model.architecture = architecture.name
+    return model
+
+
+def permutation_spec(model: LayeredModel) -> PermutationSpec:
+    """The table of the groups of hidden units of a network that `build_model` built.
+
+    Raises:
+        InputError: the network was built in another way.
+    """
+    if model.architecture is None:
+        raise InputError("model has no architecture, as it is not from build_model; write a PermutationSpec for it")
+    check_choice("model.architecture", model.architecture, ARCHITECTURES)
+    return ARCHITECTURES[model.architecture].permutation_spec(model)

@@ -1,0 +1,37 @@
+"""What a layered network computes inside, with the weights of any state dict."""
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from lmcbook.models.layered import LayeredModel, LayerTrace, apply_weight
+from lmcbook.permutation import StateDict, evaluation_mode
+
+
+def trace(model: LayeredModel, state: StateDict, images: Float[Tensor, "examples ..."]) -> tuple[LayerTrace, ...]:
+    """All layers of the network with the weights ``state``, in evaluation mode and without gradients."""
+    with torch.no_grad(), evaluation_mode(model):
+        return torch.func.functional_call(model, state, (images,), {"trace": True})
+
+
+def layer_outputs(model: LayeredModel, state: StateDict, images: Float[Tensor, "examples ..."]) -> dict[str, Tensor]:
+    r"""$f_\ell(x; \theta)$ of every layer, by its name."""
+    return {layer.name: layer.output for layer in trace(model, state, images)}
+
+
+def linear_outputs(model: LayeredModel, state: StateDict, images: Float[Tensor, "examples ..."]) -> dict[str, Tensor]:
+    r"""$W_\ell z_{\ell-1}$ of every layer, by its name: before bias and batch norm."""
+    return {layer.name: layer.linear_output for layer in trace(model, state, images)}
+
+
+def pre_activations(model: LayeredModel, state: StateDict, images: Float[Tensor, "examples ..."]) -> dict[str, Tensor]:
+    r"""$\tilde z_\ell$ of every layer, by its name: the activation's input, after batch norm and skip."""
+    return {layer.name: layer.pre_activation for layer in trace(model, state, images)}
+
+
+def linear_map(
+    model: LayeredModel, state: StateDict, name: str, inputs: Float[Tensor, "examples ..."]
+) -> Float[Tensor, "examples ..."]:
+    r"""$W_\ell z$: the weight that ``state`` has for the layer ``name``, applied to any ``inputs`` (Definition 5.2)."""
+    with torch.no_grad():
+        return apply_weight(model.linear(name), state[model.weight_key(name)], inputs)

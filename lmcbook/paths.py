@@ -1,0 +1,46 @@
+"""Every folder of the project, named once.
+
+Each can be moved by an environment variable: ``LMCBOOK_DATA`` (datasets), ``LMCBOOK_RUNS`` (trained weights and what
+was measured on this machine), ``LMCBOOK_RECORDS`` (the committed records).
+"""
+
+import os
+from pathlib import Path
+
+
+def checkout() -> Path | None:
+    """The root of the lmcbook checkout that the working directory lies in, or ``None`` outside of one."""
+    here = Path.cwd().resolve()
+    for folder in (here, *here.parents):
+        if (folder / "lmcbook" / "plan.py").is_file() and (folder / "notebooks").is_dir():
+            return folder
+    return None
+
+
+def cache() -> Path:
+    """The user's cache folder of this package."""
+    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "lmcbook"
+
+
+def data() -> Path:
+    """Where ``NAME.safetensors`` datasets lie."""
+    return Path(os.environ.get("LMCBOOK_DATA") or cache() / "data").expanduser()
+
+
+def runs() -> Path:
+    """Where trained weights lie: ``runs/`` in a checkout, the cache folder elsewhere."""
+    given = os.environ.get("LMCBOOK_RUNS")
+    root = checkout()
+    return Path(given).expanduser() if given else root / "runs" if root else cache() / "runs"
+
+
+def fresh_records() -> Path:
+    """Where records measured on this machine lie, beside the weights they were measured on."""
+    return runs() / "records"
+
+
+def committed_records() -> Path:
+    """The records that came with the checkout."""
+    given = os.environ.get("LMCBOOK_RECORDS")
+    root = checkout()
+    return Path(given).expanduser() if given else (root or Path.cwd()) / "records"

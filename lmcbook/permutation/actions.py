@@ -1,0 +1,79 @@
+"""What can be done with permutations: apply, undo, compose, draw."""
+
+import torch
+from torch import Tensor
+
+from lmcbook.errors import InputError
+from lmcbook.permutation.axes import Axis, Permutation, StateDict, gather_indices, listed
+from lmcbook.permutation.spec import PermutationSpec
+
+
+def identity(spec: PermutationSpec, state: StateDict) -> Permutation:
+    """The permutation that moves nothing."""
+    return {group: torch.arange(size) for group, size in spec.groups(state).items()}
+
+
+def random_permutation(spec: PermutationSpec, state: StateDict, generator: torch.Generator) -> Permutation:
+    """Every group shuffled uniformly; draw ``generator`` from ``random_stream(seed, "permutation")``."""
+    sizes = spec.groups(state)
+    return {group: torch.randperm(size, generator=generator, device=generator.device) for group, size in sizes.items()}
+
+
+def invert(permutation: Permutation) -> Permutation:
+    """The permutation that undoes ``permutation``."""
+    return {group: torch.argsort(indices) for group, indices in permutation.items()}
+
+
+def compose(first: Permutation, second: Permutation) -> Permutation:
+    """The one permutation that does what ``first`` and then ``second`` do.
+
+    Raises:
+        InputError: the two permute different groups, or groups of different sizes.
+    """
+    sizes = [{group: len(indices) for group, indices in each.items()} for each in (first, second)]
+    if sizes[0] != sizes[1]:
+        differing = {group for group, _ in sizes[0].items() ^ sizes[1].items()}
+        raise InputError(f"first and second must permute the same groups; they differ in {listed(differing)}")
+    return {group: indices[second[group].to(indices.device)] for group, indices in first.items()}
+
+
+def apply(spec: PermutationSpec, permutation: Permutation, state: StateDict) -> StateDict:
+    """A new state dict with the units of every group in their new order; values move, none is computed.
+
+    Raises:
+        InputError: the spec does not fit ``state``, or ``permutation`` is not one of each group.
+    """
+    _check_permutation(spec, permutation, state)
+    return {name: gather(tensor, spec.axes[name], permutation) for name, tensor in state.items()}
+
+
+def gather(tensor: Tensor, axes: tuple[Axis, ...], permutation: Permutation) -> Tensor:
+    """``tensor`` with the units along its axes in their new order; always a tensor of its own."""
+    gathered = tensor
+    for number, axis in enumerate(axes):
+        if axis is not None:
+            indices = gather_indices(axis, tensor.shape[number], permutation)
+            gathered = gathered.index_select(number, indices.to(tensor.device))
+    if gathered is tensor:
+        return tensor.clone()
+    # channels-last weights stay channels-last
+    return gathered if gathered.stride() == tensor.stride() else torch.empty_like(tensor).copy_(gathered)
+
+
+def _check_permutation(spec: PermutationSpec, permutation: Permutation, state: StateDict) -> None:
+    sizes = spec.groups(state)
+    if sizes.keys() != permutation.keys():
+        raise InputError(
+            f"permutation has groups {listed(permutation)}; it must have those of the spec: {listed(sizes)}"
+        )
+    for group, size in sizes.items():
+        indices = permutation[group]
+        if (
+            indices.shape != (size,)
+            or indices.dtype != torch.int64
+            or not torch.equal(indices.sort().values.cpu(), torch.arange(size))
+        ):
+            raise InputError(
+                f"permutation[{group!r}] of shape {tuple(indices.shape)} and type {indices.dtype} is no permutation of "
+                f"{size} units; it must hold each of 0 … {size - 1} once, as int64"
+            )

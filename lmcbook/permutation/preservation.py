@@ -1,0 +1,139 @@
+"""The test of a table of symmetry: does the network compute the same when its units are permuted?"""
+
+import math
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+from torch.nn.modules.batchnorm import _NormBase
+
+from lmcbook.errors import InputError
+from lmcbook.permutation.actions import gather
+from lmcbook.permutation.axes import Axis, Permutation, StateDict, groups_of, listed
+from lmcbook.permutation.spec import PermutationSpec
+
+
+@torch.no_grad()
+def check_function_preserved(
+    model: nn.Module,
+    spec: PermutationSpec,
+    state: StateDict,
+    images: Float[Tensor, "examples ..."],
+    generator: torch.Generator,
+) -> None:
+    """Make sure that permuting along ``spec`` leaves what ``model`` computes unchanged.
+
+    The check is of the table, near ``state``: tensors are shaken by some per cent and running statistics taken from
+    ``images``, so that constants (batch norm as it is initialised) cannot hide a fault. Every unit is moved. Outputs
+    are compared in evaluation mode and with normalisation in training mode, relative to their spread, up to the square
+    root of their precision: in float64 to 1.5e-8, in float32 to 3.5e-4.
+
+    Raises:
+        InputError: the outputs differ, with the tensors that may be at fault; or the spec does not fit ``state``.
+    """
+    sizes = spec.groups(state)
+    normalised = any(isinstance(module, _NormBase) for module in model.modules())
+    if normalised and len(images) < 2:
+        raise InputError(f"images holds {len(images)} examples; batch norm in training mode needs at least 2")
+    state = _shaken(state, generator)
+    if normalised:
+        _, state = _outputs(model, state, images, train_normalisation=True)
+    modes = (False, True) if normalised else (False,)
+    reference = [_outputs(model, state, images, train_normalisation=mode)[0] for mode in modes]
+    still = {group: torch.arange(size) for group, size in sizes.items()}
+    moved = {group: _random_cycle(size, generator) for group, size in sizes.items()}
+
+    def deviation(table: PermutationSpec, permutation: Permutation) -> float:
+        permuted = {name: gather(tensor, table.axes[name], permutation) for name, tensor in state.items()}
+        worst = 0.0
+        for mode, expected in zip(modes, reference, strict=True):
+            found, _ = _outputs(model, permuted, images, train_normalisation=mode)
+            spread = expected.std().clamp_min(torch.finfo(expected.dtype).tiny)
+            ratio = float((found - expected).abs().max() / spread)
+            worst = max(worst, ratio if math.isfinite(ratio) else math.inf)
+        return worst
+
+    tolerance = torch.finfo(reference[0].dtype).eps ** 0.5
+    whole = deviation(spec, moved)
+    if whole <= tolerance:
+        return
+    cures: list[list[str]] = []
+    for group in sizes:
+        alone = {**still, group: moved[group]}
+        if deviation(spec, alone) > tolerance:
+            changed = _one_entry_changed(spec, group, state)
+            cured = [name for name, table in changed if deviation(table, alone) <= tolerance]
+            cures.append(cured or [name for name, _ in spec.members(group)])
+    # an entry in the wrong group spoils two groups, and putting it right cures both
+    suspects = [name for name in spec.axes if any(name in cured for cured in cures)]
+    common = [name for name in suspects if all(name in cured for cured in cures)]
+    raise InputError(
+        f"spec does not preserve the function of the model: permuted outputs differ by {whole:.2g} of their spread "
+        f"(at most {tolerance:.2g} is rounding); look at its entries for "
+        f"{listed(common or suspects or spec.axes, most=12)}"
+    )
+
+
+@contextmanager
+def evaluation_mode(model: nn.Module, *, train_normalisation: bool = False) -> Iterator[None]:
+    """The model in evaluation mode, but for its normalisation layers if ``train_normalisation``; then as it was before.
+
+    A normalisation layer in training mode takes the statistics of its batch, and keeps them as its running statistics.
+    """
+    before = [(module, module.training) for module in model.modules()]
+    normalisations = [(module, module.momentum) for module, _ in before if isinstance(module, _NormBase)]
+    try:
+        model.eval()
+        if train_normalisation:
+            for normalisation, _ in normalisations:
+                normalisation.training, normalisation.momentum = True, 1.0
+        yield
+    finally:
+        for module, training in before:
+            module.training = training
+        for normalisation, momentum in normalisations:
+            normalisation.momentum = momentum
+
+
+def _outputs(
+    model: nn.Module, state: StateDict, images: Tensor, *, train_normalisation: bool
+) -> tuple[Tensor, StateDict]:
+    """The model's outputs, and its state afterwards."""
+    # functional_call writes running statistics into the tensors that it is given
+    own = {name: tensor.clone() for name, tensor in state.items()}
+    with evaluation_mode(model, train_normalisation=train_normalisation):
+        return torch.func.functional_call(model, own, (images,)), own
+
+
+def _one_entry_changed(spec: PermutationSpec, group: str, state: StateDict) -> Iterator[tuple[str, PermutationSpec]]:
+    """Every spec with one more or one less axis in ``group``, and the tensor that the axis is of."""
+    members = spec.members(group)
+    size = spec.groups(state)[group]
+    for name, axes in spec.axes.items():
+        for axis, at in enumerate(axes):
+            inside = group in groups_of(at)
+            # to take a member out of a group of two leaves a table that moves next to nothing, which proves nothing
+            if len(members) > 2 if inside else state[name].shape[axis] == size:
+                entry: Axis = None if inside else group
+                yield name, PermutationSpec({**spec.axes, name: (*axes[:axis], entry, *axes[axis + 1 :])})
+
+
+def _shaken(state: StateDict, generator: torch.Generator) -> StateDict:
+    shaken = {}
+    for name, tensor in state.items():
+        if not tensor.is_floating_point():
+            shaken[name] = tensor
+            continue
+        noise = torch.rand(tensor.shape, generator=generator, device=generator.device)
+        noise = (0.2 * noise - 0.1).to(tensor)
+        # a factor keeps variances positive; only what is nothing but zeros needs a summand
+        shaken[name] = tensor * (1 + noise) if bool(tensor.any()) else tensor + noise
+    return shaken
+
+
+def _random_cycle(size: int, generator: torch.Generator) -> Tensor:
+    """A random permutation that leaves no unit in its place (if there are two)."""
+    order = torch.randperm(size, generator=generator, device=generator.device)
+    return torch.empty_like(order).scatter_(0, order, order.roll(1))

@@ -1,0 +1,160 @@
+"""What changes of shape do to units: reshapes, transpositions, concatenation, cutting, picking."""
+
+from lmcbook.permutation.tracing.calls import Axes, Call, Rule, Value
+from lmcbook.permutation.tracing.layouts import SINGLE, Layout, free, length, movable, part, resolved
+
+
+def reshape(call: Call) -> Axes:
+    axes = call.tensors[0]
+    return call.reshaped(axes, [length(layout) for layout in axes], call.shape)
+
+
+def permute(call: Call) -> Axes:
+    axes = call.given("self")
+    return tuple(axes[dim] for dim in call.arguments["dims"])
+
+
+def transpose(call: Call) -> Axes:
+    found = list(call.given("self"))
+    names = ("dim0", "dim1") if "dim0" in call.arguments else ("axis0", "axis1")
+    first, second = (call.arguments[name] for name in names)
+    found[first], found[second] = found[second], found[first]
+    return tuple(found)
+
+
+def transpose_all(call: Call) -> Axes:
+    return call.tensors[0][::-1]
+
+
+def expand(call: Call) -> Axes:
+    """A row that is repeated is the same in any order."""
+    axes = call.given("self")
+    axes = (SINGLE,) * (len(call.shape) - len(axes)) + axes
+    return tuple(
+        layout if length(layout) == size else free(size) for layout, size in zip(axes, call.shape, strict=True)
+    )
+
+
+def repeat(call: Call) -> Axes:
+    axes = call.given("self")
+    axes = (SINGLE,) * (len(call.shape) - len(axes)) + axes
+    found = []
+    for layout, size in zip(axes, call.shape, strict=True):
+        times = size // length(layout)
+        found.append(free(size) if length(layout) == 1 else resolved(layout) * times)
+    return tuple(found)
+
+
+def concatenation(call: Call) -> Axes:
+    tensors = [axes for axes in call.tensors if len(axes) == len(call.shape)]
+    dim = (call.arguments.get("dim") or 0) % len(call.shape)
+    # a tensor may be given twice, but is listed once among the inputs of the node
+    nodes = call.arguments["tensors"]
+    tensors = [call.of(node) for node in nodes if len(call.of(node)) == len(call.shape)]
+    return tuple(
+        tuple(segment for axes in tensors for segment in resolved(axes[dim]))
+        if number == dim
+        else call.tie(*(axes[number] for axes in tensors))
+        for number in range(len(call.shape))
+    )
+
+
+def stack(call: Call) -> Axes:
+    tensors = [call.of(node) for node in call.arguments["tensors"]]
+    dim = (call.arguments.get("dim") or 0) % len(call.shape)
+    found: list[Layout] = [call.tie(*layouts) for layouts in zip(*tensors, strict=True)]
+    # the stacked tensors stay in their order
+    found.insert(dim, _in_order(len(tensors), call))
+    return tuple(found)
+
+
+def _in_order(count: int, call: Call) -> Layout:
+    layout = free(count)
+    call.stay(layout)
+    return layout
+
+
+def cut(call: Call) -> Value:
+    """split and chunk: the axis falls into parts, between which nothing is exchanged."""
+    axes = call.given("self")
+    dim = (call.arguments.get("dim") or 0) % len(axes)
+    found, start = [], 0
+    for shape in call.shapes:
+        stop = start + shape[dim]
+        piece = part(axes[dim], start, stop, call.reason) if movable(axes[dim]) else axes[dim]
+        piece = piece if length(piece) == shape[dim] else part(axes[dim], start, stop, call.reason)
+        found.append((*axes[:dim], piece, *axes[dim + 1 :]))
+        start = stop
+    return found
+
+
+def unbind(call: Call) -> Value:
+    axes = call.given("self")
+    dim = (call.arguments.get("dim") or 0) % len(axes)
+    call.stay(axes[dim])
+    return [(*axes[:dim], *axes[dim + 1 :]) for _ in call.shapes]
+
+
+def select(call: Call) -> Axes:
+    axes = call.given("self")
+    dim = call.arguments["dim"] % len(axes)
+    call.stay(axes[dim])
+    return (*axes[:dim], *axes[dim + 1 :])
+
+
+def slice_of(call: Call) -> Axes:
+    """slice and narrow."""
+    axes = call.given("self")
+    dim = (call.arguments.get("dim") or 0) % len(axes)
+    rows = length(axes[dim])
+    if call.shape[dim] == rows:
+        return axes
+    start = call.arguments.get("start") or 0
+    start = max(0, start + rows if start < 0 else start)
+    if (call.arguments.get("step") or 1) != 1:
+        call.stay(axes[dim])
+        start = 0
+    piece = part(axes[dim], start, start + call.shape[dim], call.reason)
+    return (*axes[:dim], piece, *axes[dim + 1 :])
+
+
+def in_order(call: Call) -> Axes:
+    """flip, roll, cumulated sums: the order of the rows counts."""
+    axes = call.tensors[0]
+    dims = call.arguments.get("dims", call.arguments.get("dim"))
+    dims = range(len(axes)) if dims is None or dims == [] else dims if isinstance(dims, list | tuple) else [dims]
+    call.stay(*(axes[dim] for dim in dims))
+    return axes
+
+
+def triangle(call: Call) -> Axes:
+    axes = call.tensors[0]
+    call.stay(*axes[-2:])
+    return axes
+
+
+def item(call: Call) -> Axes:
+    """One of the results of an operation that has several."""
+    value = call.values[call.node.args[0]]  # type: ignore[index]
+    number = call.node.args[1]
+    assert isinstance(value, list) and isinstance(number, int)
+    return value[number]
+
+
+SHAPE_RULES: dict[str, Rule] = {
+    **dict.fromkeys(("view", "reshape", "unsafe_view", "flatten", "unflatten", "squeeze", "unsqueeze"), reshape),
+    **dict.fromkeys(("transpose", "swapaxes", "swapdims"), transpose),
+    **dict.fromkeys(("t", "numpy_T", "mT_"), transpose_all),
+    **dict.fromkeys(("cat", "concat", "concatenate"), concatenation),
+    **dict.fromkeys(("split", "split_with_sizes", "chunk", "tensor_split"), cut),
+    **dict.fromkeys(("slice", "narrow"), slice_of),
+    **dict.fromkeys(("flip", "roll", "cumsum", "cumprod", "sort"), in_order),
+    **dict.fromkeys(("tril", "triu"), triangle),
+    "permute": permute,
+    "expand": expand,
+    "repeat": repeat,
+    "stack": stack,
+    "unbind": unbind,
+    "select": select,
+    "getitem": item,
+}

@@ -1,0 +1,78 @@
+"""Where, when and with what a number was computed; imports no torch, but reports it where it is loaded."""
+
+import os
+import platform
+import re
+import resource
+import subprocess
+import sys
+from datetime import UTC, datetime
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+PACKAGES = ("torch", "torchvision", "numpy", "scipy", "pandas", "scikit-learn", "safetensors")
+
+
+def versions() -> dict[str, str]:
+    """Versions of Python and of the packages that numbers depend on."""
+    found = {"python": platform.python_version()}
+    for package in PACKAGES:
+        try:
+            found[package] = metadata.version(package)
+        except metadata.PackageNotFoundError:
+            continue
+    return found
+
+
+def commit() -> tuple[str | None, bool | None]:
+    """The git commit of the code in use and whether tracked files differ from it; ``(None, None)`` outside of git.
+
+    Records and notebooks do not compute anything, so changes to them do not make the code dirty.
+    """
+    here = Path(__file__).resolve().parent
+
+    def git(*arguments: str) -> str:
+        return subprocess.run(
+            ["git", "-C", str(here), *arguments], check=True, capture_output=True, text=True, timeout=20
+        ).stdout.strip()
+
+    try:
+        return git("rev-parse", "HEAD"), bool(git("status", "--porcelain", "--untracked-files=no", "--", str(here)))
+    except (OSError, subprocess.SubprocessError):
+        return None, None
+
+
+def processor() -> str:
+    """Name of the processor, as the operating system knows it."""
+    try:
+        names = re.findall(r"model name\s*:\s*(.+)", Path("/proc/cpuinfo").read_text())
+    except OSError:
+        names = []
+    return names[0].strip() if names else platform.processor() or platform.machine()
+
+
+def peak_memory_bytes() -> int:
+    """The largest resident memory of this process so far, in bytes."""
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return peak if sys.platform == "darwin" else peak * 1024  # Linux counts in kibibytes
+
+
+def provenance(device: str = "cpu") -> dict[str, Any]:
+    """Commit, versions, hardware, threads, peak memory and date (UTC) of a computation on ``device``."""
+    revision, dirty = commit()
+    torch = sys.modules.get("torch")
+    on_gpu = torch is not None and str(device).startswith("cuda")
+    return {
+        "commit": revision,
+        "dirty": dirty,
+        "versions": versions(),
+        "processor": processor(),
+        "cores": os.cpu_count(),
+        "device": str(device),
+        "gpu": torch.cuda.get_device_name(device) if torch is not None and on_gpu else None,
+        "gpu_peak_memory_bytes": torch.cuda.max_memory_allocated(device) if torch is not None and on_gpu else None,
+        "threads": torch.get_num_threads() if torch is not None else None,
+        "peak_memory_bytes": peak_memory_bytes(),
+        "date": datetime.now(UTC).isoformat(timespec="seconds"),
+    }

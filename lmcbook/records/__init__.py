@@ -1,0 +1,27 @@
+"""Records: one measurement each, as a small JSON file with its configuration and provenance; read back as tables.
+
+A record is written once, by `lmcbook.pipeline`, and only read afterwards. The file carries the SHA-256 of its own
+content, so that an edited or damaged one is refused. No torch is imported here: figures and tables must start fast.
+"""
+
+from lmcbook.provenance import provenance
+from lmcbook.records.files import check_writable, find_record, read_record, read_records, write_record
+from lmcbook.records.frames import barriers_table, curves_table, layers_table
+from lmcbook.records.record import BARRIERS, COMMITTED, MEASURED_HERE, SCHEMA, Record
+
+__all__ = [
+    "BARRIERS",
+    "COMMITTED",
+    "MEASURED_HERE",
+    "SCHEMA",
+    "Record",
+    "barriers_table",
+    "check_writable",
+    "curves_table",
+    "find_record",
+    "layers_table",
+    "provenance",
+    "read_record",
+    "read_records",
+    "write_record",
+]

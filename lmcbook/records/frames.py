@@ -1,0 +1,100 @@
+"""Records as pandas tables, one row for each point, pair or layer."""
+
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+from pandas import DataFrame
+
+from lmcbook.records.record import BARRIERS, Record
+
+
+def curves_table(records: Sequence[Record]) -> DataFrame:
+    """One row for each record and interpolation coefficient, with every quantity that was measured along the line.
+
+    Losses in nats, accuracies as fractions, on the test split; ``coefficient`` multiplies model a.
+    """
+    rows: list[dict[str, Any]] = []
+    for record in _of(records, "interpolation"):
+        curve = record.data["curve"]
+        count = len(curve["coefficients"])
+        columns = {name: values for name, values in curve.items() if isinstance(values, list) and len(values) == count}
+        columns["coefficient"] = columns.pop("coefficients")
+        for index in range(count):
+            rows.append(_identity(record) | {"split": "test"} | {name: each[index] for name, each in columns.items()})
+    return _table(
+        rows, [*_IDENTITY, "coefficient", "split", "loss", "accuracy", "inverse_temperature", "calibrated_loss"]
+    )
+
+
+def barriers_table(records: Sequence[Record]) -> DataFrame:
+    """One row for each record: its barriers, the endpoints, and the fitted inverse temperature at the midpoint.
+
+    ``endpoint_loss``, ``endpoint_accuracy`` and ``endpoint_calibrated_loss`` are means of the two endpoints;
+    ``merged_…`` and ``ensemble_…`` are at the midpoint, λ = ½.
+    """
+    rows = []
+    for record in _of(records, "interpolation"):
+        curve = record.data["curve"]
+        middle = curve["coefficients"].index(0.5)
+        row = _identity(record) | dict(record.data["barriers"])
+        for name in ("loss", "accuracy", "calibrated_loss"):
+            ends = curve[name][0], curve[name][-1]
+            row[f"endpoint_{name}"] = None if None in ends else sum(ends) / 2
+            row[f"merged_{name}"] = curve[name][middle]
+        for name in ("ensemble_loss", "ensemble_accuracy", "ensemble_calibrated_loss", "ensemble_inverse_temperature"):
+            row[name] = curve[name][middle] if name in curve else None
+        row.setdefault("inverse_temperature_midpoint", curve["inverse_temperature"][middle])
+        rows.append(row | {"short": record.short, "num_layers": record.config.training.num_layers})
+    return _table(rows, [*_IDENTITY, *BARRIERS])
+
+
+def layers_table(records: Sequence[Record]) -> DataFrame:
+    """One row for each record, layer and metric: ``layer`` (its name), ``depth`` (from 1), ``metric``, ``value``.
+
+    Reads ``data["layers"]``: a list of ``{"layer": name, "depth": ℓ, "metrics": {metric: number}}``.
+    """
+    rows = [
+        _identity(record) | {"layer": entry["layer"], "depth": entry["depth"], "metric": metric, "value": value}
+        for record in _of(records, "layerwise")
+        for entry in record.data["layers"]
+        for metric, value in entry["metrics"].items()
+        if value is None or isinstance(value, int | float)
+    ]
+    return _table(rows, [*_IDENTITY, "layer", "depth", "metric", "value"])
+
+
+_IDENTITY = (
+    "dataset",
+    "architecture",
+    "recipe",
+    "scale",
+    "width_multiplier",
+    "weight_decay",
+    "seed_a",
+    "seed_b",
+    "alignment",
+)
+
+
+def _identity(record: Record) -> dict[str, Any]:
+    training = record.config.training
+    return {
+        "dataset": training.dataset,
+        "architecture": training.architecture,
+        "recipe": record.recipe,
+        "scale": record.scale,
+        "width_multiplier": training.width_multiplier,
+        "weight_decay": training.weight_decay,
+        "seed_a": record.config.seeds[0],
+        "seed_b": record.config.seeds[1],
+        "alignment": record.config.alignment,
+    }
+
+
+def _table(rows: list[dict[str, Any]], columns: Iterable[str]) -> DataFrame:
+    # without rows the columns must be there all the same, so that what follows can say "nothing measured"
+    return DataFrame(rows) if rows else DataFrame(columns=list(columns))
+
+
+def _of(records: Iterable[Record], measurement: str) -> list[Record]:
+    return [record for record in records if record.measurement == measurement]

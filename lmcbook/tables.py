@@ -1,0 +1,186 @@
+"""The tables of the book, made from records alone: mean ± standard deviation (number of pairs), beside the paper's."""
+
+import html
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from pandas import DataFrame, Series
+
+from lmcbook.figures.page import origin_html
+from lmcbook.figures.style import decay_label, recipe_label, width_label
+from lmcbook.records import Record, barriers_table
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PaperRow:
+    """One row of the paper's Table 1: barriers at λ = ½ of networks merged as they are."""
+
+    recipe: str
+    width_multiplier: float
+    accuracy_barrier: float
+    """A fraction."""
+    calibrated_loss_barrier: float
+    """Nats."""
+
+
+PAPER_TABLE_1: tuple[PaperRow, ...] = (
+    PaperRow(recipe="mlp-mnist", width_multiplier=16.0, accuracy_barrier=0.00519, calibrated_loss_barrier=0.013),
+    PaperRow(recipe="vgg11-cifar10", width_multiplier=16.0, accuracy_barrier=0.01308, calibrated_loss_barrier=0.066),
+    PaperRow(recipe="resnet20-cifar10", width_multiplier=32.0, accuracy_barrier=0.02694, calibrated_loss_barrier=0.087),
+)
+
+
+_STYLE = """
+.lmc-table {overflow-x: auto; margin: 1rem 0}
+.lmc-table table {font-size: .875em; border-collapse: collapse; width: auto; min-width: 100%}
+.lmc-table th, .lmc-table td {padding: .3rem .6rem; text-align: left; vertical-align: top}
+.lmc-table td {font-variant-numeric: tabular-nums}
+.lmc-table th[scope="rowgroup"] {padding-top: .8rem}
+.lmc-table caption {caption-side: top; text-align: left}
+"""
+
+
+def mean_and_spread(
+    values: Sequence[float] | Series, *, factor: float = 1.0, digits: int = 2, count: bool = True
+) -> str:
+    """``12.3 ± 0.4 (3)``: mean, standard deviation (of the sample) and, with ``count``, the number of values.
+
+    A single value has no spread, and no values are ``–``.
+    """
+    numbers = factor * Series(values, dtype=float).dropna()
+    if numbers.empty:
+        return "–"
+    # no line may break inside of a number and its spread
+    spread = f"\u00a0±\u00a0{numbers.std(ddof=1):.{digits}f}" if len(numbers) > 1 else ""
+    return _signed(numbers.mean(), digits) + spread + (f" ({len(numbers)})" if count else "")
+
+
+def barriers(records: Sequence[Record], *, alignment: str = "identity") -> DataFrame:
+    """Barriers at λ = ½ at every width: the numeric table that the paper's reviewers asked for.
+
+    One row for each network, weight decay and width; each entry is mean ± standard deviation over the pairs.
+    """
+    table = barriers_table(records)
+    table = table[table["alignment"] == alignment]
+    columns = {
+        "accuracy, unmerged (%)": ("endpoint_accuracy", 100, 1),
+        "accuracy barrier (points)": ("midpoint_accuracy_barrier", 100, 1),
+        "loss barrier (nats)": ("midpoint_loss_barrier", 1, 3),
+        "calibrated loss barrier (nats)": ("midpoint_calibrated_loss_barrier", 1, 3),
+        "β": ("inverse_temperature_midpoint", 1, 2),
+    }
+    rows = []
+    for recipe in table["recipe"].unique():
+        of_recipe = table[table["recipe"] == recipe]
+        for decay in sorted(of_recipe["weight_decay"].unique(), reverse=True):
+            of_decay = of_recipe[of_recipe["weight_decay"] == decay]
+            for width in sorted(of_decay["width_multiplier"].unique()):
+                cell = of_decay[of_decay["width_multiplier"] == width]
+                names = {
+                    "network": recipe_label(recipe),
+                    "weight decay": decay_label(decay),
+                    "width": width_label(width),
+                    "pairs": len(cell),
+                }
+                rows.append(
+                    names
+                    | {
+                        title: mean_and_spread(cell[column], factor=factor, digits=digits, count=False)
+                        for title, (column, factor, digits) in columns.items()
+                    }
+                )
+    return DataFrame(rows, columns=["network", "weight decay", "width", "pairs", *columns])
+
+
+def against_paper(records: Sequence[Record], *, weight_decay: float = 3e-3) -> DataFrame:
+    """The paper's Table 1 beside ours, at the paper's width, or at our widest, which is then named."""
+    table = barriers_table(records)
+    table = table[(table["alignment"] == "identity") & (table["weight_decay"] == weight_decay)]
+    rows = []
+    for paper in PAPER_TABLE_1:
+        ours = table[table["recipe"] == paper.recipe]
+        width = paper.width_multiplier
+        if not ours.empty and width not in set(ours["width_multiplier"]):
+            width = float(ours["width_multiplier"].max())
+        ours = ours[ours["width_multiplier"] == width]
+        at = "" if width == paper.width_multiplier else f" at {width_label(width)}"
+        row = {"network": f"{recipe_label(paper.recipe)}, {width_label(paper.width_multiplier)}"}
+        for title, value, column, factor, digits in (
+            ("accuracy barrier (points)", paper.accuracy_barrier, "midpoint_accuracy_barrier", 100, 3),
+            ("calibrated loss barrier (nats)", paper.calibrated_loss_barrier, "midpoint_calibrated_loss_barrier", 1, 3),
+        ):
+            measured = mean_and_spread(ours[column], factor=factor, digits=digits) + at
+            row[f"{title}: paper"] = f"{factor * value:.{digits}f}"
+            row[f"{title}: ours"] = "not measured" if ours.empty else measured
+        rows.append(row)
+    return DataFrame(rows)
+
+
+def show(
+    table: DataFrame,
+    *,
+    caption: str,
+    records: Sequence[Record] = (),
+    command: str = "",
+    name: str = "",
+    groups: int = 0,
+) -> None:
+    """Show a table in a notebook and in the book.
+
+    Args:
+        table: what to show, as it stands.
+        caption: says what it is.
+        records: those that its numbers come from, to say where and when they were measured.
+        command: what makes the table again.
+        name: of the file of its data; without one there is none.
+        groups: so many columns from the left become a heading over the rows that share them, which saves their width.
+    """
+    from IPython.display import display
+
+    text = to_html(table, caption=caption, records=records, command=command, name=name, groups=groups)
+    display({"text/html": text, "text/plain": to_markdown(table)}, raw=True)
+
+
+def to_html(
+    table: DataFrame,
+    *,
+    caption: str,
+    records: Sequence[Record] = (),
+    command: str = "",
+    name: str = "",
+    groups: int = 0,
+) -> str:
+    """What `show` puts on the page: a table that scrolls by itself where the page is narrower than it."""
+    columns = [str(column) for column in table.columns]
+    head = "".join(f'<th scope="col">{html.escape(column)}</th>' for column in columns[groups:])
+    body, group = [], None
+    for row in table.itertuples(index=False):
+        cells = [str(value) for value in row]
+        if groups and cells[:groups] != group:
+            group = cells[:groups]
+            # the first speaks for itself, the others need their column's name: "MLP on digits, weight decay 3e-3"
+            words = [group[0], *(f"{column} {cell}" for column, cell in zip(columns[1:groups], group[1:], strict=True))]
+            span = len(columns) - groups
+            body.append(f'<tr><th scope="rowgroup" colspan="{span}">{html.escape(", ".join(words))}</th></tr>')
+        body.append(f"<tr>{''.join(f'<td>{html.escape(cell)}</td>' for cell in cells[groups:])}</tr>")
+    label = html.escape(caption)
+    origin = origin_html(records, command=command, table=table if name else None, name=name) if records else ""
+    # a region that scrolls must be reachable by keyboard, and so it needs a name
+    return (
+        f'<style>{_STYLE}</style><div class="lmc-table" role="region" tabindex="0" aria-label="{label}">'
+        f'<table class="dataframe"><caption>{label}</caption>'
+        f"<thead><tr>{head}</tr></thead><tbody>{''.join(body)}</tbody></table></div>{origin}"
+    )
+
+
+def to_markdown(table: DataFrame) -> str:
+    """The table as Markdown, for a README or a terminal."""
+    rows = [list(map(str, table.columns)), ["---"] * len(table.columns)]
+    rows += [[str(value) for value in row] for row in table.itertuples(index=False)]
+    return "\n".join("| " + " | ".join(cell.replace("|", "\\|") for cell in row) + " |" for row in rows)
+
+
+def _signed(value: float, digits: int) -> str:
+    # a mean that rounds to zero is zero from whichever side it came
+    text = f"{value:.{digits}f}"
+    return (text.lstrip("-") if float(text) == 0 else text).replace("-", "−")

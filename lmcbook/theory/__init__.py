@@ -1,0 +1,57 @@
+"""The theorems as numbers: networks that meet their conditions exactly, closed forms, predictions and bounds."""
+
+from lmcbook.theory.batch_norm import (
+    NormalisedNetwork,
+    disjoint_normalised_networks,
+    merged_normalised,
+    run_normalised,
+)
+from lmcbook.theory.bounds import ErrorBudget, deficit, error_budget
+from lmcbook.theory.checks import condition_errors, connectivity_errors, two_networks
+from lmcbook.theory.gaussian import (
+    INDEPENDENT_COSINE,
+    cosine_spread,
+    gaussian_cosine,
+    relu_covariance,
+    simulated_cosines,
+)
+from lmcbook.theory.networks import Network, merged, run
+from lmcbook.theory.pairs import (
+    Pair,
+    break_additivity,
+    break_orthogonality,
+    commuting_pair,
+    disjoint_networks,
+    disjoint_pair,
+)
+from lmcbook.theory.temperature import lewc_scale, lewc_weights, predicted_inverse_temperature
+
+__all__ = [
+    "INDEPENDENT_COSINE",
+    "ErrorBudget",
+    "Network",
+    "NormalisedNetwork",
+    "Pair",
+    "break_additivity",
+    "break_orthogonality",
+    "commuting_pair",
+    "condition_errors",
+    "connectivity_errors",
+    "cosine_spread",
+    "deficit",
+    "disjoint_networks",
+    "disjoint_normalised_networks",
+    "disjoint_pair",
+    "error_budget",
+    "gaussian_cosine",
+    "lewc_scale",
+    "lewc_weights",
+    "merged",
+    "merged_normalised",
+    "predicted_inverse_temperature",
+    "relu_covariance",
+    "run",
+    "run_normalised",
+    "simulated_cosines",
+    "two_networks",
+]

@@ -1,0 +1,48 @@
+"""Fixtures shared by all tests: real data and one small pair of networks, trained once for the whole session."""
+
+import pytest
+import torch
+
+from lmcbook.config import PairConfig, TrainingConfig
+from lmcbook.data import Splits, load
+from lmcbook.training import TrainedModel, train
+
+torch.set_num_threads(1)  # several test processes share the cores, and bit-identity is promised for equal thread counts
+
+
+@pytest.fixture(autouse=True)
+def private_folders(tmp_path_factory, monkeypatch):
+    """No test reads or writes the user's runs or records."""
+    monkeypatch.setenv("LMCBOOK_RUNS", str(tmp_path_factory.mktemp("runs")))
+    monkeypatch.setenv("LMCBOOK_RECORDS", str(tmp_path_factory.mktemp("records")))
+
+
+@pytest.fixture(scope="session")
+def digits() -> Splits:
+    return load("digits")
+
+
+@pytest.fixture(scope="session")
+def pico() -> TrainingConfig:
+    """An MLP that trains in about a second and is right on most digits."""
+    return TrainingConfig(
+        dataset="digits",
+        architecture="mlp",
+        hidden_width=16,
+        num_layers=3,
+        epochs=20,
+        batch_size=100,
+        learning_rate=0.1,
+        warmup_epochs=1,
+    )
+
+
+@pytest.fixture(scope="session")
+def pico_pair(pico) -> PairConfig:
+    return PairConfig(training=pico, seeds=(0, 1), num_coefficients=5)
+
+
+@pytest.fixture(scope="session")
+def trained_pair(pico_pair, digits) -> tuple[TrainedModel, TrainedModel]:
+    a, b = (train(config, digits, progress=False) for config in (pico_pair.training_a, pico_pair.training_b))
+    return a, b

@@ -1,0 +1,83 @@
+"""Small networks of every architecture, and one that a reader adds, for the tests of permutations and models."""
+
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from lmcbook.config import TrainingConfig
+from lmcbook.models import (
+    ACTIVATIONS,
+    ARCHITECTURES,
+    Architecture,
+    Layer,
+    LayeredModel,
+    build_model,
+    chain_permutation_spec,
+    scaled_width,
+)
+from lmcbook.permutation import StateDict
+from lmcbook.randomness import random_stream
+
+INPUT_SHAPE = (3, 8, 8)
+NUM_CLASSES = 5
+
+
+def two_convolutions(config: TrainingConfig, input_shape: tuple[int, int, int], num_classes: int) -> LayeredModel:
+    """What a reader writes to add a network: its layers, by name."""
+    units = scaled_width(8, config.width_multiplier)
+    activation = ACTIVATIONS[config.activation]
+    average = nn.Sequential(nn.AdaptiveAvgPool2d(1), nn.Flatten())
+    return LayeredModel(
+        {
+            "first": Layer(nn.Conv2d(input_shape[0], units, 3, stride=2), activation=activation),
+            "second": Layer(
+                nn.Conv2d(units, 2 * units, 3, padding="same", dilation=2),
+                normalisation=nn.BatchNorm2d(2 * units),
+                activation=activation,
+            ),
+            "classifier": Layer(nn.Linear(2 * units, num_classes), prepare=average),
+        }
+    )
+
+
+ADDED = Architecture(
+    name="two_convolutions",
+    build=two_convolutions,
+    permutation_spec=chain_permutation_spec,
+    has_batch_norm=True,
+    description="two convolutions and a classifier",
+)
+ALL = (*ARCHITECTURES, ADDED.name)
+
+
+def small_config(architecture: str, **changes: Any) -> TrainingConfig:
+    """The narrowest network that still has several units everywhere."""
+    own: dict[str, dict[str, Any]] = {
+        "mlp": {"hidden_width": 12, "num_layers": 4},
+        "vgg11": {"width_multiplier": 0.0625},
+        "resnet20": {"width_multiplier": 0.25},
+    }
+    given: dict[str, Any] = {"dataset": "digits", "epochs": 1, "batch_size": 8, "learning_rate": 0.1}
+    given |= own.get(architecture, {})
+    return TrainingConfig(architecture=architecture, **{**given, **changes})
+
+
+def random_images(examples: int, *purpose: str) -> Tensor:
+    generator = random_stream(0, "test images", *purpose)
+    return torch.randn(examples, *INPUT_SHAPE, generator=generator, dtype=torch.float64)
+
+
+def small_model(architecture: str, **changes: Any) -> tuple[LayeredModel, StateDict]:
+    """A small network in float64 whose batch-norm parameters and statistics are all different, and its state dict."""
+    config = small_config(architecture, **changes)
+    model = build_model(config, input_shape=INPUT_SHAPE, num_classes=NUM_CLASSES).double()
+    generator = random_stream(config.seed, "test batch norm")
+    for module in model.modules():
+        if isinstance(module, nn.BatchNorm2d):
+            nn.init.uniform_(module.weight, 0.5, 1.5, generator=generator)
+            nn.init.uniform_(module.bias, -0.5, 0.5, generator=generator)
+    with torch.no_grad():
+        for step in range(3):
+            model(random_images(16, "statistics", str(step)))
+    return model.eval(), {name: tensor.clone() for name, tensor in model.state_dict().items()}

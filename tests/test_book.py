@@ -1,0 +1,357 @@
+"""Tests of the built book: its links as files, and every page in a real browser, over http and from the disk.
+
+They run where `book/_build/html` exists; the browser tests need Debian's chromium and chromedriver too. With
+``LMCBOOK_REQUIRE_BOOK=1`` what would be skipped fails instead. Screenshots of every page are left in
+`book/screenshots/` for a person to look at.
+"""
+
+import base64
+import functools
+import html.parser
+import http.server
+import json
+import os
+import shutil
+import threading
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+from urllib.parse import unquote, urlsplit
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[1]
+SITE = Path(os.environ.get("LMCBOOK_SITE") or ROOT / "book" / "_build" / "html")
+SHOTS = ROOT / "book" / "screenshots"
+AXE = ROOT / "tests" / "_vendor" / "axe-core" / "axe.min.js"
+CHROMIUM, DRIVER = shutil.which("chromium"), shutil.which("chromedriver")
+
+PAGES = sorted(
+    page.relative_to(SITE).as_posix()
+    for page in SITE.rglob("*.html")
+    if page.relative_to(SITE).parts[0] not in ("_modules", "_static")  # highlighted sources; parts of the theme
+)
+TOLERATED = (
+    # html-manager's own validator, in a library inside embed.js, on pages with widgets
+    "strict mode: use allowUnionTypes to allow union type keyword",
+)
+PHONE = {"width": 390, "height": 844, "deviceScaleFactor": 2, "mobile": True}
+
+
+def need(condition: object, reason: str) -> None:
+    """Skip unless ``condition`` holds, or fail where the book is required."""
+    if not condition and os.environ.get("LMCBOOK_REQUIRE_BOOK"):
+        pytest.fail(reason)
+    if not condition:
+        pytest.skip(reason)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def built_book() -> None:
+    need((SITE / "index.html").is_file(), "the book is not built: make book")
+
+
+# --- the site as files ---------------------------------------------------------------------------------------
+
+
+class _Links(html.parser.HTMLParser):
+    """Every id, link and image of one page."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.ids: set[str] = set()
+        self.links: set[str] = set()
+        self.loads: set[str] = set()
+        self.images_without_text: list[str] = []
+
+    def handle_starttag(self, tag: str, attributes: list[tuple[str, str | None]]) -> None:
+        given = dict(attributes)
+        self.ids |= {value for name in ("id", "name") if (value := given.get(name))}
+        if tag == "a" and given.get("href"):
+            self.links.add(str(given["href"]))
+        if tag in ("img", "script", "iframe", "source") and given.get("src"):
+            self.loads.add(str(given["src"]))
+        if (
+            tag == "link"
+            and given.get("rel") in ("stylesheet", "icon", "preload", "shortcut icon")
+            and given.get("href")
+        ):
+            self.loads.add(str(given["href"]))
+        if tag == "img" and not (given.get("alt") or "").strip() and given.get("role") != "presentation":
+            self.images_without_text.append(str(given.get("src"))[:80])
+
+
+@functools.cache
+def links_of(path: Path) -> _Links:
+    parser = _Links()
+    parser.feed(path.read_text(encoding="utf-8"))
+    return parser
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_every_link_inside_the_book_leads_somewhere(page: str) -> None:
+    broken = []
+    for link in links_of(SITE / page).links | links_of(SITE / page).loads:
+        parts = urlsplit(link)
+        if parts.scheme or parts.netloc:
+            continue
+        target = ((SITE / page).parent / unquote(parts.path)).resolve() if parts.path else SITE / page
+        known = links_of(target).ids | {"#", ""} if target.suffix == ".html" and target.is_file() else {parts.fragment}
+        if not target.is_file() or unquote(parts.fragment) not in known:
+            broken.append(link)
+    assert not broken
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_every_image_says_in_words_what_it_shows(page: str) -> None:
+    assert links_of(SITE / page).images_without_text == []
+
+
+def test_no_page_loads_anything_from_another_host() -> None:
+    foreign = {load for page in PAGES for load in links_of(SITE / page).loads if urlsplit(load).netloc}
+    assert foreign == set()
+
+
+def test_pages_say_where_their_numbers_come_from() -> None:
+    words = ("measured here", "committed records")
+    silent = [
+        page
+        for page in PAGES
+        if page.startswith("results/") and not any(word in (SITE / page).read_text(encoding="utf-8") for word in words)
+    ]
+    assert silent == []
+
+
+def test_the_site_is_small_enough_to_send_around() -> None:
+    assert sum(file.stat().st_size for file in SITE.rglob("*") if file.is_file()) < 25e6
+
+
+# --- the site in a browser -----------------------------------------------------------------------------------
+
+
+@dataclass
+class Visit:
+    """What one visit of a page left behind."""
+
+    console: list[str] = field(default_factory=list)
+    failed: list[str] = field(default_factory=list)
+    requested: list[str] = field(default_factory=list)
+    seen: dict[str, Any] = field(default_factory=dict)
+
+
+class _Quiet(http.server.SimpleHTTPRequestHandler):
+    def log_message(self, *arguments: object) -> None:
+        pass
+
+
+class Browser:
+    """A headless chromium that notes what every page asks for and complains about."""
+
+    def __init__(self, profile: Path) -> None:
+        from selenium import webdriver
+        from selenium.webdriver.chrome.options import Options
+        from selenium.webdriver.chrome.service import Service
+
+        options = Options()
+        options.binary_location = str(CHROMIUM)
+        for argument in (
+            "--headless",
+            "--no-sandbox",  # chromium's sandbox cannot be had as root in a container
+            "--disable-gpu",
+            "--disable-dev-shm-usage",
+            "--disable-background-networking",
+            "--disable-component-update",
+            "--disable-sync",
+            "--no-first-run",
+            "--hide-scrollbars",
+            "--window-size=1280,1000",
+            f"--user-data-dir={profile}",
+        ):
+            options.add_argument(argument)
+        options.set_capability("goog:loggingPrefs", {"performance": "ALL", "browser": "ALL"})
+        self.driver = webdriver.Chrome(options=options, service=Service(DRIVER))
+        self.driver.set_script_timeout(60)
+        self.driver.get("about:blank")
+        time.sleep(0.5)  # the browser's own start page is still asking for its icons
+        self.drain(Visit())
+
+    def visit(self, url: str) -> Visit:
+        """Load ``url``, wait until formulas and fonts are there, and note what happened."""
+        self.driver.get(url)
+        self.run_async(
+            "const done = arguments[arguments.length - 1];"
+            "(window.MathJax && MathJax.startup && MathJax.startup.promise || Promise.resolve())"
+            ".then(() => document.fonts.ready).then(() => setTimeout(() => done(1), 250))"
+        )
+        visit = Visit()
+        self.drain(visit)
+        return visit
+
+    def drain(self, visit: Visit) -> None:
+        """Move what the browser has logged into ``visit``."""
+        urls: dict[str, str] = {}
+        for entry in self.driver.get_log("performance"):
+            message = json.loads(entry["message"])["message"]
+            method, given = message["method"], message["params"]
+            if method == "Network.requestWillBeSent":
+                urls[given["requestId"]] = given["request"]["url"]
+                if not given["request"]["url"].startswith(("data:", "blob:")):
+                    visit.requested.append(given["request"]["url"])
+            elif method == "Network.loadingFailed" and not given.get("canceled"):
+                visit.failed.append(f"{urls.get(given['requestId'])}: {given.get('errorText')}")
+            elif method == "Network.responseReceived" and given["response"]["status"] >= 400:
+                visit.failed.append(f"{given['response']['url']}: {given['response']['status']}")
+        for entry in self.driver.get_log("browser"):
+            is_complaint = entry["level"] in ("SEVERE", "WARNING")
+            if is_complaint and not any(tolerated in entry["message"] for tolerated in TOLERATED):
+                visit.console.append(f"{entry['level']} {entry['message'][:300]}")
+
+    def run(self, script: str, *arguments: object) -> Any:
+        return self.driver.execute_script(script, *arguments)
+
+    def run_async(self, script: str, *arguments: object) -> Any:
+        return self.driver.execute_async_script(script, *arguments)
+
+    def resize(self, metrics: dict[str, Any] | None) -> None:
+        """Pretend to be a screen of these metrics, or stop pretending."""
+        if metrics:
+            self.driver.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", metrics)
+        else:
+            self.driver.execute_cdp_cmd("Emulation.clearDeviceMetricsOverride", {})
+        self.run_async("const done = arguments[0]; requestAnimationFrame(() => setTimeout(() => done(1), 80))")
+
+    def photograph(self, name: str, width: int, scale: int = 1) -> None:
+        """Save the whole page, however long, as `book/screenshots/NAME.png`."""
+        height = min(self.run("return document.documentElement.scrollHeight"), 12_000)
+        self.resize({"width": width, "height": height, "deviceScaleFactor": scale, "mobile": width < 700})
+        shot = self.driver.execute_cdp_cmd("Page.captureScreenshot", {})
+        path = SHOTS / f"{name}.png"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(base64.b64decode(shot["data"]))
+        self.resize(None)
+
+    def use_theme(self, theme: str) -> None:
+        """Switch this page to ``light`` or ``dark``, as its button does."""
+        self.run("Object.assign(document.documentElement.dataset, {theme: arguments[0], mode: arguments[0]})", theme)
+
+
+@pytest.fixture(scope="session")
+def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Browser]:
+    need(CHROMIUM and DRIVER, "chromium and chromedriver are not installed: apt-get install chromium chromium-driver")
+    pytest.importorskip("selenium")
+    os.environ["SE_OFFLINE"] = "true"
+    opened = Browser(tmp_path_factory.mktemp("chromium"))
+    yield opened
+    opened.driver.quit()
+
+
+@pytest.fixture(scope="session")
+def server() -> Iterator[str]:
+    handler = functools.partial(_Quiet, directory=str(SITE))
+    served = http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler)
+    thread = threading.Thread(target=served.serve_forever, daemon=True)
+    thread.start()
+    yield f"http://127.0.0.1:{served.server_port}/"
+    served.shutdown()
+    served.server_close()
+    thread.join()
+
+
+LOOK = r"""
+const article = document.querySelector("article") || document.body;
+const skip = "pre, code, script, style, mjx-container, .highlight, textarea";
+const walker = document.createTreeWalker(article, NodeFilter.SHOW_TEXT);
+const text = [];
+while (walker.nextNode()) if (!walker.currentNode.parentElement.closest(skip)) text.push(walker.currentNode.data);
+const TeX = /\\[(\[]|\\(begin|frac|lambda|theta|mathbb|ell)\b|\$[^$ ][^$]{0,60}\$/g;
+return {
+  rawTeX: (text.join(" ").match(TeX) || []).slice(0, 5),
+  unset: [...document.querySelectorAll(".math")].filter((e) => !e.querySelector("mjx-container")).length,
+  errors: document.querySelectorAll("mjx-merror, merror, [data-mjx-error]").length,
+  headings: article.querySelectorAll("h1").length,
+  broken: [...document.images].filter((i) => i.complete && !i.naturalWidth).map((i) => i.src.slice(0, 90)),
+};
+"""
+AUDIT = """
+const done = arguments[arguments.length - 1];
+const shorter = (violation) => [violation.impact, violation.id, violation.nodes.slice(0, 3).map((n) => n.target.join(" "))];
+axe.run(document, {runOnly: ["wcag2a", "wcag2aa"], resultTypes: ["violations"]})
+  .then((found) => done(found.violations.map(shorter)), (error) => done([["critical", String(error), []]]));
+"""
+
+
+def assert_clean(visit: Visit, base: str) -> None:
+    assert visit.console == []
+    assert visit.failed == []
+    assert [url for url in visit.requested if not url.startswith(base)] == []
+
+
+@pytest.mark.browser
+@pytest.mark.slow
+@pytest.mark.parametrize("page", PAGES)
+def test_page_over_http(page: str, browser: Browser, server: str) -> None:
+    browser.resize(None)
+    visit = browser.visit(server + page)
+    if page == "index.html":  # leads on to the first page, which is tested by itself
+        return assert_clean(visit, server)
+    browser.use_theme("light")
+    seen = browser.run(LOOK)
+    wide = browser.run("return [document.documentElement.scrollWidth, innerWidth]")
+    browser.photograph(f"{page.removesuffix('.html')}_1280", 1280)
+    browser.resize(PHONE)
+    narrow = browser.run("return [document.documentElement.scrollWidth, innerWidth]")
+    offenders = browser.run(
+        "return [...document.querySelectorAll('main *')].filter((e) => e.getBoundingClientRect().right > innerWidth + 1"
+        " && e.checkVisibility()).slice(0, 6).map((e) => e.tagName + '.' + e.getAttribute('class'))"
+    )
+    browser.photograph(f"{page.removesuffix('.html')}_390", 390)
+    browser.drain(visit)
+
+    assert_clean(visit, server)
+    assert seen == {"rawTeX": [], "unset": 0, "errors": 0, "headings": 1, "broken": []}
+    assert wide[0] <= wide[1], "the page scrolls sideways at 1280 pixels"
+    assert narrow[0] <= narrow[1], f"the page scrolls sideways at 390 pixels: {offenders}"
+
+
+@pytest.mark.browser
+@pytest.mark.slow
+@pytest.mark.parametrize("theme", ["light", "dark"])
+@pytest.mark.parametrize("page", [page for page in PAGES if page != "index.html"])
+def test_page_has_no_serious_barrier_for_readers(page: str, theme: str, browser: Browser, server: str) -> None:
+    need(AXE.is_file(), "axe-core is not there: python book/vendor_js.py --tests")
+    browser.resize(None)
+    browser.visit(server + page)
+    browser.use_theme(theme)
+    browser.run(AXE.read_text(encoding="utf-8"))
+    found = browser.run_async(AUDIT)
+    if theme == "dark":
+        browser.photograph(f"{page.removesuffix('.html')}_dark", 1280)
+    assert [violation for violation in found if violation[0] in ("serious", "critical")] == []
+
+
+@pytest.mark.browser
+@pytest.mark.slow
+@pytest.mark.parametrize("page", PAGES)
+def test_page_from_the_disk(page: str, browser: Browser) -> None:
+    browser.resize(None)
+    visit = browser.visit((SITE / page).as_uri())
+    seen = browser.run(LOOK)
+    assert_clean(visit, "file://")
+    assert seen["unset"] == seen["errors"] == 0 and seen["broken"] == []
+
+
+@pytest.mark.browser
+@pytest.mark.slow
+def test_search_finds_a_word_of_the_book(browser: Browser, server: str) -> None:
+    visit = browser.visit(server + "search.html?q=permutation")
+    hits: list[str] = []
+    for _ in range(40):
+        hits = browser.run("return [...document.querySelectorAll('#search-results li a')].map((a) => a.textContent)")
+        if hits:
+            break
+        time.sleep(0.25)
+    browser.drain(visit)
+    assert hits
+    assert_clean(visit, server)

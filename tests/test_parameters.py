@@ -1,0 +1,125 @@
+"""Parameters: every bad one gives one line that says what it was, what it may be and the way out."""
+
+import types
+
+import pytest
+
+from lmcbook import parameters
+from lmcbook.errors import InputError
+
+
+def namespace(**changes):
+    """What a notebook's globals() hold before its second cell, with parameters as papermill would inject them."""
+    ipython = {"In": ["", "x = 1"], "Out": {}, "_": "", "__name__": "__main__", "exit": print, "figures": types}
+    return ipython | {name: each.default for name, each in parameters.COMMON.items()} | changes
+
+
+def check(**changes):
+    return parameters.check("01_width", namespace(**changes))
+
+
+def test_the_defaults_ask_for_all_of_the_embedded_scale():
+    request = check()
+    assert request.selection == {
+        "scale": "embedded",
+        "recipes": None,
+        "width_multipliers": None,
+        "seed_pairs": None,
+        "weight_decays": None,
+        "epochs": None,
+    }
+    assert request.measuring == {"folder": None, "device": "auto", "require_cached": False}
+    assert request.command == "papermill notebooks/01_width.ipynb 01_width.ipynb"
+
+
+def test_given_values_come_back_checked(tmp_path):
+    request = check(
+        recipe="mlp-mnist",
+        width_multipliers=[0.25, 1],
+        seeds=[0, 1, 2, 3],
+        weight_decay=0,
+        epochs=3,
+        device="cpu",
+        records=str(tmp_path / "new"),
+    )
+    assert request.recipes == ("mlp-mnist",)
+    assert request.width_multipliers == (0.25, 1.0) and all(type(each) is float for each in request.width_multipliers)
+    assert request.seed_pairs == ((0, 1), (2, 3)) and request.weight_decays == (0.0,) and request.epochs == 3
+    assert request.folder == tmp_path / "new" and request.folder.is_dir()
+    assert request.command == (
+        "papermill notebooks/01_width.ipynb 01_width.ipynb -p recipe mlp-mnist"
+        ' -y "width_multipliers: [0.25, 1]" -y "seeds: [0, 1, 2, 3]" -p weight_decay 0 -p epochs 3'
+    )
+
+
+def test_dataset_and_network_make_a_recipe():
+    assert check(dataset="mnist", network="mlp").recipes == ("mlp-mnist",)
+    assert check(seeds=[[4, 5]]).seed_pairs == ((4, 5),)
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        (
+            {"widht_multipliers": [1]},
+            r"parameter widht_multipliers is unknown; did you mean width_multipliers\? It may",
+        ),
+        ({"momentum": 0.9}, "parameter momentum is unknown; it may be one of: scale, recipe, dataset"),
+        ({"scale": "huge"}, "scale is 'huge'; it may be one of: embedded, desk, paper"),
+        ({"scale": None}, "scale is None; it may be one of: embedded"),
+        ({"recipe": "mlp-cats"}, "recipe is 'mlp-cats'.*dataset"),
+        ({"recipe": "gpt-digits"}, "recipe is 'gpt-digits'; it may be one of: mlp-digits"),
+        ({"recipe": 3}, "recipe is 3; it must be a name"),
+        ({"recipe": "mlp-digits", "network": "mlp"}, "recipe is 'mlp-digits' and network is 'mlp'; give a recipe, or"),
+        ({"dataset": "mnist"}, "dataset is 'mnist' and network is not given; give both"),
+        ({"network": "mlp"}, "network is 'mlp' and dataset is not given; give both"),
+        ({"width_multipliers": [0]}, "width_multipliers is 0; it must be a number above 0"),
+        ({"width_multipliers": "wide"}, "width_multipliers is 'wide'; it must be a number above 0"),
+        ({"width_multipliers": []}, "width_multipliers is an empty list; leave it None"),
+        ({"width_multipliers": [1, 1.0]}, "each value may stand there once"),
+        ({"seeds": [0, 0]}, r"seeds has the pair \(0, 0\); its two seeds must differ"),
+        ({"seeds": [[0, 1], [1, 2]]}, "no seed may be in two pairs"),
+        ({"seeds": [0, 1, 2]}, r"seeds is \[0, 1, 2\]; it must be pairs of seeds"),
+        ({"seeds": [[0, 1], 2]}, "it must be pairs of seeds"),
+        ({"seeds": 7}, "seeds is 7; it must be pairs of seeds"),
+        ({"seeds": [0, -1]}, "seeds is -1; it must be a whole number at least 0"),
+        ({"weight_decay": -1e-4}, "weight_decay is -0.0001; it must be a number at least 0"),
+        ({"weight_decay": [float("nan")]}, "weight_decay is nan; it must be a number"),
+        ({"epochs": "many"}, "epochs is 'many'; it must be a whole number at least 1"),
+        ({"epochs": True}, "epochs is True; it must be a whole number"),
+        ({"device": "tpu"}, "device is 'tpu'; it may be one of: auto, cpu, cuda"),
+        ({"require_cached": "yes"}, "require_cached is 'yes'; it must be true or false"),
+        ({"records": 5}, "records is 5; it must be the path of a folder"),
+    ],
+)
+def test_a_bad_parameter_gives_one_line(changes, message):
+    with pytest.raises(InputError, match=message) as error:
+        check(**changes)
+    assert "\n" not in str(error.value)
+
+
+def test_a_folder_that_cannot_be_written_is_refused_unless_only_read(tmp_path):
+    (tmp_path / "file").write_text("")
+    folder = str(tmp_path / "file" / "records")
+    with pytest.raises(InputError, match="must be one that can be written"):
+        check(records=folder)
+    assert str(check(records=folder, require_cached=True).folder) == folder
+
+
+def test_a_missing_gpu_is_found_before_any_work():
+    import torch
+
+    if torch.cuda.is_available():
+        assert check(device="cuda").device == "cuda"
+    else:
+        with pytest.raises(InputError, match="device is 'cuda', but torch sees no GPU"):
+            check(device="cuda")
+
+
+def test_a_notebook_must_declare_all_of_its_parameters():
+    short = namespace()
+    del short["epochs"]
+    with pytest.raises(InputError, match="the parameters cell lacks epochs"):
+        parameters.check("01_width", short)
+    with pytest.raises(InputError, match="notebook is '99_missing'; it may be one of: 01_width"):
+        parameters.check("99_missing", namespace())

@@ -1,0 +1,109 @@
+"""The plan: complete, without repeats, following the rules it states."""
+
+import subprocess
+import sys
+from dataclasses import replace
+
+import pytest
+
+from lmcbook import plan
+from lmcbook.data import describe
+from lmcbook.errors import InputError
+from lmcbook.training import decay_product
+
+
+@pytest.mark.parametrize("scale", plan.SCALES)
+def test_no_measurement_is_planned_twice_and_cells_hold_them_all(scale):
+    planned = plan.pairs(scale)
+    digests = [one.pair.digest for one in planned]
+    assert planned and len(set(digests)) == len(digests)
+    cells = plan.cells(planned)
+    assert sorted(one.pair.digest for group in cells.values() for one in group) == sorted(digests)
+    for group in cells.values():
+        assert len({(one.recipe, one.pair.training) for one in group}) == 1
+
+
+@pytest.mark.parametrize("name", plan.RECIPES)
+def test_every_recipe_lets_the_initialisation_decay(name):
+    training = plan.recipe(name).training
+    examples = describe(training.dataset).num_train
+    product = decay_product(training, examples)
+    assert product >= 0.98 * plan.DECAY_PRODUCT
+    if training.dataset.startswith("cifar"):
+        assert training.epochs >= 20
+    else:  # and no epoch more than needed: a sweep of the schedule would otherwise start from an arbitrary point
+        shorter = replace(training, epochs=training.epochs - 2, warmup_epochs=0.05 * (training.epochs - 2))
+        assert decay_product(shorter, examples) < plan.DECAY_PRODUCT
+
+
+def test_seed_pairs_are_disjoint():
+    seeds = [seed for pair in plan.SEED_PAIRS for seed in pair]
+    assert len(set(seeds)) == len(seeds) == 6
+
+
+def test_the_embedded_scale_is_what_the_book_says():
+    planned = plan.width("embedded")
+    mlp = [one for one in planned if one.recipe == "mlp-digits"]
+    assert {one.pair.training.width_multiplier for one in mlp} == {1, 2, 4, 8, 16, 32}
+    assert {one.pair.seeds for one in mlp} == set(plan.SEED_PAIRS)
+    assert {one.pair.training.weight_decay for one in planned} == {3e-3, 1e-4}
+    for name in ("resnet20-digits", "vgg11-digits"):
+        group = [one for one in planned if one.recipe == name]
+        assert len({one.pair.training.width_multiplier for one in group}) == 2
+        assert {one.pair.seeds for one in group} == {(0, 1)}
+
+
+def test_one_number_changes_only_the_cells_that_depend_on_it(monkeypatch):
+    before = plan.cells(plan.width("embedded"))
+    recipe = plan.recipe
+
+    def changed(name):
+        found = recipe(name)
+        return replace(found, training=replace(found.training, momentum=0.8)) if name == "vgg11-digits" else found
+
+    monkeypatch.setattr(plan, "recipe", changed)
+    after = plan.cells(plan.width("embedded"))
+    assert {name for name in before if name not in after} == {name for name in before if name.startswith("vgg11")}
+
+
+def test_a_network_on_an_imported_dataset_is_a_recipe_too(tmp_path, monkeypatch):
+    import torch
+    from safetensors.torch import save_file
+
+    monkeypatch.setenv("LMCBOOK_DATA", str(tmp_path))
+    images = torch.randint(0, 256, (40, 3, 12, 12), dtype=torch.uint8, generator=torch.Generator().manual_seed(0))
+    labels = torch.arange(40) % 4
+    content = {"train_images": images, "train_labels": labels}
+    content |= {"test_images": images[:8] ^ 1, "test_labels": labels[:8].clone()}
+    save_file(content, tmp_path / "beetles.safetensors", metadata={"classes": '["a", "b", "c", "d"]'})
+    training = plan.recipe("vgg11-beetles").training
+    assert (training.dataset, training.architecture, training.augment) == ("beetles", "vgg11", True)
+    assert 0 < training.batch_size <= 36
+
+
+@pytest.mark.parametrize("name", ["mlp", "mlp-moon", "gpt-digits", "", "digits-mlp"])
+def test_an_unknown_recipe_is_refused_in_one_line(name):
+    with pytest.raises(InputError, match=r"recipe is .*mlp-digits|recipe is .*may be one of") as caught:
+        plan.recipe(name)
+    assert "\n" not in str(caught.value)
+
+
+def test_unknown_scale_or_notebook_is_refused():
+    with pytest.raises(InputError, match="scale is 'huge'; it may be one of: embedded, desk, paper"):
+        plan.pairs("huge")
+    with pytest.raises(InputError, match="notebook is '99'; it may be one of: 01_width"):
+        plan.pairs("embedded", ["99"])
+
+
+def test_short_schedules_are_flagged():
+    planned = plan.width("embedded", recipes=["mlp-digits"], width_multipliers=[1], epochs=3)
+    assert all(one.short and one.pair.training.epochs == 3 for one in planned)
+    assert not any(one.short for one in plan.width("embedded"))
+
+
+def test_planning_needs_no_torch():
+    code = (
+        "import sys; from lmcbook import plan, collect, records, figures, tables, claims, parameters, engine, notebooks; "
+        "plan.pairs('paper'); print('torch' in sys.modules)"
+    )
+    assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout == "False\n"

@@ -1,0 +1,208 @@
+"""Records: what is written is what is read, damaged ones are refused, tables have a row for each measurement."""
+
+import json
+import math
+import subprocess
+import sys
+from dataclasses import replace
+
+import numpy
+import pytest
+from synthetic_records import COEFFICIENTS, make_record, width_sweep  # type: ignore[import-not-found]
+
+from lmcbook.config import PairConfig
+from lmcbook.errors import InputError
+from lmcbook.records import (
+    BARRIERS,
+    Record,
+    barriers_table,
+    check_writable,
+    curves_table,
+    find_record,
+    layers_table,
+    read_record,
+    read_records,
+    write_record,
+)
+
+
+def test_a_record_comes_back_as_it_was_written(tmp_path):
+    record = make_record(2)
+    path = write_record(record, tmp_path)
+    assert read_record(path) == record
+    assert path.parent == tmp_path / "embedded"
+    assert path.name == f"mlp-digits_x2_wd0.003_s0-1_identity_interpolation_{record.digest}.json"
+
+
+def test_the_same_record_gives_the_same_bytes_and_leaves_nothing_else_behind(tmp_path):
+    first, second = (write_record(make_record(2), tmp_path / name) for name in "ab")
+    assert first.read_bytes() == second.read_bytes()
+    assert [path.name for path in first.parent.iterdir()] == [first.name]
+
+
+def test_numbers_survive_bit_for_bit(tmp_path):
+    record = make_record()
+    numbers = [0.1 + 0.2, 1 / 3, 5e-324, 1.7976931348623157e308, -0.0]
+    record = replace(record, data={**record.data, "numbers": numbers})
+    read = read_record(write_record(record, tmp_path)).data["numbers"]
+    assert [each.hex() for each in read] == [each.hex() for each in numbers]
+
+
+def test_numbers_that_are_not_finite_are_null_and_listed(tmp_path):
+    record = make_record()
+    record = replace(record, data={**record.data, "slope": [1.0, math.nan], "beta": {"end": math.inf}})
+    assert record.not_finite == ("data.beta.end", "data.slope[1]")
+    read = read_record(write_record(record, tmp_path))
+    assert read.data["slope"] == [1.0, None] and read.data["beta"] == {"end": None}
+    assert read.not_finite == record.not_finite
+
+
+def test_numpy_values_and_tuples_become_plain_ones():
+    record = make_record()
+    record = replace(record, data={**record.data, "a": numpy.float32(0.5), "b": numpy.arange(3), "c": (1, 2)})
+    assert (record.data["a"], record.data["b"], record.data["c"]) == (0.5, [0, 1, 2], [1, 2])
+    with pytest.raises(InputError, match=r"data\.bad is a object; a record holds numbers"):
+        replace(record, data={**record.data, "bad": object()})
+
+
+@pytest.mark.parametrize(
+    ("damage", "message"),
+    [
+        (lambda text: text.replace("0.96", "0.97", 1), "was edited or damaged, its content does not match its SHA-256"),
+        (lambda text: text[:-200], "is damaged, it is not whole JSON; delete it"),
+        (lambda text: "[1, 2]", "is damaged, it has no schema"),
+        (lambda text: text.replace('"schema": 1', '"schema": 2'), "has schema 2; this lmcbook reads up to 1: install"),
+    ],
+)
+def test_a_damaged_record_is_named_and_refused(tmp_path, damage, message):
+    path = write_record(make_record(), tmp_path)
+    changed = damage(path.read_text())
+    assert changed != path.read_text()
+    path.write_text(changed)
+    with pytest.raises(InputError, match=message) as error:
+        read_records(tmp_path)
+    assert path.name in str(error.value)
+
+
+def test_a_folder_that_cannot_be_written_is_refused_up_front(tmp_path):
+    (tmp_path / "file").write_text("not a folder")
+    with pytest.raises(InputError, match=r"records folder is .*file.*must be one that can be written"):
+        check_writable(tmp_path / "file" / "records")
+    with pytest.raises(InputError, match="must be one that can be written"):
+        write_record(make_record(), tmp_path / "file")
+
+
+def test_the_first_folder_wins_and_the_source_is_said(tmp_path, monkeypatch):
+    monkeypatch.setenv("LMCBOOK_RECORDS", str(tmp_path / "committed"))
+    monkeypatch.setenv("LMCBOOK_RUNS", str(tmp_path / "runs"))
+    committed = [make_record(1), make_record(2)]
+    for record in committed:
+        write_record(record, tmp_path / "committed")
+    write_record(make_record(2, provenance={"seconds": 9.0}), tmp_path / "runs" / "records")
+    read = read_records()
+    assert [(record.config.training.width_multiplier, record.source) for record in read] == [
+        (1, "committed"),
+        (2, "measured here"),
+    ]
+    assert read[1].provenance["seconds"] == 9.0
+    found = find_record(committed[0].digest)
+    assert found is not None and found.source == "committed"
+    assert find_record("0" * 16) is None
+
+
+def test_records_are_chosen_by_scale_recipe_and_alignment(tmp_path):
+    for record in width_sweep(widths=(1, 2), pairs=1):
+        write_record(record, tmp_path)
+    write_record(make_record(1, recipe="vgg11-digits", scale="desk"), tmp_path)
+    assert len(read_records(tmp_path)) == 9
+    assert {record.recipe for record in read_records(tmp_path, scale="desk")} == {"vgg11-digits"}
+    assert len(read_records(tmp_path, recipe=("mlp-digits",), alignment="random")) == 4
+    assert read_records(tmp_path, measurement="layerwise") == []
+    assert read_records(tmp_path / "missing") == []
+
+
+def test_the_same_pair_at_two_scales_counts_once(tmp_path):
+    for scale in ("embedded", "desk"):
+        write_record(make_record(scale=scale), tmp_path)
+    assert len(read_records(tmp_path)) == 1
+    assert [record.scale for record in read_records(tmp_path, scale="desk")] == ["desk"]
+    found = find_record(make_record().digest, tmp_path, scale="embedded")
+    assert found is not None and found.scale == "embedded"
+
+
+def test_records_of_an_older_version_of_the_code_are_left_out(tmp_path):
+    old = replace(make_record(), digest="0123456789abcdef")
+    assert old.outdated and not make_record().outdated
+    write_record(old, tmp_path)
+    assert read_records(tmp_path) == []
+    assert read_records(tmp_path, outdated=True) == [old]
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"recipe": "../evil"}, "recipe is '../evil'; it must be a name"),
+        ({"data": {"curve": {}}}, "an interpolation record needs 'curve' and 'barriers'"),
+        ({"data": {"curve": {}, "barriers": {}}}, "data lacks .*coefficients.*loss_barrier"),
+        ({"measurement": "layerwise"}, "measurement is 'layerwise'; its configuration says 'interpolation'"),
+    ],
+)
+def test_a_record_checks_itself_at_birth(change, message):
+    with pytest.raises(InputError, match=message):
+        replace(make_record(), **change)
+
+
+def test_curves_have_a_row_for_each_coefficient():
+    table = curves_table(width_sweep(widths=(1, 2), pairs=2, alignments=("identity",)))
+    assert len(table) == 2 * 2 * 2 * len(COEFFICIENTS)
+    columns = [
+        "dataset",
+        "architecture",
+        "width_multiplier",
+        "weight_decay",
+        "seed_a",
+        "seed_b",
+        "alignment",
+        "coefficient",
+        "split",
+    ]
+    assert {*columns, "loss", "accuracy", "inverse_temperature", "calibrated_loss"} <= set(table.columns)
+    assert sorted(table["coefficient"].unique()) == COEFFICIENTS
+
+
+def test_barriers_have_a_row_for_each_pair():
+    record = make_record(2, depth_of_dip=0.25)
+    row = barriers_table([record]).iloc[0]
+    assert row["midpoint_accuracy_barrier"] == pytest.approx(0.25)
+    assert row["endpoint_accuracy"] == pytest.approx(0.96) and row["merged_accuracy"] == pytest.approx(0.71)
+    assert row["inverse_temperature_midpoint"] == record.data["curve"]["inverse_temperature"][12]
+    assert set(BARRIERS) <= set(barriers_table([record]).columns)
+
+
+def test_layers_have_a_row_for_each_metric():
+    interpolation = make_record()
+    config = PairConfig(training=interpolation.config.training, measurement="layerwise")
+    layers = [{"layer": f"hidden{depth}", "depth": depth, "metrics": {"cosine": 0.5, "norm": 2.0}} for depth in (1, 2)]
+    record = replace(interpolation, config=config, measurement="", digest="", data={"layers": layers})
+    table = layers_table([record, interpolation])
+    assert len(table) == 4 and list(table["depth"]) == [1, 1, 2, 2] and set(table["metric"]) == {"cosine", "norm"}
+
+
+def test_tables_without_records_have_their_columns():
+    assert "midpoint_accuracy_barrier" in barriers_table([]).columns
+    assert "coefficient" in curves_table([]).columns and "metric" in layers_table([]).columns
+
+
+def test_a_record_is_readable_by_people(tmp_path):
+    text = write_record(make_record(), tmp_path).read_text()
+    assert len(text.splitlines()) < 150 and json.loads(text)["schema"] == 1
+
+
+@pytest.mark.parametrize("module", ["records", "parameters", "figures", "tables", "claims"])
+def test_reading_needs_no_torch(module):
+    code = f"import lmcbook.{module}, sys; sys.exit('torch' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code]).returncode == 0
+
+
+def test_record_is_exported():
+    assert Record.__module__ == "lmcbook.records.record"
