@@ -1,4 +1,4 @@
-"""What the benchmarks compare with: images that pass one by one through PIL and torchvision's transforms in a DataLoader.
+"""What the benchmarks compare with: images one by one through PIL and torchvision's transforms, in a DataLoader.
 
 It is how most training scripts of the field read MNIST. Not a benchmark by itself.
 """
@@ -6,6 +6,7 @@ It is how most training scripts of the field read MNIST. Not a benchmark by itse
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -57,30 +58,30 @@ def mnist_or_noise(split: str, examples: int) -> Images:
     """The first ``examples`` of a split of MNIST, or as many noise images of its shape if MNIST is not at hand."""
     if is_available("mnist"):
         arrays = read_arrays(path_of("mnist"))
-        pixels, labels = (
-            (arrays.train_images, arrays.train_labels) if split == "train" else (arrays.test_images, arrays.test_labels)
-        )
-        return Images("MNIST", np.ascontiguousarray(pixels[:examples, 0]), labels[:examples])
+        train = split == "train"
+        pixels = arrays.train_images if train else arrays.test_images
+        labels = arrays.train_labels if train else arrays.test_labels
+        return Images("MNIST image", np.ascontiguousarray(pixels[:examples, 0]), labels[:examples])
     random = np.random.default_rng(0)
     pixels = random.integers(0, 256, size=(examples, 28, 28), dtype=np.uint8)
-    return Images("noise images (MNIST is not at hand)", pixels, random.integers(0, 10, size=examples))
+    return Images("noise image (MNIST is not at hand)", pixels, random.integers(0, 10, size=examples))
 
 
 def plain_mlp(hidden_width: int, state: dict[str, Tensor]) -> nn.Module:
     """The same bias-free network as the package's MLP of four layers, with its weights, in plain torch."""
     widths = [784, hidden_width, hidden_width, hidden_width, 10]
     layers: list[nn.Module] = [nn.Flatten()]
-    for units_in, units_out in zip(widths, widths[1:], strict=False):
+    for units_in, units_out in pairwise(widths):
         layers += [nn.Linear(units_in, units_out, bias=False), nn.ReLU()]
     model = nn.Sequential(*layers[:-1])
     model.load_state_dict(dict(zip(model.state_dict(), state.values(), strict=True)))
     return model
 
 
-def cpu_seconds(work: Callable[[], Any]) -> tuple[float, Any]:
+def cpu_seconds(work: Callable[..., Any], *arguments: Any) -> tuple[float, Any]:
     """CPU time of this process for one call of ``work``, and what it returned."""
     started = time.process_time()
-    result = work()
+    result = work(*arguments)
     return time.process_time() - started, result
 
 

@@ -2,9 +2,10 @@
 
     python benchmarks/calibration.py        # seconds
 
-10,000 × 10 logits: of a classifier that is calibrated, one whose logits are an eighth of that (as merged networks' are),
-one that is overconfident, and one that is always right (smoothed targets). CPU time of one process with one thread, the
-median of 20. Exits with 1 if a fit takes 20 ms or more.
+10,000 × 10 logits: of a classifier that is calibrated, one whose logits are an eighth of that (as those of merged
+networks are), one that is overconfident, and one that is always right (smoothed targets). CPU time of one process with
+one thread, the median of 20. LBFGS with its usual settings stops before the minimum: the β beside it says how far.
+Exits with 1 if a fit of ours takes 20 ms or more.
 """
 
 import statistics
@@ -20,8 +21,12 @@ from lmcbook.randomness import random_stream
 PROMISED = 20.0
 
 
+def ours(logits: Tensor, labels: Tensor) -> float:
+    return fit_inverse_temperature(logits, labels).inverse_temperature
+
+
 def lbfgs(logits: Tensor, labels: Tensor) -> float:
-    """Guo et al.'s own code: LBFGS from temperature 1.5, at most 50 steps at rate 0.01."""
+    """The code that came with Guo et al.'s paper: LBFGS from temperature 1.5, at most 50 steps at rate 0.01."""
     temperature = torch.full((1,), 1.5, requires_grad=True)
     optimiser = torch.optim.LBFGS([temperature], lr=0.01, max_iter=50)
 
@@ -50,16 +55,14 @@ def main() -> int:
     worst = 0.0
     for name, (values, labels) in cases.items():
         milliseconds, beta = [], []
-        for fit in (lambda z, y: fit_inverse_temperature(z, y).inverse_temperature, lbfgs):
+        for fit in (ours, lbfgs):
             fit(values, labels)
-            runs = [cpu_seconds(lambda fit=fit, z=values, y=labels: fit(z, y)) for _ in range(20)]
+            runs = [cpu_seconds(fit, values, labels) for _ in range(20)]
             milliseconds.append(1000 * statistics.median(seconds for seconds, _ in runs))
             beta.append(runs[0][1])
-        ratio = milliseconds[1] / milliseconds[0]
-        print(
-            f"{name:<16}{milliseconds[0]:9.1f} ms{beta[0]:10.3f}{milliseconds[1]:11.1f} ms{beta[1]:10.3f}{ratio:8.1f}"
-        )
-        worst = max(worst, milliseconds[0])
+        fast, slow = milliseconds
+        print(f"{name:<16}{fast:9.1f} ms{beta[0]:10.3f}{slow:11.1f} ms{beta[1]:10.3f}{slow / fast:8.1f}")
+        worst = max(worst, fast)
     print(f"slowest {worst:.1f} ms, promised below {PROMISED:g} ms: {'kept' if worst < PROMISED else 'BROKEN'}")
     return 0 if worst < PROMISED else 1
 

@@ -2,10 +2,10 @@
 
     python benchmarks/interpolation.py        # about a minute
 
-A 784-512-512-512-10 MLP on 10,000 test images of MNIST (noise of its shape if MNIST is not at hand). The naive side does
-what merging scripts of the field do at every λ: copy the state, load it, read all images through PIL, `ToTensor` and
-`Normalize`. Ours holds the images as one tensor (its conversion counts) and uses that layer 1 is linear in λ. CPU seconds
-of one process with one thread; both sides must give the same losses. Exits with 1 if the ratio is below 5.
+A 784-512-512-512-10 MLP on 10,000 test images of MNIST (noise of its shape if MNIST is not at hand). The naive side
+does what merging scripts of the field do at every λ: copy the state, load it, read all images through PIL, `ToTensor`
+and `Normalize`. Ours holds the images as one tensor (its conversion counts) and uses that layer 1 is linear in λ. CPU
+seconds of one process with one thread; both sides must give the same losses. Exits with 1 if the ratio is below 5.
 """
 
 import copy
@@ -74,11 +74,11 @@ def main() -> int:
     coefficients = coefficients_grid(25)
     ours(images, coefficients[:2])  # both sides warm: the first products of a process take longer
     naive(images, coefficients[:1])
-    fast, found = cpu_seconds(lambda: ours(images, coefficients))
-    slow, expected = cpu_seconds(lambda: naive(images, coefficients))
+    fast, found = cpu_seconds(ours, images, coefficients)
+    slow, expected = cpu_seconds(naive, images, coefficients)
     difference = max(abs(a[0] - b[0]) for a, b in zip(found, expected, strict=True))
     moved = max(abs(a[1] - b[1]) for a, b in zip(found, expected, strict=True))
-    print(f"25 λ, MLP 784-512-512-512-10, {len(images.labels):,} images of {images.name}, one thread")
+    print(f"25 λ, MLP 784-512-512-512-10, {len(images.labels):,} × {images.name}, one thread")
     print(f"{'DataLoader, transforms per sample':<40}{slow:8.2f} CPU s")
     print(f"{'lmcbook':<40}{fast:8.2f} CPU s")
     print(f"largest difference: loss {difference:.1e}, accuracy {moved:.1e}")

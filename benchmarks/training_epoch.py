@@ -87,13 +87,13 @@ def main() -> int:
     images = mnist_or_noise("train", 54_000)
     few = Images(images.name, images.pixels[:1000], images.labels[:1000])
     failed = 0
-    print(f"one epoch, MLP 784-h-h-h-10, {len(images.labels):,} images of {images.name}, one thread")
+    print(f"one epoch, MLP 784-h-h-h-10, {len(images.labels):,} × {images.name}, one thread")
     for hidden_width, promised in PROMISED.items():
         config = config_of(hidden_width)
         ours(few, config)  # both sides warm: the first products of a process take longer
         naive(few, config)
-        fast, (our_loss, our_accuracy) = cpu_seconds(lambda config=config: ours(images, config))
-        slow, (loss, accuracy) = cpu_seconds(lambda config=config: naive(images, config))
+        fast, (our_loss, our_accuracy) = cpu_seconds(ours, images, config)
+        slow, (loss, accuracy) = cpu_seconds(naive, images, config)
         print(f"h = {hidden_width}")
         print(f"{'  DataLoader, transforms per sample':<40}{slow:8.2f} CPU s, loss {loss:.3f}, accuracy {accuracy:.3f}")
         print(f"{'  lmcbook':<40}{fast:8.2f} CPU s, loss {our_loss:.3f}, accuracy {our_accuracy:.3f}")

@@ -38,13 +38,11 @@ class Task:
 
 @lru_cache(maxsize=4096)
 def _forward_operations(config: TrainingConfig) -> int:
-    import torch
-
     from lmcbook.models import build_model, forward_flops
 
     facts = describe(config.dataset)
-    with torch.device("meta"):  # VGG-11 ×16 has 2.4 billion weights: count them without making them
-        model = build_model(config, input_shape=facts.input_shape, num_classes=facts.num_classes)
+    # VGG-11 ×16 has 2.4 billion weights: count with them without making them
+    model = build_model(config, input_shape=facts.input_shape, num_classes=facts.num_classes, device="meta")
     return forward_flops(model, facts.input_shape)
 
 

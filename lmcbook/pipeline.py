@@ -14,6 +14,8 @@ from lmcbook.config import PairConfig
 from lmcbook.data import Splits, load
 from lmcbook.errors import InputError
 from lmcbook.evaluation import barriers, coefficients_grid, interpolation_curve
+from lmcbook.layerwise import MEASURED_COEFFICIENTS, measure_layers
+from lmcbook.merging import merge
 from lmcbook.models import LayeredModel, build_model, permutation_spec
 from lmcbook.permutation import StateDict, apply, random_permutation
 from lmcbook.plan import PlannedPair
@@ -86,7 +88,21 @@ def measure_interpolation(
     return {"curve": curve.to_dict(), "barriers": barriers(curve)}
 
 
-_MEASUREMENTS: dict[str, Callable[..., dict[str, Any]]] = {"interpolation": measure_interpolation}
+def measure_layerwise(
+    pair: PairConfig, model: LayeredModel, state_a: StateDict, state_b: StateDict, splits: Splits
+) -> dict[str, Any]:
+    """LEWC, its conditions, active units and ranks of every layer, on the test images."""
+    images = batch_norm_sample(splits, pair.batch_norm_examples)
+    merged_states = {
+        coefficient: merge(model, state_a, state_b, coefficient, images) for coefficient in MEASURED_COEFFICIENTS
+    }
+    return {"layers": measure_layers(model, state_a, state_b, merged_states, splits.test.images)}
+
+
+_MEASUREMENTS: dict[str, Callable[..., dict[str, Any]]] = {
+    "interpolation": measure_interpolation,
+    "layerwise": measure_layerwise,
+}
 
 
 def measure(

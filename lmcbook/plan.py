@@ -81,10 +81,10 @@ _NETWORKS = {
 # Digits are so few and so small that the schedule has to be another: see the chapter "Reproduction", deviations.
 _DIGITS = {
     "mlp": _Network(learning_rate=0.1, width_multipliers=(1, 2, 4, 8, 16, 32), hidden_width=16, num_layers=4),
-    "vgg11": _Network(learning_rate=0.1, width_multipliers=(0.0625, 0.125, 0.25, 0.5)),
+    "vgg11": _Network(learning_rate=0.2, width_multipliers=(0.0625, 0.125, 0.25, 0.5)),
     "resnet20": _Network(learning_rate=0.4, width_multipliers=(0.25, 0.5, 1, 2)),
 }
-_DIGITS_BATCH_SIZE = {"mlp": 128, "vgg11": 50, "resnet20": 50}
+_DIGITS_BATCH_SIZE = {"mlp": 32, "vgg11": 50, "resnet20": 50}
 
 RECIPES: tuple[str, ...] = (
     "mlp-digits",

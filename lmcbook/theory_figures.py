@@ -4,7 +4,7 @@ import base64
 import html
 import math
 import re
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 from matplotlib.axes import Axes
@@ -33,6 +33,25 @@ def layer_table(panels: Mapping[str, Mapping[str, Iterable[float]]]) -> DataFram
         for depth, value in enumerate(values, start=1)
     ]
     return DataFrame(rows, columns=["panel", "series", "depth", "value"])
+
+
+def coefficient_table(coefficients: Sequence[float], panels: Mapping[str, Iterable[Iterable[float]]]) -> DataFrame:
+    """A `layer_table` of panel → one row of numbers for each λ, which becomes the series."""
+    labels = [f"λ = {each:g}" for each in coefficients]
+    return layer_table({name: dict(zip(labels, rows, strict=True)) for name, rows in panels.items()})
+
+
+def worst_table(conditions: Mapping[str, Mapping[str, Iterable[float]]]) -> DataFrame:
+    """Pair → condition → an error for each layer, as a table of the largest errors in words for a page."""
+    worst = {
+        pair: {
+            name: max((float(each) for each in errors if not math.isnan(each)), default=0.0)
+            for name, errors in of.items()
+        }
+        for pair, of in conditions.items()
+    }
+    table = DataFrame(worst).T.map(lambda error: "0" if error == 0 else f"{error:.2g}")
+    return table.rename_axis("largest error over the layers")
 
 
 def numbers_by_layer(table: DataFrame, *, label: str, logarithmic: bool = True, narrow: bool = False) -> Figure:
@@ -64,6 +83,11 @@ def errors_by_layer(table: DataFrame, *, narrow: bool = False) -> Figure:
 def bounds_by_layer(table: DataFrame, *, narrow: bool = False) -> Figure:
     """An error and its bound, layer by layer."""
     return numbers_by_layer(table, label="root mean square error", narrow=narrow)
+
+
+def exponents_by_layer(table: DataFrame, *, narrow: bool = False) -> Figure:
+    """Decay exponents, layer by layer."""
+    return numbers_by_layer(table, label="decay exponent", logarithmic=False, narrow=narrow)
 
 
 def cosine_table(cosines: Mapping[int, Iterable[float]]) -> DataFrame:
@@ -98,15 +122,16 @@ def cosine_against_dimension(table: DataFrame, *, limit: float, spread: float, n
 def cosine_against_correlation(table: DataFrame, *, narrow: bool = False) -> Figure:
     """The limit of the cosine against the correlation of the two models' pre-activations, with simulated points.
 
-    The table has the columns series, correlation, limit and simulated (empty where nothing was simulated).
+    One line for each ratio of standard deviations. The table has the columns ratio, correlation, limit and simulated
+    (empty where nothing was simulated).
     """
-    series = list(table["series"].unique())
+    series = list(table["ratio"].unique())
     with style.applied():
         figure, axes = style.panels(1, 1, height=3.1, narrow=narrow)
         for index, name in enumerate(series):
-            chosen = table[table["series"] == name]
+            chosen = table[table["ratio"] == name]
             look = _look(index, len(series), marked=False)
-            axes[0].plot(chosen["correlation"], chosen["limit"], label=name, **look)
+            axes[0].plot(chosen["correlation"], chosen["limit"], label=f"ratio {name:g}", **look)
             drawn = chosen.dropna(subset=["simulated"])
             marker = style.MARKERS[index % len(style.MARKERS)]
             axes[0].plot(drawn["correlation"], drawn["simulated"], marker, color=look["color"], markersize=5)
@@ -117,14 +142,17 @@ def cosine_against_correlation(table: DataFrame, *, narrow: bool = False) -> Fig
 
 
 def temperature_against_coefficient(table: DataFrame, *, narrow: bool = False) -> Figure:
-    """Fitted inverse temperatures (points) over predicted ones (lines): series, coefficient, predicted, fitted."""
-    series = list(table["series"].unique())
+    """Fitted inverse temperatures (points) over predicted ones (lines), against λ.
+
+    One line for each number of layers. The table has the columns layers, coefficient, predicted and fitted.
+    """
+    series = list(table["layers"].unique())
     with style.applied():
         figure, axes = style.panels(1, 1, height=3.1, narrow=narrow)
         for index, name in enumerate(series):
-            chosen = table[table["series"] == name]
+            chosen = table[table["layers"] == name]
             look = _look(index, len(series), marked=False)
-            axes[0].plot(chosen["coefficient"], chosen["predicted"], label=name, **look)
+            axes[0].plot(chosen["coefficient"], chosen["predicted"], label=f"{name} layers", **look)
             marker = style.MARKERS[index % len(style.MARKERS)]
             axes[0].plot(chosen["coefficient"], chosen["fitted"], marker, color=look["color"], markersize=5)
         axes[0].set_yscale("log", base=2)

@@ -1,6 +1,8 @@
 """Parameters: every bad one gives one line that says what it was, what it may be and the way out."""
 
+import json
 import types
+from pathlib import Path
 
 import pytest
 
@@ -123,3 +125,23 @@ def test_a_notebook_must_declare_all_of_its_parameters():
         parameters.check("01_width", short)
     with pytest.raises(InputError, match="notebook is '99_missing'; it may be one of: 01_width"):
         parameters.check("99_missing", namespace())
+
+
+@pytest.mark.parametrize("notebook", parameters.NOTEBOOKS)
+def test_a_notebook_declares_what_the_table_says_and_defines_nothing(notebook):
+    path = Path(__file__).parents[1] / "notebooks" / f"{notebook}.ipynb"
+    cells = [cell for cell in json.loads(path.read_text())["cells"] if cell["cell_type"] == "code"]
+    sources = ["".join(cell["source"]) for cell in cells]
+    [declaration] = [
+        source for source, cell in zip(sources, cells, strict=True) if "parameters" in cell["metadata"].get("tags", [])
+    ]
+    given: dict = {}
+    exec(declaration, given)
+    declared = parameters.NOTEBOOKS[notebook]
+    assert {name: value for name, value in given.items() if not name.startswith("_")} == {
+        name: parameter.default for name, parameter in declared.items()
+    }
+    lines = [line for source in sources for line in source.splitlines() if line.strip() and not line.startswith("#")]
+    assert len(lines) <= 30 and not [line for line in lines if line.split()[0] in ("def", "class", "import", "!pip")]
+    assert all(cell["outputs"] == [] and cell["execution_count"] is None for cell in cells)
+    assert f'parameters.check("{notebook}", globals())' in "\n".join(sources)

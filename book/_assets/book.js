@@ -45,6 +45,9 @@ document.addEventListener("DOMContentLoaded", () => {
   /* Sphinx lays a long signature out as a list without terms; to a screen reader it is no list. */
   document.querySelectorAll("dt.sig dl, dt.sig dl > dd").forEach((part) => part.setAttribute("role", "none"));
 
+  /* The bibliography's entries have a role of their own, so the box around them is no list of list items. */
+  document.querySelectorAll(".citation-list[role=list]").forEach((list) => list.removeAttribute("role"));
+
   let asked = false;
   new MutationObserver(() => {
     if (!asked) {

@@ -1,11 +1,12 @@
 """Sphinx extension: runs the notebooks of the book before Sphinx reads them, from records, without training.
 
-A page ``results/NAME`` of the table of contents is the executed ``notebooks/NAME.ipynb``. Those that are missing or
-were made from an older notebook, older records or an older package are run now, two at a time; a failure stops the
-build.
+A page ``results/NAME`` of the table of contents (by name or by pattern) is the executed ``notebooks/NAME.ipynb``.
+Those that are missing or were made from an older notebook, older records or an older package are run now, two at a
+time; a failure stops the build.
 """
 
 from collections.abc import Iterator
+from fnmatch import fnmatch
 from pathlib import Path
 from typing import Any
 
@@ -20,22 +21,28 @@ from lmcbook.notebooks import NotebookError, bring_up_to_date
 logger = logging.getLogger(__name__)
 
 
-def files_in_toc(toc: Any) -> Iterator[str]:
-    """Every page that a table of contents of Jupyter Book names, in its order."""
+def pages_in_toc(toc: Any) -> Iterator[str]:
+    """Every page, or pattern of pages, that a table of contents of Jupyter Book names, in its order."""
     if isinstance(toc, list):
         for entry in toc:
-            yield from files_in_toc(entry)
+            yield from pages_in_toc(entry)
     elif isinstance(toc, dict):
-        yield from (str(toc[key]) for key in ("root", "file") if key in toc)
+        yield from (str(toc[key]) for key in ("root", "file", "glob") if key in toc)
         for key in ("parts", "chapters", "sections", "subtrees", "entries"):
-            yield from files_in_toc(toc.get(key))
+            yield from pages_in_toc(toc.get(key))
 
 
 def notebook_pages(book: Path) -> list[tuple[Path, Path]]:
     """The notebook and the result of every executed page of the table of contents of ``book``."""
     toc = yaml.safe_load((book / "_toc.yml").read_text(encoding="utf-8"))
-    names = [file.removeprefix("results/") for file in files_in_toc(toc) if file.startswith("results/")]
-    return [(book.parent / "notebooks" / f"{name}.ipynb", book / "results" / f"{name}.ipynb") for name in names]
+    wanted = [page for page in pages_in_toc(toc) if page.startswith("results/")]
+    there = [notebook.stem for notebook in sorted((book.parent / "notebooks").glob("*.ipynb"))]
+    names = [page.removeprefix("results/") for page in wanted if "*" not in page]
+    names += [name for name in there if any("*" in page and fnmatch(f"results/{name}", page) for page in wanted)]
+    return [
+        (book.parent / "notebooks" / f"{name}.ipynb", book / "results" / f"{name}.ipynb")
+        for name in dict.fromkeys(names)
+    ]
 
 
 def setup(app: Sphinx) -> dict[str, Any]:

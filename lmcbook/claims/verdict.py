@@ -27,6 +27,8 @@ class Verdict:
     """The statistic, one value for each pair."""
     scales: tuple[str, ...] = ()
     """Of the records that were looked at."""
+    short: bool = False
+    """Whether some of them are of trainings shorter than the recipe's."""
 
     @property
     def mean(self) -> float | None:
@@ -51,13 +53,17 @@ class Verdict:
 
 
 def judge(records: Sequence[Record], claims: Iterable[Claim] = CLAIMS) -> list[Verdict]:
-    """The verdict on each of ``claims``, in their order."""
+    """The verdict on each of ``claims``, in their order.
+
+    ``records`` are taken as they are given: those of a plan (`lmcbook.collect`), not of whatever lies in a folder.
+    """
     table = barriers_table(records)
     verdicts = []
     for claim in claims:
         values = tuple(values_of(claim, table))
-        scales = tuple(sorted({record.scale for record in records if record.recipe == claim.recipe})) if values else ()
-        verdicts.append(Verdict(claim=claim, values=values, scales=scales))
+        used = [record for record in records if record.recipe == claim.recipe] if values else []
+        scales = tuple(sorted({record.scale for record in used}))
+        verdicts.append(Verdict(claim=claim, values=values, scales=scales, short=any(record.short for record in used)))
     return verdicts
 
 
@@ -93,7 +99,7 @@ def verdict_table(verdicts: Iterable[Verdict]) -> DataFrame:
             verdict.ours,
             verdict.claim.reproduced.describe(verdict.claim.factor, verdict.claim.unit),
             verdict.word,
-            ", ".join(verdict.scales) or "–",
+            (", ".join(verdict.scales) or "–") + (", shortened training" if verdict.short else ""),
         ]
         for verdict in verdicts
     ]

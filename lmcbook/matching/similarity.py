@@ -147,7 +147,7 @@ class Similarities:
 
     def __init__(self, spec: PermutationSpec, state_a: StateDict, state_b: StateDict) -> None:
         self.spec = spec
-        self.sizes = _check_pair(spec, state_a, state_b)
+        self.sizes = check_pair(spec, state_a, state_b)
         self.names = learnable(state_a)
         self.a = {name: state_a[name].detach().float() for name in self.names}
         self.b = {name: state_b[name].detach().float() for name in self.names}
@@ -219,19 +219,22 @@ class Similarities:
             )
         return total + sum(trace(term.similarity(permutation), name) for name, term in self._traced)
 
-    def objective_and_distance(self, permutation: Permutation) -> tuple[float, float]:
-        """The objective, and ‖a − πb‖ over the same tensors, in float64 throughout."""
-        objective, squared_distance = 0.0, 0.0
-        for name in self.names:
-            a, b = self.a[name], gather(self.b[name], self.spec.axes[name], permutation)
-            objective += inner_product(a, b)
-            # b is a copy of its own
-            difference = b.sub_(a)
-            squared_distance += inner_product(difference, difference)
-        return objective, math.sqrt(squared_distance)
+
+def objective_and_distance(
+    spec: PermutationSpec, state_a: StateDict, state_b: StateDict, permutation: Permutation
+) -> tuple[float, float]:
+    r"""$\sum_t \langle A_t, \pi B_t \rangle$ and ‖A − πB‖ over the learnable tensors, in float64 throughout."""
+    objective, squared_distance = 0.0, 0.0
+    for name in learnable(state_a):
+        a, b = state_a[name].float(), gather(state_b[name].float(), spec.axes[name], permutation)
+        objective += inner_product(a, b)
+        # b is a copy of its own
+        difference = b.sub_(a)
+        squared_distance += inner_product(difference, difference)
+    return objective, math.sqrt(squared_distance)
 
 
-def _check_pair(spec: PermutationSpec, state_a: StateDict, state_b: StateDict) -> dict[str, int]:
+def check_pair(spec: PermutationSpec, state_a: StateDict, state_b: StateDict) -> dict[str, int]:
     """The sizes of the groups, if the two states can be matched."""
     sizes = spec.groups(state_a)
     if state_a.keys() != state_b.keys():

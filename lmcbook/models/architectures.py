@@ -68,15 +68,20 @@ def build_model(
     input_shape: tuple[int, int, int],
     num_classes: int,
     generator: torch.Generator | None = None,
+    device: str = "cpu",
 ) -> LayeredModel:
     """The network of ``config``, freshly initialised on the CPU in float32.
 
     Weights and biases are drawn as torch does by default, from U(−1/√fan_in, 1/√fan_in), by ``generator`` or else by
     ``random_stream(config.seed, "init")``; no global random state is read or moved.
 
+    Args:
+        device: ``meta`` makes a network without weights, to count with; any other is for `torch.nn.Module.to`, later.
+
     Raises:
         InputError: the architecture or activation is unknown, an option does not fit it, or the images are too small.
     """
+    check_choice("device", device, ("cpu", "meta"))
     check_choice("architecture", config.architecture, ARCHITECTURES)
     check_choice("activation", config.activation, ACTIVATIONS)
     architecture = ARCHITECTURES[config.architecture]
@@ -95,7 +100,7 @@ def build_model(
     channels, height, width = input_shape
     check_number("num_classes", num_classes, minimum=2, integer=True)
     generator = random_stream(config.seed, "init") if generator is None else generator
-    with torch.random.fork_rng(devices=[]), torch.device("cpu"):
+    with torch.random.fork_rng(devices=[]), torch.device(device):
         seed = int(torch.randint(2**62, (), generator=generator, device=generator.device))
         torch.default_generator.manual_seed(seed)
         model = architecture.build(config, (channels, height, width), num_classes)

@@ -5,9 +5,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 import torch
-from jaxtyping import Float
 from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _NormBase
+from torch.utils._pytree import tree_leaves
 
 from lmcbook.errors import InputError
 from lmcbook.permutation.actions import gather
@@ -20,7 +20,7 @@ def check_function_preserved(
     model: nn.Module,
     spec: PermutationSpec,
     state: StateDict,
-    images: Float[Tensor, "examples ..."],
+    images: Tensor | tuple[Tensor, ...],
     generator: torch.Generator,
 ) -> None:
     """Make sure that permuting along ``spec`` leaves what ``model`` computes unchanged.
@@ -30,18 +30,26 @@ def check_function_preserved(
     are compared in evaluation mode and with normalisation in training mode, relative to their spread, up to the square
     root of their precision: in float64 to 1.5e-8, in float32 to 3.5e-4.
 
+    Args:
+        model: any module, of one output or several; it is left as it was.
+        spec: the table.
+        state: of ``model``.
+        images: a few inputs; a tuple, if the model takes several.
+        generator: of the permutation and the shaking.
+
     Raises:
         InputError: the outputs differ, with the tensors that may be at fault; or the spec does not fit ``state``.
     """
     sizes = spec.groups(state)
     normalised = any(isinstance(module, _NormBase) for module in model.modules())
-    if normalised and len(images) < 2:
-        raise InputError(f"images holds {len(images)} examples; batch norm in training mode needs at least 2")
+    inputs = images if isinstance(images, tuple) else (images,)
+    if normalised and len(inputs[0]) < 2:
+        raise InputError(f"images holds {len(inputs[0])} examples; batch norm in training mode needs at least 2")
     state = _shaken(state, generator)
     if normalised:
-        _, state = _outputs(model, state, images, train_normalisation=True)
+        _, state = _outputs(model, state, inputs, train_normalisation=True)
     modes = (False, True) if normalised else (False,)
-    reference = [_outputs(model, state, images, train_normalisation=mode)[0] for mode in modes]
+    reference = [_outputs(model, state, inputs, train_normalisation=mode)[0] for mode in modes]
     still = {group: torch.arange(size) for group, size in sizes.items()}
     moved = {group: _random_cycle(size, generator) for group, size in sizes.items()}
 
@@ -49,7 +57,7 @@ def check_function_preserved(
         permuted = {name: gather(tensor, table.axes[name], permutation) for name, tensor in state.items()}
         worst = 0.0
         for mode, expected in zip(modes, reference, strict=True):
-            found, _ = _outputs(model, permuted, images, train_normalisation=mode)
+            found, _ = _outputs(model, permuted, inputs, train_normalisation=mode)
             spread = expected.std().clamp_min(torch.finfo(expected.dtype).tiny)
             ratio = float((found - expected).abs().max() / spread)
             worst = max(worst, ratio if math.isfinite(ratio) else math.inf)
@@ -98,13 +106,16 @@ def evaluation_mode(model: nn.Module, *, train_normalisation: bool = False) -> I
 
 
 def _outputs(
-    model: nn.Module, state: StateDict, images: Tensor, *, train_normalisation: bool
+    model: nn.Module, state: StateDict, inputs: tuple[Tensor, ...], *, train_normalisation: bool
 ) -> tuple[Tensor, StateDict]:
-    """The model's outputs, and its state afterwards."""
+    """The model's outputs as one vector, and its state afterwards."""
     # functional_call writes running statistics into the tensors that it is given
     own = {name: tensor.clone() for name, tensor in state.items()}
     with evaluation_mode(model, train_normalisation=train_normalisation):
-        return torch.func.functional_call(model, own, (images,)), own
+        # every name is given, those of one tensor too: each is put in its own place
+        outputs = torch.func.functional_call(model, own, inputs, tie_weights=False)
+    values = [value for value in tree_leaves(outputs) if isinstance(value, Tensor) and value.is_floating_point()]
+    return torch.cat([value.reshape(-1) for value in values]), own
 
 
 def _one_entry_changed(spec: PermutationSpec, group: str, state: StateDict) -> Iterator[tuple[str, PermutationSpec]]:

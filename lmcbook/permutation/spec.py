@@ -44,7 +44,7 @@ class PermutationSpec:
         Args:
             model: any module; it is traced in evaluation mode and left as it was.
             example: its input, or the tuple of its inputs; two examples or more for networks with batch norm.
-            check: make sure that the outputs do not change, by `check_function_preserved` (one input and one output).
+            check: make sure that the outputs do not change, by `check_function_preserved`.
 
         Raises:
             InputError: the network cannot be traced, or the check fails.

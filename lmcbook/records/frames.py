@@ -21,9 +21,7 @@ def curves_table(records: Sequence[Record]) -> DataFrame:
         columns["coefficient"] = columns.pop("coefficients")
         for index in range(count):
             rows.append(_identity(record) | {"split": "test"} | {name: each[index] for name, each in columns.items()})
-    return _table(
-        rows, [*_IDENTITY, "coefficient", "split", "loss", "accuracy", "inverse_temperature", "calibrated_loss"]
-    )
+    return _table(rows, [*_IDENTITY, "coefficient", "split", *_CURVE])
 
 
 def barriers_table(records: Sequence[Record]) -> DataFrame:
@@ -45,7 +43,7 @@ def barriers_table(records: Sequence[Record]) -> DataFrame:
             row[name] = curve[name][middle] if name in curve else None
         row.setdefault("inverse_temperature_midpoint", curve["inverse_temperature"][middle])
         rows.append(row | {"short": record.short, "num_layers": record.config.training.num_layers})
-    return _table(rows, [*_IDENTITY, *BARRIERS])
+    return _table(rows, [*_IDENTITY, *BARRIERS, *_BESIDE_BARRIERS])
 
 
 def layers_table(records: Sequence[Record]) -> DataFrame:
@@ -73,6 +71,17 @@ _IDENTITY = (
     "seed_a",
     "seed_b",
     "alignment",
+)
+
+
+_CURVE = ("loss", "accuracy", "inverse_temperature", "calibrated_loss", "lewc_ensemble_inverse_temperature")
+
+_BESIDE_BARRIERS = (
+    *(f"{of}_{name}" for of in ("endpoint", "merged", "ensemble") for name in ("loss", "accuracy", "calibrated_loss")),
+    "ensemble_inverse_temperature",
+    "inverse_temperature_midpoint",
+    "short",
+    "num_layers",
 )
 
 

@@ -7,9 +7,20 @@ from lmcbook.theory.batch_norm import (
     run_normalised,
 )
 from lmcbook.theory.bounds import ErrorBudget, deficit, error_budget
-from lmcbook.theory.checks import condition_errors, connectivity_errors, two_networks
+from lmcbook.theory.checks import (
+    batch_norm_errors,
+    bias_errors,
+    condition_errors,
+    connectivity_errors,
+    law_errors,
+    normalised_errors,
+    shared_decay,
+    temperatures,
+    two_networks,
+)
 from lmcbook.theory.gaussian import (
     INDEPENDENT_COSINE,
+    cosine_rows,
     cosine_spread,
     gaussian_cosine,
     relu_covariance,
@@ -18,8 +29,10 @@ from lmcbook.theory.gaussian import (
 from lmcbook.theory.networks import Network, merged, run
 from lmcbook.theory.pairs import (
     Pair,
+    both_mechanisms,
     break_additivity,
     break_orthogonality,
+    broken_pairs,
     commuting_pair,
     disjoint_networks,
     disjoint_pair,
@@ -32,11 +45,16 @@ __all__ = [
     "Network",
     "NormalisedNetwork",
     "Pair",
+    "batch_norm_errors",
+    "bias_errors",
+    "both_mechanisms",
     "break_additivity",
     "break_orthogonality",
+    "broken_pairs",
     "commuting_pair",
     "condition_errors",
     "connectivity_errors",
+    "cosine_rows",
     "cosine_spread",
     "deficit",
     "disjoint_networks",
@@ -44,14 +62,18 @@ __all__ = [
     "disjoint_pair",
     "error_budget",
     "gaussian_cosine",
+    "law_errors",
     "lewc_scale",
     "lewc_weights",
     "merged",
     "merged_normalised",
+    "normalised_errors",
     "predicted_inverse_temperature",
     "relu_covariance",
     "run",
     "run_normalised",
+    "shared_decay",
     "simulated_cosines",
+    "temperatures",
     "two_networks",
 ]

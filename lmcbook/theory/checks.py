@@ -6,12 +6,22 @@ from typing import Literal
 import torch
 import torch.nn.functional as F
 from jaxtyping import Float
-from torch import Tensor
+from torch import Generator, Tensor
 
+from lmcbook.calibration import fit_inverse_temperature
 from lmcbook.errors import check_choice
-from lmcbook.layerwise import commutativity, reciprocal_orthogonality, relative_error, weak_additivity_error
+from lmcbook.evaluation import ensemble_logits, lewc_ensemble_weight
+from lmcbook.layerwise import (
+    commutativity,
+    decay_exponent,
+    reciprocal_orthogonality,
+    relative_error,
+    weak_additivity_error,
+)
+from lmcbook.theory.batch_norm import NormalisedNetwork, disjoint_normalised_networks, merged_normalised, run_normalised
 from lmcbook.theory.networks import Activation, BiasExponent, Network, merged, run, sum_of
-from lmcbook.theory.pairs import Pair
+from lmcbook.theory.pairs import Pair, disjoint_networks
+from lmcbook.theory.temperature import predicted_inverse_temperature
 
 Exponent = Literal["depth", "one"]
 
@@ -49,6 +59,15 @@ def connectivity_errors(
     return torch.tensor(rows, dtype=torch.float64)
 
 
+def law_errors(pair: Pair, inputs: Float[Tensor, "examples inputs"]) -> dict[str, Float[Tensor, " layers"]]:
+    """Relative error of both laws, LEWC and LLFC, in every layer of the merged model at λ = ½."""
+    half = two_networks([0.5])
+    return {
+        "LEWC": connectivity_errors(pair, half, inputs)[0],
+        "LLFC": connectivity_errors(pair, half, inputs, exponent="one")[0],
+    }
+
+
 def two_networks(coefficients: Sequence[float]) -> list[tuple[float, float]]:
     """λ ↦ (λ, 1 − λ), for functions that take any number of networks."""
     return [(coefficient, 1 - coefficient) for coefficient in coefficients]
@@ -77,3 +96,138 @@ def condition_errors(
         columns["orthogonality"].append((sum(ratio**2 for ratio in directions) / 2) ** 0.5)
         columns["commutativity"].append(commutativity(own_a, own_b, a_on_b, b_on_a))
     return {name: torch.tensor(values, dtype=torch.float64) for name, values in columns.items()}
+
+
+def shared_decay(
+    shared_units: int,
+    units: int,
+    inputs: Float[Tensor, "examples inputs"],
+    *,
+    num_layers: int,
+    input_size: int,
+    num_classes: int,
+    generator: Generator,
+) -> Float[Tensor, " layers"]:
+    """The decay exponent of every layer of a pair that shares ``shared_units`` of the ``units`` of each network; ours.
+
+    Raises:
+        InputError: a network has no unit of its own, or a size is not a positive whole number.
+    """
+    pair = disjoint_networks(
+        2,
+        num_layers=num_layers,
+        input_size=input_size,
+        units=units - shared_units,
+        num_classes=num_classes,
+        generator=generator,
+        shared_units=shared_units,
+    )
+    traces = [run(network, inputs) for network in (*pair, merged(pair, (0.5, 0.5)))]
+    layers = zip(*traces, strict=True)
+    exponents = [decay_exponent(of_merged.output, of_a.output, of_b.output) for of_a, of_b, of_merged in layers]
+    return torch.tensor(exponents, dtype=torch.float64)
+
+
+def normalised_errors(
+    networks: Sequence[NormalisedNetwork],
+    coefficients: Sequence[float],
+    inputs: Float[Tensor, "examples inputs"],
+    *,
+    exponent: Exponent = "one",
+    last_exponent: int = 2,
+    epsilon: float = 0.0,
+) -> Float[Tensor, " layers"]:
+    r"""Relative error of $f_\ell = \sum_i \lambda_i^e f_\ell^{(i)}$ with recomputed batch norm; ours.
+
+    Args:
+        networks: two or more of the same shapes.
+        coefficients: λ_i, one for each.
+        inputs: the examples, which also give the statistics.
+        exponent: e of the hidden layers: ``one`` is our theorem, ``depth`` LEWC.
+        last_exponent: e of the classifier: 2 is our theorem, L is LEWC.
+        epsilon: of batch norm.
+    """
+    check_choice("exponent", exponent, ("depth", "one"))
+    outputs = [run_normalised(network, inputs, epsilon=epsilon) for network in networks]
+    of_merged = run_normalised(merged_normalised(networks, coefficients), inputs, epsilon=epsilon)
+    errors = []
+    for depth, (layer, *layers) in enumerate(zip(of_merged, *outputs, strict=True), start=1):
+        power = last_exponent if depth == len(of_merged) else depth if exponent == "depth" else 1
+        prediction = sum_of(each**power * of for each, of in zip(coefficients, layers, strict=True))
+        errors.append(relative_error(layer, prediction))
+    return torch.tensor(errors, dtype=torch.float64)
+
+
+def batch_norm_errors(
+    inputs: Float[Tensor, "examples inputs"],
+    *,
+    num_layers: int,
+    input_size: int,
+    units: int,
+    num_classes: int,
+    generator: Generator,
+) -> dict[str, dict[str, Float[Tensor, " layers"]]]:
+    """Relative errors at λ = ½ of our law for batch norm and of LEWC, for disjoint networks without and with skips."""
+    found = {}
+    for name, skip in (("plain", False), ("residual", True)):
+        networks = disjoint_normalised_networks(
+            2,
+            num_layers=num_layers,
+            input_size=input_size,
+            units=units,
+            num_classes=num_classes,
+            generator=generator,
+            skip=skip,
+        )
+        found[name] = {
+            "one factor per layer": normalised_errors(networks, (0.5, 0.5), inputs),
+            "LEWC": normalised_errors(networks, (0.5, 0.5), inputs, exponent="depth", last_exponent=num_layers),
+        }
+    return found
+
+
+def bias_errors(
+    coefficient: float,
+    inputs: Float[Tensor, "examples inputs"],
+    *,
+    num_layers: int,
+    input_size: int,
+    units: int,
+    num_classes: int,
+    generator: Generator,
+) -> dict[str, Float[Tensor, " layers"]]:
+    """Relative errors of LEWC for disjoint networks with biases that are merged in two ways."""
+    pair = disjoint_networks(
+        2,
+        num_layers=num_layers,
+        input_size=input_size,
+        units=units,
+        num_classes=num_classes,
+        generator=generator,
+        bias=True,
+    )
+    rows = two_networks([coefficient])
+    return {
+        "merged like weights": connectivity_errors(pair, rows, inputs)[0],
+        "merged with powers": connectivity_errors(pair, rows, inputs, bias_exponent="depth")[0],
+    }
+
+
+def temperatures(
+    pair: Pair, coefficients: Sequence[float], inputs: Float[Tensor, "examples inputs"], generator: Generator
+) -> list[dict[str, float]]:
+    """Inverse temperatures of merged models, fitted and predicted by LEWC: rows layers, coefficient, fitted, predicted.
+
+    ``layers`` is L. The labels are drawn from the softmax of the two networks' mean logits, so that β is finite.
+    """
+    logits_a, logits_b = (run(network, inputs)[-1].output for network in pair)
+    labels = torch.multinomial(((logits_a + logits_b) / 2).softmax(1), 1, generator=generator)[:, 0]
+    rows = []
+    for coefficient in coefficients:
+        logits = run(merged(pair, (coefficient, 1 - coefficient)), inputs)[-1].output
+        weight = lewc_ensemble_weight(coefficient, pair.a.num_layers)
+        ensemble = fit_inverse_temperature(ensemble_logits(logits_a, logits_b, weight), labels).inverse_temperature
+        predicted = predicted_inverse_temperature(ensemble, coefficient, pair.a.num_layers)
+        fitted = fit_inverse_temperature(logits, labels).inverse_temperature
+        rows.append({"layers": pair.a.num_layers, "coefficient": coefficient, "fitted": fitted, "predicted": predicted})
+    return rows

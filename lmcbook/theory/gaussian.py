@@ -1,6 +1,7 @@
 """Theorem 5.4 and beyond: weak additivity of Gaussian pre-activations, in closed form and by simulation."""
 
 import math
+from collections.abc import Sequence
 
 import torch
 from jaxtyping import Float
@@ -108,6 +109,30 @@ def simulated_cosines(
     left = _leaky(coefficient * u + (1 - coefficient) * v, negative_slope)
     right = coefficient * _leaky(u, negative_slope) + (1 - coefficient) * _leaky(v, negative_slope)
     return torch.nn.functional.cosine_similarity(left, right, dim=1)
+
+
+def cosine_rows(
+    ratios: Sequence[float],
+    correlations: Sequence[float],
+    generator: Generator,
+    *,
+    units: int = 20_000,
+    every: int = 6,
+) -> list[dict[str, float | None]]:
+    """Limits of the cosine and some simulated ones: rows ratio, correlation, limit, simulated.
+
+    ``ratios`` are those of the two models' standard deviations; every ``every``-th correlation is simulated.
+    """
+    rows: list[dict[str, float | None]] = []
+    for ratio in ratios:
+        for index, correlation in enumerate(correlations):
+            simulated = None
+            if index % every == 0:
+                drawn = simulated_cosines(units, 1, generator, std_a=ratio, correlation=correlation)
+                simulated = drawn.item()
+            limit = gaussian_cosine(ratio, 1.0, correlation)
+            rows.append({"ratio": ratio, "correlation": correlation, "limit": limit, "simulated": simulated})
+    return rows
 
 
 def _leaky(values: Tensor, negative_slope: float) -> Tensor:

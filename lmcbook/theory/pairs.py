@@ -2,7 +2,7 @@
 
 import math
 from itertools import pairwise
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import torch
 from torch import Generator, Tensor
@@ -140,6 +140,20 @@ def break_additivity(pair: Pair, depth: int, strength: float, generator: Generat
     return Pair(*changed)
 
 
+def broken_pairs(pair: Pair, depth: int, generator: Generator) -> dict[str, Pair]:
+    """A `disjoint_pair` and the two that break one condition each in layer ``depth`` (2…L−1), by name.
+
+    Raises:
+        InputError: ``depth`` is not one of the layers 2…L−1, or the networks have biases.
+    """
+    _check_depth(depth, 2, pair.a.num_layers - 1)
+    return {
+        "both conditions hold": pair,
+        "orthogonality broken": break_orthogonality(pair, depth, 1.0, generator),
+        "additivity broken": break_additivity(pair, depth, 1.0, generator),
+    }
+
+
 def commuting_pair(*, num_layers: int, input_size: int, units: int, num_classes: int, generator: Generator) -> Pair:
     r"""A pair that satisfies weak additivity and commutativity (Definition C.1) exactly and is far from orthogonal.
 
@@ -179,6 +193,17 @@ def commuting_pair(*, num_layers: int, input_size: int, units: int, num_classes:
         weights_a.append(a)
         weights_b.append(b)
     return Pair(Network(weights=tuple(weights_a)), Network(weights=tuple(weights_b)))
+
+
+def both_mechanisms(
+    *, num_layers: int, input_size: int, units: int, num_classes: int, generator: Generator
+) -> dict[str, Pair]:
+    """A `disjoint_pair` and a `commuting_pair` of the same sizes, by name."""
+    sizes: Any = {"num_layers": num_layers, "input_size": input_size, "units": units, "num_classes": num_classes}
+    return {
+        "orthogonal": disjoint_pair(**sizes, generator=generator),
+        "commuting": commuting_pair(**sizes, generator=generator),
+    }
 
 
 def _normal(like: Tensor, generator: Generator) -> Tensor:

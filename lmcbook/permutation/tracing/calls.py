@@ -7,6 +7,7 @@ from typing import Any
 from torch import fx
 
 from lmcbook.permutation.tracing.layouts import (
+    NATURAL,
     SINGLE,
     Layout,
     Units,
@@ -143,6 +144,9 @@ class Call:
 
     def reshaped(self, axes: Axes, old: Sequence[int], new: Sequence[int]) -> Axes:
         """The axes after a reshape: neighbours are merged, and merged ones cut."""
+        if 0 in (*old, *new):
+            self.stay(*axes)
+            return tuple(fixed(size, self.reason) for size in new)
         sources = [(layout, size) for layout, size in zip(axes, old, strict=True) if size != 1]
         targets = [size for size in new if size != 1]
         found: list[Layout] = []
@@ -170,6 +174,17 @@ class Call:
 
 
 Rule = Callable[[Call], Value]
+
+
+def unknown(call: Call) -> Value:
+    """What no rule speaks of: all that goes in stays, and so does all that comes out."""
+    for axes in call.tensors:
+        call.stay(*axes)
+    reason = f"{call.name} is not known to commute with permutations" if call.tensors else NATURAL
+    value = call.node.meta.get("val")
+    if isinstance(value, list | tuple):
+        return [tuple(fixed(size, reason) for size in getattr(each, "shape", ())) for each in value]
+    return tuple(fixed(size, reason) for size in getattr(value, "shape", ()))
 
 
 def _product(sizes: Sequence[int]) -> int:

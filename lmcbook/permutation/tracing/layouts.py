@@ -29,7 +29,7 @@ class Units:
 Segment = tuple[Units, int]
 Layout = tuple[Segment, ...]
 
-NATURAL = "it is an axis of the network's inputs or outputs, of positions, or of length one"
+NATURAL = "it is an axis of inputs, outputs, positions or table rows, or of length one"
 """The one reason that is no shortcoming: nothing of the kind is a hidden unit."""
 SINGLE: Layout = ((Units(1, NATURAL), 1),)
 

@@ -1,7 +1,9 @@
 """What changes of shape do to units: reshapes, transpositions, concatenation, cutting, picking."""
 
-from lmcbook.permutation.tracing.calls import Axes, Call, Rule, Value
-from lmcbook.permutation.tracing.layouts import SINGLE, Layout, free, length, movable, part, resolved
+import torch
+
+from lmcbook.permutation.tracing.calls import Axes, Call, Rule, Value, unknown
+from lmcbook.permutation.tracing.layouts import NATURAL, SINGLE, Layout, fixed, free, freeze, length, part, resolved
 
 
 def reshape(call: Call) -> Axes:
@@ -46,11 +48,10 @@ def repeat(call: Call) -> Axes:
 
 
 def concatenation(call: Call) -> Axes:
-    tensors = [axes for axes in call.tensors if len(axes) == len(call.shape)]
     dim = (call.arguments.get("dim") or 0) % len(call.shape)
-    # a tensor may be given twice, but is listed once among the inputs of the node
-    nodes = call.arguments["tensors"]
-    tensors = [call.of(node) for node in nodes if len(call.of(node)) == len(call.shape)]
+    tensors = [call.of(node) for node in call.arguments["tensors"]]
+    # torch lets an empty tensor of one axis be concatenated with anything
+    tensors = [axes for axes in tensors if len(axes) == len(call.shape)]
     return tuple(
         tuple(segment for axes in tensors for segment in resolved(axes[dim]))
         if number == dim
@@ -64,14 +65,8 @@ def stack(call: Call) -> Axes:
     dim = (call.arguments.get("dim") or 0) % len(call.shape)
     found: list[Layout] = [call.tie(*layouts) for layouts in zip(*tensors, strict=True)]
     # the stacked tensors stay in their order
-    found.insert(dim, _in_order(len(tensors), call))
+    found.insert(dim, fixed(len(tensors), call.reason))
     return tuple(found)
-
-
-def _in_order(count: int, call: Call) -> Layout:
-    layout = free(count)
-    call.stay(layout)
-    return layout
 
 
 def cut(call: Call) -> Value:
@@ -81,9 +76,7 @@ def cut(call: Call) -> Value:
     found, start = [], 0
     for shape in call.shapes:
         stop = start + shape[dim]
-        piece = part(axes[dim], start, stop, call.reason) if movable(axes[dim]) else axes[dim]
-        piece = piece if length(piece) == shape[dim] else part(axes[dim], start, stop, call.reason)
-        found.append((*axes[:dim], piece, *axes[dim + 1 :]))
+        found.append((*axes[:dim], part(axes[dim], start, stop, call.reason), *axes[dim + 1 :]))
         start = stop
     return found
 
@@ -133,6 +126,26 @@ def triangle(call: Call) -> Axes:
     return axes
 
 
+def index(call: Call) -> Value:
+    """Rows picked by number: the picked axes stay, the others pass."""
+    axes = call.given("self")
+    if "index" in call.arguments:  # index_select
+        dim = call.arguments["dim"] % len(axes)
+        call.stay(axes[dim])
+        return (*axes[:dim], fixed(call.shape[dim], call.reason), *axes[dim + 1 :])
+    picking = [number for number, node in enumerate(call.arguments["indices"]) if node is not None]
+    masks = [call.arguments["indices"][number].meta["val"].dtype in (torch.bool, torch.uint8) for number in picking]
+    if any(masks) or picking[-1] - picking[0] != len(picking) - 1:
+        return unknown(call)
+    for number in picking:
+        # rows of a table, such as positions, are no hidden units
+        freeze(axes[number], NATURAL if call.arguments["self"].op == "placeholder" else call.reason)
+        call.stay(*call.of(call.arguments["indices"][number]))
+    new = len(call.shape) - (len(axes) - len(picking))
+    found = [fixed(size) for size in call.shape[picking[0] : picking[0] + new]]
+    return (*axes[: picking[0]], *found, *axes[picking[-1] + 1 :])
+
+
 def item(call: Call) -> Axes:
     """One of the results of an operation that has several."""
     value = call.values[call.node.args[0]]  # type: ignore[index]
@@ -144,11 +157,11 @@ def item(call: Call) -> Axes:
 SHAPE_RULES: dict[str, Rule] = {
     **dict.fromkeys(("view", "reshape", "unsafe_view", "flatten", "unflatten", "squeeze", "unsqueeze"), reshape),
     **dict.fromkeys(("transpose", "swapaxes", "swapdims"), transpose),
-    **dict.fromkeys(("t", "numpy_T", "mT_"), transpose_all),
+    **dict.fromkeys(("t", "numpy_T"), transpose_all),
     **dict.fromkeys(("cat", "concat", "concatenate"), concatenation),
     **dict.fromkeys(("split", "split_with_sizes", "chunk", "tensor_split"), cut),
     **dict.fromkeys(("slice", "narrow"), slice_of),
-    **dict.fromkeys(("flip", "roll", "cumsum", "cumprod", "sort"), in_order),
+    **dict.fromkeys(("flip", "roll", "cumsum", "cumprod"), in_order),
     **dict.fromkeys(("tril", "triu"), triangle),
     "permute": permute,
     "expand": expand,
@@ -157,4 +170,5 @@ SHAPE_RULES: dict[str, Rule] = {
     "unbind": unbind,
     "select": select,
     "getitem": item,
+    **dict.fromkeys(("index", "index_select"), index),
 }

@@ -12,7 +12,7 @@ from tqdm import tqdm
 
 from lmcbook.errors import InputError, check_choice, check_number
 from lmcbook.matching.descent import Descent
-from lmcbook.matching.similarity import Similarities
+from lmcbook.matching.similarity import Similarities, objective_and_distance
 from lmcbook.permutation import Permutation, PermutationSpec, StateDict, check_function_preserved
 from lmcbook.randomness import random_stream
 
@@ -55,10 +55,12 @@ class Matching:
     """The start that led to the best result, one of `STARTS`."""
     trajectory: tuple[float, ...]
     """The objective where the descent from that start began, after each of its steps, and after each useful shake."""
+    correlation: float | None = None
+    """Mean correlation of the matched units' activations; activation matching only."""
 
     def summary(self) -> dict[str, Any]:
         """What is to be told of it in a record."""
-        names = ("objective", "identity_objective", "l2_distance", "sweeps", "seconds", "start")
+        names = ("objective", "identity_objective", "l2_distance", "sweeps", "seconds", "start", "correlation")
         return {name: getattr(self, name) for name in names}
 
 
@@ -105,7 +107,7 @@ def weight_matching(
     began = time.perf_counter()
     similarities = Similarities(spec, state_a, state_b)
     still = similarities.identity()
-    identity_objective = similarities.inner(list(similarities.names), still)
+    identity_objective, _ = objective_and_distance(spec, state_a, state_b, still)
     descents: list[Descent] = []
     with tqdm(desc="weight matching", unit=" assignments", disable=not progress, leave=False) as bar:
         best: _Result | None = None
@@ -123,7 +125,7 @@ def weight_matching(
         for number in range(shakes):
             _shake(best, random_stream(seed, "weight matching", "shake", number))
             bar.set_postfix_str(f"objective {best.objective:.6g} ({best.start})")
-    objective, l2_distance = similarities.objective_and_distance(best.permutation)
+    objective, l2_distance = objective_and_distance(spec, state_a, state_b, best.permutation)
     return Matching(
         permutation=best.permutation,
         objective=objective,

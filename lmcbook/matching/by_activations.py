@@ -1,0 +1,172 @@
+"""Activation matching: the permutation of b's hidden units whose activations go with those of a."""
+
+import time
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+from tqdm import tqdm
+
+from lmcbook.errors import InputError, check_number
+from lmcbook.matching.assignment import RepeatedAssignment
+from lmcbook.matching.by_weights import Matching, check_before_matching
+from lmcbook.matching.similarity import check_pair, objective_and_distance
+from lmcbook.models import LayeredModel, layer_outputs
+from lmcbook.permutation import PermutationSpec, StateDict, evaluation_mode, groups_of, stretches
+
+Observe = Callable[[StateDict, Tensor], Mapping[str, Tensor]]
+"""From weights and images to activations [examples, units, …positions], by the key of the weight that makes them."""
+
+
+@torch.no_grad()
+def activation_matching(
+    spec: PermutationSpec,
+    state_a: StateDict,
+    state_b: StateDict,
+    *,
+    observe: Observe,
+    images: Float[Tensor, "examples ..."],
+    model: nn.Module | None,
+    batch_size: int = 500,
+    seed: int = 0,
+    progress: bool = True,
+) -> Matching:
+    r"""The permutation π that maximises $\sum_i \mathrm{corr}(z^a_i, z^b_{\pi(i)})$ in every group by itself.
+
+    Correlations are over examples and positions of a map (Li et al. 2016; Ainsworth, Hayase & Srinivasa 2023, section
+    3.1). Where a group writes several activations, such as those along a residual stream, their correlations are added
+    up. A unit that does not vary correlates with none.
+
+    Args:
+        spec: groups of both networks.
+        state_a: the network that stays.
+        state_b: the network that is permuted.
+        observe: gives the activations; `observe_layers` and `observe_modules` make one.
+        images: the sample.
+        model: on which `check_function_preserved` tries ``spec`` first; None leaves the check out.
+        batch_size: images at a time.
+        seed: of the check.
+        progress: show a bar of batches.
+
+    Raises:
+        InputError: ``observe`` tells nothing of a group, or activations do not fit the spec; and as `weight_matching`.
+    """
+    check_number("batch_size", batch_size, minimum=1, integer=True)
+    check_before_matching(spec, state_b, model=model, images=images, seed=seed)
+    began = time.perf_counter()
+    sizes = check_pair(spec, state_a, state_b)
+    moments: dict[tuple[str, str, int], _Moments] = {}
+    for batch in tqdm(images.split(batch_size), desc="activation matching", unit=" batches", disable=not progress):
+        observed_a, observed_b = observe(state_a, batch), observe(state_b, batch)
+        for key in observed_a:
+            if key not in spec.axes or not spec.axes[key] or not groups_of(spec.axes[key][0]):
+                continue
+            rows = state_a[key].shape[0]
+            for each in (observed_a[key], observed_b[key]):
+                if each.ndim < 2 or each.shape[1] != rows:
+                    raise InputError(
+                        f"observe gives {key} activations of shape {tuple(each.shape)}; "
+                        f"they must be [examples, {rows}, …positions]"
+                    )
+            for stretch in stretches(spec.axes[key][0], rows, sizes):
+                if stretch.group is None:
+                    continue
+                samples = []
+                for each in (observed_a[key], observed_b[key]):
+                    units = each.narrow(1, stretch.start, stretch.rows).unflatten(1, (stretch.units, stretch.block))
+                    samples.append(units.movedim(1, -1).reshape(-1, stretch.units).float())
+                moments.setdefault((stretch.group, key, stretch.start), _Moments()).add(samples[0], samples[1])
+    unseen = sizes.keys() - {group for group, _, _ in moments}
+    if unseen:
+        raise InputError(
+            f"observe gives no activations for group {', '.join(sorted(unseen))}; it must give those of a weight that "
+            "has the group on axis 0"
+        )
+    permutation, total, units_in_all = {}, 0.0, 0
+    for group in sizes:
+        own = [found.correlation() for (of, _, _), found in moments.items() if of == group]
+        correlation = sum(own[1:], start=own[0]) / len(own)
+        permutation[group] = RepeatedAssignment().solve(correlation)
+        total += float(correlation.gather(1, permutation[group].to(correlation.device)[:, None]).sum())
+        units_in_all += len(correlation)
+    objective, l2_distance = objective_and_distance(spec, state_a, state_b, permutation)
+    still = {group: torch.arange(size) for group, size in sizes.items()}
+    return Matching(
+        permutation=permutation,
+        objective=objective,
+        identity_objective=objective_and_distance(spec, state_a, state_b, still)[0],
+        l2_distance=l2_distance,
+        sweeps=1,
+        seconds=time.perf_counter() - began,
+        start="activations",
+        trajectory=(),
+        correlation=total / units_in_all,
+    )
+
+
+def observe_layers(model: LayeredModel) -> Observe:
+    """The outputs of all layers of one of our networks, after their activation."""
+
+    def observe(state: StateDict, images: Tensor) -> dict[str, Tensor]:
+        return {model.weight_key(name): output for name, output in layer_outputs(model, state, images).items()}
+
+    return observe
+
+
+def observe_modules(model: nn.Module, spec: PermutationSpec) -> Observe:
+    """The outputs of all linear layers and convolutions of any network, before their activation."""
+
+    def observe(state: StateDict, images: Tensor) -> dict[str, Tensor]:
+        found: dict[str, Tensor] = {}
+
+        def keep(key: str, units_last: bool) -> Callable[..., None]:
+            def hook(module: nn.Module, inputs: Any, output: Tensor) -> None:
+                found[key] = output.movedim(-1, 1) if units_last and output.ndim > 2 else output
+
+            return hook
+
+        hooks = []
+        for name, module in model.named_modules():
+            key = f"{name}.weight" if name else "weight"
+            if isinstance(module, nn.Linear | nn.Conv1d | nn.Conv2d | nn.Conv3d) and groups_of(spec.axes[key][0]):
+                hooks.append(module.register_forward_hook(keep(key, isinstance(module, nn.Linear))))
+        try:
+            with evaluation_mode(model):
+                torch.func.functional_call(model, state, (images,), tie_weights=False)
+        finally:
+            for handle in hooks:
+                handle.remove()
+        return found
+
+    return observe
+
+
+class _Moments:
+    """First and second moments of the units of two networks, in float64, about the means of the first batch."""
+
+    def __init__(self) -> None:
+        self._shifts: tuple[Tensor, Tensor] | None = None
+        self._count = 0
+        self._sums: list[Tensor] = []
+
+    def add(self, a: Tensor, b: Tensor) -> None:
+        if self._shifts is None:
+            self._shifts = (a.mean(0), b.mean(0))
+        a, b = a - self._shifts[0], b - self._shifts[1]
+        found = [a.T @ b, a.sum(0), b.sum(0), a.square().sum(0), b.square().sum(0)]
+        if not self._sums:
+            self._sums = [torch.zeros_like(each, dtype=torch.float64) for each in found]
+        for total, each in zip(self._sums, found, strict=True):
+            total += each
+        self._count += len(a)
+
+    def correlation(self) -> Tensor:
+        product, mean_a, mean_b, square_a, square_b = (each / self._count for each in self._sums)
+        covariance = product - mean_a[:, None] * mean_b
+        variance_a, variance_b = square_a - mean_a.square(), square_b - mean_b.square()
+        # rounding leaves a unit that never varies a variance of about that size
+        still_a, still_b = (v <= 1e-6 * s for v, s in ((variance_a, square_a), (variance_b, square_b)))
+        scale = variance_a.clamp_min(0).sqrt()[:, None] * variance_b.clamp_min(0).sqrt()
+        return torch.where(still_a[:, None] | still_b, 0.0, covariance / scale).float()

@@ -1,0 +1,165 @@
+"""From a network to its `PermutationSpec`: trace the computation, tie units along it, and name what may still move."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, fx, nn
+
+from lmcbook.errors import InputError
+from lmcbook.permutation.axes import Axis, Part
+from lmcbook.permutation.preservation import check_function_preserved, evaluation_mode
+from lmcbook.permutation.spec import PermutationSpec
+from lmcbook.permutation.tracing.calls import Axes, Call, Choices, Value, unknown
+from lmcbook.permutation.tracing.layer_rules import layer_rule
+from lmcbook.permutation.tracing.layouts import (
+    NATURAL,
+    Layout,
+    fixed,
+    free,
+    freeze,
+    log_permutations,
+    reason_of,
+    resolved,
+)
+from lmcbook.permutation.tracing.product_rules import PRODUCT_RULES
+from lmcbook.permutation.tracing.shape_rules import SHAPE_RULES
+from lmcbook.randomness import random_stream
+
+UNUSED = "the traced computation does not use it"
+
+
+@dataclass
+class _Graph:
+    """A traced network: its nodes, and which tensor of the state dict each of its inputs is."""
+
+    nodes: list[fx.Node]
+    names: dict[str, str]
+
+
+def spec_from_model(model: nn.Module, example: Tensor | tuple[Tensor, ...], *, check: bool) -> PermutationSpec:
+    """See `PermutationSpec.from_model`."""
+    inputs = example if isinstance(example, tuple) else (example,)
+    state = {name: tensor.detach() for name, tensor in model.state_dict(keep_vars=True).items()}
+    graph = _traced(model, inputs)
+    best: dict[str, Axes] = {}
+    most = -1.0
+    choices: Choices | None = Choices()
+    while choices is not None:
+        found = _propagated(graph, choices)
+        if (count := log_permutations(found.values())) > most:
+            best, most = found, count
+        choices = choices.revised()
+    shared = _shared(model)
+    layouts = {name: best[shared[name]] for name in state if shared[name] in best}
+    for name in state.keys() - layouts.keys():
+        layouts[name] = tuple(fixed(size, UNUSED) for size in state[name].shape)
+    order = [name for name in best if name in layouts] + [name for name in state if name not in best]
+    spec = _named({name: layouts[name] for name in order})
+    if check:
+        check_function_preserved(model, spec, state, inputs, random_stream(0, "from_model"))
+    return spec
+
+
+def _traced(model: nn.Module, inputs: tuple[Tensor, ...]) -> _Graph:
+    try:
+        with evaluation_mode(model), _gradients():
+            program = torch.export.export(model, inputs, strict=False)
+    except Exception as error:
+        # what export raises is of many kinds; its first line says what it cannot follow
+        first = (str(error).strip().splitlines() or [type(error).__name__])[0]
+        raise InputError(
+            f"model cannot be traced by torch.export with this example ({first}); write a PermutationSpec by hand"
+        ) from error
+    signature = program.graph_signature
+    return _Graph(list(program.graph.nodes), {**signature.inputs_to_parameters, **signature.inputs_to_buffers})
+
+
+@contextmanager
+def _gradients() -> Iterator[None]:
+    # without gradients torch takes fused kernels for attention, which cannot be looked into
+    with torch.enable_grad():
+        fast = torch.backends.mha.get_fastpath_enabled()
+        torch.backends.mha.set_fastpath_enabled(False)
+        try:
+            yield
+        finally:
+            torch.backends.mha.set_fastpath_enabled(fast)
+
+
+def _propagated(graph: _Graph, choices: Choices) -> dict[str, Axes]:
+    """The layouts of all tensors after every operation has tied its own, in the order in which they are used."""
+    values: dict[fx.Node, Value] = {}
+    parameters: dict[str, Axes] = {}
+    for node in graph.nodes:
+        shape = tuple(getattr(node.meta.get("val"), "shape", ()))
+        if node.op == "placeholder" and node.name in graph.names:
+            if node.users:
+                values[node] = tuple(free(size) for size in shape)
+            else:
+                values[node] = tuple(fixed(size, UNUSED) for size in shape)
+        elif node.op in ("placeholder", "get_attr"):
+            values[node] = tuple(fixed(size) for size in shape)
+        elif node.op == "output":
+            for used in node.all_input_nodes:
+                value = values[used]
+                for axes in value if isinstance(value, list) else [value]:
+                    for layout in axes:
+                        freeze(layout, NATURAL)
+        else:
+            for used in node.all_input_nodes:
+                if used.name in graph.names:
+                    parameters.setdefault(graph.names[used.name], values[used])  # type: ignore[arg-type]
+            call = Call(node, values, choices)
+            rule = SHAPE_RULES.get(call.name) or PRODUCT_RULES.get(call.name) or layer_rule(call.name) or unknown
+            values[node] = rule(call)
+    return parameters
+
+
+def _shared(model: nn.Module) -> dict[str, str]:
+    """Every name of the state dict → the first name of the same tensor, under which a trace knows it."""
+    first: dict[int, str] = {}
+    named = [*model.named_parameters(remove_duplicate=False), *model.named_buffers(remove_duplicate=False)]
+    return {name: first.setdefault(id(tensor), name) for name, tensor in named}
+
+
+def _named(layouts: dict[str, Axes]) -> PermutationSpec:
+    """A table with a name for every kind of units: the module that has them first, which computes them."""
+    names: dict[int, str] = {}
+    for tensor, axes in layouts.items():
+        for units, _ in (segment for layout in axes for segment in resolved(layout)):
+            if units.movable and id(units) not in names:
+                names[id(units)] = _unused(tensor.rpartition(".")[0] or tensor, names)
+    unproved = {}
+    for tensor, axes in layouts.items():
+        reasons = [reason_of(layout) for layout in axes]
+        if shortcomings := [reason for reason in reasons if reason != NATURAL]:
+            unproved[tensor] = shortcomings[0]
+    table = {tensor: tuple(_axis(layout, names) for layout in axes) for tensor, axes in layouts.items()}
+    return PermutationSpec(table, unproved)
+
+
+def _unused(name: str, names: dict[int, str]) -> str:
+    taken = set(names.values())
+    number = 1
+    while (candidate := name if number == 1 else f"{name}#{number}") in taken:
+        number += 1
+    return candidate
+
+
+def _axis(layout: Layout, names: dict[int, str]) -> Axis:
+    """A layout as an entry of the table; neighbouring rows that stay are one part."""
+    parts: list[Part] = []
+    for units, block in resolved(layout):
+        if units.movable:
+            parts.append(Part(names[id(units)], block))
+        elif parts and parts[-1].group is None:
+            parts[-1] = Part(None, parts[-1].block + units.count * block)
+        else:
+            parts.append(Part(None, units.count * block))
+    if all(each.group is None for each in parts):
+        return None
+    if len(parts) == 1 and parts[0].block == 1:
+        return parts[0].group
+    return tuple(parts)

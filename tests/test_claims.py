@@ -1,0 +1,181 @@
+"""Claims: statistics against hand-made barriers, verdicts at their bounds, sentences whose numbers are computed."""
+
+import re
+
+import pytest
+from synthetic_records import make_record, width_sweep  # type: ignore[import-not-found]
+
+from lmcbook import claims, plan
+from lmcbook.claims import CLAIMS, STATISTICS, Claim, Range
+from lmcbook.records import barriers_table
+from lmcbook.tables import PAPER_TABLE_1
+
+
+def pair_of_widths(narrow=(0.4, 0.5, 0.6), wide=(0.05, 0.1, 0.15), **options):
+    """Records of three pairs at ×1 and ×8 with these accuracy barriers."""
+    return [
+        make_record(width, seeds=(2 * index, 2 * index + 1), depth_of_dip=dip, **options)
+        for width, dips in ((1, narrow), (8, wide))
+        for index, dip in enumerate(dips)
+    ]
+
+
+def statistic(name, records, **arguments):
+    return STATISTICS[name](barriers_table(records), **arguments)
+
+
+def test_remaining_share_is_each_widest_over_the_mean_narrowest():
+    assert statistic("remaining_share", pair_of_widths()) == pytest.approx([0.1, 0.2, 0.3])
+    assert statistic("remaining_share", [make_record(1)]) == [], "one width shows no fall"
+    assert statistic("remaining_share", pair_of_widths(narrow=(-0.01,) * 3)) == [], "nothing that could fall"
+
+
+def test_barrier_is_that_of_the_width_asked_for():
+    records = pair_of_widths()
+    assert statistic("barrier", records) == pytest.approx([0.05, 0.1, 0.15])
+    assert statistic("barrier", records, width_multiplier=1.0) == pytest.approx([0.4, 0.5, 0.6])
+    assert statistic("barrier", records, width_multiplier=16.0) == []
+    loss = statistic("barrier", records, column="midpoint_calibrated_loss_barrier")
+    assert loss == pytest.approx([0.075, 0.15, 0.225])
+
+
+def test_differences_are_of_the_same_seeds_at_the_widest_both_have():
+    strong = pair_of_widths()
+    weak = [
+        make_record(8, seeds=(0, 1), weight_decay=1e-4, depth_of_dip=0.3),
+        make_record(8, seeds=(6, 7), weight_decay=1e-4, depth_of_dip=0.9),
+        make_record(1, seeds=(2, 3), weight_decay=1e-4, depth_of_dip=0.7),
+    ]
+    assert statistic("decay_advantage", strong + weak) == pytest.approx([0.25])
+    assert statistic("decay_advantage", strong) == []
+    permuted = [make_record(8, seeds=(2, 3), alignment="random", depth_of_dip=0.12)]
+    assert statistic("permutation_effect", strong + permuted) == pytest.approx([0.02])
+
+
+def test_calibration_share_ensemble_gap_and_temperature_error():
+    record = make_record(8, depth_of_dip=0.1)
+    barriers = record.data["barriers"]
+    share = 1 - barriers["midpoint_calibrated_loss_barrier"] / barriers["midpoint_loss_barrier"]
+    assert statistic("calibration_share", [make_record(1), record]) == pytest.approx([share])
+    assert statistic("ensemble_gap", [record]) == pytest.approx([0.965 - (0.96 - 0.1)])
+    # 1 + 6·0.9 = 6.4 is fitted, 8·1.1 = 8.8 predicted
+    assert 2 ** statistic("temperature_error", [record])[0] == pytest.approx(6.4 / 8.8)
+
+
+@pytest.mark.parametrize(
+    ("barrier", "word"),
+    [(0.0, "reproduced"), (0.02, "reproduced"), (0.0201, "partly"), (0.1, "partly"), (0.1001, "not reproduced")],
+)
+def test_a_verdict_changes_at_its_bounds_and_nowhere_else(barrier, word):
+    claim = next(claim for claim in CLAIMS if claim.id == "accuracy-mlp-digits")
+    verdict = claims.Verdict(claim=claim, values=(barrier,))
+    assert verdict.word == word
+
+
+def test_the_mean_over_pairs_decides_not_the_best():
+    claim = next(claim for claim in CLAIMS if claim.id == "accuracy-mlp-digits")
+    [verdict] = claims.judge(pair_of_widths(wide=(-0.2, 0.1, 0.37)), [claim])
+    assert verdict.mean == pytest.approx(0.09) and len(verdict.values) == 3 and verdict.word == "partly"
+
+
+def test_without_records_nothing_is_judged():
+    verdicts = claims.judge([])
+    assert {verdict.word for verdict in verdicts} == {"not measured"} and len(verdicts) == len(CLAIMS)
+    assert claims.count(verdicts) == {"reproduced": 0, "partly": 0, "not reproduced": 0, "not measured": len(CLAIMS)}
+
+
+def test_the_tables_of_the_paper_are_claims_with_their_numbers():
+    values = {claim.id: claim.paper_value for claim in CLAIMS if claim.source == "Table 1"}
+    assert values == {
+        "table-1-accuracy-mlp-mnist": 0.00519,
+        "table-1-loss-mlp-mnist": 0.013,
+        "table-1-accuracy-vgg11-cifar10": 0.01308,
+        "table-1-loss-vgg11-cifar10": 0.066,
+        "table-1-accuracy-resnet20-cifar10": 0.02694,
+        "table-1-loss-resnet20-cifar10": 0.087,
+    }
+    assert [row.width_multiplier for row in PAPER_TABLE_1] == [16, 16, 32]
+
+
+@pytest.mark.parametrize("claim", CLAIMS, ids=lambda claim: claim.id)
+def test_every_claim_is_sound(claim: Claim):
+    assert claim.statistic in STATISTICS and claim.statement.endswith(".")
+    assert plan.recipe(claim.recipe).name == claim.recipe
+    assert claim.partly.low <= claim.reproduced.low and claim.reproduced.high <= claim.partly.high
+    assert claim.reproduced != claim.partly and claim.reproduced != Range(), "the verdict could not fail"
+    if claim.paper_value is not None:
+        assert claim.paper_value in claim.reproduced, "the paper's own number would not pass"
+    # each runs on records of its recipe
+    values = STATISTICS[claim.statistic](
+        barriers_table(width_sweep(claim.recipe, (1, 16, 32), pairs=2)), **claim.arguments
+    )
+    assert len(values) == 2
+
+
+def test_a_shortened_training_is_said():
+    table = claims.verdict_table(claims.judge(pair_of_widths(short=True)))
+    assert set(table[table["verdict"] != "not measured"]["scale"]) == {"embedded, shortened training"}
+
+
+def test_ids_are_unique():
+    assert len({claim.id for claim in CLAIMS}) == len(CLAIMS)
+
+
+def test_tables_of_verdicts():
+    verdicts = claims.judge(pair_of_widths())
+    table = claims.verdict_table(verdicts)
+    assert len(table) == len(CLAIMS) and set(table["verdict"]) <= set(claims.VERDICTS)
+    row = table[(table["network"] == "MLP on digits") & (table["source"] == "Abstract, Fig. 1")].iloc[0]
+    assert row["ours"].replace("\u00a0", " ") == "20 ± 10 (3) % of the narrowest" and row["verdict"] == "reproduced"
+    assert (
+        row["asked"] == "at most 25 % of the narrowest" and row["paper"] == "no number" and row["scale"] == "embedded"
+    )
+    matrix = claims.verdict_matrix([verdict for verdict in verdicts if verdict.values])
+    assert list(matrix.columns) == ["claim", "asked", "MLP on digits"]
+    assert matrix.iloc[0]["MLP on digits"].replace("\u00a0", " ") == "✓ reproduced: 20 ± 10 (3)"
+    assert claims.verdict_matrix([]).empty
+
+
+@pytest.mark.parametrize(
+    ("bounds", "text"),
+    [
+        (Range(high=0.02), "at most 2 points"),
+        (Range(low=0.01), "at least 1 point"),
+        (Range(low=-0.02, high=0.02), "between −2 and 2 points"),
+    ],
+)
+def test_tolerances_are_said_in_the_readers_unit(bounds, text):
+    assert bounds.describe(100, "points") == text
+
+
+def test_findings_say_what_the_records_say():
+    records = pair_of_widths() + pair_of_widths(narrow=(0.5,) * 3, wide=(0.4,) * 3, weight_decay=1e-4)
+    [text] = [each.replace("\u00a0", " ") for each in claims.width_finding(records)]
+    assert text == (
+        "MLP on digits: averaging costs 50.0 ± 10.0 at ×1 and 10.0 ± 5.0 at ×8 with weight decay 3e-3; "
+        "50.0 ± 0.0 at ×1 and 40.0 ± 0.0 at ×8 with weight decay 1e-4 (points of accuracy, 3 pairs of networks)."
+    )
+    [text] = claims.calibration_finding(records)
+    share = re.search(r"one number removes (\d+) %\.$", text)
+    expected = 1 - (0.15 / sum(record.data["barriers"]["midpoint_loss_barrier"] for record in records[3:6]) * 3)
+    assert share is not None and int(share[1]) == round(100 * expected)
+    assert claims.control_finding(records) == []
+    permuted = make_record(8, alignment="random", depth_of_dip=0.04)
+    [text] = claims.control_finding([*records, permuted])
+    assert "moves the accuracy barrier of the widest by −1.0 points (1 pair of networks)" in text
+
+
+def test_findings_do_not_speak_of_an_improvement_that_is_not_there():
+    record = make_record(depth_of_dip=0.1)
+    record.data["barriers"]["midpoint_calibrated_loss_barrier"] = 9.0
+    [text] = claims.calibration_finding([record])
+    assert "removes" not in text and text.endswith("9.000 calibrated (nats, 1 pair of networks).")
+
+
+def test_the_prediction_is_said_only_of_networks_without_batch_norm():
+    perceptron, convolutional = (
+        make_record(8, depth_of_dip=0.1),
+        make_record(8, recipe="vgg11-digits", depth_of_dip=0.1),
+    )
+    first, second = claims.temperature_finding([perceptron, convolutional])
+    assert "at λ = ½, β is 6.40 at ×8, and the prediction is 8.80" in first and "prediction" not in second

@@ -1,0 +1,79 @@
+"""Tables: means and spreads by hand, numbers of pairs, the paper's values, whole HTML."""
+
+from xml.etree import ElementTree
+
+import pytest
+from pandas import DataFrame
+from synthetic_records import make_record, width_sweep  # type: ignore[import-not-found]
+
+from lmcbook import tables
+
+
+@pytest.mark.parametrize(
+    ("values", "options", "text"),
+    [
+        ([1.0, 2.0, 3.0], {}, "2.00 ± 1.00 (3)"),
+        ([0.5], {"factor": 100, "digits": 0}, "50 (1)"),
+        ([], {}, "–"),
+        ([float("nan"), 2.0], {"digits": 1}, "2.0 (1)"),
+        ([-1.0, -3.0], {"digits": 1}, "−2.0 ± 1.4 (2)"),
+        ([-1e-9], {}, "0.00 (1)"),
+        ([1.0, 3.0], {"digits": 0, "count": False}, "2 ± 1"),
+    ],
+)
+def test_means_come_with_spread_and_number(values, options, text):
+    assert tables.mean_and_spread(values, **options).replace("\u00a0", " ") == text
+
+
+def test_barriers_have_a_row_for_each_network_decay_and_width():
+    table = tables.barriers([*width_sweep(widths=(1, 2), pairs=3), make_record(2, recipe="vgg11-digits")])
+    assert list(table["network"]) == ["MLP on digits"] * 4 + ["VGG-11 on digits"]
+    assert list(table["weight decay"]) == ["3e-3", "3e-3", "1e-4", "1e-4", "3e-3"]
+    assert list(table["width"]) == ["×1", "×2", "×1", "×2", "×2"]
+    assert list(table["pairs"]) == [3, 3, 3, 3, 1]
+
+
+def test_a_barrier_stands_in_its_cell():
+    dips = (0.1, 0.2, 0.3)
+    records = [make_record(seeds=(2 * i, 2 * i + 1), depth_of_dip=dip) for i, dip in enumerate(dips)]
+    row = tables.barriers(records).iloc[0]
+    assert row["accuracy barrier (points)"].replace("\u00a0", " ") == "20.0 ± 10.0"
+    assert row["calibrated loss barrier (nats)"].replace("\u00a0", " ") == "0.300 ± 0.150"
+    control = tables.barriers(records, alignment="random")
+    assert control.empty and "accuracy barrier (points)" in control.columns
+
+
+def test_our_numbers_stand_beside_the_papers():
+    measured = make_record(16, recipe="mlp-mnist", scale="paper", depth_of_dip=0.006)
+    narrower = make_record(4, recipe="vgg11-cifar10", scale="paper", depth_of_dip=0.1)
+    table = tables.against_paper([measured, narrower])
+    assert list(table["network"]) == ["MLP on MNIST, ×16", "VGG-11 on CIFAR-10, ×16", "ResNet-20 on CIFAR-10, ×32"]
+    paper, ours = "accuracy barrier (points): paper", "accuracy barrier (points): ours"
+    assert list(zip(table[paper], table[ours], strict=True)) == [
+        ("0.519", "0.600 (1)"),
+        ("1.308", "10.000 (1) at ×4"),
+        ("2.694", "not measured"),
+    ]
+    assert set(tables.against_paper([])[ours]) == {"not measured"}
+
+
+def test_html_is_whole_and_escaped():
+    table = DataFrame([["a", "x", "1 < 2"], ["a", "x", "3"], ["a", "y", "4"]], columns=["network", "decay", "value"])
+    page = tables.to_html(table, caption="A & B", groups=2)
+    root = ElementTree.fromstring(f"<page>{page}</page>")
+    assert [each.text for each in root.iter("caption")] == ["A & B"]
+    assert [each.text for each in root.iter("th")] == ["value", "a, decay x", "a, decay y"]
+    assert [each.text for each in root.iter("td")] == ["1 < 2", "3", "4"]
+    region = next(each for each in root.iter("div") if each.get("role") == "region")
+    assert region.get("tabindex") == "0" and region.get("aria-label") == "A & B"
+
+
+def test_a_table_says_where_its_numbers_come_from():
+    records = [make_record()]
+    page = tables.to_html(tables.barriers(records), caption="c", records=records, command="run me", name="barriers")
+    assert "Test Processor 3000" in page and "<code>run me</code>" in page and 'download="barriers.csv"' in page
+
+
+def test_markdown():
+    table = DataFrame([["a|b", 1]], columns=["x", "y"])
+    assert tables.to_markdown(table) == "| x | y |\n| --- | --- |\n| a\\|b | 1 |"
