@@ -69,7 +69,7 @@ def tasks(planned: Iterable[PlannedPair], *, device: str, records: Sequence[Reco
     """
     measured_seconds = {}
     for record in records:
-        for training in record.data.get("training", []):
+        for training in record.provenance.get("training", []):
             if training["device"].split(":")[0] == device.split(":")[0]:
                 measured_seconds[record.config.training.digest] = training["seconds"]
     groups: dict[tuple, list[PlannedPair]] = {}

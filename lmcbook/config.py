@@ -121,6 +121,8 @@ class PairConfig:
     """Number of equally spaced interpolation coefficients from 0 to 1, both ends included; odd, so that ½ is one."""
     batch_norm_examples: int = 10_000
     """At most so many un-augmented training images recompute the merged model's batch-norm statistics."""
+    matching_examples: int = 1_000
+    """Activation matching correlates activations over at most so many training images."""
 
     def __post_init__(self) -> None:
         seeds = tuple(self.seeds) if isinstance(self.seeds, list | tuple) else ()
@@ -138,6 +140,7 @@ class PairConfig:
         if self.num_coefficients % 2 == 0:
             raise InputError(f"num_coefficients is {self.num_coefficients}; it must be odd, so that ½ is on the grid")
         check_number("batch_norm_examples", self.batch_norm_examples, minimum=2, integer=True)
+        check_number("matching_examples", self.matching_examples, minimum=2, integer=True)
         object.__setattr__(self, "seeds", seeds)
         object.__setattr__(self, "training", replace(self.training, seed=0))
 

@@ -15,6 +15,7 @@ from lmcbook.data import Splits, load
 from lmcbook.errors import InputError
 from lmcbook.evaluation import barriers, coefficients_grid, interpolation_curve
 from lmcbook.layerwise import MEASURED_COEFFICIENTS, measure_layers
+from lmcbook.matching import activation_matching, observe_layers, weight_matching
 from lmcbook.merging import merge
 from lmcbook.models import LayeredModel, build_model, permutation_spec
 from lmcbook.permutation import StateDict, apply, random_permutation
@@ -60,7 +61,7 @@ def batch_norm_sample(splits: Splits, num_examples: int) -> Tensor:
 
 
 def align(
-    pair: PairConfig, model: LayeredModel, state_a: StateDict, state_b: StateDict
+    pair: PairConfig, model: LayeredModel, state_a: StateDict, state_b: StateDict, splits: Splits, *, progress: bool
 ) -> tuple[StateDict, dict[str, Any]]:
     """Model b's state after the alignment of ``pair``, and what is to be told of it in the record."""
     if pair.alignment == "identity":
@@ -69,7 +70,17 @@ def align(
     if pair.alignment == "random":
         generator = random_stream(pair.seeds[1], "permutation", pair.seeds[0])
         return apply(spec, random_permutation(spec, state_b, generator), state_b), {}
-    raise InputError(f"alignment is {pair.alignment!r}; the pipeline may be given one of: identity, random")
+    images = batch_norm_sample(splits, pair.matching_examples)
+    if pair.alignment == "weight_matching":
+        matching = weight_matching(
+            spec, state_a, state_b, model=model, images=images[:4], seed=pair.seeds[0], progress=progress
+        )
+    else:
+        matching = activation_matching(
+            spec, state_a, state_b, observe=observe_layers(model), images=images, model=None, progress=progress
+        )
+    told = {name: getattr(matching, name) for name in ("objective", "l2_distance", "identity_objective", "sweeps")}
+    return apply(spec, matching.permutation, state_b), told
 
 
 def measure_interpolation(
@@ -131,7 +142,7 @@ def measure(
     started = time.monotonic()
     model = build_model(pair.training, input_shape=splits.input_shape, num_classes=splits.num_classes).to(device)
     state_a, state_b = ({name: tensor.to(device) for name, tensor in run.state.items()} for run in (run_a, run_b))
-    state_b, alignment = align(pair, model, state_a, state_b)
+    state_b, alignment = align(pair, model, state_a, state_b, splits, progress=progress)
     data = _MEASUREMENTS[pair.measurement](pair, model, state_a, state_b, splits)
     return Record(
         scale=planned.scale,
@@ -142,8 +153,13 @@ def measure(
         dataset_sha256=splits.sha256,
         run_keys=(run_a.key, run_b.key),
         short=planned.short,
-        data={**data, "alignment": alignment, "training": [_training_summary(run) for run in (run_a, run_b)]},
-        provenance={**provenance(device), "precision": pair.training.precision, "seconds": time.monotonic() - started},
+        data={**data, "alignment": alignment},
+        provenance={
+            **provenance(device),
+            "precision": pair.training.precision,
+            "seconds": time.monotonic() - started,
+            "training": [_training_summary(run) for run in (run_a, run_b)],
+        },
     )
 
 

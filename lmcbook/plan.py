@@ -1,37 +1,46 @@
 """Which configurations make up which notebook, at which scale: the one description of all experiments."""
 
-import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
-from lmcbook.config import PairConfig, TrainingConfig, digest_of
-from lmcbook.data import describe
-from lmcbook.errors import InputError, check_choice
+from lmcbook.config import ALIGNMENTS, PairConfig, TrainingConfig, digest_of
+from lmcbook.errors import check_choice
+from lmcbook.recipes import (
+    DECAY_PRODUCT,
+    MAIN_WEIGHT_DECAY,
+    RECIPES,
+    USUAL_WEIGHT_DECAY,
+    Recipe,
+    epochs_for,
+    recipe,
+    warmup,
+)
+
+__all__ = [
+    "DECAY_PRODUCT",
+    "EXPERIMENTS",
+    "MAIN_WEIGHT_DECAY",
+    "RECIPES",
+    "SCALES",
+    "SEED_PAIRS",
+    "USUAL_WEIGHT_DECAY",
+    "PlannedPair",
+    "Recipe",
+    "cells",
+    "depth",
+    "epochs_for",
+    "layers",
+    "pairs",
+    "permutations",
+    "recipe",
+    "width",
+]
 
 SCALES: tuple[str, ...] = ("embedded", "desk", "paper")
 
 SEED_PAIRS: tuple[tuple[int, int], ...] = ((0, 1), (2, 3), (4, 5))
 """Three disjoint pairs, so that pairs are independent of each other."""
-
-MAIN_WEIGHT_DECAY = 3e-3
-"""The paper's weight decay."""
-
-USUAL_WEIGHT_DECAY = 1e-4
-"""The field's habit, at which the paper finds no connectivity."""
-
-DECAY_PRODUCT = 5.0
-"""Least sum of learning rate × 3e-3 / (1 − momentum) over a training: what is left of the initialisation is e⁻⁵."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Recipe:
-    """How one network is trained on one dataset."""
-
-    name: str
-    training: TrainingConfig
-    """At width multiplier 1 and the paper's weight decay."""
-    width_multipliers: tuple[float, ...]
-    """The widths of the figure, ascending."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -46,96 +55,10 @@ class PlannedPair:
 
     @property
     def cell(self) -> str:
-        """Name of what one process works off: all that shares one recipe, width and weight decay."""
+        """Readable name of what one process works off: all measurements of networks that are trained alike."""
         training = self.pair.training
-        return f"{self.recipe}_x{training.width_multiplier:g}_wd{training.weight_decay:g}"
-
-
-def epochs_for(
-    num_examples: int, batch_size: int, learning_rate: float, *, momentum: float = 0.9, least: int = 1
-) -> int:
-    """The fewest epochs (at least ``least``) of a linear schedule that reach `DECAY_PRODUCT`.
-
-    A linear warm-up and a linear decay to 0 make the mean learning rate half of its peak.
-    """
-    steps = DECAY_PRODUCT * (1 - momentum) / (MAIN_WEIGHT_DECAY * learning_rate / 2)
-    return max(least, math.ceil(steps / (num_examples // batch_size)))
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Network:
-    """What a recipe takes from its network: learning rates as in the authors' earlier public code."""
-
-    learning_rate: float
-    width_multipliers: tuple[float, ...]
-    hidden_width: int | None = None
-    num_layers: int | None = None
-
-
-_NETWORKS = {
-    "mlp": _Network(learning_rate=0.1, width_multipliers=(0.25, 0.5, 1, 2, 4, 8, 16), hidden_width=512, num_layers=4),
-    "vgg11": _Network(learning_rate=0.08, width_multipliers=(1, 2, 4, 8, 16)),
-    "resnet20": _Network(learning_rate=0.4, width_multipliers=(1, 2, 4, 8, 16, 32)),
-}
-
-# Digits are so few and so small that the schedule has to be another: see the chapter "Reproduction", deviations.
-_DIGITS = {
-    "mlp": _Network(learning_rate=0.1, width_multipliers=(1, 2, 4, 8, 16, 32), hidden_width=16, num_layers=4),
-    "vgg11": _Network(learning_rate=0.2, width_multipliers=(0.0625, 0.125, 0.25, 0.5)),
-    "resnet20": _Network(learning_rate=0.4, width_multipliers=(0.25, 0.5, 1, 2)),
-}
-_DIGITS_BATCH_SIZE = {"mlp": 32, "vgg11": 50, "resnet20": 50}
-
-RECIPES: tuple[str, ...] = (
-    "mlp-digits",
-    "resnet20-digits",
-    "vgg11-digits",
-    "mlp-mnist",
-    "mlp-fashion_mnist",
-    "resnet20-cifar10",
-    "vgg11-cifar10",
-    "resnet20-cifar100",
-)
-"""The recipes of the book; `recipe` makes one for every other network and dataset too."""
-
-
-def recipe(name: str) -> Recipe:
-    """The recipe ``NETWORK-DATASET``: one of `RECIPES`, or any network on any dataset that is known or was imported.
-
-    Raises:
-        InputError: no such network or dataset.
-    """
-    network_name, _, dataset = name.partition("-") if isinstance(name, str) else ("", "", "")
-    if network_name not in _NETWORKS or not dataset:
-        raise InputError(
-            f"recipe is {name!r}; it may be one of: {', '.join(RECIPES)}, or NETWORK-DATASET with a network of "
-            f"{', '.join(_NETWORKS)} and an imported dataset"
-        )
-    try:
-        num_examples = describe(dataset).num_train
-    except InputError as error:
-        raise InputError(f"recipe is {name!r}: {error}") from error
-    on_digits = dataset == "digits"
-    network = (_DIGITS if on_digits else _NETWORKS)[network_name]
-    batch_size = _DIGITS_BATCH_SIZE[network_name] if on_digits else min(500, max(1, num_examples // 8))
-    convolutional = network.hidden_width is None
-    epochs = epochs_for(
-        num_examples, batch_size, network.learning_rate, least=20 if convolutional and not on_digits else 1
-    )
-    training = TrainingConfig(
-        dataset=dataset,
-        architecture=network_name,
-        hidden_width=network.hidden_width,
-        num_layers=network.num_layers,
-        epochs=epochs,
-        batch_size=batch_size,
-        learning_rate=network.learning_rate,
-        warmup_epochs=round(0.05 * epochs, 2),
-        weight_decay=MAIN_WEIGHT_DECAY,
-        # handwritten characters are not the same when mirrored, and 8×8 pixels leave no room for a crop
-        augment=convolutional and dataset not in ("digits", "mnist", "fashion_mnist"),
-    )
-    return Recipe(name=name, training=training, width_multipliers=tuple(map(float, network.width_multipliers)))
+        depth = "" if training.num_layers is None else f"_L{training.num_layers}"
+        return f"{self.recipe}{depth}_x{training.width_multiplier:g}_wd{training.weight_decay:g}"
 
 
 # What `embedded` trains of the convolutional networks: two widths, one pair.
@@ -157,8 +80,9 @@ def width(
     weight_decays: Sequence[float] | None = None,
     epochs: int | None = None,
     alignments: Sequence[str] = ("identity", "random"),
+    measurements: Sequence[str] = ("interpolation",),
 ) -> list[PlannedPair]:
-    """The experiment of Fig. 1, Fig. 2 and Table 1: accuracy and loss along the line, against width.
+    """Accuracy and loss along the line, against width: Fig. 1, Fig. 2 and Table 1 of the paper.
 
     Every argument that is not given is the scale's own.
 
@@ -170,31 +94,123 @@ def width(
     for name in recipes or _SCALE_RECIPES[scale]:
         chosen = recipe(name)
         is_small = scale == "embedded" and name in _EMBEDDED_WIDTHS
-        widths = width_multipliers or (_EMBEDDED_WIDTHS[name] if is_small else chosen.width_multipliers)
         pairs = seed_pairs or (SEED_PAIRS[:1] if is_small else SEED_PAIRS)
-        for multiplier in widths:
+        for multiplier in width_multipliers or (_EMBEDDED_WIDTHS[name] if is_small else chosen.width_multipliers):
             for decay in weight_decays or (MAIN_WEIGHT_DECAY, USUAL_WEIGHT_DECAY):
-                training = replace(
-                    chosen.training,
-                    width_multiplier=multiplier,
-                    weight_decay=decay,
-                    epochs=epochs or chosen.training.epochs,
-                    warmup_epochs=round(0.05 * (epochs or chosen.training.epochs), 2),
-                )
-                planned += [
-                    PlannedPair(
-                        scale=scale,
-                        recipe=name,
-                        pair=PairConfig(training=training, seeds=seeds, alignment=alignment),
-                        short=training.epochs < chosen.training.epochs,
-                    )
-                    for seeds in pairs
-                    for alignment in alignments
-                ]
+                training = replace(chosen.training, width_multiplier=multiplier, weight_decay=decay)
+                planned += _planned(scale, chosen, training, epochs, pairs, alignments, measurements)
     return planned
 
 
-EXPERIMENTS = {"01_width": width}
+def permutations(
+    scale: str = "embedded", *, weight_decays: Sequence[float] | None = None, **selection: Any
+) -> list[PlannedPair]:
+    """The merge without a permutation beside random ones and beside those that two searches find, against width.
+
+    What the searches do to the layers is measured where model b stays as it is and where its weights were matched.
+
+    Raises:
+        InputError: an argument is not what it may be.
+    """
+    decays = weight_decays or (MAIN_WEIGHT_DECAY,)
+    return [
+        *width(scale, weight_decays=decays, alignments=ALIGNMENTS, **selection),
+        *width(
+            scale,
+            weight_decays=decays,
+            alignments=("identity", "weight_matching"),
+            measurements=("layerwise",),
+            **selection,
+        ),
+    ]
+
+
+def layers(
+    scale: str = "embedded", *, weight_decays: Sequence[float] | None = None, **selection: Any
+) -> list[PlannedPair]:
+    """What each layer of the merged networks computes, and what holds inside of the pairs, against width.
+
+    Raises:
+        InputError: an argument is not what it may be.
+    """
+    decays = weight_decays or (MAIN_WEIGHT_DECAY, USUAL_WEIGHT_DECAY)
+    measurements = ("interpolation", "layerwise")
+    return width(scale, weight_decays=decays, alignments=("identity",), measurements=measurements, **selection)
+
+
+def depth(
+    scale: str = "embedded",
+    *,
+    recipes: Sequence[str] | None = None,
+    width_multipliers: Sequence[float] | None = None,
+    seed_pairs: Sequence[tuple[int, int]] | None = None,
+    weight_decays: Sequence[float] | None = None,
+    epochs: int | None = None,
+) -> list[PlannedPair]:
+    """Multilayer perceptrons of 2 to 6 layers: how the merged network's scale falls with depth.
+
+    Recipes of other networks have no depth to vary and are left out.
+
+    Raises:
+        InputError: an argument is not what it may be.
+    """
+    check_choice("scale", scale, SCALES)
+    planned = []
+    for name in recipes or _SCALE_RECIPES[scale]:
+        chosen = recipe(name)
+        if chosen.training.num_layers is None:
+            continue
+        is_small = scale == "embedded"
+        widest = chosen.width_multipliers[-2:-1] if is_small else chosen.width_multipliers[::2]
+        for num_layers in (2, 3, 4, 6) if is_small else (2, 3, 4, 5, 6):
+            for multiplier in width_multipliers or widest:
+                for decay in weight_decays or (MAIN_WEIGHT_DECAY,):
+                    training = replace(
+                        chosen.training, num_layers=num_layers, width_multiplier=multiplier, weight_decay=decay
+                    )
+                    pairs = seed_pairs or SEED_PAIRS
+                    measurements = ("interpolation", "layerwise")
+                    planned += _planned(scale, chosen, training, epochs, pairs, ("identity",), measurements)
+    return planned
+
+
+def _planned(
+    scale: str,
+    chosen: Recipe,
+    training: TrainingConfig,
+    epochs: int | None,
+    pairs: Sequence[tuple[int, int]],
+    alignments: Sequence[str],
+    measurements: Sequence[str],
+) -> list[PlannedPair]:
+    """All measurements of one network: every pair of seeds, alignment and measurement."""
+    if epochs is not None:
+        training = replace(training, warmup_epochs=0.0)  # whatever the order, never longer than the training
+        training = replace(training, epochs=epochs, warmup_epochs=warmup(epochs))
+    return [
+        PlannedPair(
+            scale=scale,
+            recipe=chosen.name,
+            pair=PairConfig(training=training, seeds=seeds, alignment=alignment, measurement=measurement),
+            short=training.epochs < chosen.training.epochs,
+        )
+        for seeds in pairs
+        for alignment in alignments
+        for measurement in measurements
+    ]
+
+
+EXPERIMENTS: dict[str, Callable[..., list[PlannedPair]]] = {
+    "01_width": width,
+    "03_permutations": permutations,
+    "04_lewc": lambda scale, **selection: [*layers(scale, **selection), *depth(scale, **selection)],
+    "05_weak_additivity": layers,
+    "06_active_units": layers,
+    "07_reciprocal_orthogonality": lambda scale, **selection: [
+        *layers(scale, **selection),
+        *permutations(scale, **selection),
+    ],
+}
 """Notebook → the function that plans its measurements; a notebook that measures nothing is not here."""
 
 
@@ -217,7 +233,7 @@ def cells(planned: Iterable[PlannedPair]) -> dict[str, list[PlannedPair]]:
 
     Measurements of one cell share their trained networks, so that each network is loaded once.
     """
-    grouped: dict[str, list[PlannedPair]] = {}
+    grouped: dict[tuple[str, str], list[PlannedPair]] = {}
     for one in planned:
-        grouped.setdefault(one.cell, []).append(one)
-    return {f"{name}_{digest_of([one.pair.digest for one in group])}": group for name, group in grouped.items()}
+        grouped.setdefault((one.cell, one.pair.training.digest), []).append(one)
+    return {f"{name}_{digest_of([one.pair.digest for one in group])}": group for (name, _), group in grouped.items()}

@@ -16,6 +16,8 @@ from lmcbook.errors import InputError
 from lmcbook.figures import page, style
 
 Draw = Callable[..., Figure]
+Numbers = Iterable[Any]
+"""Anything that gives what `float` takes, a tensor of one axis too."""
 
 FLOOR = 1e-17
 """Where a logarithmic axis shows an error of exactly 0: below anything that float64 leaves of a number near 1."""
@@ -24,7 +26,7 @@ _LINES: tuple[str, ...] = ("-", "--", ":", "-.")
 _COLOURS = (style.STRONG, style.WEAK, style.CONTROL)
 
 
-def layer_table(panels: Mapping[str, Mapping[str, Iterable[float]]]) -> DataFrame:
+def layer_table(panels: Mapping[str, Mapping[str, Numbers]]) -> DataFrame:
     """Panel → series → one number for each layer, as a table with the columns panel, series, depth, value."""
     rows = [
         {"panel": panel, "series": series, "depth": depth, "value": float(value)}
@@ -35,13 +37,13 @@ def layer_table(panels: Mapping[str, Mapping[str, Iterable[float]]]) -> DataFram
     return DataFrame(rows, columns=["panel", "series", "depth", "value"])
 
 
-def coefficient_table(coefficients: Sequence[float], panels: Mapping[str, Iterable[Iterable[float]]]) -> DataFrame:
+def coefficient_table(coefficients: Sequence[float], panels: Mapping[str, Iterable[Numbers]]) -> DataFrame:
     """A `layer_table` of panel → one row of numbers for each λ, which becomes the series."""
     labels = [f"λ = {each:g}" for each in coefficients]
     return layer_table({name: dict(zip(labels, rows, strict=True)) for name, rows in panels.items()})
 
 
-def worst_table(conditions: Mapping[str, Mapping[str, Iterable[float]]]) -> DataFrame:
+def worst_table(conditions: Mapping[str, Mapping[str, Numbers]]) -> DataFrame:
     """Pair → condition → an error for each layer, as a table of the largest errors in words for a page."""
     worst = {
         pair: {
@@ -90,7 +92,7 @@ def exponents_by_layer(table: DataFrame, *, narrow: bool = False) -> Figure:
     return numbers_by_layer(table, label="decay exponent", logarithmic=False, narrow=narrow)
 
 
-def cosine_table(cosines: Mapping[int, Iterable[float]]) -> DataFrame:
+def cosine_table(cosines: Mapping[int, Numbers]) -> DataFrame:
     """Dimension → simulated cosines, as a table with the columns dimension, cosine."""
     rows = [{"dimension": dimension, "cosine": float(each)} for dimension, values in cosines.items() for each in values]
     return DataFrame(rows, columns=["dimension", "cosine"])

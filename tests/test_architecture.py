@@ -12,12 +12,12 @@ PACKAGE = Path(lmcbook.__file__).parent
 
 LAYERS = (
     "errors", "paths", "randomness", "config", "provenance", "data", "permutation", "models", "matching", "training", "store",
-    "merging", "calibration", "evaluation", "layerwise", "theory", "records", "plan", "pipeline", "collect", "budget",
+    "merging", "calibration", "evaluation", "layerwise", "theory", "records", "recipes", "plan", "pipeline", "collect", "budget",
     "parameters", "figures", "tables", "claims", "theory_figures", "widgets", "notebooks", "engine", "__init__", "__main__",
 )  # fmt: skip
 
 TORCH_FREE = (
-    "errors", "paths", "config", "provenance", "records", "plan", "collect", "budget", "parameters", "figures", "tables",
+    "errors", "paths", "config", "provenance", "records", "recipes", "plan", "collect", "budget", "parameters", "figures", "tables",
     "claims", "notebooks", "engine", "__init__", "__main__",
 )  # fmt: skip
 

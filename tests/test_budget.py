@@ -24,7 +24,11 @@ def small_plan(pico_pair, monkeypatch):
 def test_cheap_and_first_comes_before_dear_and_repeated(small_plan):
     tasks = budget.tasks(small_plan, device="cpu")
     names = [task.name for task in tasks]
-    assert names == ["mlp-digits_x1_wd0.003 seeds 2,3", "mlp-digits_x1_wd0.003 seeds 0,1", "mlp-digits_x64_wd0.003 seeds 0,1"]
+    assert names == [
+        "mlp-digits_L3_x1_wd0.003 seeds 2,3",
+        "mlp-digits_L3_x1_wd0.003 seeds 0,1",
+        "mlp-digits_L3_x64_wd0.003 seeds 0,1",
+    ]
     ratios = [task.value / task.seconds for task in tasks]
     assert ratios == sorted(ratios, reverse=True)
     assert tasks[2].seconds > tasks[0].seconds
@@ -35,8 +39,8 @@ def test_a_measured_time_replaces_the_estimate(small_plan, tmp_path):
 
     record = measure(small_plan[2], progress=False)
     known = {task.name: task for task in budget.tasks(small_plan, device="cpu", records=[record])}
-    assert known["mlp-digits_x1_wd0.003 seeds 2,3"].is_measured
-    assert not known["mlp-digits_x64_wd0.003 seeds 0,1"].is_measured
+    assert known["mlp-digits_L3_x1_wd0.003 seeds 2,3"].is_measured
+    assert not known["mlp-digits_L3_x64_wd0.003 seeds 0,1"].is_measured
 
 
 def test_only_what_fits_is_bought(small_plan):
@@ -49,9 +53,7 @@ def test_only_what_fits_is_bought(small_plan):
 
 def test_the_run_stops_at_its_deadline_and_goes_on_afterwards(small_plan, tmp_path, monkeypatch):
     lines: list[str] = []
-    written = budget.run_within_budget(
-        "embedded", folder=tmp_path, device="cpu", max_minutes=1e-9, report=lines.append
-    )
+    written = budget.run_within_budget("embedded", folder=tmp_path, device="cpu", max_minutes=1e-9, report=lines.append)
     assert written == [] and lines[-1] == "0 records written, 3 still missing"
     small = [one for one in small_plan if one.pair.training.width_multiplier == 1]
     monkeypatch.setattr(plan, "pairs", lambda scale, notebooks=None: small)
@@ -64,7 +66,7 @@ def test_the_run_stops_at_its_deadline_and_goes_on_afterwards(small_plan, tmp_pa
 def test_the_plan_says_what_is_there_and_what_is_missing(small_plan):
     text = budget.describe_plan("embedded", device="cpu")
     assert text.startswith("scale embedded: 0 of 3 records are there")
-    assert "mlp-digits_x64_wd0.003 seeds 0,1" in text and "~" in text
+    assert "mlp-digits_L3_x64_wd0.003 seeds 0,1" in text and "~" in text
 
 
 @pytest.mark.parametrize("scale", plan.SCALES)

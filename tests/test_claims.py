@@ -117,6 +117,13 @@ def test_a_shortened_training_is_said():
     assert set(table[table["verdict"] != "not measured"]["scale"]) == {"embedded, shortened training"}
 
 
+def test_shortened_trainings_do_not_mix_with_full_ones():
+    claim = next(claim for claim in CLAIMS if claim.id == "accuracy-mlp-digits")
+    full, short = pair_of_widths(), pair_of_widths(wide=(0.9, 0.9, 0.9), short=True)
+    [verdict] = claims.judge([*full, *short], [claim])
+    assert verdict.values == pytest.approx((0.05, 0.1, 0.15)) and not verdict.short
+
+
 def test_ids_are_unique():
     assert len({claim.id for claim in CLAIMS}) == len(CLAIMS)
 

@@ -101,8 +101,10 @@ class GatedUnits(nn.Module):
         self.out = nn.Linear(8, 3)
 
     def forward(self, x: Tensor) -> Tensor:
-        apart = isinstance(self.inside, nn.ModuleList)
-        gate, value = [layer(x) for layer in self.inside] if apart else self.inside(x).chunk(2, -1)
+        if isinstance(self.inside, nn.ModuleList):
+            gate, value = (layer(x) for layer in self.inside)
+        else:
+            gate, value = self.inside(x).chunk(2, -1)
         return self.out(F.silu(gate) * value)
 
 

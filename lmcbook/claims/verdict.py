@@ -55,13 +55,15 @@ class Verdict:
 def judge(records: Sequence[Record], claims: Iterable[Claim] = CLAIMS) -> list[Verdict]:
     """The verdict on each of ``claims``, in their order.
 
-    ``records`` are taken as they are given: those of a plan (`lmcbook.collect`), not of whatever lies in a folder.
+    Shortened trainings count only for a recipe of which there are no others.
     """
-    table = barriers_table(records)
+    full = {record.recipe for record in records if not record.short}
+    counted = [record for record in records if not (record.short and record.recipe in full)]
+    table = barriers_table(counted)
     verdicts = []
     for claim in claims:
         values = tuple(values_of(claim, table))
-        used = [record for record in records if record.recipe == claim.recipe] if values else []
+        used = [record for record in counted if record.recipe == claim.recipe] if values else []
         scales = tuple(sorted({record.scale for record in used}))
         verdicts.append(Verdict(claim=claim, values=values, scales=scales, short=any(record.short for record in used)))
     return verdicts

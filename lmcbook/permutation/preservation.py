@@ -3,6 +3,7 @@
 import math
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 
 import torch
 from torch import Tensor, nn
@@ -128,7 +129,7 @@ def _one_entry_changed(spec: PermutationSpec, group: str, state: StateDict) -> I
             # to take a member out of a group of two leaves a table that moves next to nothing, which proves nothing
             if len(members) > 2 if inside else state[name].shape[axis] == size:
                 entry: Axis = None if inside else group
-                yield name, PermutationSpec({**spec.axes, name: (*axes[:axis], entry, *axes[axis + 1 :])})
+                yield name, replace(spec, axes={**spec.axes, name: (*axes[:axis], entry, *axes[axis + 1 :])})
 
 
 def _shaken(state: StateDict, generator: torch.Generator) -> StateDict:

@@ -20,6 +20,8 @@ class PermutationSpec:
 
     axes: Mapping[str, tuple[Axis, ...]]
     """Name of a tensor → one entry per axis: a group's name, None for an axis that stays, or parts; () for a scalar."""
+    sizes: Mapping[str, int] = field(default_factory=dict)
+    """Units of groups that have no axis to themselves; where their parts leave no doubt, it may be left out."""
     unproved: Mapping[str, str] = field(default_factory=dict, compare=False)
     """Tensors that `from_model` left in place because it could not prove that their units may move → why."""
 
@@ -76,7 +78,7 @@ class PermutationSpec:
                 f"spec must name the tensors of the state dict; it lacks {listed(unknown)} and names "
                 f"{listed(missing)}, which the state dict has not. An axis that stays is None"
             )
-        sizes: dict[str, int] = {}
+        sizes: dict[str, int] = dict(self.sizes)
         first: dict[str, str] = {}
         for name, axes in self.axes.items():
             shape = tuple(state[name].shape)
@@ -88,7 +90,7 @@ class PermutationSpec:
                 if sizes.setdefault(group, size) != size:
                     raise InputError(
                         f"spec puts an axis of {size} of {name} (shape {shape}) into group {group}, "
-                        f"which has {sizes[group]} units in {first[group]}; units of a group move together"
+                        f"which has {sizes[group]} units in {first.get(group, 'sizes')}; units of a group move together"
                     )
                 first.setdefault(group, name)
         self._add_groups_in_parts(sizes, state)
@@ -115,7 +117,7 @@ class PermutationSpec:
             if wanted:
                 raise InputError(
                     f"spec does not say how many units of {name} belong to each of the groups {listed(wanted)}; "
-                    "at least one of them must be alone on an axis"
+                    "tell it in sizes"
                 )
             found = sum(stretch.rows for stretch in stretches(axis, rows, sizes))
             if found != rows:

@@ -53,7 +53,7 @@ class Record:
     provenance: dict[str, Any]
     """Where, when, with what and for how long (seconds) it was computed."""
     short: bool = False
-    """Whether the endpoints fall more than two points of accuracy short of a full training schedule's."""
+    """Whether its networks were trained for fewer epochs than their recipe says."""
     measurement: str = ""
     """What was measured: interpolation or layerwise; the configuration's."""
     digest: str = ""

@@ -1,5 +1,6 @@
 """From a network to its `PermutationSpec`: trace the computation, tie units along it, and name what may still move."""
 
+import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -36,13 +37,15 @@ class _Graph:
 
     nodes: list[fx.Node]
     names: dict[str, str]
+    """Name of an input → the first name of its tensor: tied tensors have several, of which a trace uses any."""
 
 
 def spec_from_model(model: nn.Module, example: Tensor | tuple[Tensor, ...], *, check: bool) -> PermutationSpec:
     """See `PermutationSpec.from_model`."""
     inputs = example if isinstance(example, tuple) else (example,)
     state = {name: tensor.detach() for name, tensor in model.state_dict(keep_vars=True).items()}
-    graph = _traced(model, inputs)
+    shared = _shared(model)
+    graph = _traced(model, inputs, shared)
     best: dict[str, Axes] = {}
     most = -1.0
     choices: Choices | None = Choices()
@@ -51,20 +54,22 @@ def spec_from_model(model: nn.Module, example: Tensor | tuple[Tensor, ...], *, c
         if (count := log_permutations(found.values())) > most:
             best, most = found, count
         choices = choices.revised()
-    shared = _shared(model)
-    layouts = {name: best[shared[name]] for name in state if shared[name] in best}
-    for name in state.keys() - layouts.keys():
-        layouts[name] = tuple(fixed(size, UNUSED) for size in state[name].shape)
-    order = [name for name in best if name in layouts] + [name for name in state if name not in best]
-    spec = _named({name: layouts[name] for name in order})
+    met = list(best)
+    layouts = {}
+    # in the order in which the computation meets them, which is the order of the groups
+    for name in sorted(state, key=lambda name: met.index(shared[name]) if shared[name] in best else len(met)):
+        layouts[name] = best.get(shared[name]) or tuple(fixed(size, UNUSED) for size in state[name].shape)
+    spec = _named(layouts)
     if check:
         check_function_preserved(model, spec, state, inputs, random_stream(0, "from_model"))
     return spec
 
 
-def _traced(model: nn.Module, inputs: tuple[Tensor, ...]) -> _Graph:
+def _traced(model: nn.Module, inputs: tuple[Tensor, ...], shared: dict[str, str]) -> _Graph:
     try:
-        with evaluation_mode(model), _gradients():
+        with evaluation_mode(model), _gradients(), warnings.catch_warnings():
+            # what torch.export warns of concerns running the traced program, which nobody does here
+            warnings.simplefilter("ignore")
             program = torch.export.export(model, inputs, strict=False)
     except Exception as error:
         # what export raises is of many kinds; its first line says what it cannot follow
@@ -73,7 +78,8 @@ def _traced(model: nn.Module, inputs: tuple[Tensor, ...]) -> _Graph:
             f"model cannot be traced by torch.export with this example ({first}); write a PermutationSpec by hand"
         ) from error
     signature = program.graph_signature
-    return _Graph(list(program.graph.nodes), {**signature.inputs_to_parameters, **signature.inputs_to_buffers})
+    names = {**signature.inputs_to_parameters, **signature.inputs_to_buffers}
+    return _Graph(list(program.graph.nodes), {given: shared.get(name, name) for given, name in names.items()})
 
 
 @contextmanager
@@ -91,30 +97,28 @@ def _gradients() -> Iterator[None]:
 def _propagated(graph: _Graph, choices: Choices) -> dict[str, Axes]:
     """The layouts of all tensors after every operation has tied its own, in the order in which they are used."""
     values: dict[fx.Node, Value] = {}
-    parameters: dict[str, Axes] = {}
+    tensors: dict[str, Axes] = {}
+    used: dict[str, Axes] = {}
     for node in graph.nodes:
         shape = tuple(getattr(node.meta.get("val"), "shape", ()))
         if node.op == "placeholder" and node.name in graph.names:
-            if node.users:
-                values[node] = tuple(free(size) for size in shape)
-            else:
-                values[node] = tuple(fixed(size, UNUSED) for size in shape)
+            values[node] = tensors.setdefault(graph.names[node.name], tuple(free(size) for size in shape))
         elif node.op in ("placeholder", "get_attr"):
             values[node] = tuple(fixed(size) for size in shape)
         elif node.op == "output":
-            for used in node.all_input_nodes:
-                value = values[used]
+            for result in node.all_input_nodes:
+                value = values[result]
                 for axes in value if isinstance(value, list) else [value]:
                     for layout in axes:
                         freeze(layout, NATURAL)
         else:
-            for used in node.all_input_nodes:
-                if used.name in graph.names:
-                    parameters.setdefault(graph.names[used.name], values[used])  # type: ignore[arg-type]
+            for given in node.all_input_nodes:
+                if given.name in graph.names:
+                    used.setdefault(graph.names[given.name], tensors[graph.names[given.name]])
             call = Call(node, values, choices)
             rule = SHAPE_RULES.get(call.name) or PRODUCT_RULES.get(call.name) or layer_rule(call.name) or unknown
             values[node] = rule(call)
-    return parameters
+    return used
 
 
 def _shared(model: nn.Module) -> dict[str, str]:
@@ -137,7 +141,15 @@ def _named(layouts: dict[str, Axes]) -> PermutationSpec:
         if shortcomings := [reason for reason in reasons if reason != NATURAL]:
             unproved[tensor] = shortcomings[0]
     table = {tensor: tuple(_axis(layout, names) for layout in axes) for tensor, axes in layouts.items()}
-    return PermutationSpec(table, unproved)
+    sizes = {
+        names[id(units)]: units.count
+        for axes in layouts.values()
+        for layout in axes
+        for units, _ in resolved(layout)
+        if units.movable
+    }
+    alone = {axis for axes in table.values() for axis in axes if isinstance(axis, str)}
+    return PermutationSpec(table, {name: size for name, size in sizes.items() if name not in alone}, unproved)
 
 
 def _unused(name: str, names: dict[int, str]) -> str:
