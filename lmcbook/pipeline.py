@@ -13,7 +13,14 @@ from lmcbook import paths
 from lmcbook.config import PairConfig
 from lmcbook.data import Splits, load
 from lmcbook.errors import InputError
-from lmcbook.evaluation import barriers, coefficients_grid, interpolation_curve
+from lmcbook.evaluation import (
+    barriers,
+    coefficients_grid,
+    ensemble_logits,
+    interpolation_curve,
+    predict_logits,
+    temperature_sweep,
+)
 from lmcbook.layerwise import MEASURED_COEFFICIENTS, measure_layers
 from lmcbook.matching import activation_matching, observe_layers, weight_matching
 from lmcbook.merging import merge
@@ -86,7 +93,11 @@ def align(
 def measure_interpolation(
     pair: PairConfig, model: LayeredModel, state_a: StateDict, state_b: StateDict, splits: Splits
 ) -> dict[str, Any]:
-    """Losses, accuracies, inverse temperatures and barriers along the line between two states."""
+    """Losses, accuracies, inverse temperatures and barriers along the line between two states.
+
+    Where model b stays as it is, also what the midpoint and the ensemble would be worth at other temperatures.
+    """
+    images = batch_norm_sample(splits, pair.batch_norm_examples)
     curve = interpolation_curve(
         model,
         state_a,
@@ -94,9 +105,22 @@ def measure_interpolation(
         coefficients=coefficients_grid(pair.num_coefficients),
         calibration=splits.calibration,
         test=splits.test,
-        batch_norm_images=batch_norm_sample(splits, pair.batch_norm_examples),
+        batch_norm_images=images,
     )
-    return {"curve": curve.to_dict(), "barriers": barriers(curve)}
+    data = {"curve": curve.to_dict(), "barriers": barriers(curve)}
+    if pair.alignment != "identity":
+        return data
+    middle = curve.coefficients.index(0.5)
+    merged = predict_logits(model, merge(model, state_a, state_b, 0.5, images), splits.test.images)
+    logits_a, logits_b = (predict_logits(model, state, splits.test.images) for state in (state_a, state_b))
+    ensemble = ensemble_logits(logits_a, logits_b, 0.5)
+    labels = splits.test.labels
+    return data | {
+        "temperatures": {
+            "merged": temperature_sweep(merged, labels, curve.inverse_temperature[middle]),
+            "ensemble": temperature_sweep(ensemble, labels, curve.ensemble_inverse_temperature[middle]),
+        }
+    }
 
 
 def measure_layerwise(

@@ -89,8 +89,8 @@ def ensure(
     if require_cached:
         raise InputError(
             f"require_cached is true, but the training {folder.name} ({config.architecture} "
-            f"×{config.width_multiplier:g} on {config.dataset}, weight decay {config.weight_decay:g}, seed {config.seed}) "
-            f"is not in {folder.parent}: train it with require_cached false"
+            f"×{config.width_multiplier:g} on {config.dataset}, weight decay {config.weight_decay:g}, "
+            f"seed {config.seed}) is not in {folder.parent}: train it with require_cached false"
         )
     scratch = folder.parent.parent / "unfinished"
     try:

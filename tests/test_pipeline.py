@@ -75,7 +75,7 @@ def test_what_is_there_is_not_measured_again(planned, tmp_path, trained_already,
 
 
 def test_require_cached_says_what_is_missing(planned, tmp_path, trained_already):
-    with pytest.raises(InputError, match=r"require_cached is true, but 1 of 1 records .*mlp-digits ×1\): set require_ca"):
+    with pytest.raises(InputError, match=r"require_cached is true, but 1 of 1 records .*mlp-digits ×1\): set requ"):
         collect([planned], folder=tmp_path, require_cached=True)
     collect([planned], folder=tmp_path, progress=False)
     assert find_record(planned.pair.digest, tmp_path) is not None

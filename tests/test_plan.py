@@ -103,7 +103,7 @@ def test_short_schedules_are_flagged():
 
 def test_planning_needs_no_torch():
     code = (
-        "import sys; from lmcbook import plan, collect, records, figures, tables, claims, parameters, engine, notebooks; "
+        "import sys; from lmcbook import plan, collect, records, figures, tables, claims, parameters, engine, budget; "
         "plan.pairs('paper'); print('torch' in sys.modules)"
     )
     assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout == "False\n"

@@ -11,6 +11,7 @@ from lmcbook.evaluation.curve import InterpolationCurve, interpolation_curve
 from lmcbook.evaluation.ensembles import ensemble_logits, lewc_ensemble_weight
 from lmcbook.evaluation.metrics import accuracy, loss
 from lmcbook.evaluation.prediction import coefficients_grid, predict_logits, predict_logits_along
+from lmcbook.evaluation.temperatures import temperature_sweep
 
 __all__ = [
     "InterpolationCurve",
@@ -27,4 +28,5 @@ __all__ = [
     "midpoint_loss_barrier",
     "predict_logits",
     "predict_logits_along",
+    "temperature_sweep",
 ]
