@@ -51,6 +51,28 @@ def declared_parameters(source: Path) -> dict[str, Any]:
         raise InputError(f"{source} is not a notebook with a parameters cell of plain values: {error}") from error
 
 
+def reads_records(source: Path) -> bool:
+    """Whether the notebook ``source`` imports what reads records: `lmcbook.records` or `lmcbook.collect`.
+
+    Raises:
+        InputError: ``source`` cannot be read or is not a notebook of plain Python.
+    """
+    try:
+        cells = json.loads(source.read_text(encoding="utf-8"))["cells"]
+        code = "\n".join("".join(cell["source"]) for cell in cells if cell["cell_type"] == "code")
+        imports = [node for node in ast.walk(ast.parse(code)) if isinstance(node, ast.Import | ast.ImportFrom)]
+    except OSError as error:
+        raise InputError(f"{source} cannot be read: {error.strerror}") from error
+    except (ValueError, KeyError, TypeError, SyntaxError) as error:
+        raise InputError(f"{source} is not a notebook of plain Python: {error}") from error
+    names = {
+        f"{node.module}.{name.name}" if isinstance(node, ast.ImportFrom) else name.name
+        for node in imports
+        for name in node.names
+    }
+    return any(f"{name}.".startswith(("lmcbook.records.", "lmcbook.collect.")) for name in names)
+
+
 def package_sources() -> list[Path]:
     """The source files of this package, in a fixed order."""
     return sorted(Path(__file__).resolve().parent.rglob("*.py"))
@@ -80,12 +102,14 @@ def content_key(files: Iterable[Path]) -> str:
 
 
 def result_key(source: Path) -> str:
-    """The key of what the result of the notebook ``source`` is made from: the notebook, all records, this package.
+    """The key of what the result of the notebook ``source`` is made from: the notebook, this package, the records.
+
+    Records count where the notebook reads them, and then all of them: which ones it picks is its own affair.
 
     Raises:
         InputError: ``source`` cannot be read.
     """
-    return content_key([source, *record_files(), *package_sources()])
+    return content_key([source, *(record_files() if reads_records(source) else []), *package_sources()])
 
 
 def stale(target: Path, key: str) -> bool:

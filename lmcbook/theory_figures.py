@@ -53,7 +53,7 @@ def worst_table(conditions: Mapping[str, Mapping[str, Numbers]]) -> DataFrame:
         for pair, of in conditions.items()
     }
     table = DataFrame(worst).T.map(lambda error: "0" if error == 0 else f"{error:.2g}")
-    return table.rename_axis("largest error over the layers")
+    return table.rename_axis(columns="largest error over the layers")
 
 
 def numbers_by_layer(table: DataFrame, *, label: str, logarithmic: bool = True, narrow: bool = False) -> Figure:
@@ -84,7 +84,7 @@ def errors_by_layer(table: DataFrame, *, narrow: bool = False) -> Figure:
 
 def bounds_by_layer(table: DataFrame, *, narrow: bool = False) -> Figure:
     """An error and its bound, layer by layer."""
-    return numbers_by_layer(table, label="root mean square error", narrow=narrow)
+    return numbers_by_layer(table, label="root mean square error", logarithmic=False, narrow=narrow)
 
 
 def exponents_by_layer(table: DataFrame, *, narrow: bool = False) -> Figure:

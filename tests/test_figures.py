@@ -174,7 +174,7 @@ def test_widths_can_be_told_apart_in_light_dark_and_grey():
     assert min(contrast(style.DARK[colour], "#121212") for colour in colours) > 3
 
 
-@pytest.mark.parametrize("colour", [style.STRONG, style.WEAK, style.CONTROL])
+@pytest.mark.parametrize("colour", [style.STRONG, style.WEAK, style.CONTROL, style.FOURTH])
 def test_marks_stand_out_on_either_page(colour):
     assert contrast(colour, "#ffffff") >= 4.5 and contrast(style.DARK[colour], "#121212") >= 4.5
 

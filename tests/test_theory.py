@@ -9,7 +9,7 @@ import torch.nn.functional as F
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from lmcbook import theory
+from lmcbook import layerwise, theory
 from lmcbook.calibration import fit_inverse_temperature
 from lmcbook.errors import InputError
 from lmcbook.evaluation import ensemble_logits, lewc_ensemble_weight
@@ -319,6 +319,13 @@ def test_theorem_5_4_has_the_closed_form():
     assert theory.relu_covariance(0.7, 1.0).item() == pytest.approx(0.7)
 
 
+def test_what_the_cosine_hides():
+    draws = torch.randn(2, 1, 1_000_000, generator=generator(), dtype=torch.float64)
+    assert layerwise.weak_additivity_error(draws[0], draws[1]) == pytest.approx(0.3712, abs=2e-3)
+    assert layerwise.weak_additivity(draws[0], draws[1]) == pytest.approx(theory.INDEPENDENT_COSINE, abs=1e-3)
+    assert layerwise.opposite_signs(draws[0], draws[1]) == pytest.approx(0.5, abs=2e-3)
+
+
 def test_gaussian_cosine_where_it_is_obvious():
     for coefficient in (0.0, 1.0):
         assert theory.gaussian_cosine(2.0, 0.5, -0.3, coefficient) == pytest.approx(1)
@@ -349,6 +356,7 @@ def test_gaussian_cosine_of_units_that_differ():
 
 def test_the_rate_of_theorem_5_4():
     assert theory.cosine_spread() == pytest.approx(theory.cosine_spread(200_000), rel=1e-6)
+    assert theory.cosine_spread() == pytest.approx(0.202, abs=5e-4)
     spreads, means = [], []
     dimensions = (100, 400, 1600)
     for dimension in dimensions:

@@ -1,14 +1,13 @@
 """Barriers against width: the reviewers' numeric question to the paper, with every pair as a point."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
-import numpy
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import FixedLocator, FuncFormatter, LogLocator, NullLocator
-from pandas import DataFrame
+from pandas import DataFrame, Series
 
 from lmcbook.figures import style
 from lmcbook.figures.curves import ends_at_midpoint, groups
@@ -58,7 +57,7 @@ def barrier_against_width(records: Sequence[Record], *, narrow: bool = False) ->
             chosen = table[table["recipe"] == recipe]
             axis.set_ylabel(label)
             draw_points(axis, chosen, column, looks, factor=factor)
-            _scale_widths(axis, chosen["width_multiplier"].unique())
+            scale_widths(axis, chosen["width_multiplier"].unique())
             if index % len(_METRICS) == 0:
                 axis.set_title(style.recipe_label(recipe))
             if narrow or recipe == recipes[-1]:
@@ -80,7 +79,12 @@ def draw_points(axis: Axes, table: DataFrame, column: str, looks: dict, *, facto
         axis.plot(shift * chosen["width_multiplier"], factor * chosen[column], **points, zorder=3)
         mean = factor * chosen.groupby("width_multiplier")[column].mean()
         axis.plot(shift * mean.index, mean, **{**look, "marker": "none"}, zorder=2)
-    values = factor * table[column].dropna()
+    scale_values(axis, factor * table[column])
+
+
+def scale_values(axis: Axes, drawn: Series) -> None:
+    """A logarithmic vertical axis for the values that are ``drawn``, linear near 0 where they are not all above it."""
+    values = drawn.dropna()
     if values.empty or values.max() <= 0:
         return
     if values.min() > 0:
@@ -99,11 +103,13 @@ def draw_points(axis: Axes, table: DataFrame, column: str, looks: dict, *, facto
     axis.yaxis.set_minor_locator(NullLocator())
 
 
-def _scale_widths(axis: Axes, widths: numpy.ndarray) -> None:
+def scale_widths(axis: Axes, widths: Iterable[float]) -> None:
+    """Width multipliers on a logarithmic axis, each with its name."""
+    widths = sorted(set(widths))
     axis.set_xscale("log", base=2)
-    axis.xaxis.set_major_locator(FixedLocator(sorted(widths)))
+    axis.xaxis.set_major_locator(FixedLocator(widths))
     axis.xaxis.set_minor_locator(NullLocator())
-    axis.set_xticks(sorted(widths), [style.width_label(width) for width in sorted(widths)])
+    axis.set_xticks(widths, [style.width_label(width) for width in widths])
     axis.margins(x=0.08)
 
 

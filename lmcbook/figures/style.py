@@ -23,8 +23,8 @@ INK, FAINT, GROUND = "#1f2a37", "#d9dee4", "#fefefe"
 """Text and axes; grid and guides; the page."""
 
 # Okabe and Ito's blue and vermilion, darkened on light pages and lightened on dark ones for a contrast of 4.5 and more.
-STRONG, WEAK, CONTROL = "#0067a5", "#b84a00", "#5c6773"
-"""The paper's weight decay; the field's usual one; a control."""
+STRONG, WEAK, CONTROL, FOURTH = "#0067a5", "#b84a00", "#5c6773", "#7a3fa0"
+"""The paper's weight decay; the field's usual one; a control; one more, where four things are compared."""
 
 _STEPS = 256
 _CREST = [to_hex(each) for each in seaborn.color_palette("crest", 4 * _STEPS)]
@@ -37,6 +37,7 @@ DARK: dict[str, str] = {
     STRONG: "#6cb8f0",
     WEAK: "#f2a469",
     CONTROL: "#aab4bf",
+    FOURTH: "#c9a0e8",
     FAINT: "#3a444f",
 }
 """Colour on a light page → colour on a dark one."""

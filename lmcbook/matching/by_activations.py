@@ -76,7 +76,8 @@ def activation_matching(
                 samples = []
                 for each in (observed_a[key], observed_b[key]):
                     units = each.narrow(1, stretch.start, stretch.rows).unflatten(1, (stretch.units, stretch.block))
-                    samples.append(units.movedim(1, -1).reshape(-1, stretch.units).float())
+                    precise = torch.promote_types(units.dtype, torch.float32)
+                    samples.append(units.movedim(1, -1).reshape(-1, stretch.units).to(precise))
                 moments.setdefault((stretch.group, key, stretch.start), _Moments()).add(samples[0], samples[1])
     unseen = sizes.keys() - {group for group, _, _ in moments}
     if unseen:

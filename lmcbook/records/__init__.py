@@ -6,22 +6,28 @@ content, so that an edited or damaged one is refused. No torch is imported here:
 
 from lmcbook.provenance import provenance
 from lmcbook.records.files import check_writable, find_record, read_record, read_records, write_record
-from lmcbook.records.frames import barriers_table, curves_table, layers_table
+from lmcbook.records.frames import barriers_table, curves_table, histograms_table, layers_table, units_table
 from lmcbook.records.record import BARRIERS, COMMITTED, MEASURED_HERE, SCHEMA, Record
+from lmcbook.records.summaries import SUMMARIES, pairs_table, summaries_table
 
 __all__ = [
     "BARRIERS",
     "COMMITTED",
     "MEASURED_HERE",
     "SCHEMA",
+    "SUMMARIES",
     "Record",
     "barriers_table",
     "check_writable",
     "curves_table",
     "find_record",
+    "histograms_table",
     "layers_table",
+    "pairs_table",
     "provenance",
     "read_record",
     "read_records",
+    "summaries_table",
+    "units_table",
     "write_record",
 ]

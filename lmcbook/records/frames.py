@@ -47,18 +47,61 @@ def barriers_table(records: Sequence[Record]) -> DataFrame:
 
 
 def layers_table(records: Sequence[Record]) -> DataFrame:
-    """One row for each record, layer and metric: ``layer`` (its name), ``depth`` (from 1), ``metric``, ``value``.
+    """One row for each record, layer, merged model and metric: ``metric``, ``value``, and where it was measured.
 
-    Reads ``data["layers"]``: a list of ``{"layer": name, "depth": ℓ, "metrics": {metric: number}}``.
+    ``layer`` is the layer's name and ``depth`` its place, counted from 1 (empty for shortcuts); ``coefficient`` is λ of
+    the merged model, empty where the two endpoints were measured; ``num_layers`` is the configuration's, empty for
+    networks with batch norm.
+
+    Reads ``data["layers"]``: a list of ``{"layer": name, "depth": ℓ, "coefficient": λ, "metrics": {metric: number}}``.
     """
     rows = [
-        _identity(record) | {"layer": entry["layer"], "depth": entry["depth"], "metric": metric, "value": value}
+        _identity(record)
+        | {name: entry.get(name) for name in _PLACE}
+        | {"num_layers": record.config.training.num_layers, "metric": metric, "value": value}
         for record in _of(records, "layerwise")
         for entry in record.data["layers"]
         for metric, value in entry["metrics"].items()
         if value is None or isinstance(value, int | float)
     ]
-    return _table(rows, [*_IDENTITY, "layer", "depth", "metric", "value"])
+    table = _table(rows, [*_IDENTITY, *_PLACE, "num_layers", "metric", "value"])
+    numbers = ("depth", "coefficient", "num_layers", "value")
+    return table.assign(**{name: table[name].astype(float) for name in numbers})
+
+
+def histograms_table(records: Sequence[Record]) -> DataFrame:
+    """One row for each record, hidden layer and bin: the share of the units whose root second moment lies there.
+
+    ``low`` and ``high`` bound the bin, relative to the largest root second moment of the layer; ``share_a`` and
+    ``share_b`` are the two models', of all units.
+    """
+    rows = []
+    for record in _of(records, "layerwise"):
+        for entry in _with_units(record):
+            counts = [entry["units"][model]["histogram"]["counts"] for model in "ab"]
+            for index, (in_a, in_b) in enumerate(zip(*counts, strict=True)):
+                edges = {"low": index / len(counts[0]), "high": (index + 1) / len(counts[0])}
+                shares = {"share_a": in_a / sum(counts[0]), "share_b": in_b / sum(counts[1])}
+                rows.append(_identity(record) | {name: entry[name] for name in _PLACE[:2]} | edges | shares)
+    return _table(rows, [*_IDENTITY, *_PLACE[:2], "low", "high", "share_a", "share_b"])
+
+
+def units_table(records: Sequence[Record]) -> DataFrame:
+    """One row for each record, hidden layer and unit: its root second moment in model a and in model b.
+
+    Of wide layers the record holds a fair sample of units, the same in both models; ``num_units`` is how many there are.
+    """
+    rows = []
+    for record in _of(records, "layerwise"):
+        for entry in _with_units(record):
+            moments = [entry["units"][model]["root_second_moments"] for model in "ab"]
+            place = {name: entry[name] for name in _PLACE[:2]} | {"num_units": entry["units"]["a"]["num_units"]}
+            rows += [
+                _identity(record) | place | {"root_second_moment_a": in_a, "root_second_moment_b": in_b}
+                for in_a, in_b in zip(*moments, strict=True)
+            ]
+    columns = ["num_units", "root_second_moment_a", "root_second_moment_b"]
+    return _table(rows, [*_IDENTITY, *_PLACE[:2], *columns])
 
 
 _IDENTITY = (
@@ -73,6 +116,7 @@ _IDENTITY = (
     "alignment",
 )
 
+_PLACE = ("layer", "depth", "coefficient")
 
 _CURVE = ("loss", "accuracy", "inverse_temperature", "calibrated_loss", "lewc_ensemble_inverse_temperature")
 
@@ -103,6 +147,10 @@ def _identity(record: Record) -> dict[str, Any]:
 def _table(rows: list[dict[str, Any]], columns: Iterable[str]) -> DataFrame:
     # without rows the columns must be there all the same, so that what follows can say "nothing measured"
     return DataFrame(rows) if rows else DataFrame(columns=list(columns))
+
+
+def _with_units(record: Record) -> list[dict[str, Any]]:
+    return [entry for entry in record.data["layers"] if "units" in entry]
 
 
 def _of(records: Iterable[Record], measurement: str) -> list[Record]:
