@@ -56,6 +56,7 @@ def _parser() -> argparse.ArgumentParser:
         "--records", type=Path, help="folder that records are read from and written to (default: runs/records)"
     )
     run.add_argument("--recipe", action="append", help="only this recipe (may be given several times)")
+    run.add_argument("--notebook", action="append", help="only what this notebook shows (may be given several times)")
     run.add_argument("--device", default="auto", help="auto, cpu or cuda (default: auto)")
     run.add_argument("--threads", type=int, help="CPU threads of the numerical libraries (default: theirs)")
     run.set_defaults(command=_run)
@@ -122,6 +123,7 @@ def _run(options: argparse.Namespace) -> None:
         options.scale,
         folder=options.records or paths.fresh_records(),
         recipes=options.recipe,
+        notebooks=options.notebook,
         device=options.device,
         max_minutes=options.max_minutes,
     )

@@ -154,6 +154,7 @@ def run_within_budget(
     *,
     folder: Path,
     recipes: Sequence[str] | None = None,
+    notebooks: Sequence[str] | None = None,
     device: str = "auto",
     max_minutes: float | None = None,
     report: Callable[[str], None] = print,
@@ -164,7 +165,7 @@ def run_within_budget(
     soon as it is measured.
 
     Raises:
-        InputError: unknown scale, recipe or device, a folder that cannot be written, or ``max_minutes`` not above 0.
+        InputError: unknown scale, recipe, notebook or device, a folder that cannot be written, or ``max_minutes`` not above 0.
     """
     from lmcbook.pipeline import measure, resolve_device
     from lmcbook.records import write_record
@@ -174,7 +175,7 @@ def run_within_budget(
     check_choice("scale", scale, plan.SCALES)
     if max_minutes is not None:
         check_number("max_minutes", max_minutes, above=0)
-    planned = plan.pairs(scale)
+    planned = plan.pairs(scale, notebooks)
     for name in recipes or ():
         check_choice("recipe", name, sorted({one.recipe for one in planned}))
     device = resolve_device(device)

@@ -17,6 +17,7 @@ from lmcbook.__main__ import main
         (["reproduce", "--scale", "huge"], "scale is 'huge'"),
         (["reproduce", "--cores", "0"], "cores is 0; it must be a whole number at least 1"),
         (["run", "--recipe", "mlp-moon"], "recipe is 'mlp-moon'; it may be one of: "),
+        (["run", "--notebook", "99"], "notebook is '99'; it may be one of: 01_width"),
         (["run", "--max-minutes", "-3"], "max_minutes is -3.0; it must be a number above 0"),
         (["run", "--device", "tpu"], "device is 'tpu'; it may be one of: auto, cpu, cuda"),
         (["run", "--records", "/proc/version/records"], "records folder is '/proc/version/records"),
