@@ -3,9 +3,10 @@
     python benchmarks/assignment_solvers.py                     # 512 and 2048 units
     python benchmarks/assignment_solvers.py --units 8192        # a few minutes
 
-scipy's solver is always measured; `lap` (or its successor `lapx`) and `lapjv` where they are installed. Two kinds of
-matrix: "noise" (independent Gaussian rows, as between networks at initialisation) and "matched" (every row has a partner
-of correlation 0.3, as between trained networks). CPU seconds include the conversion to what the solver takes.
+scipy's solver is always measured; `lap` (or its successor `lapx`) and `lapjv` where they are installed. Three kinds of
+matrix: "noise" (independent Gaussian rows, as between networks at initialisation), "matched" (every row has a partner
+of correlation 0.3) and "trained" (units of very different norm, and much that all of them have in common, as between
+trained networks). CPU seconds include the conversion to what the solver takes.
 """
 
 import argparse
@@ -40,12 +41,17 @@ def solvers() -> dict[str, Solver]:
 
 
 def similarity_matrix(units: int, kind: str, seed: int) -> np.ndarray:
-    """Products of the rows of two Gaussian matrices; "matched" rows have a partner of correlation 0.3 each."""
+    """Products of the rows of two Gaussian matrices, made alike as ``kind`` says."""
     generator = np.random.default_rng(seed)
     left = generator.standard_normal((units, units), dtype=np.float32)
     right = generator.standard_normal((units, units), dtype=np.float32)
     if kind == "matched":
         right = 0.3 * left[generator.permutation(units)] + np.float32(0.954) * right
+    if kind == "trained":
+        common = generator.standard_normal((8, units), dtype=np.float32)
+        for rows in (left, right):
+            rows += generator.standard_normal((units, 8), dtype=np.float32) @ common
+            rows *= np.exp(generator.standard_normal((units, 1), dtype=np.float32))
     return left @ right.T / np.float32(units)
 
 
@@ -58,7 +64,7 @@ def main() -> None:
     chosen = {name: solve for name, solve in solvers().items() if not arguments.only or name in arguments.only}
     print(f"{'units':>6} {'matrix':>8} {'solver':>12} {'CPU s':>9} {'x scipy':>8}  value / best")
     for units in arguments.units:
-        for kind in ("noise", "matched"):
+        for kind in ("noise", "matched", "trained"):
             rows = []
             for name, solve in chosen.items():
                 seconds, value = [], 0.0

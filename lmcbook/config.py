@@ -8,12 +8,12 @@ from typing import Any, no_type_check
 from lmcbook.errors import InputError, check_choice, check_number
 
 ALIGNMENTS: tuple[str, ...] = ("identity", "random", "weight_matching", "activation_matching")
-MEASUREMENTS: tuple[str, ...] = ("interpolation", "layerwise")
+MEASUREMENTS: tuple[str, ...] = ("interpolation", "layerwise", "calibration")
 SCHEDULES: tuple[str, ...] = ("linear", "cosine")
 PRECISIONS: tuple[str, ...] = ("float32", "bfloat16")
 
 # Raised by hand when a change of the code changes numbers: a digest must not move with every edited comment.
-CODE_VERSIONS = {"training": 1, "interpolation": 2, "layerwise": 1}
+CODE_VERSIONS = {"training": 1, "interpolation": 2, "layerwise": 1, "calibration": 1}
 
 
 def digest_of(content: Any) -> str:
@@ -116,7 +116,8 @@ class PairConfig:
     alignment: str = "identity"
     """What is done to model b before the merge: identity, random, weight_matching or activation_matching."""
     measurement: str = "interpolation"
-    """What is measured: interpolation (losses and accuracies along the line) or layerwise (inside the networks)."""
+    """What is measured: interpolation (losses and accuracies along the line), layerwise (inside the networks) or
+    calibration (what inverse temperatures do and need)."""
     num_coefficients: int = 25
     """Number of equally spaced interpolation coefficients from 0 to 1, both ends included; odd, so that ½ is one."""
     batch_norm_examples: int = 10_000

@@ -214,5 +214,9 @@ COMMON: dict[str, Parameter] = {
 }
 """What every notebook that measures takes."""
 
-NOTEBOOKS: dict[str, dict[str, Parameter]] = {"01_width": COMMON}
+NOTEBOOKS: dict[str, dict[str, Parameter]] = {
+    "01_width": COMMON,
+    "02_temperature": COMMON,
+    "08_weight_decay": COMMON,
+}
 """Notebook → its parameters. A notebook with more of its own is one more line."""

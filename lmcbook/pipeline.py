@@ -15,6 +15,7 @@ from lmcbook.data import Splits, load
 from lmcbook.errors import InputError
 from lmcbook.evaluation import (
     barriers,
+    calibration_study,
     coefficients_grid,
     ensemble_logits,
     interpolation_curve,
@@ -134,9 +135,26 @@ def measure_layerwise(
     return {"layers": measure_layers(model, state_a, state_b, merged_states, splits.test.images)}
 
 
+def measure_calibration(
+    pair: PairConfig, model: LayeredModel, state_a: StateDict, state_b: StateDict, splits: Splits
+) -> dict[str, Any]:
+    """Reliability, one inverse temperature for all λ, and few calibration examples."""
+    return calibration_study(
+        model,
+        state_a,
+        state_b,
+        coefficients=coefficients_grid(pair.num_coefficients),
+        calibration=splits.calibration,
+        test=splits.test,
+        generator=random_stream(pair.seeds[0], "calibration examples", pair.seeds[1]),
+        batch_norm_images=batch_norm_sample(splits, pair.batch_norm_examples),
+    )
+
+
 _MEASUREMENTS: dict[str, Callable[..., dict[str, Any]]] = {
     "interpolation": measure_interpolation,
     "layerwise": measure_layerwise,
+    "calibration": measure_calibration,
 }
 
 

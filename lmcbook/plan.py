@@ -34,6 +34,8 @@ __all__ = [
     "pairs",
     "permutations",
     "recipe",
+    "temperatures",
+    "weight_decay",
     "width",
 ]
 
@@ -174,6 +176,73 @@ def depth(
     return planned
 
 
+def temperatures(
+    scale: str = "embedded", *, weight_decays: Sequence[float] | None = None, **selection: Any
+) -> list[PlannedPair]:
+    """Inverse temperatures of the pairs of `width` as they are, and at the main weight decay what they do and need.
+
+    What is measured inside of the networks stands beside them, for it is what the predicted temperatures rest on.
+
+    Raises:
+        InputError: an argument is not what it may be.
+    """
+    measurements = ("interpolation", "layerwise")
+    return [
+        *width(scale, weight_decays=weight_decays, alignments=("identity",), measurements=measurements, **selection),
+        *width(
+            scale,
+            weight_decays=weight_decays or (MAIN_WEIGHT_DECAY,),
+            alignments=("identity",),
+            measurements=("calibration",),
+            **selection,
+        ),
+    ]
+
+
+WEIGHT_DECAYS: tuple[float, ...] = (0.0, 1e-5, 1e-4, 1e-3, 3e-3, 1e-2)
+"""From none at all to more than three times the paper's."""
+
+_SHORTENED_FROM = 1e-3  # smaller decays do next to nothing even in the full schedule
+
+
+def weight_decay(
+    scale: str = "embedded",
+    *,
+    recipes: Sequence[str] | None = None,
+    width_multipliers: Sequence[float] | None = None,
+    seed_pairs: Sequence[tuple[int, int]] | None = None,
+    weight_decays: Sequence[float] | None = None,
+    epochs: int | None = None,
+) -> list[PlannedPair]:
+    """Barriers and conditions against weight decay at one width, the last but one of a recipe: Fig. 9 of the paper.
+
+    Two contrasts go with it. Networks with batch norm are trained once more with the normalisation's scales and shifts
+    left alone by the decay (not at ``embedded``). Multilayer perceptrons are trained once more for a third of the
+    epochs, so that it can be seen whether the decay counts or the product of decay, learning rate and steps (not at
+    ``paper``, nor with ``epochs`` given).
+
+    Raises:
+        InputError: an argument is not what it may be.
+    """
+    check_choice("scale", scale, SCALES)
+    planned = []
+    for name in recipes or (("mlp-digits",) if scale == "embedded" else _SCALE_RECIPES[scale]):
+        chosen = recipe(name)
+        has_depth = chosen.training.num_layers is not None
+        for multiplier in width_multipliers or chosen.width_multipliers[-2:-1]:
+            for decay in weight_decays or WEIGHT_DECAYS:
+                training = replace(chosen.training, width_multiplier=multiplier, weight_decay=decay)
+                variants = [(training, epochs)]
+                if not has_depth and scale != "embedded":
+                    variants.append((replace(training, decay_normalisation=False), epochs))
+                if has_depth and scale != "paper" and epochs is None and decay >= _SHORTENED_FROM:
+                    variants.append((training, training.epochs // 3))
+                for variant, length in variants:
+                    pairs, measurements = seed_pairs or SEED_PAIRS, ("interpolation", "layerwise")
+                    planned += _planned(scale, chosen, variant, length, pairs, ("identity",), measurements)
+    return planned
+
+
 def _planned(
     scale: str,
     chosen: Recipe,
@@ -202,6 +271,10 @@ def _planned(
 
 EXPERIMENTS: dict[str, Callable[..., list[PlannedPair]]] = {
     "01_width": width,
+    "02_temperature": lambda scale, **selection: [
+        *temperatures(scale, **selection),
+        *depth(scale, **selection),
+    ],
     "03_permutations": permutations,
     "04_lewc": lambda scale, **selection: [*layers(scale, **selection), *depth(scale, **selection)],
     "05_weak_additivity": layers,
@@ -210,6 +283,7 @@ EXPERIMENTS: dict[str, Callable[..., list[PlannedPair]]] = {
         *layers(scale, **selection),
         *permutations(scale, **selection),
     ],
+    "08_weight_decay": weight_decay,
 }
 """Notebook → the function that plans its measurements; a notebook that measures nothing is not here."""
 

@@ -9,7 +9,7 @@ import pytest
 from lmcbook import plan
 from lmcbook.data import describe
 from lmcbook.errors import InputError
-from lmcbook.training import decay_product
+from lmcbook.schedule import decay_product
 
 
 @pytest.mark.parametrize("scale", plan.SCALES)

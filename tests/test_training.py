@@ -12,7 +12,8 @@ from lmcbook.data import equal_batches
 from lmcbook.errors import InputError
 from lmcbook.models import build_model
 from lmcbook.randomness import random_stream
-from lmcbook.training import TimeIsUp, TrainingDiverged, decay_product, learning_rate_at, train
+from lmcbook.schedule import decay_product, learning_rate_at
+from lmcbook.training import TimeIsUp, TrainingDiverged, train
 
 
 def equal(state_a, state_b):

@@ -8,6 +8,9 @@ window.FontAwesomeConfig = { autoReplaceSvg: false, observeMutations: false };
 document.addEventListener("DOMContentLoaded", () => {
   if (window.FontAwesome) window.FontAwesome.dom.i2svg();
 
+  /* Widgets hand their labels to MathJax 2, whose interface MathJax 3 has not; no label holds a formula. */
+  if (window.MathJax && !window.MathJax.Hub) window.MathJax.Hub = { Queue() {} };
+
   /* Names for screen readers where ipywidgets gives none. */
   const play = { "fa-play": "Play", "fa-pause": "Pause", "fa-stop": "Back to the start", "fa-retweet": "Repeat" };
   const set = (element, name) => {
@@ -29,6 +32,24 @@ document.addEventListener("DOMContentLoaded", () => {
       const icon = button.querySelector("i");
       const kind = icon && Object.keys(play).find((known) => icon.classList.contains(known));
       if (kind) set(button, play[kind]);
+    });
+    document.querySelectorAll(".widget-toggle-buttons").forEach((box) => {
+      const label = box.querySelector(".widget-label");
+      if (label && label.textContent) set(box, label.textContent);
+      box.setAttribute("role", "group");
+      box.querySelectorAll("button").forEach((button) => {
+        const pressed = String(button.classList.contains("mod-active"));
+        if (button.getAttribute("aria-pressed") !== pressed) button.setAttribute("aria-pressed", pressed);
+      });
+    });
+    /* An explorer is a group with its title as name; what its controls change is read out, but not while it plays. */
+    document.querySelectorAll(".lmc-explorer").forEach((box) => {
+      const title = box.querySelector(".lmc-title");
+      if (title) set(box, title.textContent);
+      box.setAttribute("role", "group");
+      const plays = box.querySelector(".widget-play .fa-pause");
+      const stage = box.querySelector(".lmc-stage");
+      if (stage) stage.setAttribute("aria-live", plays ? "off" : "polite");
     });
     document.querySelectorAll(".widget-dropdown select, .widget-text input").forEach((input) => {
       const label = input.parentElement.querySelector(".widget-label");

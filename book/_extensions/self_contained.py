@@ -24,8 +24,9 @@ CDN = "https://cdn.jsdelivr.net/npm"
 
 def use_public_addresses(app: Sphinx, config: Config) -> None:
     """Let the pages load the files that could not be fetched from a content-delivery network."""
-    config.mathjax_path = f"{CDN}/mathjax@3.2.2/es5/tex-chtml-full.js"
-    config.nb_ipywidgets_js = {f"{CDN}/@jupyter-widgets/html-manager@1.0.15/dist/embed.js": {}}
+    html_manager, mathjax = (package.spec for package in vendor_js.BOOK_PACKAGES)
+    config.mathjax_path = f"{CDN}/{mathjax}/es5/tex-chtml-full.js"
+    config.nb_ipywidgets_js = {f"{CDN}/{html_manager}/dist/embed.js": {}}
 
 
 def setup(app: Sphinx) -> dict[str, Any]:

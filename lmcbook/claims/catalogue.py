@@ -1,6 +1,8 @@
 """The claims themselves. Tolerances were written before the records they judge, and are not moved after them."""
 
 from lmcbook.claims.claim import Claim, Range
+from lmcbook.claims.controls import control_claims
+from lmcbook.claims.inside import layer_claims, permutation_claims
 from lmcbook.tables import PAPER_TABLE_1
 
 _MULTILAYER_PERCEPTRONS = ("mlp-digits", "mlp-mnist", "mlp-fashion_mnist")
@@ -150,5 +152,16 @@ def _of(recipe: str) -> list[Claim]:
     return claims
 
 
-CLAIMS: tuple[Claim, ...] = (*_table_1(), *(claim for recipe in RECIPES for claim in _of(recipe)))
+CLAIMS: tuple[Claim, ...] = (
+    *_table_1(),
+    *(claim for recipe in RECIPES for claim in _of(recipe)),
+    *permutation_claims(RECIPES),
+    *layer_claims(RECIPES, _MULTILAYER_PERCEPTRONS),
+    *control_claims(RECIPES, _MULTILAYER_PERCEPTRONS),
+)
 """Every claim that the book judges."""
+
+
+def of_chapter(*chapters: str) -> tuple[Claim, ...]:
+    """Those of `CLAIMS` that are measured by the notebooks ``chapters``."""
+    return tuple(claim for claim in CLAIMS if claim.chapter in chapters)

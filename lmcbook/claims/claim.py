@@ -4,7 +4,7 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
-from typing import Any
+from typing import Any, Literal
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -39,7 +39,7 @@ class Claim:
     recipe: str
     """The recipe whose records decide."""
     statistic: str
-    """Name of a function of `lmcbook.claims.statistics`: barriers table of the recipe → one value for each pair."""
+    """Name of a function of `lmcbook.claims.statistics`: table of the recipe's pairs → one value for each pair."""
     arguments: Mapping[str, Any] = field(default_factory=lambda: MappingProxyType({}))
     """Of the statistic."""
     paper_value: float | None = None
@@ -52,3 +52,9 @@ class Claim:
     """From the statistic's unit to ``unit``."""
     unit: str = ""
     digits: int = 2
+    chapter: str = "01_width"
+    """The notebook that measures it."""
+    layers: int | Literal["own", "all"] = "own"
+    """Networks of how many layers decide: the recipe's own number, another one of the depth sweep, or all together."""
+    pooled: bool = False
+    """Whether the statistic is one value of all pairs together, such as a correlation."""

@@ -2,12 +2,12 @@
 
 from collections.abc import Sequence
 
-from pandas import DataFrame, Series
+from pandas import DataFrame
 
 from lmcbook.claims import statistics
-from lmcbook.figures.style import decay_label, recipe_label, width_label
+from lmcbook.claims.sentences import at_width, main_decay, number_of_pairs, spread, widest
+from lmcbook.figures.style import decay_label, recipe_label
 from lmcbook.records import Record, barriers_table
-from lmcbook.tables import mean_and_spread
 
 
 def width_finding(records: Sequence[Record]) -> list[str]:
@@ -18,12 +18,13 @@ def width_finding(records: Sequence[Record]) -> list[str]:
         for decay, chosen in _decays(table):
             widths = chosen["width_multiplier"]
             ends = [
-                _at(chosen[widths == width], statistics.ACCURACY, 100, 1)
+                at_width(chosen[widths == width], statistics.ACCURACY, 100, 1)
                 for width in sorted({widths.min(), widths.max()})
             ]
             parts.append(f"{' and '.join(ends)} with weight decay {decay_label(decay)}")
         sentences.append(
-            f"{recipe_label(recipe)}: averaging costs {'; '.join(parts)} (points of accuracy, {_pairs(table)})."
+            f"{recipe_label(recipe)}: averaging costs {'; '.join(parts)} (points of accuracy, "
+            f"{number_of_pairs(table)})."
         )
     return sentences
 
@@ -32,11 +33,11 @@ def calibration_finding(records: Sequence[Record]) -> list[str]:
     """What is left of the loss barrier at λ = ½ after calibration, at the widest: a sentence for each network."""
     sentences = []
     for recipe, table in _recipes(records):
-        widest = _widest(_main_decay(table))
-        raw, calibrated = widest[statistics.LOSS].mean(), widest[statistics.CALIBRATED].mean()
+        chosen = widest(main_decay(table))
+        raw, calibrated = chosen[statistics.LOSS].mean(), chosen[statistics.CALIBRATED].mean()
         text = (
-            f"{recipe_label(recipe)}: the loss barrier is {_at(widest, statistics.LOSS, 1, 3)} as it is and "
-            f"{_spread(widest[statistics.CALIBRATED], 1, 3)} calibrated (nats, {_pairs(widest)})"
+            f"{recipe_label(recipe)}: the loss barrier is {at_width(chosen, statistics.LOSS, 1, 3)} as it is and "
+            f"{spread(chosen[statistics.CALIBRATED], 1, 3)} calibrated (nats, {number_of_pairs(chosen)})"
         )
         removes = raw > 0 and calibrated < raw
         sentences.append(f"{text}: one number removes {100 * (1 - calibrated / raw):.0f} %." if removes else f"{text}.")
@@ -47,12 +48,12 @@ def control_finding(records: Sequence[Record]) -> list[str]:
     """What a random permutation of model b changes at the widest; nothing for networks without that control."""
     sentences = []
     for recipe, table in _recipes(records, alignment=None):
-        main = _main_decay(table)
+        main = main_decay(table)
         effect = statistics.permutation_effect(table, weight_decay=main["weight_decay"].iloc[0])
         if effect:
             sentences.append(
                 f"{recipe_label(recipe)}: a random permutation of model b moves the accuracy barrier of the widest by "
-                f"{_spread(effect, 100, 1)} points ({_pairs(_widest(main[main['alignment'] == 'random']))})."
+                f"{spread(effect, 100, 1)} points ({number_of_pairs(widest(main[main['alignment'] == 'random']))})."
             )
     return sentences
 
@@ -61,12 +62,12 @@ def temperature_finding(records: Sequence[Record]) -> list[str]:
     """The fitted inverse temperature at λ = ½ beside LEWC's prediction, if any: a sentence for each network."""
     sentences = []
     for recipe, table in _recipes(records):
-        widest = _widest(_main_decay(table))
-        text = f"{recipe_label(recipe)}: at λ = ½, β is {_at(widest, 'inverse_temperature_midpoint', 1, 2)}"
+        chosen = widest(main_decay(table))
+        text = f"{recipe_label(recipe)}: at λ = ½, β is {at_width(chosen, 'inverse_temperature_midpoint', 1, 2)}"
         # num_layers is of the configuration: empty for networks with batch norm, of which LEWC predicts no scale
-        if widest["num_layers"].notna().all() and "predicted_inverse_temperature_midpoint" in widest:
-            text += f", and the prediction is {_spread(widest['predicted_inverse_temperature_midpoint'], 1, 2)}"
-        sentences.append(f"{text} ({_pairs(widest)}).")
+        if chosen["num_layers"].notna().all() and "predicted_inverse_temperature_midpoint" in chosen:
+            text += f", and the prediction is {spread(chosen['predicted_inverse_temperature_midpoint'], 1, 2)}"
+        sentences.append(f"{text} ({number_of_pairs(chosen)}).")
     return sentences
 
 
@@ -76,29 +77,6 @@ def _recipes(records: Sequence[Record], alignment: str | None = "identity") -> l
     return [(recipe, table[table["recipe"] == recipe]) for recipe in table["recipe"].unique()]
 
 
-def _main_decay(table: DataFrame) -> DataFrame:
-    decays = list(table["weight_decay"].unique())
-    return table[table["weight_decay"] == (statistics.MAIN_DECAY if statistics.MAIN_DECAY in decays else max(decays))]
-
-
 def _decays(table: DataFrame) -> list[tuple[float, DataFrame]]:
     decays = sorted(table["weight_decay"].unique(), reverse=True)
     return [(decay, table[table["weight_decay"] == decay]) for decay in decays]
-
-
-def _widest(table: DataFrame) -> DataFrame:
-    return table[table["width_multiplier"] == table["width_multiplier"].max()]
-
-
-def _at(table: DataFrame, column: str, factor: float, digits: int) -> str:
-    return f"{_spread(table[column], factor, digits)} at {width_label(table['width_multiplier'].iloc[0])}"
-
-
-def _spread(values: Sequence[float] | Series, factor: float, digits: int) -> str:
-    return mean_and_spread(values, factor=factor, digits=digits, count=False)
-
-
-def _pairs(table: DataFrame) -> str:
-    counts = table.groupby(["width_multiplier", "weight_decay", "alignment"]).size()
-    least, most = int(counts.min()), int(counts.max())
-    return f"{least if least == most else f'{least} to {most}'} {'pair' if most == 1 else 'pairs'} of networks"

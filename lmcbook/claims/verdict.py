@@ -11,7 +11,8 @@ from lmcbook.claims.catalogue import CLAIMS
 from lmcbook.claims.claim import Claim
 from lmcbook.claims.statistics import values_of
 from lmcbook.figures.style import recipe_label
-from lmcbook.records import Record, barriers_table
+from lmcbook.plan import recipe
+from lmcbook.records import Record, pairs_table
 from lmcbook.tables import mean_and_spread
 
 Word = Literal["reproduced", "partly", "not reproduced", "not measured"]
@@ -48,18 +49,25 @@ class Verdict:
         """Mean ± standard deviation (number of pairs) in the claim's unit."""
         if not self.values:
             return "–"
-        text = mean_and_spread(self.values, factor=self.claim.factor, digits=self.claim.digits)
-        return f"{text} {self.claim.unit}".strip()
+        return f"{self.numbers} {self.claim.unit}".strip()
+
+    @property
+    def numbers(self) -> str:
+        """`ours` without the unit."""
+        claim = self.claim
+        return mean_and_spread(self.values, factor=claim.factor, digits=claim.digits, count=not claim.pooled)
 
 
 def judge(records: Sequence[Record], claims: Iterable[Claim] = CLAIMS) -> list[Verdict]:
     """The verdict on each of ``claims``, in their order.
 
-    Shortened trainings count only for a recipe of which there are no others.
+    Shortened trainings count only for a recipe of which there are no others; variants of a recipe's networks, such as
+    those with biases or another activation, never do.
     """
+    records = [record for record in records if _is_the_recipes_own(record)]
     full = {record.recipe for record in records if not record.short}
     counted = [record for record in records if not (record.short and record.recipe in full)]
-    table = barriers_table(counted)
+    table = pairs_table(counted)
     verdicts = []
     for claim in claims:
         values = tuple(values_of(claim, table))
@@ -67,6 +75,13 @@ def judge(records: Sequence[Record], claims: Iterable[Claim] = CLAIMS) -> list[V
         scales = tuple(sorted({record.scale for record in used}))
         verdicts.append(Verdict(claim=claim, values=values, scales=scales, short=any(record.short for record in used)))
     return verdicts
+
+
+def _is_the_recipes_own(record: Record) -> bool:
+    ours = record.config.training
+    usual = recipe(record.recipe).training
+    names = ("architecture", "bias", "activation", "decay_normalisation")
+    return all(getattr(ours, name) == getattr(usual, name) for name in names)
 
 
 _SIGNS: dict[Word, str] = {"reproduced": "✓", "partly": "◐", "not reproduced": "✗", "not measured": "–"}
@@ -81,8 +96,9 @@ def verdict_matrix(verdicts: Iterable[Verdict]) -> DataFrame:
         networks.append(network)
         asked = claim.reproduced.describe(claim.factor, claim.unit)
         row = rows.setdefault((f"{claim.statement} ({claim.source})", asked), {})
-        ours = mean_and_spread(verdict.values, factor=claim.factor, digits=claim.digits)
-        row[network] = f"{_SIGNS[verdict.word]}\u00a0{verdict.word}" + (f": {ours}" if verdict.values else "")
+        row[network] = f"{_SIGNS[verdict.word]}\u00a0{verdict.word}" + (
+            f": {verdict.numbers}" if verdict.values else ""
+        )
     columns = ["claim", "asked", *dict.fromkeys(networks)]
     return DataFrame(
         [{"claim": said, "asked": asked, **row} for (said, asked), row in rows.items()], columns=columns

@@ -7,6 +7,7 @@ from lmcbook.evaluation.barrier import (
     midpoint_accuracy_barrier,
     midpoint_loss_barrier,
 )
+from lmcbook.evaluation.calibrating import calibration_study
 from lmcbook.evaluation.curve import InterpolationCurve, interpolation_curve
 from lmcbook.evaluation.ensembles import ensemble_logits, lewc_ensemble_weight
 from lmcbook.evaluation.metrics import accuracy, loss
@@ -18,6 +19,7 @@ __all__ = [
     "accuracy",
     "accuracy_barrier",
     "barriers",
+    "calibration_study",
     "coefficients_grid",
     "ensemble_logits",
     "interpolation_curve",

@@ -26,22 +26,28 @@ def temperature_sweep(
         InputError: the logits are not finite or the inverse temperature is not above 0.
     """
     check_number("inverse_temperature", inverse_temperature, above=0)
-    entries = []
-    for factor in FACTORS:
-        scale = inverse_temperature * factor
-        diagram = reliability(logits, labels, inverse_temperature=scale)
-        entries.append(
-            {
-                "inverse_temperature": _rounded(scale),
-                "loss": _rounded(loss(logits, labels, inverse_temperature=scale)),
-                "expected_calibration_error": _rounded(diagram.expected_calibration_error),
-                "counts": [int(count) for count in diagram.counts],
-                "confidence": [_rounded(value) for value in diagram.confidence],
-                "accuracy": [_rounded(value) for value in diagram.accuracy],
-            }
-        )
-    return entries
+    return [at_temperature(logits, labels, inverse_temperature * factor) for factor in FACTORS]
 
 
-def _rounded(value: float | None) -> float | None:
-    return None if value is None else float(f"{value:.6g}")
+def at_temperature(
+    logits: Float[Tensor, "examples classes"], labels: Int[Tensor, " examples"], inverse_temperature: float
+) -> dict[str, Any]:
+    """One entry of `temperature_sweep`: what the logits are worth at this inverse temperature.
+
+    Raises:
+        InputError: the logits are not finite or the inverse temperature is not above 0.
+    """
+    diagram = reliability(logits, labels, inverse_temperature=inverse_temperature)
+    return {
+        "inverse_temperature": rounded(inverse_temperature),
+        "loss": rounded(loss(logits, labels, inverse_temperature=inverse_temperature)),
+        "expected_calibration_error": rounded(diagram.expected_calibration_error),
+        "counts": [int(count) for count in diagram.counts],
+        "confidence": [None if value is None else rounded(value) for value in diagram.confidence],
+        "accuracy": [None if value is None else rounded(value) for value in diagram.accuracy],
+    }
+
+
+def rounded(value: float) -> float:
+    """Six digits, which is more than any figure shows."""
+    return float(f"{value:.6g}")

@@ -1,4 +1,4 @@
-"""Layer by layer, coloured by width: what the merged networks compute (Fig. 3) and what holds of the pairs (Fig. 4, 8, 10)."""
+"""Layer by layer, coloured by width: what merged networks compute (Fig. 3), what holds of pairs (Fig. 4, 8, 10)."""
 
 import math
 from collections.abc import Callable, Iterable, Sequence
@@ -10,7 +10,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from pandas import DataFrame
 
-from lmcbook.figures import style
+from lmcbook.figures import rows, style
 from lmcbook.figures.curves import groups
 from lmcbook.records import Record, layers_table
 
@@ -68,29 +68,29 @@ class Quantity:
         return f"{self.title}, layer by layer, one line for each width. In the last layer shown, {'; '.join(parts)}."
 
     def draw(self, records: Sequence[Record], *, narrow: bool = False) -> Figure:
-        """One row of panels for each network, one panel for each weight decay; every pair a point, a line for the mean."""
+        """A row of panels for each network, a panel for each weight decay; every pair a point, a line for the mean."""
         table = self.table(records)
         recipes = list(table["recipe"].unique())
         decays = sorted(table["weight_decay"].unique(), reverse=True)
         with style.applied():
-            height = 2.5 + sum(_label_room(table[table["recipe"] == recipe]) for recipe in recipes) / len(recipes)
-            figure, axes = style.panels(len(recipes), len(decays), height=height, narrow=narrow, share_y="none")
-            for row, recipe in enumerate(recipes):
+            heights = [2.35 + label_room(table[table["recipe"] == recipe]) for recipe in recipes]
+            figure, drawn = rows.rows(heights, len(decays), narrow=narrow, legend_lines=4)
+            for recipe, (part, axes) in zip(recipes, drawn, strict=True):
                 of_recipe = table[table["recipe"] == recipe]
                 colours = style.width_colours(of_recipe["width_multiplier"])
-                row_axes = axes[row * len(decays) : (row + 1) * len(decays)]
                 guides = self._guides_of(of_recipe)
-                for index, (axis, decay) in enumerate(zip(row_axes, decays, strict=True)):
-                    axis.sharey(row_axes[0])
+                for index, (axis, decay) in enumerate(zip(axes, decays, strict=True)):
+                    axis.sharey(axes[0])
                     _draw_widths(axis, of_recipe[of_recipe["weight_decay"] == decay], self.metric, colours)
                     _draw_guides(axis, of_recipe, guides)
                     name_layers(axis, of_recipe)
-                    axis.set_title(f"{style.recipe_label(recipe)}, weight decay {style.decay_label(decay)}")
+                    axis.set_title(f"{style.recipe_label(recipe)},\nweight decay {style.decay_label(decay)}")
                     if index == 0 or narrow:
                         axis.set_ylabel(self.label)
-                row_axes[0].set_ylim(*self.limits)
+                axes[0].margins(y=0.08)
+                axes[0].set_ylim(*self.limits)
                 handles = [*layer_handles(colours), *(_guide_handle(guide) for guide in guides)]
-                legend_beside(row_axes[-1], handles, title="width", narrow=narrow, room=_label_room(of_recipe))
+                rows.legend(part, handles, title="width", narrow=narrow)
         return figure
 
     def _guides_of(self, table: DataFrame) -> list[Guide]:
@@ -104,7 +104,7 @@ def _draw_widths(axis: Axes, table: DataFrame, column: str, colours: dict[float,
         if chosen.empty:
             continue
         # beside each other, or the points of one width would cover those of the next
-        shift = 0.34 * (index - (len(colours) - 1) / 2) / max(len(colours) - 1, 1)
+        shift = 0.3 * (index - (len(colours) - 1) / 2) / max(len(colours) - 1, 1)
         axis.plot(
             chosen["depth"] + shift, chosen[column], "o", color=colour, markersize=2.6, alpha=0.6, mew=0, zorder=2
         )
@@ -114,15 +114,11 @@ def _draw_widths(axis: Axes, table: DataFrame, column: str, colours: dict[float,
 
 def _draw_guides(axis: Axes, table: DataFrame, guides: Iterable[Guide]) -> None:
     depths = sorted(table["depth"].unique())
-    # from half a layer before the first to half a layer behind the last, as far as the panel goes
     for guide in guides:
-        values = [guide.value(depth, depths[-1]) for depth in depths]
-        axis.plot(
-            [depths[0] - 0.4, *depths, depths[-1] + 0.4],
-            [values[0], *values, values[-1]],
-            **_guide_look(guide),
-            zorder=1.5,
-        )
+        # a step for each layer: between layers a law says nothing
+        for depth in depths:
+            value = guide.value(depth, depths[-1])
+            axis.plot([depth - 0.42, depth + 0.42], [value, value], **_guide_look(guide), zorder=1.5)
 
 
 def _guide_look(guide: Guide) -> dict[str, Any]:
@@ -152,32 +148,30 @@ def _marker(index: int) -> dict[str, Any]:
     }
 
 
-def name_layers(axis: Axes, table: DataFrame) -> None:
-    """The layers of ``table`` by their names, upright where there is no room for them to lie."""
+def name_layers(axis: Axes, table: DataFrame, *, panels: int = 2) -> None:
+    """The layers of ``table`` by their names, upright where they have no room to lie; ``panels`` stand side by side.
+
+    Where not even that leaves room, only every other layer gets its name, the last one in any case.
+    """
     names = table.drop_duplicates("depth").sort_values("depth")
-    many = len(names) > 4
-    axis.set_xticks(list(names["depth"]), list(names["layer"]), rotation=90 if many else 0)
+    many = len(names) > 12
+    named = names.iloc[:: -2 if many and panels > 2 else -1]
+    axis.set_xticks(list(named["depth"]), list(named["layer"]), rotation=90 if _upright(names["layer"], panels) else 0)
     axis.set_xlim(names["depth"].min() - 0.5, names["depth"].max() + 0.5)
     axis.grid(visible=False, axis="x")
     axis.set_xlabel("layer")
-    if len(names) > 12:
+    if many:
         axis.tick_params(axis="x", labelsize=6.5)
 
 
-def _label_room(table: DataFrame) -> float:
+def label_room(table: DataFrame, *, panels: int = 2) -> float:
     """Inches that the names of the layers take beyond those of numbers."""
     names = table["layer"].unique()
-    return 0.2 if len(names) <= 4 else 0.25 + 0.055 * max(map(len, names))
+    return 0.25 + 0.055 * max(map(len, names)) if _upright(names, panels) else 0.2
 
 
-def legend_beside(axis: Axes, handles: Sequence[Line2D], *, title: str, narrow: bool, room: float = 0.0) -> None:
-    """A legend to the right of ``axis``, or on a phone below the ``room`` inches that its labels take."""
-    if narrow:
-        place: dict[str, Any] = {"loc": "upper left", "bbox_to_anchor": (0, -0.3 - room / 1.7)}
-        place |= {"ncols": 3 if len(handles) > 4 else 2, "alignment": "left", "columnspacing": 1.2}
-    else:
-        place = {"loc": "center left", "bbox_to_anchor": (1.02, 0.5), "alignment": "left"}
-    axis.legend(handles=list(handles), title=title, borderaxespad=0, **place)
+def _upright(names: Iterable[str], panels: int) -> bool:
+    return len(list(names)) > (4 if panels <= 2 else 2)
 
 
 LEWC_COSINE = Quantity(
@@ -245,7 +239,7 @@ COMMUTATIVITY = Quantity(
 
 
 def lewc_cosine_by_layer(records: Sequence[Record], *, narrow: bool = False) -> Figure:
-    """Cosine between a layer of the merged network and the mean of the two networks' layers, λ = ½: the paper's Fig. 3."""
+    """Cosine of the merged network's layers with the mean of the two networks' layers, λ = ½: the paper's Fig. 3."""
     return LEWC_COSINE.draw(records, narrow=narrow)
 
 
@@ -255,7 +249,7 @@ def decay_exponent_by_layer(records: Sequence[Record], *, narrow: bool = False) 
 
 
 def weak_additivity_by_layer(records: Sequence[Record], *, narrow: bool = False) -> Figure:
-    """Cosine between the two sides of Definition 5.1 at λ = ½: the paper's Fig. 4, with Theorem 5.4's limit as a line."""
+    """Cosine of the two sides of Definition 5.1 at λ = ½, with the limit of Theorem 5.4: the paper's Fig. 4."""
     return WEAK_ADDITIVITY.draw(records, narrow=narrow)
 
 
@@ -272,3 +266,14 @@ def reciprocal_orthogonality_by_layer(records: Sequence[Record], *, narrow: bool
 def commutativity_by_layer(records: Sequence[Record], *, narrow: bool = False) -> Figure:
     """Definition C.1 as a ratio of norms, layers 2…L: the paper's Fig. 10."""
     return COMMUTATIVITY.draw(records, narrow=narrow)
+
+
+QUANTITIES: dict[Callable[..., Figure], Quantity] = {
+    lewc_cosine_by_layer: LEWC_COSINE,
+    decay_exponent_by_layer: DECAY_EXPONENT,
+    weak_additivity_by_layer: WEAK_ADDITIVITY,
+    opposite_signs_by_layer: OPPOSITE_SIGNS,
+    reciprocal_orthogonality_by_layer: RECIPROCAL_ORTHOGONALITY,
+    commutativity_by_layer: COMMUTATIVITY,
+}
+"""Figure → what it shows of every layer."""

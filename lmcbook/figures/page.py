@@ -12,7 +12,18 @@ from matplotlib.figure import Figure
 from pandas import DataFrame
 
 from lmcbook.errors import InputError
-from lmcbook.figures import style
+from lmcbook.figures import (
+    additivity,
+    calibrating,
+    laws,
+    layers,
+    permutations,
+    predictions,
+    style,
+    temperatures,
+    units,
+    weight_decay,
+)
 from lmcbook.figures.barriers import barrier_against_width, barrier_alt, barrier_table
 from lmcbook.figures.curves import (
     accuracy_against_coefficient,
@@ -48,6 +59,41 @@ FIGURES: dict[Draw, Companions] = {
     loss_against_coefficient: Companions(loss_table, loss_alt),
     barrier_against_width: Companions(barrier_table, barrier_alt),
     inverse_temperature_against_coefficient: Companions(inverse_temperature_table, inverse_temperature_alt),
+    **{draw: Companions(quantity.table, quantity.alt) for draw, quantity in layers.QUANTITIES.items()},
+    laws.law_errors_by_layer: Companions(laws.law_errors_table, laws.law_errors_alt),
+    predictions.temperature_against_width: Companions(
+        predictions.temperature_width_table, predictions.temperature_width_alt
+    ),
+    predictions.temperature_against_depth: Companions(
+        predictions.temperature_depth_table, predictions.temperature_depth_alt
+    ),
+    predictions.temperature_error_against_orthogonality: Companions(
+        predictions.temperature_error_table, predictions.temperature_error_alt
+    ),
+    units.histograms_by_layer: Companions(units.histogram_table, units.histogram_alt),
+    units.units_of_both_models: Companions(units.both_models_table, units.both_models_alt),
+    units.active_units_against_width: Companions(units.active_table, units.active_alt),
+    units.ranks_against_width: Companions(units.rank_table, units.rank_alt),
+    additivity.weak_additivity_explained: Companions(additivity.gaussian_table, additivity.gaussian_alt),
+    permutations.barrier_by_alignment: Companions(permutations.alignment_table, permutations.alignment_alt),
+    permutations.matching_gain: Companions(permutations.gain_table, permutations.gain_alt),
+    permutations.matching_inside: Companions(permutations.inside_table, permutations.inside_alt),
+    permutations.matching_laws: Companions(permutations.inside_table, permutations.laws_alt),
+    permutations.two_mechanisms: Companions(permutations.mechanism_table, permutations.mechanism_alt),
+    temperatures.loss_against_temperature: Companions(
+        temperatures.sensitivity_table, temperatures.loss_against_temperature_alt
+    ),
+    temperatures.temperature_error_against_conditions: Companions(
+        temperatures.temperature_conditions_table, temperatures.temperature_conditions_alt
+    ),
+    calibrating.reliability_diagrams: Companions(calibrating.reliability_table, calibrating.reliability_alt),
+    calibrating.temperature_choices: Companions(calibrating.choices_table, calibrating.temperature_choices_alt),
+    calibrating.calibration_examples: Companions(calibrating.examples_table, calibrating.calibration_examples_alt),
+    weight_decay.barriers_against_decay: Companions(weight_decay.decay_table, weight_decay.barriers_against_decay_alt),
+    weight_decay.conditions_against_decay: Companions(
+        weight_decay.decay_table, weight_decay.conditions_against_decay_alt
+    ),
+    weight_decay.against_decay_product: Companions(weight_decay.decay_table, weight_decay.against_decay_product_alt),
 }
 """Every figure of the book; a new one is one more line."""
 

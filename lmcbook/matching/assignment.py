@@ -7,8 +7,10 @@ from numpy.typing import NDArray
 from scipy.optimize import linear_sum_assignment
 from torch import Tensor
 
-# each round costs one pass over the matrix; four were the fastest on trained MLPs, whose assignments are the hardest
+# Each round costs one pass over the matrix; four were the fastest on trained MLPs, whose assignments are the hardest.
 RELAXATIONS = 4
+# Below so many units an assignment takes less time than what would speed it up.
+WORTH_WARMING = 128
 
 
 class RepeatedAssignment:
@@ -24,8 +26,10 @@ class RepeatedAssignment:
 
     def solve(self, similarity: Float[Tensor, "units units"]) -> Int[Tensor, " units"]:
         """The column of every row; the optimum is of ``similarity`` to the last bit of float64."""
-        cost = similarity.detach().float().cpu().numpy()
-        cost = np.negative(cost, out=cost if similarity.is_cuda else None)
+        matrix = similarity.detach().cpu().numpy()
+        if len(matrix) < WORTH_WARMING:
+            return torch.from_numpy(linear_sum_assignment(matrix, maximize=True)[1]).long()
+        cost = -matrix.astype(np.float32, copy=False)
         shifted = cost.astype(np.float64)
         if self._potentials is not None:
             shifted -= self._potentials

@@ -12,7 +12,7 @@ from tqdm import tqdm
 from lmcbook.errors import InputError, check_number
 from lmcbook.matching.assignment import RepeatedAssignment
 from lmcbook.matching.by_weights import Matching, check_before_matching
-from lmcbook.matching.similarity import check_pair, objective_and_distance
+from lmcbook.matching.similarity import check_pair, objective_and_distance, plain_objective
 from lmcbook.models import LayeredModel, layer_outputs
 from lmcbook.permutation import PermutationSpec, StateDict, evaluation_mode, groups_of, stretches
 
@@ -57,6 +57,7 @@ def activation_matching(
     check_before_matching(spec, state_b, model=model, images=images, seed=seed)
     began = time.perf_counter()
     sizes = check_pair(spec, state_a, state_b)
+    identity_objective = plain_objective(state_a, state_b)
     moments: dict[tuple[str, str, int], _Moments] = {}
     for batch in tqdm(images.split(batch_size), desc="activation matching", unit=" batches", disable=not progress):
         observed_a, observed_b = observe(state_a, batch), observe(state_b, batch)
@@ -93,11 +94,10 @@ def activation_matching(
         total += float(correlation.gather(1, permutation[group].to(correlation.device)[:, None]).sum())
         units_in_all += len(correlation)
     objective, l2_distance = objective_and_distance(spec, state_a, state_b, permutation)
-    still = {group: torch.arange(size) for group, size in sizes.items()}
     return Matching(
         permutation=permutation,
         objective=objective,
-        identity_objective=objective_and_distance(spec, state_a, state_b, still)[0],
+        identity_objective=identity_objective,
         l2_distance=l2_distance,
         sweeps=1,
         seconds=time.perf_counter() - began,

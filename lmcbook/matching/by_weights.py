@@ -1,5 +1,6 @@
 """Weight matching: the permutation of b's hidden units that brings its weights closest to those of a."""
 
+import itertools
 import math
 import time
 from collections.abc import Callable, Sequence
@@ -12,7 +13,7 @@ from tqdm import tqdm
 
 from lmcbook.errors import InputError, check_choice, check_number
 from lmcbook.matching.descent import Descent
-from lmcbook.matching.similarity import Similarities, objective_and_distance
+from lmcbook.matching.similarity import Similarities, objective_and_distance, plain_objective
 from lmcbook.permutation import Permutation, PermutationSpec, StateDict, check_function_preserved
 from lmcbook.randomness import random_stream
 
@@ -30,6 +31,8 @@ EFFORTS: dict[str, tuple[tuple[str, ...], int]] = {
 }
 """Effort → its starts, and how often the best of their results is shaken."""
 
+# Below so many units in every group, a shake takes as long as all the rest, so "fast" goes without.
+WORTH_SHAKING = 128
 ANNEALING = (8.0, 4.0, 2.0)
 SWEEPS_PER_WEIGHT = 2
 SHAKEN_SHARE = 0.1
@@ -92,7 +95,8 @@ def weight_matching(
         model: any module of these states, on which `check_function_preserved` tries ``spec`` first; None leaves the
             check out, for a spec that has been checked before.
         images: a few inputs of ``model`` for the check.
-        starts: "fast" (one start, a shake), "best" (three starts, eight shakes), or names of `STARTS`.
+        starts: "fast" (one start; a shake, if a group has 128 units or more), "best" (three starts, eight shakes), or
+            names of `STARTS`.
         shakes: how many, if not as many as ``starts`` says (0 for names of starts).
         seed: of random orders and shakes.
         progress: show a bar of assignments with the objective.
@@ -101,13 +105,16 @@ def weight_matching(
         InputError: the spec does not fit the states or the model, or a value is not what it may be.
     """
     names, default_shakes = _effort(starts)
-    shakes = default_shakes if shakes is None else shakes
-    check_number("shakes", shakes, minimum=0, integer=True)
+    if shakes is not None:
+        check_number("shakes", shakes, minimum=0, integer=True)
     check_before_matching(spec, state_b, model=model, images=images, seed=seed)
     began = time.perf_counter()
     similarities = Similarities(spec, state_a, state_b)
+    identity_objective = plain_objective(state_a, state_b)
     still = similarities.identity()
-    identity_objective, _ = objective_and_distance(spec, state_a, state_b, still)
+    if shakes is None:
+        small = max(similarities.sizes.values()) < WORTH_SHAKING
+        shakes = 0 if starts == "fast" and small else default_shakes
     descents: list[Descent] = []
     with tqdm(desc="weight matching", unit=" assignments", disable=not progress, leave=False) as bar:
         best: _Result | None = None
@@ -185,15 +192,14 @@ def _descend(
         for weight in ANNEALING:
             for _ in range(SWEEPS_PER_WEIGHT):
                 descent.sweep(order, out_weight=weight)
-    trajectory = [similarities.quick_objective(descent.permutation)]
     if start == "random":
         generator = random_stream(seed, "weight matching", "order")
         descent.polish(lambda: [order[i] for i in torch.randperm(len(order), generator=generator).tolist()])
     else:
         descent.polish(lambda: order)
-    for gain in descent.gains:
-        trajectory.append(trajectory[-1] + gain)
-    return _Result(start, dict(descent.permutation), trajectory[-1], trajectory, descent)
+    objective = similarities.quick_objective(descent.permutation)
+    trajectory = [objective, *(objective - rest for rest in itertools.accumulate(reversed(descent.gains)))][::-1]
+    return _Result(start, dict(descent.permutation), objective, trajectory, descent)
 
 
 def _shake(best: _Result, generator: torch.Generator) -> None:

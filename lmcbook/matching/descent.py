@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Sequence
 
+import numpy as np
 import torch
 
 from lmcbook.matching.assignment import RepeatedAssignment
@@ -29,6 +30,7 @@ class Descent:
         self.gains: list[float] = []
         self._tick = tick
         self._assignments = {group: RepeatedAssignment() for group in similarities.order}
+        self._neighbours = {group: sorted(similarities.groups[group].neighbours) for group in similarities.order}
         self._moves = dict.fromkeys(similarities.order, 0)
         self._solved: dict[str, object] = {}
 
@@ -57,11 +59,10 @@ class Descent:
         similarities, before = self.similarities, self.permutation[group]
         similarity = similarities.similarity(group, self.permutation, out_weight=out_weight, in_weight=in_weight)
         found = self._assignments[group].solve(similarity)
-        chosen = torch.stack([before, found], dim=1).to(similarity.device)
-        values = similarity.gather(1, chosen).double()
-        # a sum, not a tensor's: it is compared with another of the same order
-        gain = float((values[:, 1] - values[:, 0]).sum())
-        scale = float(values[:, 0].abs().sum())
+        values = similarity.cpu().numpy()
+        rows = np.arange(len(values))
+        new, old = (values[rows, columns.numpy()].astype(np.float64) for columns in (found, before))
+        gain, scale = float((new - old).sum()), float(np.abs(old).sum())
         quadratic = similarities.quadratic[group]
         if quadratic and gain > 0:
             gain, scale = self._exact_gain(group, found)
@@ -84,5 +85,4 @@ class Descent:
         return after - before, abs(before)
 
     def _position(self, group: str, out_weight: float, in_weight: float) -> object:
-        neighbours = self.similarities.groups[group].neighbours
-        return (out_weight, in_weight, self._moves[group], *[self._moves[name] for name in sorted(neighbours)])
+        return (out_weight, in_weight, self._moves[group], *[self._moves[name] for name in self._neighbours[group]])

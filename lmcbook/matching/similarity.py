@@ -1,8 +1,10 @@
 """How alike the units of two networks are, group by group, kept up to date while the other groups move."""
 
 import math
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
+import numpy as np
 import torch
 from jaxtyping import Float
 from torch import Tensor
@@ -22,6 +24,11 @@ from lmcbook.permutation import (
 
 # Statistics are permuted with their units, but they are no weights: they do not count as evidence of likeness.
 STATISTICS = ("running_mean", "running_var", "num_batches_tracked")
+
+# tensors below so many elements are measured together
+SMALL = 1 << 16
+# below so many, to see what has changed takes longer than to compute all anew
+WORTH_UPDATING = 1 << 16
 
 
 def learnable(state: StateDict) -> tuple[str, ...]:
@@ -56,27 +63,37 @@ class Term:
         self.others = tuple((axes[k], a.shape[k]) for k in moving)
 
         def laid_out(tensor: Tensor) -> Tensor:
+            if tensor.ndim == 1 and stretch.units == tensor.shape[0]:
+                return tensor[None]
+            shape = [*[size for _, size in self.others], -1, stretch.units]
+            if stretch.units == tensor.shape[axis]:
+                return tensor.permute([*moving, *still, axis]).reshape(shape).contiguous()
             rows = tensor.narrow(axis, stretch.start, stretch.rows).unflatten(axis, (stretch.units, stretch.block))
             # unflattening has moved the later axes by one; the units' axis is `axis`, the block's the next
             order = [*[k + (k > axis) for k in (*moving, *still)], axis + 1, axis]
-            shape = [*[size for _, size in self.others], -1, stretch.units]
             return rows.permute(order).reshape(shape).contiguous()
 
         self.a, self.b = laid_out(a), laid_out(b)
         self._similarity: Tensor | None = None
         self._indices: tuple[Tensor, ...] = ()
+        # one other axis, of one group, is what nearly every tensor has
+        only = self.others[0][0] if len(self.others) == 1 else None
+        self._only = only if isinstance(only, str) else None
 
     def similarity(self, permutation: Permutation) -> Float[Tensor, "units units"]:
         """⟨row i of a, row j of b⟩ with the other axes of b permuted."""
-        indices = tuple(gather_indices(at, rows, permutation) for at, rows in self.others)
+        if self._only is not None:
+            indices: tuple[Tensor, ...] = (permutation[self._only],)
+        else:
+            indices = tuple(gather_indices(at, rows, permutation) for at, rows in self.others)
         known, before = self._similarity, self._indices
+        if known is not None and all(new is old for new, old in zip(indices, before, strict=True)):
+            return known
         self._indices = indices
         units = self.a.shape[-1]
         if known is None:
             known = self._similarity = self.a.reshape(-1, units).T @ self._permuted(indices)
-        elif all(new is old for new, old in zip(indices, before, strict=True)):
-            return known
-        elif len(indices) == 1:
+        elif len(indices) == 1 and self.b.numel() >= WORTH_UPDATING:
             changed = torch.nonzero(indices[0] != before[0]).reshape(-1)
             # two small gathers and a small product beat the whole ones up to about half of the rows
             if 2 * changed.shape[0] >= indices[0].shape[0]:
@@ -85,7 +102,7 @@ class Term:
                 new, old = (each[0][changed].to(self.b.device) for each in (indices, before))
                 difference = (self.b[new] - self.b[old]).reshape(-1, units)
                 known.addmm_(self.a[changed.to(self.a.device)].reshape(-1, units).T, difference)
-        elif not all(torch.equal(new, old) for new, old in zip(indices, before, strict=True)):
+        else:
             torch.mm(self.a.reshape(-1, units).T, self._permuted(indices), out=known)
         return known
 
@@ -209,8 +226,11 @@ class Similarities:
     def quick_objective(self, permutation: Permutation) -> float:
         """The objective from products in float32 that are at hand, added up in float64."""
 
+        columns = {group: indices.cpu().numpy() for group, indices in permutation.items()}
+        rows = {group: np.arange(len(indices)) for group, indices in columns.items()}
+
         def trace(matrix: Tensor, group: str) -> float:
-            return float(matrix.gather(1, permutation[group].to(matrix.device)[:, None]).double().sum())
+            return float(matrix.cpu().numpy()[rows[group], columns[group]].sum(dtype=np.float64))
 
         total = self._still + self.inner(self._direct, permutation)
         for name, group in self.groups.items():
@@ -220,18 +240,52 @@ class Similarities:
         return total + sum(trace(term.similarity(permutation), name) for name, term in self._traced)
 
 
+def plain_objective(state_a: StateDict, state_b: StateDict) -> float:
+    r"""$\sum_t \langle A_t, B_t \rangle$ over the learnable tensors, in float64: the objective of the identity.
+
+    Raises:
+        InputError: a value is not finite.
+    """
+    pairs = [(state_a[name].detach(), state_b[name].detach()) for name in learnable(state_a)]
+    objective = sum(inner_product(a, b) for a, b in _in_chunks(pairs))
+    if not math.isfinite(objective):
+        for name in learnable(state_a):
+            for label, state in (("state_a", state_a), ("state_b", state_b)):
+                if not bool(torch.isfinite(state[name]).all()):
+                    raise InputError(f"{label}'s {name} holds values that are not finite; there is nothing to match")
+    return objective
+
+
 def objective_and_distance(
     spec: PermutationSpec, state_a: StateDict, state_b: StateDict, permutation: Permutation
 ) -> tuple[float, float]:
     r"""$\sum_t \langle A_t, \pi B_t \rangle$ and ‖A − πB‖ over the learnable tensors, in float64 throughout."""
     objective, squared_distance = 0.0, 0.0
-    for name in learnable(state_a):
-        a, b = state_a[name].float(), gather(state_b[name].float(), spec.axes[name], permutation)
+    names = learnable(state_a)
+    pairs = ((state_a[name].detach(), gather(state_b[name].detach(), spec.axes[name], permutation)) for name in names)
+    for a, b in _in_chunks(pairs):
         objective += inner_product(a, b)
         # b is a copy of its own
         difference = b.sub_(a)
         squared_distance += inner_product(difference, difference)
     return objective, math.sqrt(squared_distance)
+
+
+def _in_chunks(pairs: Iterable[tuple[Tensor, Tensor]]) -> Iterator[tuple[Tensor, Tensor]]:
+    """The same as fewer pairs of vectors, for each pair costs more than the arithmetic of a small one."""
+    small: list[tuple[Tensor, Tensor]] = []
+    gathered = 0
+    for a, b in pairs:
+        if a.numel() >= SMALL:
+            yield a.reshape(-1), b.reshape(-1)
+            continue
+        small.append((a.reshape(-1), b.reshape(-1)))
+        gathered += a.numel()
+        if gathered >= SMALL:
+            yield torch.cat([each for each, _ in small]), torch.cat([each for _, each in small])
+            small, gathered = [], 0
+    if small:
+        yield torch.cat([each for each, _ in small]), torch.cat([each for _, each in small])
 
 
 def check_pair(spec: PermutationSpec, state_a: StateDict, state_b: StateDict) -> dict[str, int]:
@@ -246,10 +300,6 @@ def check_pair(spec: PermutationSpec, state_a: StateDict, state_b: StateDict) ->
                 f"state_b's {name} has shape {tuple(other.shape)}; state_a's has {tuple(tensor.shape)}, and both must "
                 "be of one network. Were they trained with the same width_multiplier?"
             )
-        for label, each in (("state_a", tensor), ("state_b", other)):
-            # a sum is the quicker look; only one that is not finite needs the closer
-            if each.is_floating_point() and not math.isfinite(each.sum()) and not bool(torch.isfinite(each).all()):
-                raise InputError(f"{label}'s {name} holds values that are not finite; there is nothing to match")
     if not any(size > 1 for size in sizes.values()):
         raise InputError("spec has no group of two or more units, so there is nothing to match")
     return sizes

@@ -56,17 +56,14 @@ def layers_table(records: Sequence[Record]) -> DataFrame:
     Reads ``data["layers"]``: a list of ``{"layer": name, "depth": ℓ, "coefficient": λ, "metrics": {metric: number}}``.
     """
     rows = [
-        _identity(record)
-        | {name: entry.get(name) for name in _PLACE}
-        | {"num_layers": record.config.training.num_layers, "metric": metric, "value": value}
+        _place(record, entry) | {"coefficient": entry.get("coefficient"), "metric": metric, "value": value}
         for record in _of(records, "layerwise")
         for entry in record.data["layers"]
         for metric, value in entry["metrics"].items()
         if value is None or isinstance(value, int | float)
     ]
-    table = _table(rows, [*_IDENTITY, *_PLACE, "num_layers", "metric", "value"])
-    numbers = ("depth", "coefficient", "num_layers", "value")
-    return table.assign(**{name: table[name].astype(float) for name in numbers})
+    table = _table(rows, [*_IDENTITY, *_LAYER, "coefficient", "metric", "value"])
+    return _floats(table, *_LAYER[1:], "coefficient", "value")
 
 
 def histograms_table(records: Sequence[Record]) -> DataFrame:
@@ -82,26 +79,27 @@ def histograms_table(records: Sequence[Record]) -> DataFrame:
             for index, (in_a, in_b) in enumerate(zip(*counts, strict=True)):
                 edges = {"low": index / len(counts[0]), "high": (index + 1) / len(counts[0])}
                 shares = {"share_a": in_a / sum(counts[0]), "share_b": in_b / sum(counts[1])}
-                rows.append(_identity(record) | {name: entry[name] for name in _PLACE[:2]} | edges | shares)
-    return _table(rows, [*_IDENTITY, *_PLACE[:2], "low", "high", "share_a", "share_b"])
+                rows.append(_place(record, entry) | edges | shares)
+    return _floats(_table(rows, [*_IDENTITY, *_LAYER, "low", "high", "share_a", "share_b"]), *_LAYER[1:])
 
 
 def units_table(records: Sequence[Record]) -> DataFrame:
     """One row for each record, hidden layer and unit: its root second moment in model a and in model b.
 
-    Of wide layers the record holds a fair sample of units, the same in both models; ``num_units`` is how many there are.
+    Of wide layers the record holds a fair sample of units, the same in both models; ``num_units`` is how many
+    there are.
     """
     rows = []
     for record in _of(records, "layerwise"):
         for entry in _with_units(record):
             moments = [entry["units"][model]["root_second_moments"] for model in "ab"]
-            place = {name: entry[name] for name in _PLACE[:2]} | {"num_units": entry["units"]["a"]["num_units"]}
+            place = _place(record, entry) | {"num_units": entry["units"]["a"]["num_units"]}
             rows += [
-                _identity(record) | place | {"root_second_moment_a": in_a, "root_second_moment_b": in_b}
+                place | {"root_second_moment_a": in_a, "root_second_moment_b": in_b}
                 for in_a, in_b in zip(*moments, strict=True)
             ]
     columns = ["num_units", "root_second_moment_a", "root_second_moment_b"]
-    return _table(rows, [*_IDENTITY, *_PLACE[:2], *columns])
+    return _floats(_table(rows, [*_IDENTITY, *_LAYER, *columns]), *_LAYER[1:])
 
 
 _IDENTITY = (
@@ -116,7 +114,7 @@ _IDENTITY = (
     "alignment",
 )
 
-_PLACE = ("layer", "depth", "coefficient")
+_LAYER = ("layer", "depth", "num_layers")
 
 _CURVE = ("loss", "accuracy", "inverse_temperature", "calibrated_loss", "lewc_ensemble_inverse_temperature")
 
@@ -142,6 +140,16 @@ def _identity(record: Record) -> dict[str, Any]:
         "seed_b": record.config.seeds[1],
         "alignment": record.config.alignment,
     }
+
+
+def _place(record: Record, entry: dict[str, Any]) -> dict[str, Any]:
+    place = {"layer": entry["layer"], "depth": entry["depth"], "num_layers": record.config.training.num_layers}
+    return _identity(record) | place
+
+
+def _floats(table: DataFrame, *columns: str) -> DataFrame:
+    # a column of None and of whole numbers would be of objects, which compare but do not calculate
+    return table.assign(**{name: table[name].astype(float) for name in columns})
 
 
 def _table(rows: list[dict[str, Any]], columns: Iterable[str]) -> DataFrame:

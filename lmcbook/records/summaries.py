@@ -39,7 +39,7 @@ _OF_WEIGHTS = ("stable_rank", "effective_rank", "relative_stable_rank", "relativ
 def summaries_table(records: Sequence[Record]) -> DataFrame:
     """One row for each layerwise record, with its `SUMMARIES` and ``num_layers`` (empty for networks with batch norm).
 
-    A summary of which a part was not measured, or is not a number, is not a number.
+    Means are over the layers in which the metric exists: it does not where a layer of a network is dead.
     """
     rows = [
         _identity(record) | {"num_layers": record.config.training.num_layers} | _summary(record)
@@ -50,7 +50,7 @@ def summaries_table(records: Sequence[Record]) -> DataFrame:
 
 
 def pairs_table(records: Sequence[Record]) -> DataFrame:
-    """The rows of `lmcbook.records.barriers_table`, each with the `SUMMARIES` of the same pair, empty where there are none.
+    """The rows of `lmcbook.records.barriers_table`, each with the `SUMMARIES` of its pair, empty where there are none.
 
     The same pair is the same two trainings and the same alignment.
     """
@@ -86,7 +86,7 @@ def _summary(record: Record) -> dict[str, float]:
 
 def _mean(entries: Sequence[dict[str, Any]], *metrics: str) -> float:
     values = [entry["metrics"].get(metric) for entry in entries for metric in metrics]
-    return fmean(values) if values and None not in values else math.nan
+    return fmean(found) if (found := [value for value in values if value is not None]) else math.nan
 
 
 def _lowest_bin_share(hidden: Sequence[dict[str, Any]]) -> float:

@@ -37,6 +37,7 @@ from lmcbook.theory.pairs import (
     disjoint_networks,
     disjoint_pair,
 )
+from lmcbook.theory.sliding import dense_pair, slide, sliding_pair
 from lmcbook.theory.temperature import lewc_scale, lewc_weights, predicted_inverse_temperature
 
 __all__ = [
@@ -57,6 +58,7 @@ __all__ = [
     "cosine_rows",
     "cosine_spread",
     "deficit",
+    "dense_pair",
     "disjoint_networks",
     "disjoint_normalised_networks",
     "disjoint_pair",
@@ -74,6 +76,8 @@ __all__ = [
     "run_normalised",
     "shared_decay",
     "simulated_cosines",
+    "slide",
+    "sliding_pair",
     "temperatures",
     "two_networks",
 ]

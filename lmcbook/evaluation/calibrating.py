@@ -1,0 +1,154 @@
+"""What calibration needs and what it gives: reliability, one inverse temperature for all λ, few examples."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+from jaxtyping import Float
+from torch import Generator, Tensor, nn
+
+from lmcbook.calibration import fit_inverse_temperature
+from lmcbook.errors import InputError, check_number
+from lmcbook.evaluation.curve import Examples
+from lmcbook.evaluation.ensembles import ensemble_logits, lewc_ensemble_weight
+from lmcbook.evaluation.metrics import loss
+from lmcbook.evaluation.prediction import logits_along
+from lmcbook.evaluation.temperatures import at_temperature, rounded
+from lmcbook.merging import has_batch_norm
+from lmcbook.permutation import StateDict
+
+DRAWS = 20
+"""So many random samples of calibration examples of each size."""
+_SIZES = (10, 20, 50)
+
+
+def calibration_study(
+    model: nn.Module,
+    state_a: StateDict,
+    state_b: StateDict,
+    *,
+    coefficients: Sequence[float | int],
+    calibration: Examples,
+    test: Examples,
+    generator: Generator,
+    batch_norm_images: Float[Tensor, "others ..."] | None = None,
+    batch_size: int = 1000,
+    num_layers: int | None = None,
+) -> dict[str, Any]:
+    r"""Reliability diagrams, losses at one inverse temperature for all λ, and what few calibration examples are worth.
+
+    Temperatures are fitted on ``calibration``, everything else is measured on ``test``; losses in nats. The result has
+
+    - ``"reliability"``: for a, b, ``merged`` and ``ensemble`` (both at λ = ½), ``"raw"`` and ``"calibrated"``, what
+      `lmcbook.evaluation.temperatures.at_temperature` says of it;
+    - ``"along"``: for each way to choose β its values over λ and the test losses over λ: ``raw`` (β = 1), ``fitted``
+      (for each λ), ``single`` (for all λ together), ``midpoint`` (at λ = ½, used everywhere) and ``predicted``, which
+      never sees the merged network: $\beta(\lambda) = \beta^*(\mu)/(\lambda^e+(1-\lambda)^e)$, with $\beta^*$ fitted
+      on the ensemble of weight $\mu = \lambda^e/(\lambda^e+(1-\lambda)^e)$. The exponent e is L, by Definition 4.1,
+      and 2 in a network with batch norm, by our theorem on it;
+    - ``"few"``: for 10, 20, 50, 100, … up to all calibration examples, the inverse temperatures that random samples of
+      that size give to the merged network at λ = ½, the test losses with them, and of how many samples every example
+      was right, so that the targets were smoothed (`fit_inverse_temperature`).
+
+    Args:
+        coefficients: λ, among them 0, ½ and 1.
+        generator: draws the samples.
+        num_layers: L, the number of linear layers; by default ``model.num_layers``.
+
+    Raises:
+        InputError: 0, ½ or 1 is not among the coefficients, L is not known, or as `predict_logits_along`.
+    """
+    grid = [float(coefficient) for coefficient in coefficients]
+    if not {0.0, 0.5, 1.0} <= set(grid):
+        raise InputError(f"coefficients is {tuple(grid)}; it must hold 0, 0.5 and 1")
+    num_layers = getattr(model, "num_layers", None) if num_layers is None else num_layers
+    if num_layers is None:
+        raise InputError("num_layers is None and the model has no attribute of that name; give its number of layers")
+    check_number("num_layers", num_layers, minimum=1, integer=True)
+    exponent = 2 if has_batch_norm(model) else num_layers
+    images = [calibration.images, test.images]
+    along = logits_along(
+        model, state_a, state_b, grid, images, batch_norm_images=batch_norm_images, batch_size=batch_size
+    )
+    logits = {coefficient: parts for coefficient, parts in along}
+    labels = (calibration.labels, test.labels)
+    ensembles = {
+        coefficient: [ensemble_logits(a, b, coefficient) for a, b in zip(logits[1.0], logits[0.0], strict=True)]
+        for coefficient in {lewc_ensemble_weight(coefficient, exponent) for coefficient in grid}
+    }
+    networks = {"a": logits[1.0], "b": logits[0.0], "merged": logits[0.5], "ensemble": ensembles[0.5]}
+    return {
+        "coefficients": grid,
+        "exponent": exponent,
+        "reliability": {name: _reliability(parts, labels) for name, parts in networks.items()},
+        "along": _along(logits, ensembles, labels, exponent),
+        "few": _few(logits[0.5], labels, generator),
+    }
+
+
+def _reliability(logits: Sequence[Tensor], labels: Sequence[Tensor]) -> dict[str, Any]:
+    fit = fit_inverse_temperature(logits[0], labels[0])
+    chosen = {"raw": 1.0, "calibrated": fit.inverse_temperature}
+    return {name: at_temperature(logits[1], labels[1], scale) for name, scale in chosen.items()}
+
+
+def _along(
+    logits: dict[float, list[Tensor]], ensembles: dict[float, list[Tensor]], labels: Sequence[Tensor], exponent: int
+) -> dict[str, dict[str, list[float]]]:
+    def fitted(parts: Sequence[Tensor]) -> float:
+        return fit_inverse_temperature(parts[0], labels[0]).inverse_temperature
+
+    for_each = {coefficient: fitted(parts) for coefficient, parts in logits.items()}
+    calibration = torch.cat([parts[0] for parts in logits.values()])
+    together = fit_inverse_temperature(calibration, labels[0].repeat(len(logits))).inverse_temperature
+    of_ensemble = {weight: fitted(parts) for weight, parts in ensembles.items()}
+    predicted = {
+        coefficient: of_ensemble[lewc_ensemble_weight(coefficient, exponent)]
+        / (coefficient**exponent + (1 - coefficient) ** exponent)
+        for coefficient in logits
+    }
+    chosen = {
+        "raw": dict.fromkeys(logits, 1.0),
+        "fitted": for_each,
+        "single": dict.fromkeys(logits, together),
+        "midpoint": dict.fromkeys(logits, for_each[0.5]),
+        "predicted": predicted,
+    }
+    return {
+        name: {
+            "inverse_temperature": [rounded(scale) for scale in scales.values()],
+            "loss": [
+                rounded(loss(parts[1], labels[1], inverse_temperature=scales[coefficient]))
+                for coefficient, parts in logits.items()
+            ],
+        }
+        for name, scales in chosen.items()
+    }
+
+
+def _few(logits: Sequence[Tensor], labels: Sequence[Tensor], generator: Generator) -> list[dict[str, Any]]:
+    everything = len(labels[0])
+    entries = []
+    for size in [*_sizes(everything), everything]:
+        fits = []
+        for _ in range(DRAWS if size < everything else 1):
+            sample = torch.randperm(everything, generator=generator)[:size].to(labels[0].device)
+            fits.append(fit_inverse_temperature(logits[0][sample], labels[0][sample]))
+        scales = [fit.inverse_temperature for fit in fits]
+        losses = [loss(logits[1], labels[1], inverse_temperature=scale) for scale in scales]
+        entries.append(
+            {
+                "examples": size,
+                "inverse_temperature": [rounded(scale) for scale in scales],
+                "loss": [rounded(each) for each in losses],
+                "smoothed": sum(fit.flag == "smoothed_targets" for fit in fits),
+            }
+        )
+    return entries
+
+
+def _sizes(everything: int) -> list[int]:
+    """10, 20, 50, 100, …, as far as they are fewer than all."""
+    return [
+        size * 10**decade for decade in range(len(str(everything))) for size in _SIZES if size * 10**decade < everything
+    ]

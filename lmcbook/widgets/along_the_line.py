@@ -1,0 +1,211 @@
+"""The barrier explorer: accuracy and loss of the merged network while λ runs from model b to model a."""
+
+from collections.abc import Sequence
+from fractions import Fraction
+
+from pandas import DataFrame
+
+from lmcbook.figures.style import decay_label, width_label
+from lmcbook.records import Record, curves_table
+from lmcbook.widgets import drawing
+from lmcbook.widgets.drawing import Chart, amount, percent
+from lmcbook.widgets.explorer import Control, Explorer, Explorers, Layer
+from lmcbook.widgets.source import Compute, Source, sources
+
+STEPS = 12
+"""Steps of the slider of λ, where the curve has so many."""
+
+_QUARTERS = {0.0: "0", 0.25: "¼", 0.5: "½", 0.75: "¾", 1.0: "1"}
+_READ = ("accuracy", "below its parents", "loss as it is", "loss calibrated", "β")
+
+
+def barrier(
+    records: Sequence[Record] = (),
+    *,
+    compute: Compute | None = None,
+    recipes: Sequence[str] | None = None,
+    width_multipliers: Sequence[float] | None = None,
+    weight_decays: Sequence[float] | None = None,
+) -> Explorers:
+    """Accuracy, loss and inverse temperature of the merged network: width, weight decay, calibrated or not, and λ.
+
+    Args:
+        records: interpolation records; others are passed over.
+        compute: gives the records of any width and weight decay while the explorer is used, which needs a kernel.
+        recipes: the networks; by default, all of the records.
+        width_multipliers: by default, those of the records.
+        weight_decays: by default, the paper's and the field's usual one.
+
+    Raises:
+        InputError: there is nothing to show.
+    """
+    found = sources(
+        records,
+        "interpolation",
+        compute=compute,
+        recipes=recipes,
+        width_multipliers=width_multipliers,
+        weight_decays=weight_decays,
+    )
+    return Explorers(members=tuple(_explorer(source) for source in found))
+
+
+def _explorer(source: Source) -> Explorer:
+    drawn = _Drawn(source)
+    widths, decays = source.width_multipliers, source.weight_decays
+    coefficients = drawn.coefficients()
+    return Explorer(
+        name=f"explorer-barrier-{source.recipe.replace('_', '-')}",
+        title=f"The barrier: {source.title}",
+        network=source.title,
+        controls=(
+            Control(name="width_multiplier", label="width", options={width_label(each): each for each in widths}),
+            Control(
+                name="weight_decay",
+                label="weight decay",
+                options={decay_label(each): each for each in decays},
+                kind="buttons",
+            ),
+            Control(name="calibrated", label="loss", options={"as it is": False, "calibrated": True}, kind="buttons"),
+            Control(
+                name="coefficient",
+                label="λ",
+                options={str(Fraction(each).limit_denominator(1000)): each for each in coefficients},
+                play=True,
+                start=coefficients.index(0.5),
+            ),
+        ),
+        layers=(
+            Layer(controls=("width_multiplier", "weight_decay", "calibrated"), draw=drawn.curves),
+            Layer(controls=("width_multiplier", "weight_decay", "calibrated", "coefficient"), draw=drawn.marks),
+        ),
+        note="Bold: mean over pairs; thin: each pair; grey: other widths; dashed, beside a calibrated loss: as it is.",
+        stills={
+            width_label(width): {"width_multiplier": width, "calibrated": True}
+            for width in dict.fromkeys((widths[0], widths[-1]))
+        },
+        table=lambda: _table(source),
+        records=source.records,
+        live=source.compute is not None,
+    )
+
+
+def _table(source: Source) -> DataFrame:
+    names = ["recipe", "width_multiplier", "weight_decay", "seed_a", "seed_b", "coefficient"]
+    return curves_table(source.records)[[*names, "accuracy", "loss", "calibrated_loss", "inverse_temperature"]]
+
+
+class _Drawn:
+    """The drawings of one network."""
+
+    def __init__(self, source: Source) -> None:
+        self._source = source
+
+    def coefficients(self) -> list[float]:
+        """Where the slider stops: λ of the curves, thinned to 13 if that leaves equal steps."""
+        records = self._source.records
+        if not records:
+            return [index / STEPS for index in range(STEPS + 1)]
+        grid = [float(each) for each in records[0].data["curve"]["coefficients"]]
+        step, rest = divmod(len(grid) - 1, STEPS)
+        return grid if rest or not step else grid[::step]
+
+    def curves(self, width_multiplier: float, weight_decay: float, calibrated: bool) -> str:
+        """What λ does not change."""
+        records = self._source.of(width_multiplier, weight_decay)
+        accuracy, loss = self._charts(weight_decay)
+        if not records:
+            return drawing.nothing(f"width {width_label(width_multiplier)}, weight decay {decay_label(weight_decay)}")
+        kind = "calibrated_loss" if calibrated else "loss"
+        parts: dict[str, list[str]] = {"accuracy": [accuracy.axes()], kind: [loss.axes()]}
+        for name, chart in (("accuracy", accuracy), (kind, loss)):
+            factor = 100 if name == "accuracy" else 1
+            for other in self._source.width_multipliers:
+                others = self._source.at_hand(other, weight_decay)
+                if other != width_multiplier and others:
+                    parts[name].append(chart.line(_mean_curve(others, name, factor)[::2], "c"))
+            if name == "calibrated_loss":
+                parts[name].append(chart.line(_mean_curve(records, "loss"), "d"))
+            if len(records) > 1:
+                parts[name] += [chart.line(_mean_curve([each], name, factor), "p") for each in records]
+            parts[name].append(chart.line(_mean_curve(records, name, factor), "l"))
+        ground = drawing.panels(*(drawing.svg(*each) for each in parts.values()))
+        return ground + drawing.room(*_READ)
+
+    def marks(self, width_multiplier: float, weight_decay: float, calibrated: bool, coefficient: float) -> str:
+        """What λ changes: the marks on the curves and the numbers."""
+        records = self._source.of(width_multiplier, weight_decay)
+        if not records:
+            return ""
+        accuracy_chart, loss_chart = self._charts(weight_decay)
+        at = {
+            name: drawing.mean([_at(record, name, coefficient) for record in records])
+            for name in ("accuracy", "loss", "calibrated_loss", "inverse_temperature")
+        }
+        below = drawing.mean([_below_parents(record, coefficient) for record in records])
+        loss = at["calibrated_loss" if calibrated else "loss"]
+        drawings = [
+            drawing.svg(
+                chart.guide(coefficient),
+                chart.dot(coefficient, value, "m", 6),
+                chart.value(coefficient, value, label),
+            )
+            for chart, value, label in (
+                (accuracy_chart, None if at["accuracy"] is None else 100 * at["accuracy"], percent(at["accuracy"], 1)),
+                (loss_chart, loss, amount(loss, 2)),
+            )
+        ]
+        numbers = (
+            percent(at["accuracy"], 1),
+            percent(below, 1, "points"),
+            amount(at["loss"], 3, "nats"),
+            amount(at["calibrated_loss"], 3, "nats"),
+            amount(at["inverse_temperature"], 2),
+        )
+        read = dict(zip(_READ, numbers, strict=True))
+        share = Fraction(coefficient).limit_denominator(1000)
+        label = (
+            f"Accuracy and {'calibrated ' if calibrated else ''}loss against λ. {self._source.title}, width "
+            f"{width_label(width_multiplier)}, weight decay {decay_label(weight_decay)}, λ = {share}: "
+            + ", ".join(f"{name} {value}" for name, value in read.items())
+            + f"; mean of {len(records)} pair{'s' if len(records) > 1 else ''}."
+        )
+        return drawing.panels(*drawings, label=label) + drawing.readout(read)
+
+    def _charts(self, weight_decay: float) -> tuple[Chart, Chart]:
+        # one scale for all widths, which are to be compared; the usual decay's losses are several times as large
+        known = [record for record in self._source.known if record.config.training.weight_decay == weight_decay]
+        highest = max(
+            (value for record in known for value in record.data["curve"]["loss"] if value is not None), default=1.0
+        )
+        ticks = drawing.round_ticks(highest)
+        x: dict = {"x": (0.0, 1.0), "x_ticks": _QUARTERS, "x_label": "model b  ←   λ   →  model a"}
+        percent = {float(each): str(each) for each in (0, 25, 50, 75, 100)}
+        return (
+            Chart(title="test accuracy (%)", y=(0.0, 100.0), y_ticks=percent, **x),
+            Chart(title="test loss (nats)", y=(0.0, max(ticks)), y_ticks=ticks, **x),
+        )
+
+
+def _mean_curve(records: Sequence[Record], name: str, factor: float = 1) -> list[drawing.Point]:
+    """The mean over pairs at every λ of the first pair's grid."""
+    points: list[drawing.Point] = []
+    for coefficient in records[0].data["curve"]["coefficients"]:
+        value = drawing.mean([_at(record, name, coefficient) for record in records])
+        points.append((coefficient, None if value is None else factor * value))
+    return points
+
+
+def _at(record: Record, name: str, coefficient: float) -> float | None:
+    curve = record.data["curve"]
+    grid = curve["coefficients"]
+    nearest = min(range(len(grid)), key=lambda index: abs(grid[index] - coefficient))
+    return curve[name][nearest] if abs(grid[nearest] - coefficient) < 1e-6 else None
+
+
+def _below_parents(record: Record, coefficient: float) -> float | None:
+    """How much accuracy is lost at this λ against the straight line between the two networks."""
+    here, of_b, of_a = (_at(record, "accuracy", each) for each in (coefficient, 0.0, 1.0))
+    if here is None or of_a is None or of_b is None:
+        return None
+    return coefficient * of_a + (1 - coefficient) * of_b - here

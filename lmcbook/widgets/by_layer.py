@@ -1,0 +1,252 @@
+"""The layers explorer: how each layer of the merged network compares with what LEWC predicts of it."""
+
+from collections.abc import Sequence
+
+from pandas import DataFrame
+
+from lmcbook.figures.style import decay_label, width_label
+from lmcbook.records import Record
+from lmcbook.widgets import drawing
+from lmcbook.widgets.drawing import Chart, amount, percent
+from lmcbook.widgets.explorer import Control, Explorer, Explorers, Layer
+from lmcbook.widgets.source import Compute, Source, sources
+
+_METRICS = ("decay_exponent", "lewc_cosine", "lewc_error", "llfc_error")
+_READ = ("layer", "exponent", "LEWC says", "LLFC says", "cosine", "off LEWC by", "off LLFC by")
+
+
+def layers(
+    records: Sequence[Record] = (),
+    *,
+    compute: Compute | None = None,
+    recipes: Sequence[str] | None = None,
+    width_multipliers: Sequence[float] | None = None,
+    weight_decays: Sequence[float] | None = None,
+) -> Explorers:
+    """Decay exponent, cosine and relative error of every layer at λ = ½: width, weight decay and layer.
+
+    Args:
+        records: layerwise records; others are passed over.
+        compute: gives the records of any width and weight decay while the explorer is used, which needs a kernel.
+        recipes: the networks; by default, all of the records.
+        width_multipliers: by default, those of the records.
+        weight_decays: by default, the paper's and the field's usual one.
+
+    Raises:
+        InputError: there is nothing to show.
+    """
+    found = sources(
+        records,
+        "layerwise",
+        compute=compute,
+        recipes=recipes,
+        width_multipliers=width_multipliers,
+        weight_decays=weight_decays,
+    )
+    return Explorers(members=tuple(_explorer(source) for source in found))
+
+
+def exponent_chart(num_layers: int, highest: float) -> Chart:
+    """The panel of the decay exponent against the layer."""
+    ticks = drawing.round_ticks(highest)
+    step = max(1, round(num_layers / 6))
+    depths = [depth for depth in range(1, num_layers + 1) if depth == 1 or depth % step == 0]
+    return Chart(
+        title="decay exponent",
+        x=(0.5, num_layers + 0.5),
+        y=(0.0, highest),
+        x_ticks={float(depth): str(depth) for depth in depths},
+        y_ticks={place: label for place, label in ticks.items() if place <= highest},
+        x_label="layer ℓ",
+    )
+
+
+def laws(chart: Chart, num_layers: int) -> str:
+    """The two laws in the panel of the decay exponent: LEWC says ℓ, LLFC says 1."""
+    rising = [(float(depth), float(depth)) for depth in range(1, min(num_layers, int(chart.y[1])) + 1)]
+    parts = [chart.line(rising, "d"), chart.line([(1.0, 1.0), (float(num_layers), 1.0)], "e")]
+    for row, (look, name) in enumerate((("d", "LEWC says ℓ"), ("e", "LLFC says 1"))):
+        y = chart.top + 6 + 16 * row
+        sample = f"M{drawing.number(chart.left + 8)} {drawing.number(y)}h24"
+        parts += [f'<path class="{look}" d="{sample}"/>', drawing.text(chart.left + 38, y + 4, name, look="h")]
+    return "".join(parts)
+
+
+def _explorer(source: Source) -> Explorer:
+    drawn = _Drawn(source)
+    widths, decays = source.width_multipliers, source.weight_decays
+    names = drawn.layer_names()
+    chosen = dict.fromkeys((widths[0], widths[-1]))
+    return Explorer(
+        name=f"explorer-layers-{source.recipe.replace('_', '-')}",
+        title=f"The layers: {source.title}",
+        network=source.title,
+        controls=(
+            Control(
+                name="width_multiplier",
+                label="width",
+                options={width_label(each): each for each in widths},
+                play=True,
+            ),
+            Control(
+                name="weight_decay",
+                label="weight decay",
+                options={decay_label(each): each for each in decays},
+                kind="buttons",
+            ),
+            Control(
+                name="depth",
+                label="layer ℓ",
+                options={str(depth): depth for depth in range(1, len(names) + 1)},
+                start=len(names) - 1,
+            ),
+        ),
+        layers=(
+            Layer(controls=("width_multiplier", "weight_decay"), draw=drawn.curves),
+            Layer(controls=("width_multiplier", "weight_decay", "depth"), draw=drawn.marks),
+        ),
+        note=(
+            "At λ = ½. Bold: mean over pairs; thin: each pair; grey: the other widths. The decay exponent is −log₂ of "
+            "the merged layer's norm relative to that of the sum of the two networks' layers, with which the cosine is."
+            + (
+                " Batch norm rescales every layer, so that an exponent of 1 in a hidden layer says nothing there."
+                if drawn.normalised()
+                else ""
+            )
+        ),
+        stills={width_label(width): {"width_multiplier": width} for width in chosen},
+        table=lambda: _table(source.records),
+        records=source.records,
+        live=source.compute is not None,
+    )
+
+
+def _table(records: Sequence[Record]) -> DataFrame:
+    rows = [
+        {
+            "recipe": record.recipe,
+            "width_multiplier": record.config.training.width_multiplier,
+            "weight_decay": record.config.training.weight_decay,
+            "seed_a": record.config.seeds[0],
+            "seed_b": record.config.seeds[1],
+            "layer": entry["layer"],
+            "depth": entry["depth"],
+            **{name: entry["metrics"].get(name) for name in _METRICS},
+        }
+        for record in records
+        for entry in _middle(record)
+    ]
+    return DataFrame(rows)
+
+
+class _Drawn:
+    """The drawings of one network."""
+
+    def __init__(self, source: Source) -> None:
+        self._source = source
+
+    def layer_names(self) -> list[str]:
+        """The layers' names, from the first; without any record yet, those of a network that is computed now."""
+        source = self._source
+        records = source.known or source.of(source.width_multipliers[0], source.weight_decays[0])
+        return [entry["layer"] for entry in _middle(records[0])]
+
+    def normalised(self) -> bool:
+        """Whether the networks have batch norm: those without a free number of layers do."""
+        return all(record.config.training.num_layers is None for record in self._source.known)
+
+    def curves(self, width_multiplier: float, weight_decay: float) -> str:
+        """What the chosen layer does not change."""
+        records = self._source.of(width_multiplier, weight_decay)
+        if not records:
+            return drawing.nothing(f"width {width_label(width_multiplier)}, weight decay {decay_label(weight_decay)}")
+        exponent, cosine = self._charts()
+        parts = {"decay_exponent": [exponent.axes()], "lewc_cosine": [cosine.axes()]}
+        for name, chart in (("decay_exponent", exponent), ("lewc_cosine", cosine)):
+            for other in self._source.width_multipliers:
+                others = self._source.at_hand(other, weight_decay)
+                if other != width_multiplier and others:
+                    parts[name].append(chart.line(_line(others, name), "c"))
+            if name == "decay_exponent":
+                parts[name].append(laws(chart, len(self.layer_names())))
+            if len(records) > 1:
+                parts[name] += [chart.line(_line([each], name), "p") for each in records]
+            points = _line(records, name)
+            parts[name].append(chart.line(points, "l"))
+            parts[name] += [chart.dot(*point, "k", 3.5) for point in points]
+        return drawing.panels(*(drawing.svg(*each) for each in parts.values())) + drawing.room(*_READ)
+
+    def marks(self, width_multiplier: float, weight_decay: float, depth: int) -> str:
+        """What the chosen layer changes: the marks on the lines and the numbers."""
+        records = self._source.of(width_multiplier, weight_decay)
+        if not records:
+            return ""
+        name = self.layer_names()[depth - 1]
+        at = {metric: drawing.mean([_at(record, metric, depth) for record in records]) for metric in _METRICS}
+        exponent_panel, cosine_panel = self._charts()
+        drawings = [
+            drawing.svg(
+                chart.guide(depth), chart.dot(depth, value, "m", 6), chart.value(depth, value, amount(value, 2))
+            )
+            for chart, value in ((exponent_panel, at["decay_exponent"]), (cosine_panel, at["lewc_cosine"]))
+        ]
+        numbers = (
+            f"{depth} ({name})",
+            amount(at["decay_exponent"], 2),
+            str(depth),
+            "1",
+            amount(at["lewc_cosine"], 3),
+            percent(at["lewc_error"]),
+            percent(at["llfc_error"]),
+        )
+        read = dict(zip(_READ, numbers, strict=True))
+        label = (
+            f"Decay exponent and cosine against the layer at λ = ½. {self._source.title}, width "
+            f"{width_label(width_multiplier)}, weight decay {decay_label(weight_decay)}: "
+            + ", ".join(f"{what} {value}" for what, value in read.items())
+            + f"; mean of {len(records)} pair{'s' if len(records) > 1 else ''}."
+        )
+        return drawing.panels(*drawings, label=label) + drawing.readout(read)
+
+    def _charts(self) -> tuple[Chart, Chart]:
+        known = self._source.known
+        num_layers = len(self.layer_names())
+        found = {
+            name: [
+                value
+                for record in known
+                for entry in _middle(record)
+                if (value := entry["metrics"].get(name)) is not None
+            ]
+            for name in ("decay_exponent", "lewc_cosine")
+        }
+        highest = max([2.5, *(value * 1.15 for value in found["decay_exponent"])])
+        # without batch norm all of LEWC's line is to be seen; with it, it would press everything else to the ground
+        highest = highest if self.normalised() else max(highest, num_layers + 0.4)
+        lowest = 0.5 if min(found["lewc_cosine"], default=1) >= 0.5 else 0.0
+        places = (0.5, 0.6, 0.7, 0.8, 0.9, 1.0) if lowest else (0.0, 0.25, 0.5, 0.75, 1.0)
+        exponent = exponent_chart(num_layers, highest)
+        cosine = Chart(
+            title="cosine with the prediction",
+            x=exponent.x,
+            y=(lowest, 1.0),
+            x_ticks=exponent.x_ticks,
+            y_ticks={place: f"{place:g}" for place in places},
+            x_label="layer ℓ",
+        )
+        return exponent, cosine
+
+
+def _middle(record: Record) -> list[dict]:
+    """The entries of the merged model at λ = ½, in the order of the layers."""
+    entries = [each for each in record.data["layers"] if each["coefficient"] == 0.5 and each["depth"] is not None]
+    return sorted(entries, key=lambda entry: entry["depth"])
+
+
+def _at(record: Record, metric: str, depth: int) -> float | None:
+    return next((each["metrics"].get(metric) for each in _middle(record) if each["depth"] == depth), None)
+
+
+def _line(records: Sequence[Record], metric: str) -> list[drawing.Point]:
+    depths = [entry["depth"] for entry in _middle(records[0])]
+    return [(depth, drawing.mean([_at(record, metric, depth) for record in records])) for depth in depths]

@@ -1,0 +1,140 @@
+"""Where an explorer's numbers come from: records by width and weight decay, or what is computed while it is used."""
+
+from collections import Counter
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from lmcbook.errors import InputError
+from lmcbook.figures import style
+from lmcbook.recipes import MAIN_WEIGHT_DECAY, USUAL_WEIGHT_DECAY
+from lmcbook.records import Record
+
+Compute = Callable[..., Iterable[Record]]
+"""``compute(recipe=…, width_multiplier=…, weight_decay=…)`` gives the records of these networks, one for each pair."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Source:
+    """The records of one recipe's pairs as they are merged without a permutation."""
+
+    recipe: str
+    measurement: str
+    records: tuple[Record, ...]
+    """What is at hand; what `compute` gives comes on top."""
+    width_multipliers: tuple[float, ...]
+    """Ascending."""
+    weight_decays: tuple[float, ...]
+    """The strongest first."""
+    compute: Compute | None = None
+    _computed: dict[tuple[float, float], tuple[Record, ...]] = field(default_factory=dict, repr=False)
+
+    @property
+    def title(self) -> str:
+        """The network and its data, in words."""
+        return style.recipe_label(self.recipe)
+
+    def of(self, width_multiplier: float, weight_decay: float) -> tuple[Record, ...]:
+        """The pairs of this width and weight decay; computed, and kept, where there is a ``compute``.
+
+        Raises:
+            InputError: ``compute`` gave records of something else.
+        """
+        if self.compute is None:
+            return self.at_hand(width_multiplier, weight_decay)
+        asked = width_multiplier, weight_decay
+        if asked not in self._computed:
+            given = self.compute(recipe=self.recipe, width_multiplier=width_multiplier, weight_decay=weight_decay)
+            found = tuple(record for record in given if is_plain(record, self.measurement))
+            if not found or any(_place(record) != asked for record in found):
+                raise InputError(
+                    f"compute gave {len(found)} {self.measurement} records of unpermuted pairs, not all of width "
+                    f"multiplier {width_multiplier:g} and weight decay {weight_decay:g}; it must give those it is "
+                    "asked for"
+                )
+            self._computed[asked] = found
+        return self._computed[asked]
+
+    def at_hand(self, width_multiplier: float, weight_decay: float) -> tuple[Record, ...]:
+        """As `of`, without computing anything."""
+        asked = width_multiplier, weight_decay
+        return self._computed.get(asked) or tuple(record for record in self.records if _place(record) == asked)
+
+    @property
+    def known(self) -> tuple[Record, ...]:
+        """All records at hand, those that were computed meanwhile included."""
+        return (*self.records, *(record for found in self._computed.values() for record in found))
+
+
+def sources(
+    records: Sequence[Record],
+    measurement: str,
+    *,
+    compute: Compute | None = None,
+    recipes: Sequence[str] | None = None,
+    width_multipliers: Sequence[float] | None = None,
+    weight_decays: Sequence[float] | None = None,
+) -> list[Source]:
+    """One source for each recipe: pairs that were trained alike but for width and weight decay, merged as they are.
+
+    Args:
+        records: what is at hand; of a recipe whose pairs differ in more (depth, epochs), the commonest kind counts.
+        measurement: interpolation or layerwise.
+        compute: what gives new records; by default, only those at hand are shown.
+        recipes: by default, all of the records.
+        width_multipliers: by default, those of the records.
+        weight_decays: by default, the paper's and the field's usual one, or all of the records if they have neither.
+
+    Raises:
+        InputError: there is nothing to show.
+    """
+    plain = [record for record in records if is_plain(record, measurement)]
+    found = []
+    for recipe in recipes or dict.fromkeys(record.recipe for record in plain):
+        kept = _of_one_kind([record for record in plain if record.recipe == recipe])
+        widths = width_multipliers or [record.config.training.width_multiplier for record in kept]
+        decays = weight_decays or _decays(kept)
+        if not kept and (compute is None or not widths or not decays):
+            raise InputError(
+                f"records hold no {measurement} of {recipe} merged without a permutation; measure it, or give compute, "
+                "width_multipliers and weight_decays"
+            )
+        found.append(
+            Source(
+                recipe=recipe,
+                measurement=measurement,
+                records=tuple(kept),
+                width_multipliers=tuple(sorted({float(width) for width in widths})),
+                weight_decays=tuple(sorted({float(decay) for decay in decays}, reverse=True)),
+                compute=compute,
+            )
+        )
+    if not found:
+        raise InputError(
+            f"records hold no {measurement} of pairs merged without a permutation; measure some, or give compute, "
+            "recipes, width_multipliers and weight_decays"
+        )
+    return found
+
+
+def is_plain(record: Record, measurement: str) -> bool:
+    """Whether ``record`` is this measurement of a pair that is merged as it is."""
+    return record.measurement == measurement and record.config.alignment == "identity"
+
+
+def _place(record: Record) -> tuple[float, float]:
+    return record.config.training.width_multiplier, record.config.training.weight_decay
+
+
+def _decays(records: list[Record]) -> list[float]:
+    """The two weight decays that every width is trained with; others are measured at a single width."""
+    there = [record.config.training.weight_decay for record in records]
+    return [decay for decay in (MAIN_WEIGHT_DECAY, USUAL_WEIGHT_DECAY) if decay in there] or there
+
+
+def _of_one_kind(records: list[Record]) -> list[Record]:
+    def kind(record: Record) -> Any:
+        return replace(record.config.training, width_multiplier=1.0, weight_decay=0.0)
+
+    counts = Counter(kind(record) for record in records)
+    return [record for record in records if kind(record) == counts.most_common(1)[0][0]]

@@ -1,0 +1,237 @@
+"""The active-units explorer: which hidden units the two networks use, and how far they are the same."""
+
+import math
+from collections.abc import Sequence
+from typing import Any
+
+from pandas import DataFrame
+
+from lmcbook.figures.style import decay_label, width_label
+from lmcbook.records import Record
+from lmcbook.widgets import drawing
+from lmcbook.widgets.drawing import WIDTH, Chart, amount, percent
+from lmcbook.widgets.explorer import Control, Explorer, Explorers, Layer
+from lmcbook.widgets.source import Compute, Source, sources
+
+GRID_HEIGHT = 170
+"""Units of the drawing that the grid may be high."""
+
+VISIBLE = 0.1
+"""Units whose root second moment is below this share of the layer's largest are a dot: their marks would be specks."""
+
+_READ = ("units", "overlap", "in random order", "active in a", "active in b")
+
+NOTE = (
+    '<span class="lmc-key"><svg viewBox="0 0 10 10" aria-hidden="true"><circle class="A" cx="5" cy="5" r="4.5"/></svg>'
+    " a unit of model a, "
+    '<svg viewBox="0 0 10 10" aria-hidden="true"><path class="B" d="M1 1H9V9H1Z"/></svg> '
+    "the unit of model b in the same place; larger marks are larger root second moments of pre-activations.</span>"
+)
+
+
+def active_units(
+    records: Sequence[Record] = (),
+    *,
+    compute: Compute | None = None,
+    recipes: Sequence[str] | None = None,
+    width_multipliers: Sequence[float] | None = None,
+    weight_decays: Sequence[float] | None = None,
+) -> Explorers:
+    """Root second moments of the units of both models on one grid, and their overlap: width, weight decay, layer.
+
+    Args:
+        records: layerwise records; others are passed over.
+        compute: gives the records of any width and weight decay while the explorer is used, which needs a kernel.
+        recipes: the networks; by default, all of the records.
+        width_multipliers: by default, those of the records.
+        weight_decays: by default, the paper's and the field's usual one.
+
+    Raises:
+        InputError: there is nothing to show.
+    """
+    found = sources(
+        records,
+        "layerwise",
+        compute=compute,
+        recipes=recipes,
+        width_multipliers=width_multipliers,
+        weight_decays=weight_decays,
+    )
+    return Explorers(members=tuple(_explorer(source) for source in found))
+
+
+def _explorer(source: Source) -> Explorer:
+    drawn = _Drawn(source)
+    widths, decays = source.width_multipliers, source.weight_decays
+    depths = drawn.depths()
+    depth = depths[min(1, len(depths) - 1)]
+    chosen = dict.fromkeys((widths[-1], widths[0]))
+    return Explorer(
+        name=f"explorer-units-{source.recipe.replace('_', '-')}",
+        title=f"Active units: {source.title}",
+        network=source.title,
+        controls=(
+            Control(
+                name="width_multiplier",
+                label="width",
+                options={width_label(each): each for each in widths},
+                play=True,
+                start=len(widths) - 1,
+            ),
+            Control(
+                name="weight_decay",
+                label="weight decay",
+                options={decay_label(each): each for each in decays},
+                kind="buttons",
+            ),
+            Control(
+                name="depth",
+                label="layer ℓ",
+                options={str(each): each for each in depths},
+                start=depths.index(depth),
+            ),
+        ),
+        layers=(Layer(controls=("width_multiplier", "weight_decay", "depth"), draw=drawn.grid),),
+        note=NOTE,
+        stills={width_label(width): {"width_multiplier": width} for width in chosen},
+        table=lambda: _table(source.records),
+        records=source.records,
+        live=source.compute is not None,
+    )
+
+
+def _table(records: Sequence[Record]) -> DataFrame:
+    names = ("overlap", "expected_overlap", "active_share_a", "active_share_b")
+    rows = [
+        {
+            "recipe": record.recipe,
+            "width_multiplier": record.config.training.width_multiplier,
+            "weight_decay": record.config.training.weight_decay,
+            "seed_a": record.config.seeds[0],
+            "seed_b": record.config.seeds[1],
+            "layer": entry["layer"],
+            "depth": entry["depth"],
+            "num_units": entry["units"]["a"]["num_units"],
+            **{name: entry["metrics"].get(name) for name in names},
+        }
+        for record in records
+        for entry in _hidden(record)
+    ]
+    return DataFrame(rows)
+
+
+class _Drawn:
+    """The drawings of one network."""
+
+    def __init__(self, source: Source) -> None:
+        self._source = source
+
+    def depths(self) -> list[int]:
+        """The hidden layers; without any record yet, those of a network that is computed now."""
+        source = self._source
+        records = source.known or source.of(source.width_multipliers[0], source.weight_decays[0])
+        return [entry["depth"] for entry in _hidden(records[0])]
+
+    def grid(self, width_multiplier: float, weight_decay: float, depth: int) -> str:
+        """Both models' units of one layer, and the overlap against the width."""
+        records = self._source.of(width_multiplier, weight_decay)
+        if not records:
+            return drawing.nothing(f"width {width_label(width_multiplier)}, weight decay {decay_label(weight_decay)}")
+        first = records[0]
+        entry = _entry(first, depth)
+        at = {
+            name: drawing.mean([_entry(record, depth)["metrics"].get(name) for record in records])
+            for name in ("overlap", "expected_overlap", "active_share_a", "active_share_b")
+        }
+        moments = [entry["units"][model]["root_second_moments"] for model in "ab"]
+        shown, total = len(moments[0]), entry["units"]["a"]["num_units"]
+        sample = f"{shown} of {total} units, evenly chosen" if shown < total else f"all {total} units"
+        seeds = " and ".join(map(str, first.config.seeds))
+        title = f"layer {depth}: {sample}, seeds {seeds}"
+        units = drawing.svg(drawing.text(0, 13, title, look="T"), _marks(*moments))
+        numbers = (
+            str(total),
+            amount(at["overlap"], 2),
+            amount(at["expected_overlap"], 2),
+            percent(at["active_share_a"]),
+            percent(at["active_share_b"]),
+        )
+        read = dict(zip(_READ, numbers, strict=True))
+        label = (
+            f"A mark for each unit's root second moment in both models, and their overlap against the width. "
+            f"{self._source.title}, layer {depth}, width {width_label(width_multiplier)}, weight decay "
+            f"{decay_label(weight_decay)}: " + ", ".join(f"{what} {value}" for what, value in read.items()) + "."
+        )
+        return drawing.panels(
+            units, self._overlaps(width_multiplier, weight_decay, depth), label=label
+        ) + drawing.readout(read)
+
+    def _overlaps(self, width_multiplier: float, weight_decay: float, depth: int) -> str:
+        widths = [width for width in self._source.width_multipliers if self._source.at_hand(width, weight_decay)]
+        # equal steps for equal ratios would leave no room for the names of widths that lie close together
+        places = {width: float(index) for index, width in enumerate(widths)}
+        chart = Chart(
+            title="overlap against width",
+            x=(-0.4, len(widths) - 0.6),
+            y=(0.0, 1.0),
+            x_ticks={place: width_label(width) for width, place in places.items()},
+            y_ticks={0.0: "0", 0.5: "½", 1.0: "1"},
+            x_label="width multiplier",
+        )
+        lines: dict[str, list[drawing.Point]] = {"overlap": [], "expected_overlap": []}
+        dots = []
+        for width, place in places.items():
+            entries = [_entry(record, depth) for record in self._source.at_hand(width, weight_decay)]
+            for name, points in lines.items():
+                points.append((place, drawing.mean([entry["metrics"].get(name) for entry in entries])))
+            dots += [chart.dot(place, entry["metrics"].get("overlap"), "k", 3) for entry in entries]
+        chosen = places[width_multiplier]
+        value = dict(lines["overlap"])[chosen]
+        return drawing.svg(
+            chart.axes(),
+            chart.line(lines["expected_overlap"], "d"),
+            chart.line(lines["overlap"], "l"),
+            *dots,
+            chart.guide(chosen),
+            chart.dot(chosen, value, "m", 6),
+            chart.value(chosen, value, amount(value, 2)),
+        )
+
+
+def _marks(roots_a: Sequence[float | None], roots_b: Sequence[float | None]) -> str:
+    """A grid with a disc for each unit of model a and a square for model b's, model a's most active unit first."""
+    pairs = [(a or 0.0, b or 0.0) for a, b in zip(roots_a, roots_b, strict=True)]
+    order = sorted(pairs, reverse=True)
+    largest = max(max(pair) for pair in pairs) or 1.0
+    columns = math.ceil(math.sqrt(len(order) * WIDTH / GRID_HEIGHT))
+    rows = math.ceil(len(order) / columns)
+    cell = min(WIDTH / columns, GRID_HEIGHT / rows, 30)
+    left, top = (WIDTH - cell * columns) / 2, 26 + (GRID_HEIGHT - cell * rows) / 2
+    discs, squares, places = [], [], []
+    for index, (a, b) in enumerate(order):
+        x, y = left + cell * (index % columns + 0.5), top + cell * (index // columns + 0.5)
+        size_a, size_b = (each / largest * cell * 0.46 for each in (a, b))
+        if max(a, b) < VISIBLE * largest:
+            places.append(f"M{drawing.number(x - 0.6)} {drawing.number(y)}h1.2")
+        if a >= VISIBLE * largest:
+            radius, span = drawing.number(size_a), drawing.number(2 * size_a)
+            arc = f"a{radius} {radius} 0 1 0"
+            discs.append(f"M{drawing.number(x - size_a)} {drawing.number(y)}{arc} {span} 0{arc} -{span} 0")
+        if b >= VISIBLE * largest:
+            side = drawing.number(2 * size_b)
+            squares.append(f"M{drawing.number(x - size_b)} {drawing.number(y - size_b)}h{side}v{side}h-{side}z")
+    return "".join(
+        f'<path class="{look}" d="{"".join(steps)}"/>'
+        for look, steps in (("g", places), ("A", discs), ("B", squares))
+        if steps
+    )
+
+
+def _hidden(record: Record) -> list[dict[str, Any]]:
+    """The entries about the endpoints' hidden layers, in the order of the layers."""
+    entries = [each for each in record.data["layers"] if "units" in each and each["depth"] is not None]
+    return sorted(entries, key=lambda entry: entry["depth"])
+
+
+def _entry(record: Record, depth: int) -> dict[str, Any]:
+    return next(each for each in _hidden(record) if each["depth"] == depth)

@@ -1,0 +1,182 @@
+"""Tests of lmcbook.notebooks, and of what every notebook of the book must keep."""
+
+import ast
+import json
+from pathlib import Path
+
+import pytest
+
+from lmcbook import notebooks
+from lmcbook.errors import InputError
+
+ROOT = Path(__file__).resolve().parents[1]
+SOURCES = sorted((ROOT / "notebooks").glob("*.ipynb"))
+
+
+def write_notebook(path: Path, *cells: str, parameters: str = "size: int = 2") -> Path:
+    """A notebook of code cells whose first one is tagged as the parameters."""
+    content = {
+        "cells": [
+            {
+                "cell_type": "code",
+                "id": f"cell-{index}",
+                "metadata": {"tags": ["parameters"]} if index == 0 else {},
+                "source": source,
+                "execution_count": None,
+                "outputs": [],
+            }
+            for index, source in enumerate((parameters, *cells))
+        ],
+        "metadata": {"kernelspec": {"name": "elsewhere", "display_name": "Elsewhere", "language": "python"}},
+        "nbformat": 4,
+        "nbformat_minor": 5,
+    }
+    path.write_text(json.dumps(content), encoding="utf-8")
+    return path
+
+
+def read(path: Path) -> dict:
+    return json.loads(path.read_text(encoding="utf-8"))
+
+
+def text_of(notebook: dict) -> str:
+    return "".join("".join(output.get("text", "")) for cell in notebook["cells"] for output in cell.get("outputs", ()))
+
+
+# --- the module ------------------------------------------------------------------------------------------------------
+
+
+def test_declared_parameters_are_names_and_defaults(tmp_path):
+    source = write_notebook(tmp_path / "a.ipynb", parameters="a: int = 2\nb = [0.5, 1]\nc: str | None = None  # free")
+    assert notebooks.declared_parameters(source) == {"a": 2, "b": [0.5, 1], "c": None}
+
+
+def test_a_notebook_without_a_parameters_cell_declares_none(tmp_path):
+    source = write_notebook(tmp_path / "a.ipynb", parameters="pass")
+    assert notebooks.declared_parameters(source) == {}
+
+
+@pytest.mark.parametrize("content", ["not json", "{}", '{"cells": [{"metadata": {"tags": ["parameters"]}}]}'])
+def test_what_is_no_notebook_is_refused_by_name(tmp_path, content):
+    source = tmp_path / "damaged.ipynb"
+    source.write_text(content)
+    with pytest.raises(InputError, match=r"damaged\.ipynb is not a notebook"):
+        notebooks.declared_parameters(source)
+
+
+def test_a_missing_notebook_is_named(tmp_path):
+    with pytest.raises(InputError, match=r"nowhere\.ipynb cannot be read"):
+        notebooks.result_key(tmp_path / "nowhere.ipynb")
+
+
+@pytest.mark.parametrize(
+    ("code", "expected"),
+    [
+        ("from lmcbook.records import read_records", True),
+        ("from lmcbook import figures, records", True),
+        ("import lmcbook.collect", True),
+        ("from lmcbook import figures", False),
+        ("words = 'from lmcbook import records'", False),
+    ],
+)
+def test_reads_records(tmp_path, code, expected):
+    assert notebooks.reads_records(write_notebook(tmp_path / "a.ipynb", code)) is expected
+
+
+def test_the_key_follows_the_notebook_and_the_records_it_reads(tmp_path, monkeypatch):
+    monkeypatch.setenv("LMCBOOK_RECORDS", str(tmp_path / "records"))
+    reading = write_notebook(tmp_path / "a.ipynb", "from lmcbook.records import read_records")
+    other = write_notebook(tmp_path / "b.ipynb", "1 + 1")
+    keys = [notebooks.result_key(source) for source in (reading, other)]
+
+    (tmp_path / "records").mkdir()
+    (tmp_path / "records" / "one.json").write_text("{}")
+    assert notebooks.result_key(reading) != keys[0]
+    assert notebooks.result_key(other) == keys[1]
+
+    write_notebook(other, "1 + 2")
+    assert notebooks.result_key(other) != keys[1]
+
+
+def test_the_key_does_not_depend_on_where_files_lie(tmp_path):
+    for folder in ("here", "there"):
+        (tmp_path / folder / "in").mkdir(parents=True)
+        (tmp_path / folder / "in" / "file").write_text("same")
+    keys = {notebooks.content_key([tmp_path / folder / "in" / "file"]) for folder in ("here", "there")}
+    assert len(keys) == 1
+
+
+@pytest.mark.slow
+def test_a_run_gives_a_result_that_depends_on_the_run_alone(tmp_path):
+    source = write_notebook(tmp_path / "a.ipynb", "print(size * 21)")
+    target = notebooks.execute(source, tmp_path / "out" / "a.ipynb", {"size": 3})
+    result = read(target)
+
+    assert text_of(result).strip() == "63"
+    assert result["metadata"]["kernelspec"]["name"] == "python3"
+    assert result["metadata"]["lmcbook"]["parameters"] == {"size": 3}
+    assert "papermill" not in json.dumps(result["metadata"])
+    assert not any("papermill" in cell["metadata"] for cell in result["cells"])
+    assert not notebooks.stale(target, notebooks.result_key(source))
+    assert [path.name for path in target.parent.iterdir()] == ["a.ipynb"]
+
+
+@pytest.mark.slow
+def test_a_failing_notebook_leaves_the_old_result_and_says_its_last_line(tmp_path):
+    source = write_notebook(tmp_path / "a.ipynb", "raise ValueError('the reason')")
+    target = tmp_path / "result.ipynb"
+    target.write_text("old")
+    with pytest.raises(notebooks.NotebookError, match=r"a\.ipynb: ValueError: the reason$"):
+        notebooks.execute(source, target)
+    assert target.read_text() == "old"
+
+
+@pytest.mark.slow
+def test_only_what_is_out_of_date_is_run_and_failures_come_together(tmp_path):
+    good, bad = write_notebook(tmp_path / "good.ipynb", "size"), write_notebook(tmp_path / "bad.ipynb", "1 / 0")
+    pairs = [(source, tmp_path / "out" / source.name) for source in (bad, good)]
+    said: list[str] = []
+    with pytest.raises(notebooks.NotebookError, match=r"bad\.ipynb: ZeroDivisionError"):
+        notebooks.bring_up_to_date(pairs, {"size": 5, "undeclared": 1}, report=said.append)
+    assert read(pairs[1][1])["metadata"]["lmcbook"]["parameters"] == {"size": 5}
+    assert notebooks.bring_up_to_date(pairs[1:], {"size": 5}, report=said.append) == []
+    assert sorted(said) == ["executing bad.ipynb", "executing good.ipynb"]
+
+
+@pytest.mark.parametrize("content", ["", "{", '{"metadata": {}}', '{"metadata": {"lmcbook": {"key": "other"}}}', "[]"])
+def test_a_result_that_cannot_be_trusted_is_stale(tmp_path, content):
+    target = tmp_path / "result.ipynb"
+    assert notebooks.stale(target, "key")
+    target.write_text(content)
+    assert notebooks.stale(target, "key")
+
+
+# --- the notebooks ---------------------------------------------------------------------------------------------------
+
+
+def code_of(source: Path) -> list[str]:
+    return ["".join(cell["source"]) for cell in read(source)["cells"] if cell["cell_type"] == "code"]
+
+
+def test_there_are_notebooks():
+    assert {"00_claim", "01_width", "99_reproduction"} <= {source.stem for source in SOURCES}
+
+
+@pytest.mark.parametrize("source", SOURCES, ids=lambda source: source.stem)
+def test_a_notebook_is_prose_and_a_few_calls(source):
+    code = code_of(source)
+    lines = [line for cell in code for line in cell.splitlines() if line.strip() and not line.lstrip().startswith("#")]
+    assert len(lines) <= 30
+    definitions = (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef, ast.Lambda)
+    named = [node for cell in code for node in ast.walk(ast.parse(cell)) if isinstance(node, definitions[:3])]
+    assert named == []
+
+
+@pytest.mark.parametrize("source", SOURCES, ids=lambda source: source.stem)
+def test_a_notebook_is_stored_without_outputs_and_for_the_common_kernel(source):
+    notebook = read(source)
+    code = [cell for cell in notebook["cells"] if cell["cell_type"] == "code"]
+    assert not any(cell["outputs"] or cell["execution_count"] for cell in code)
+    assert notebook["metadata"]["kernelspec"]["name"] == "python3"
+    assert len({cell["id"] for cell in notebook["cells"]}) == len(notebook["cells"])
+    assert sum("parameters" in cell["metadata"].get("tags", []) for cell in notebook["cells"]) <= 1

@@ -1,0 +1,307 @@
+"""Tests that the project's files agree with each other, and that what must not be in them is not."""
+
+import ast
+import importlib.util
+import json
+import os
+import re
+import subprocess
+import sys
+import tomllib
+from pathlib import Path
+from types import ModuleType, SimpleNamespace
+
+import pytest
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
+
+import lmcbook
+from lmcbook import notebooks
+from lmcbook.__main__ import _parser
+from lmcbook.data.datasets import DATASETS
+
+ROOT = Path(__file__).resolve().parents[1]
+PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+MAKEFILE = (ROOT / "Makefile").read_text(encoding="utf-8")
+TARGETS = set(re.findall(r"^([a-z]+):", MAKEFILE, re.MULTILINE))
+GUIDES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "book").glob("*.md"))]
+
+
+def text(name: str | Path) -> str:
+    return (ROOT / name).read_text(encoding="utf-8")
+
+
+def project_files() -> list[Path]:
+    """Every file that is, or would be, in the repository."""
+    command = ["git", "-C", str(ROOT), "ls-files", "--cached", "--others", "--exclude-standard"]
+    done = subprocess.run(command, capture_output=True, text=True)
+    if done.returncode != 0:
+        pytest.skip("not a git checkout")
+    return [ROOT / name for name in done.stdout.splitlines() if (ROOT / name).is_file()]
+
+
+def load(path: Path) -> ModuleType:
+    """Import a file of the book, which is no package."""
+    spec = importlib.util.spec_from_file_location(path.stem, path)
+    assert spec is not None and spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[path.stem] = module  # where dataclasses look their module up
+    spec.loader.exec_module(module)
+    return module
+
+
+# --- commands --------------------------------------------------------------------------------------------------------
+
+
+def commands(pattern: str) -> list[str]:
+    """What the guides tell readers to type, of commands that begin with ``pattern``."""
+    lines = [line for guide in GUIDES for line in re.findall(rf"(?:^ *|`){pattern}[^`#\n]*", text(guide), re.MULTILINE)]
+    return [line.strip(" `") for line in lines]
+
+
+def test_every_make_command_of_the_guides_exists():
+    named = {match for line in commands("make ") for match in re.findall(r"^make ([a-z]+)", line)}
+    assert {"book", "test", "setup", "check"} <= named <= TARGETS
+
+
+def test_the_readme_promises_what_the_gate_runs():
+    gate = text(".ci/run")
+    assert os.access(ROOT / ".ci" / "run", os.X_OK)
+    for command in ("make check", "make test", "make book"):
+        assert command in gate
+    assert "    make book " in text("README.md") and "    make test " in text("README.md")
+
+
+@pytest.mark.parametrize("line", sorted(set(commands("python -m lmcbook "))))
+def test_every_command_of_the_guides_is_understood(line, capsys):
+    arguments = line.removeprefix("python -m lmcbook ").split()
+    try:
+        _parser().parse_args(arguments)
+    except SystemExit as stop:  # --help ends well
+        assert stop.code == 0, capsys.readouterr().err
+
+
+@pytest.mark.parametrize("line", sorted(set(commands("papermill "))))
+def test_every_papermill_command_of_the_guides_names_a_notebook_and_its_parameters(line):
+    words = line.split()
+    declared = notebooks.declared_parameters(ROOT / words[1])
+    named = re.findall(r"-p (\w+)|-y \"(\w+):", line)
+    assert {name for pair in named for name in pair if name} <= declared.keys()
+
+
+def test_the_guide_lists_every_parameter_of_the_width_notebook():
+    declared = notebooks.declared_parameters(ROOT / "notebooks" / "01_width.ipynb")
+    guide = text("book/run_it_yourself.md")
+    assert [name for name in declared if f"`{name}`" not in guide] == []
+
+
+@pytest.mark.slow
+def test_the_readmes_example_runs(capsys):
+    [code] = re.findall(r"```python\n(.*?)```", text("README.md"), re.DOTALL)
+    exec(compile(code, "README.md", "exec"), {})
+    assert capsys.readouterr().out.count("accuracy") == 5
+
+
+# --- versions --------------------------------------------------------------------------------------------------------
+
+
+def requirements(*extras: str) -> list[Requirement]:
+    groups = [PROJECT["dependencies"], *(PROJECT["optional-dependencies"][extra] for extra in extras)]
+    return [Requirement(line) for group in groups for line in group]
+
+
+def lock() -> dict[str, str]:
+    lines = [line for line in text("requirements.lock").splitlines() if line and not line.startswith("#")]
+    assert all(re.fullmatch(r"[\w.-]+==[\w.!]+", line) for line in lines), "a lock has exact versions only"
+    return {canonicalize_name(line.partition("==")[0]): line.partition("==")[2] for line in lines}
+
+
+def test_the_lock_has_every_dependency_at_a_version_that_is_allowed():
+    locked = lock()
+    wanted = requirements("book", "test")
+    assert [str(one) for one in wanted if canonicalize_name(one.name) not in locked] == []
+    assert [str(one) for one in wanted if locked[canonicalize_name(one.name)] not in one.specifier] == []
+
+
+def test_torch_is_named_alike_everywhere():
+    locked = lock()
+    assert f"TORCH := torch=={locked['torch']}\n" in MAKEFILE
+    assert f"TORCHVISION := torchvision=={locked['torchvision']}\n" in MAKEFILE
+    assert f"torch=={locked['torch']}" in text("environment.yml")
+    assert f"torch=={locked['torch']} torchvision=={locked['torchvision']} " in text("book/run_it_yourself.md")
+
+
+def test_the_package_imports_nothing_that_is_not_declared():
+    declared = {canonicalize_name(one.name) for one in requirements()}
+    known = {"sklearn": "scikit-learn", "PIL": "pillow"}
+    # only where a notebook is shown or run, and imported there and not before
+    for_the_book = {"ipython", "ipywidgets"}
+    imported = set()
+    for file in (ROOT / "lmcbook").rglob("*.py"):
+        for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.Import):
+                imported |= {name.name.partition(".")[0] for name in node.names}
+            elif isinstance(node, ast.ImportFrom) and node.module:
+                imported.add(node.module.partition(".")[0])
+    foreign = {canonicalize_name(known.get(name, name)) for name in imported - sys.stdlib_module_names - {"lmcbook"}}
+    assert foreign - declared - for_the_book == set()
+
+
+def test_one_version_number_everywhere():
+    version = PROJECT["version"]
+    assert lmcbook.__version__ == version
+    assert f"\nversion: {version}\n" in text("CITATION.cff")
+    assert re.findall(r"^## (\S+)", text("CHANGELOG.md"), re.MULTILINE)[0] == version
+    assert f"version = {{{version}}}" in text("book/cite.md")
+
+
+def test_the_paper_is_cited_alike_everywhere():
+    for name in ("Ito", "Yamada", "Chijiwa", "Kumagai", "2510.08023"):
+        for file in ("CITATION.cff", "README.md", "book/cite.md", "book/references.bib"):
+            assert name in text(file), (name, file)
+
+
+# --- the book --------------------------------------------------------------------------------------------------------
+
+
+def test_the_links_at_the_top_lead_to_the_books_settings():
+    for name in ("_config.yml", "_toc.yml"):
+        assert (ROOT / name).is_symlink()
+        assert (ROOT / name).resolve() == ROOT / "book" / name
+
+
+def test_every_page_is_in_the_table_of_contents_and_every_notebook_is_a_page():
+    extension = load(ROOT / "book" / "_extensions" / "executed_notebooks.py")
+    toc = extension.yaml.safe_load(text("book/_toc.yml"))
+    listed = list(extension.pages_in_toc(toc))
+    pages = {page for page in listed if not page.startswith(("results/", "api/"))}
+    assert pages == {page.stem for page in (ROOT / "book").glob("*.md")}
+    executed = {source for source, _ in extension.notebook_pages(ROOT / "book")}
+    assert executed == set((ROOT / "notebooks").glob("*.ipynb"))
+
+
+def test_the_page_of_licences_names_every_dataset_and_every_vendored_package():
+    page = text("book/licences.md")
+    for dataset in DATASETS.values():
+        assert f"`{dataset.name}`" in page and dataset.licence in page
+    for package in load(ROOT / "book" / "vendor_js.py").BOOK_PACKAGES:
+        name, _, version = package.spec.rpartition("@")
+        assert version in page and name.lower() in page.lower()
+
+
+def test_no_address_means_no_button_and_an_address_switches_them_on():
+    extension = load(ROOT / "book" / "_extensions" / "repository_buttons.py")
+    app = SimpleNamespace(srcdir=str(ROOT / "book"), config=SimpleNamespace(html_theme_options={"repository_url": ""}))
+    context: dict = {"header_buttons": []}
+    extension.configure(app, app.config)
+    extension.add_binder_button(app, "results/01_width", "page.html", context, None)
+    assert "use_repository_button" not in app.config.html_theme_options and context["header_buttons"] == []
+
+    app.config.html_theme_options["repository_url"] = "https://example.org/owner/name"
+    extension.configure(app, app.config)
+    extension.add_binder_button(app, "results/01_width", "page.html", context, None)
+    extension.add_binder_button(app, "background", "page.html", context, None)
+    assert app.config.html_theme_options["use_repository_button"] is True
+    [button] = context["header_buttons"]
+    assert "01_width.ipynb" in button["url"] and "owner%2Fname" in button["url"]
+
+
+def test_formulas_of_docstrings_become_roles():
+    extension = load(ROOT / "book" / "_extensions" / "docstrings.py")
+    lines = [r"The ratio $a_\ell /", r"    b$ of ``$HOME`` and 5 $ is", r"$\beta$; costs $1."]
+    extension.formulas_as_roles(None, "function", "name", None, None, lines)
+    assert (
+        "\n".join(lines) == r"The ratio :math:`a_\ell / b` of ``$HOME`` and 5 $ is" + "\n" + r":math:`\beta`; costs $1."
+    )
+
+
+def test_every_module_has_a_page_of_reference(tmp_path):
+    extension = load(ROOT / "book" / "_extensions" / "api_pages.py")
+    (tmp_path / "api").mkdir()
+    (tmp_path / "api" / "gone.md").write_text("a module that was removed")
+    extension.write_pages(tmp_path / "api")
+    pages = {page.stem for page in (tmp_path / "api").glob("*.md")}
+    modules = {
+        path.stem for path in (ROOT / "lmcbook").iterdir() if path.suffix == ".py" or (path / "__init__.py").is_file()
+    }
+    assert pages == {name for name in modules if not name.startswith("_")} | {"index"}
+    index = (tmp_path / "api" / "index.md").read_text(encoding="utf-8")
+    assert all(f"[`{page}`]({page}.md)" in index for page in pages - {"index"})
+
+
+def test_vendored_files_that_are_not_the_pinned_ones_are_refused(tmp_path, monkeypatch):
+    vendor = load(ROOT / "book" / "vendor_js.py")
+    monkeypatch.setattr(vendor, "_download", lambda npm, package: b"something else")
+    monkeypatch.setattr(vendor.shutil, "which", lambda name: "/usr/bin/npm")
+    with pytest.raises(vendor.VendorError, match="not the pinned .*; it was not used"):
+        vendor.fetch(tmp_path / "vendor")
+    assert not vendor.present(tmp_path / "vendor")
+
+
+def test_without_npm_the_book_falls_back_and_says_so(tmp_path, monkeypatch, capsys):
+    vendor = load(ROOT / "book" / "vendor_js.py")
+    monkeypatch.setattr(vendor, "BOOK_FILES", tmp_path / "vendor")
+    monkeypatch.setattr(vendor.fetch, "__defaults__", (tmp_path / "vendor", vendor.BOOK_PACKAGES))
+    monkeypatch.setattr(vendor.shutil, "which", lambda name: None)
+    vendor.main([])
+    assert "npm is not installed" in capsys.readouterr().out
+
+    extension = load(ROOT / "book" / "_extensions" / "self_contained.py")
+    config = SimpleNamespace(mathjax_path="", nb_ipywidgets_js={})
+    extension.use_public_addresses(None, config)
+    assert "mathjax@3" in config.mathjax_path
+    [widgets] = config.nb_ipywidgets_js
+    assert "html-manager@1" in widgets
+
+
+# --- what must not be in the repository ------------------------------------------------------------------------------
+
+# Written in pieces, so that this file does not find itself.
+MACHINE = r"/(" + "|".join(("wo" + "rk", "fa" + "rm", "ro" + "ot")) + r")/|/tmp/[a-z]+(lib|wheel)"
+REGISTRY = "|".join((r"py" + r"pi\.org", "python" + "hosted", r"registry\.np" + "mjs", r"deb\.deb" + r"ian\.org"))
+UNFINISHED = "|".join((r"\bTO" + r"DO\b", "FIX" + "ME", "XX" + "X", "NotImplemented" + "Error", "lorem " + "ipsum"))
+
+
+def test_nothing_of_a_machine_and_nothing_unfinished_is_in_the_repository():
+    found = []
+    for file in project_files():
+        try:
+            content = file.read_text(encoding="utf-8")
+        except UnicodeDecodeError:
+            continue
+        # tests name what they look for
+        patterns = (MACHINE, REGISTRY) if file.parent.name == "tests" else (MACHINE, REGISTRY, UNFINISHED)
+        for pattern in patterns:
+            found += [f"{file.relative_to(ROOT)}: {match[0]}" for match in re.finditer(pattern, content)]
+    assert found == []
+
+
+def test_no_file_is_large():
+    assert [str(file.relative_to(ROOT)) for file in project_files() if file.stat().st_size > 1_000_000] == []
+
+
+def test_what_builds_make_is_ignored():
+    ignored = [
+        "book/_build/html/index.html",
+        "book/results/01_width.ipynb",
+        "book/api/index.md",
+        "runs/a/manifest.json",
+    ]
+    ignored += ["book/_assets/vendor/mathjax/x.js", "tests/_vendor/x.js", "book/screenshots/a.png", ".venv/bin/python"]
+    done = subprocess.run(["git", "-C", str(ROOT), "check-ignore", *ignored], capture_output=True, text=True)
+    if done.returncode == 128:
+        pytest.skip("not a git checkout")
+    assert done.stdout.split() == ignored
+
+
+def test_workflows_and_profiles_can_be_read():
+    yaml = pytest.importorskip("yaml")
+    files = [*(ROOT / ".github").rglob("*.yml"), ROOT / "environment.yml", ROOT / "profiles" / "slurm" / "config.yaml"]
+    files += [ROOT / "CITATION.cff", ROOT / ".pre-commit-config.yaml"]
+    assert all(isinstance(yaml.safe_load(file.read_text(encoding="utf-8")), dict) for file in files)
+
+
+def test_records_are_small_json_files():
+    for file in (ROOT / "records").rglob("*.json"):
+        assert file.stat().st_size < 200_000
+        json.loads(file.read_text(encoding="utf-8"))
