@@ -18,15 +18,17 @@ def receipt_path(scale: str, cell: str) -> Path:
 
 
 def receipts_of(scale: str, notebook: str) -> list[str]:
-    """The receipts that a notebook waits for; none for a notebook that measures nothing."""
-    if notebook not in plan.EXPERIMENTS:
+    """The receipts that ``notebooks/NOTEBOOK.ipynb`` waits for.
+
+    Those of its own experiment where it has one, else all, or none if it reads no records.
+    """
+    cells = plan.cells(plan.pairs(scale))
+    if notebook in plan.EXPERIMENTS:
+        own = {one.pair.digest for one in plan.pairs(scale, [notebook])}
+        cells = {name: group for name, group in cells.items() if any(one.pair.digest in own for one in group)}
+    elif not notebooks.reads_records(_checkout("reproduce") / "notebooks" / f"{notebook}.ipynb"):
         return []
-    return [str(receipt_path(scale, cell)) for cell in plan.cells(plan.pairs(scale)) if _serves(scale, cell, notebook)]
-
-
-def _serves(scale: str, cell: str, notebook: str) -> bool:
-    wanted = {one.pair.digest for one in plan.pairs(scale, [notebook])}
-    return any(one.pair.digest in wanted for one in plan.cells(plan.pairs(scale))[cell])
+    return [str(receipt_path(scale, cell)) for cell in cells]
 
 
 def work_off_cell(scale: str, name: str, *, receipt: Path, device: str) -> None:

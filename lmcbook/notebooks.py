@@ -18,7 +18,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
-from lmcbook import paths
+from lmcbook import paths, plan
 from lmcbook.errors import InputError
 
 KERNEL = {"name": "python3", "display_name": "Python 3 (ipykernel)", "language": "python"}
@@ -78,10 +78,22 @@ def package_sources() -> list[Path]:
     return sorted(Path(__file__).resolve().parent.rglob("*.py"))
 
 
-def record_files() -> list[Path]:
-    """Every record that a notebook could read: those measured on this machine and those that came with the checkout."""
+def record_files(source: Path) -> list[Path]:
+    """The records that the notebook ``source`` could read, those measured on this machine before the committed ones.
+
+    Those of its own experiment where it has one in `lmcbook.plan.EXPERIMENTS`, else all, or none if it reads none.
+
+    Raises:
+        InputError: ``source`` cannot be read or is not a notebook of plain Python.
+    """
+    if not reads_records(source):
+        return []
     folders = (paths.fresh_records(), paths.committed_records())
-    return [file for folder in folders for file in sorted(folder.rglob("*.json"))]
+    files = [file for folder in folders for file in sorted(folder.rglob("*.json"))]
+    if source.stem not in plan.EXPERIMENTS:
+        return files
+    own = {one.pair.digest for scale in plan.SCALES for one in plan.pairs(scale, [source.stem])}
+    return [file for file in files if file.stem.rpartition("_")[2] in own]
 
 
 def content_key(files: Iterable[Path]) -> str:
@@ -104,12 +116,10 @@ def content_key(files: Iterable[Path]) -> str:
 def result_key(source: Path) -> str:
     """The key of what the result of the notebook ``source`` is made from: the notebook, this package, the records.
 
-    Records count where the notebook reads them, and then all of them: which ones it picks is its own affair.
-
     Raises:
-        InputError: ``source`` cannot be read.
+        InputError: ``source`` cannot be read or is not a notebook of plain Python.
     """
-    return content_key([source, *(record_files() if reads_records(source) else []), *package_sources()])
+    return content_key([source, *record_files(source), *package_sources()])
 
 
 def stale(target: Path, key: str) -> bool:

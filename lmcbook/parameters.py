@@ -217,6 +217,11 @@ COMMON: dict[str, Parameter] = {
 NOTEBOOKS: dict[str, dict[str, Parameter]] = {
     "01_width": COMMON,
     "02_temperature": COMMON,
+    "03_permutations": COMMON,
+    "04_lewc": COMMON,
+    "05_weak_additivity": COMMON,
+    "06_active_units": COMMON,
+    "07_reciprocal_orthogonality": COMMON,
     "08_weight_decay": COMMON,
 }
 """Notebook → its parameters. A notebook with more of its own is one more line."""

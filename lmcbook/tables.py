@@ -6,9 +6,11 @@ from dataclasses import dataclass
 
 from pandas import DataFrame, Series
 
+from lmcbook.figures.curves import groups as groups_of
 from lmcbook.figures.page import origin_html
 from lmcbook.figures.permutations import ALIGNMENTS
 from lmcbook.figures.style import decay_label, recipe_label, width_label
+from lmcbook.figures.weight_decay import FULL, decay_table
 from lmcbook.records import Record, barriers_table
 
 
@@ -140,6 +142,36 @@ def alignments(records: Sequence[Record], *, weight_decay: float = 3e-3) -> Data
                     row[name] = mean_and_spread(values, factor=factor, digits=digits, count=False)
                 rows.append(row)
     return DataFrame(rows, columns=["network", "barrier:", "width", "pairs", *named.values()])
+
+
+def weight_decays(records: Sequence[Record]) -> DataFrame:
+    """Barriers, conditions and ranks at λ = ½ for each weight decay, of trainings as their recipe says.
+
+    One row for each network and weight decay; each entry is mean ± standard deviation over the pairs.
+    """
+    columns = {
+        "accuracy, unmerged (%)": ("endpoint_accuracy", 100, 1),
+        "accuracy barrier (points)": ("midpoint_accuracy_barrier", 100, 1),
+        "calibrated loss barrier (nats)": ("midpoint_calibrated_loss_barrier", 1, 3),
+        "reciprocal orthogonality": ("reciprocal_orthogonality", 1, 2),
+        "weak additivity": ("weak_additivity", 1, 3),
+        "relative effective rank": ("relative_effective_rank", 1, 3),
+    }
+    table = decay_table(records)
+    rows = []
+    for (recipe, width, decay), cell in groups_of(
+        table[table["kind"] == FULL], "recipe", "width_multiplier", "weight_decay"
+    ):
+        names = {"network": f"{recipe_label(recipe)}, {width_label(width)}"}
+        names |= {"weight decay": decay_label(decay), "pairs": str(len(cell))}
+        rows.append(
+            names
+            | {
+                title: mean_and_spread(cell[column], factor=factor, digits=digits, count=False)
+                for title, (column, factor, digits) in columns.items()
+            }
+        )
+    return DataFrame(rows, columns=["network", "weight decay", "pairs", *columns])
 
 
 def against_paper(records: Sequence[Record], *, weight_decay: float = 3e-3, alignment: str = "identity") -> DataFrame:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from lmcbook import notebooks
+from lmcbook import notebooks, plan
 from lmcbook.errors import InputError
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -96,6 +96,17 @@ def test_the_key_follows_the_notebook_and_the_records_it_reads(tmp_path, monkeyp
 
     write_notebook(other, "1 + 2")
     assert notebooks.result_key(other) != keys[1]
+
+
+def test_the_key_of_an_experiment_follows_its_own_records_alone(tmp_path, monkeypatch):
+    monkeypatch.setenv("LMCBOOK_RECORDS", str(tmp_path / "records"))
+    (tmp_path / "records").mkdir()
+    experiment = write_notebook(tmp_path / "01_width.ipynb", "from lmcbook.collect import collect")
+    before = notebooks.result_key(experiment)
+    (tmp_path / "records" / "some_of_another_0123456789abcdef.json").write_text("{}")
+    assert notebooks.result_key(experiment) == before
+    (tmp_path / "records" / f"some_{plan.width('embedded')[0].pair.digest}.json").write_text("{}")
+    assert notebooks.result_key(experiment) != before
 
 
 def test_the_key_does_not_depend_on_where_files_lie(tmp_path):

@@ -1,4 +1,4 @@
-"""Sphinx extension: the pages ask no other host for anything.
+"""Sphinx extension: the pages ask no other host for anything, and the site is no larger than it must be.
 
 Fetches the pinned browser files if they are not there. Where that is impossible, it says so and lets the pages ask a
 public content-delivery network for the same versions.
@@ -29,6 +29,13 @@ def use_public_addresses(app: Sphinx, config: Config) -> None:
     config.nb_ipywidgets_js = {f"{CDN}/{html_manager}/dist/embed.js": {}}
 
 
+def drop_source_maps(app: Sphinx, exception: Exception | None) -> None:
+    """Take the theme's source maps, a third of the site, out of what was built: they serve its developers only."""
+    if exception is None:
+        for source_map in Path(app.outdir, "_static").rglob("*.map"):
+            source_map.unlink()
+
+
 def setup(app: Sphinx) -> dict[str, Any]:
     try:
         vendor_js.fetch()
@@ -37,4 +44,5 @@ def setup(app: Sphinx) -> dict[str, Any]:
         app.connect("config-inited", use_public_addresses, priority=0)
     except vendor_js.VendorError as error:
         raise ExtensionError(str(error)) from None
+    app.connect("build-finished", drop_source_maps, priority=900)
     return {"parallel_read_safe": True, "parallel_write_safe": True}

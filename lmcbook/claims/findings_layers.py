@@ -7,16 +7,20 @@ from pandas import DataFrame
 
 from lmcbook.claims import statistics
 from lmcbook.claims.sentences import at_width, main_decay, number_of_pairs, spread, widest
+from lmcbook.figures.additivity import gaussian_table
+from lmcbook.figures.against_width import ends_in_words
+from lmcbook.figures.curves import groups
 from lmcbook.figures.laws import BATCH_NORM, LEWC, LLFC, law_errors_table
 from lmcbook.figures.layers import GAUSSIAN_COSINE
 from lmcbook.figures.predictions import temperature_depth_table, temperature_width_table
 from lmcbook.figures.style import decay_label, recipe_label, width_label
+from lmcbook.figures.units import both_models_table, histogram_table
 from lmcbook.records import Record, pairs_table, summaries_table
 
 
 def lewc_finding(records: Sequence[Record]) -> list[str]:
     """The cosine of the logits, narrowest and widest, at each weight decay: a sentence for each network."""
-    return _from_narrow_to_wide(records, "lewc_cosine", "the cosine of the logits", digits=3)
+    return _from_narrow_to_wide(records, "lewc_cosine", "cosine of the logits", digits=3)
 
 
 def exponent_finding(records: Sequence[Record]) -> list[str]:
@@ -101,7 +105,8 @@ def orthogonality_error_finding(records: Sequence[Record]) -> list[str]:
             parts += [f"{_signed(found[0])} with weight decay {decay_label(decay)} alone"] if found else []
         apart = f" ({', '.join(parts)})" if len(parts) > 1 else ""
         sentences.append(
-            f"{recipe_label(recipe)}: Spearman's correlation between the error of log β and mean reciprocal orthogonality "
+            f"{recipe_label(recipe)}: Spearman's correlation between the error of log β and mean reciprocal "
+            "orthogonality "
             f"is {_signed(overall[0])} over all {_counted(table)} pairs{apart}."
         )
     return sentences
@@ -118,7 +123,8 @@ def additivity_finding(records: Sequence[Record]) -> list[str]:
             parts.append(f"{spread(chosen['weak_additivity'], 1, 3)} with weight decay {decay_label(decay)} ({side})")
         width = width_label(table["width_multiplier"].max())
         sentences.append(
-            f"{recipe_label(recipe)} at {width}, mean over hidden layers: {', '.join(parts)}; independent Gaussians would "
+            f"{recipe_label(recipe)} at {width}, mean over hidden layers: {', '.join(parts)}; independent Gaussians "
+            "would "
             f"have {GAUSSIAN_COSINE:.3f}."
         )
     return sentences
@@ -131,16 +137,58 @@ def signs_finding(records: Sequence[Record]) -> list[str]:
     )
 
 
+def explained_finding(records: Sequence[Record]) -> list[str]:
+    """What the cosine of weak additivity lacks to 1, beside what the sizes explain: a sentence for each network."""
+    sentences = []
+    for recipe, table in _recipes(gaussian_table(records)):
+        parts = []
+        for decay, chosen in _decays(table):
+            lacking = [1 - chosen[column].mean() for column in ("weak_additivity", "gaussian")]
+            side = "less" if lacking[0] < lacking[1] else "more"
+            parts.append(f"{lacking[0]:.3f}, {side} than {lacking[1]:.3f}, with weight decay {decay_label(decay)}")
+        sentences.append(
+            f"{recipe_label(recipe)}: measured cosines lack to 1, against Gaussians of the same sizes, "
+            f"{'; '.join(parts)} (means over pairs, widths and hidden layers)."
+        )
+    return sentences
+
+
 def histogram_finding(records: Sequence[Record]) -> list[str]:
+    """How many units are in the lowest tenth of the histograms, narrowest and widest: a sentence for each network."""
+    sentences = []
+    table = histogram_table(records)
+    lowest = table[table["low"] == 0].assign(share=100 * table["share"])
+    for recipe, of_recipe in _recipes(lowest):
+        ends = ends_in_words(of_recipe, "share")
+        sentences.append(
+            f"{recipe_label(recipe)}: in the lowest tenth of the range lie, of 100 units, {ends} (mean over "
+            "hidden layers)."
+        )
+    return sentences
+
+
+def places_finding(records: Sequence[Record]) -> list[str]:
+    """How many of the most active units are the same in both models of a pair: a sentence for each network."""
+    sentences = []
+    table = both_models_table(records)
+    above = table["root_second_moment_a"] > 0.5, table["root_second_moment_b"] > 0.5
+    table = table.assign(both=above[0] & above[1], either=above[0] | above[1])
+    for recipe, of_recipe in _recipes(table):
+        parts = [
+            f"{chosen['both'].sum()} of {chosen['either'].sum()} at {width_label(width)}"
+            for (width,), chosen in groups(of_recipe, "width_multiplier")
+        ]
+        sentences.append(
+            f"{recipe_label(recipe)}: of the units that exceed half of the largest in one of the models, so many do "
+            f"so in both: {', '.join(parts)}."
+        )
+    return sentences
+
+
+def activity_finding(records: Sequence[Record]) -> list[str]:
     """How many units carry the layers, narrowest and widest, at each weight decay: a sentence for each network."""
-    return _from_narrow_to_wide(
-        records,
-        "active_share",
-        "units that carry 90 % of a hidden layer's second moment",
-        factor=100,
-        digits=0,
-        unit="%",
-    )
+    name = "units that carry 90 % of a hidden layer's second moment"
+    return _from_narrow_to_wide(records, "active_share", name, factor=100, digits=0, unit="%")
 
 
 def overlap_finding(records: Sequence[Record]) -> list[str]:
@@ -150,8 +198,10 @@ def overlap_finding(records: Sequence[Record]) -> list[str]:
         chosen = widest(main_decay(table))
         excess = statistics.overlap_excess(table, weight_decay=chosen["weight_decay"].iloc[0])
         sentences.append(
-            f"{recipe_label(recipe)}: the active units of the two models overlap by {at_width(chosen, 'overlap', 1, 3)}, "
-            f"which is {spread(excess, 1, 3)} more than units in random places would ({number_of_pairs(chosen)})."
+            f"{recipe_label(recipe)}: the active units of the two models overlap by "
+            f"{at_width(chosen, 'overlap', 1, 3)}, those in random places would by "
+            f"{spread(chosen['expected_overlap'], 1, 3)}; the difference is {spread(excess, 1, 3)} "
+            f"({number_of_pairs(chosen)})."
         )
     return sentences
 
@@ -216,7 +266,8 @@ def _error(value: float) -> str:
 
 
 def _signed(value: float) -> str:
-    return f"{value:.2f}".replace("-", "−")
+    # a zero has no sign
+    return f"{round(value, 2) or 0:.2f}".replace("-", "−")
 
 
 FINDINGS: tuple[Callable[[Sequence[Record]], list[str]], ...] = (
@@ -228,7 +279,10 @@ FINDINGS: tuple[Callable[[Sequence[Record]], list[str]], ...] = (
     orthogonality_error_finding,
     additivity_finding,
     signs_finding,
+    explained_finding,
     histogram_finding,
+    places_finding,
+    activity_finding,
     overlap_finding,
     rank_finding,
     orthogonality_finding,

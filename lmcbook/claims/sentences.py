@@ -5,7 +5,9 @@ from collections.abc import Sequence
 from pandas import DataFrame, Series
 
 from lmcbook.claims import statistics
+from lmcbook.claims.verdict import VERDICTS, Verdict, count
 from lmcbook.figures.style import width_label
+from lmcbook.tables import mean_and_spread
 
 
 def main_decay(table: DataFrame) -> DataFrame:
@@ -34,3 +36,14 @@ def number_of_pairs(table: DataFrame) -> str:
     counts = table.groupby(["width_multiplier", "weight_decay", "alignment"]).size()
     least, most = int(counts.min()), int(counts.max())
     return f"{least if least == most else f'{least} to {most}'} {'pair' if most == 1 else 'pairs'} of networks"
+
+
+def verdict_sentence(verdicts: Sequence[Verdict]) -> str:
+    """How many of the claims that could be judged are reproduced, for the caption of a table of verdicts."""
+    if not verdicts:
+        return "No claim could be judged"
+    counted = count(verdicts)
+    words = (
+        f"{counted['reproduced']} reproduced, {counted['partly']} partly, {counted['not reproduced']} not reproduced"
+    )
+    return f"Of {len(verdicts)} claims that could be judged, {words}; in brackets the number of pairs"

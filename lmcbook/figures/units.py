@@ -70,7 +70,10 @@ def histograms_by_layer(records: Sequence[Record], *, narrow: bool = False) -> F
                 weight="bold",
             )
             part.supylabel("share of units (%)", fontsize="medium")
-            part.supxlabel("root second moment, relative to the layer's largest", fontsize="medium")
+            if narrow:
+                axes[-1].set_xlabel("root second moment,\nrelative to the largest")
+            else:
+                part.supxlabel("root second moment, relative to the layer's largest", fontsize="medium")
             rows.legend(part, layer_handles(colours), title="width", narrow=narrow)
     return figure
 

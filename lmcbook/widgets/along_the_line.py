@@ -84,6 +84,7 @@ def _explorer(source: Source) -> Explorer:
             width_label(width): {"width_multiplier": width, "calibrated": True}
             for width in dict.fromkeys((widths[0], widths[-1]))
         },
+        finding=drawn.finding,
         table=lambda: _table(source),
         records=source.records,
         live=source.compute is not None,
@@ -171,6 +172,22 @@ class _Drawn:
             + f"; mean of {len(records)} pair{'s' if len(records) > 1 else ''}."
         )
         return drawing.panels(*drawings, label=label) + drawing.readout(read)
+
+    def finding(self) -> str:
+        """What happens at the midpoint between the narrowest and the widest networks."""
+        decay = self._source.weight_decays[0]
+        sentences = [f"{self._source.title}, weight decay {decay_label(decay)}, at λ = ½:"]
+        for width in dict.fromkeys((self._source.width_multipliers[0], self._source.width_multipliers[-1])):
+            records = self._source.of(width, decay)
+            accuracy, loss, calibrated = (
+                drawing.mean([_at(record, name, 0.5) for record in records])
+                for name in ("accuracy", "loss", "calibrated_loss")
+            )
+            sentences.append(
+                f"width {width_label(width)} has an accuracy of {percent(accuracy, 1)}, "
+                f"a loss of {amount(loss, 2)} nats as it is and of {amount(calibrated, 2)} calibrated;"
+            )
+        return " ".join(sentences).rstrip(";") + "."
 
     def _charts(self, weight_decay: float) -> tuple[Chart, Chart]:
         # one scale for all widths, which are to be compared; the usual decay's losses are several times as large

@@ -1,6 +1,6 @@
 """The layers explorer: how each layer of the merged network compares with what LEWC predicts of it."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from pandas import DataFrame
 
@@ -13,6 +13,8 @@ from lmcbook.widgets.source import Compute, Source, sources
 
 _METRICS = ("decay_exponent", "lewc_cosine", "lewc_error", "llfc_error")
 _READ = ("layer", "exponent", "LEWC says", "LLFC says", "cosine", "off LEWC by", "off LLFC by")
+_READ_NORMALISED = ("layer", "exponent", "orthogonal says", "LLFC says", "cosine", "off LLFC by")
+"""Of networks with batch norm, where an error against LEWC is only the factor that batch norm removes."""
 
 
 def layers(
@@ -61,11 +63,18 @@ def exponent_chart(num_layers: int, highest: float) -> Chart:
     )
 
 
-def laws(chart: Chart, num_layers: int) -> str:
-    """The two laws in the panel of the decay exponent: LEWC says ℓ, LLFC says 1."""
-    rising = [(float(depth), float(depth)) for depth in range(1, min(num_layers, int(chart.y[1])) + 1)]
-    parts = [chart.line(rising, "d"), chart.line([(1.0, 1.0), (float(num_layers), 1.0)], "e")]
-    for row, (look, name) in enumerate((("d", "LEWC says ℓ"), ("e", "LLFC says 1"))):
+def laws(chart: Chart, num_layers: int, *, normalised: bool = False) -> str:
+    """The two laws in the panel of the decay exponent: LEWC says ℓ, LLFC says 1.
+
+    Under recomputed batch norm every hidden layer loses its factors, and what leads to LEWC says 1 there and 2 for the
+    logits (our theorem on batch norm).
+    """
+    last = num_layers
+    rising = [(float(depth), float(depth)) for depth in range(1, last + 1)]
+    stepped = [(1.0, 1.0), (last - 1.0, 1.0), (float(last), 2.0)]
+    parts = [chart.line(stepped if normalised else rising, "d"), chart.line([(1.0, 1.0), (float(last), 1.0)], "e")]
+    name_of_law = "orthogonal + batch norm: 1, logits 2" if normalised else "LEWC says ℓ"
+    for row, (look, name) in enumerate((("d", name_of_law), ("e", "LLFC says 1"))):
         y = chart.top + 6 + 16 * row
         sample = f"M{drawing.number(chart.left + 8)} {drawing.number(y)}h24"
         parts += [f'<path class="{look}" d="{sample}"/>', drawing.text(chart.left + 38, y + 4, name, look="h")]
@@ -109,12 +118,13 @@ def _explorer(source: Source) -> Explorer:
             "At λ = ½. Bold: mean over pairs; thin: each pair; grey: the other widths. The decay exponent is −log₂ of "
             "the merged layer's norm relative to that of the sum of the two networks' layers, with which the cosine is."
             + (
-                " Batch norm rescales every layer, so that an exponent of 1 in a hidden layer says nothing there."
+                " Batch norm removes the factors of hidden layers, and only the logits tell the two laws apart."
                 if drawn.normalised()
                 else ""
             )
         ),
         stills={width_label(width): {"width_multiplier": width} for width in chosen},
+        finding=drawn.finding,
         table=lambda: _table(source.records),
         records=source.records,
         live=source.compute is not None,
@@ -155,6 +165,9 @@ class _Drawn:
         """Whether the networks have batch norm: those without a free number of layers do."""
         return all(record.config.training.num_layers is None for record in self._source.known)
 
+    def _read(self) -> tuple[str, ...]:
+        return _READ_NORMALISED if self.normalised() else _READ
+
     def curves(self, width_multiplier: float, weight_decay: float) -> str:
         """What the chosen layer does not change."""
         records = self._source.of(width_multiplier, weight_decay)
@@ -168,13 +181,13 @@ class _Drawn:
                 if other != width_multiplier and others:
                     parts[name].append(chart.line(_line(others, name), "c"))
             if name == "decay_exponent":
-                parts[name].append(laws(chart, len(self.layer_names())))
+                parts[name].append(laws(chart, len(self.layer_names()), normalised=self.normalised()))
             if len(records) > 1:
                 parts[name] += [chart.line(_line([each], name), "p") for each in records]
             points = _line(records, name)
             parts[name].append(chart.line(points, "l"))
             parts[name] += [chart.dot(*point, "k", 3.5) for point in points]
-        return drawing.panels(*(drawing.svg(*each) for each in parts.values())) + drawing.room(*_READ)
+        return drawing.panels(*(drawing.svg(*each) for each in parts.values())) + drawing.room(*self._read())
 
     def marks(self, width_multiplier: float, weight_decay: float, depth: int) -> str:
         """What the chosen layer changes: the marks on the lines and the numbers."""
@@ -193,13 +206,13 @@ class _Drawn:
         numbers = (
             f"{depth} ({name})",
             amount(at["decay_exponent"], 2),
-            str(depth),
+            f"{self._law()[0](depth):g}",
             "1",
             amount(at["lewc_cosine"], 3),
-            percent(at["lewc_error"]),
+            *([] if self.normalised() else [percent(at["lewc_error"])]),
             percent(at["llfc_error"]),
         )
-        read = dict(zip(_READ, numbers, strict=True))
+        read = dict(zip(self._read(), numbers, strict=True))
         label = (
             f"Decay exponent and cosine against the layer at λ = ½. {self._source.title}, width "
             f"{width_label(width_multiplier)}, weight decay {decay_label(weight_decay)}: "
@@ -207,6 +220,30 @@ class _Drawn:
             + f"; mean of {len(records)} pair{'s' if len(records) > 1 else ''}."
         )
         return drawing.panels(*drawings, label=label) + drawing.readout(read)
+
+    def finding(self) -> str:
+        """What becomes of the last layer between the narrowest and the widest networks."""
+        source, depth = self._source, len(self.layer_names())
+        decay = source.weight_decays[0]
+        parts = []
+        for width in dict.fromkeys((source.width_multipliers[0], source.width_multipliers[-1])):
+            cosine, exponent = (
+                drawing.mean([_at(record, metric, depth) for record in source.of(width, decay)])
+                for metric in ("lewc_cosine", "decay_exponent")
+            )
+            parts.append(f"{amount(cosine, 2)} and {amount(exponent, 2)} at width {width_label(width)}")
+        law = f"for the exponent {self._law()[1]} {self._law()[0](depth):g}, LLFC 1"
+        return (
+            f"{source.title}, weight decay {decay_label(decay)}: the logits' cosine with the prediction and their "
+            f"decay exponent are {', '.join(parts)}; {law}."
+        )
+
+    def _law(self) -> tuple[Callable[[int], float], str]:
+        """What the exponential law says of a layer's exponent, and the law's name with its verb."""
+        last = len(self.layer_names())
+        if self.normalised():
+            return (lambda depth: 2.0 if depth == last else 1.0), "LEWC's mechanism under batch norm says"
+        return float, "LEWC says"
 
     def _charts(self) -> tuple[Chart, Chart]:
         known = self._source.known

@@ -56,6 +56,7 @@ def theorem(
             "every layer, and what both have is not."
         ),
         stills={f"{each} of {size} units shared": {"shared_units": each} for each in _stops(places)},
+        finding=lambda: drawn.finding(_stops(places)),
         table=lambda: DataFrame(drawn.rows),
         live=compute is not None,
     )
@@ -84,6 +85,15 @@ class _Drawn:
                 )
             self.rows = [*self.rows, *found]
         return sorted(found, key=lambda row: row["depth"])
+
+    def finding(self, stops: Sequence[int]) -> str:
+        """The logits' exponents on the way."""
+        last = [self.of(shared)[-1] for shared in stops]
+        parts = [f"{amount(row['decay_exponent'], 2)} with {row['shared_units']} shared units" for row in last]
+        return (
+            f"Of {last[0]['units']} hidden units, the logits' decay exponent is {', '.join(parts)}; LEWC says "
+            f"{last[0]['depth']}, LLFC 1."
+        )
 
     def frame(self, shared_units: int) -> str:
         """The blocks of the weights and the exponents of the layers."""

@@ -70,6 +70,11 @@ class Chart:
         place = f'cx="{number(self.across(x))}" cy="{number(self.up(y))}"'
         return f'<circle class="{look}" {place} r="{number(radius)}"/>'
 
+    def discs(self, marks: Iterable[tuple[float, float, float]], look: str) -> str:
+        """Round marks of several sizes, (x, y, radius) each, as one path: a third of the bytes of so many dots."""
+        steps = [disc(self.across(x), self.up(y), radius) for x, y, radius in marks]
+        return f'<path class="{look}" d="{"".join(steps)}"/>' if steps else ""
+
     def guide(self, x: float) -> str:
         """A vertical line through the whole panel."""
         return f'<path class="v" d="M{number(self.across(x))} {number(self.top)}V{number(self.bottom)}"/>'
@@ -83,6 +88,12 @@ class Chart:
         below = height < self.top + 26
         shift = 9 if on_the_left else -9
         return text(place + shift, height + (18 if below else -9), label, "" if on_the_left else "end", "h")
+
+
+def disc(x: float, y: float, radius: float) -> str:
+    """A full circle as part of a path."""
+    arc = f"a{number(radius)} {number(radius)} 0 1 0"
+    return f"M{number(x - radius)} {number(y)}{arc} {number(2 * radius)} 0{arc} -{number(2 * radius)} 0"
 
 
 def svg(*parts: str, height: float = HEIGHT, look: str = "") -> str:

@@ -70,6 +70,8 @@ class Explorer:
     """HTML under the drawing: what the marks mean."""
     stills: Mapping[str, Mapping[str, Any]]
     """Title → state, for the static figure with the same message; an empty state keeps the first options."""
+    finding: Callable[[], str]
+    """What the static figure's numbers say, computed from them."""
     table: Callable[[], DataFrame]
     """The data of the static figure."""
     records: tuple[Record, ...] = ()
@@ -156,7 +158,8 @@ class Explorer:
         ]
         note = f'<p class="lmc-note">{self.note}</p>' if self.note else ""
         heading = f'<p class="lmc-title">{html.escape(self.title)}</p>'
-        return f'<div class="lmc-stills">{heading}{"".join(parts)}{note}</div>{self._origin(command)}'
+        finding = f'<p class="lmc-finding">{html.escape(self.finding())}</p>'
+        return f'<div class="lmc-stills">{heading}{"".join(parts)}{note}</div>{finding}{self._origin(command)}'
 
     def _origin(self, command: str) -> str:
         table = self.table()

@@ -92,13 +92,15 @@ def _explorer(source: Source) -> Explorer:
             Layer(controls=("width_multiplier", "weight_decay", "kind", "step"), draw=drawn.marks),
         ),
         note=(
-            "β in multiples of the fitted one. A mark for each bin of confidence, larger where more test images lie; on "
-            "the dashed line confidence is right. In the loss, bold: mean over pairs; thin: each pair; grey: the other widths; dotted: β = 1."
+            "β in multiples of the fitted one. A mark for each bin of confidence, larger where more test images lie; "
+            "on the dashed line confidence is right. In the loss, bold: mean over pairs; thin: each pair; grey: the "
+            "other widths; dotted: β = 1."
         ),
         stills={
             f"{width_label(width)}, β about 1": {"step": as_it_is},
             f"{width_label(width)}, β as fitted": {"step": fitted},
         },
+        finding=lambda: drawn.finding(width, as_it_is),
         table=lambda: _table(source.records),
         records=source.records,
         live=source.compute is not None,
@@ -204,6 +206,21 @@ class _Drawn:
             + "."
         )
         return drawing.panels(*panels, label=label) + drawing.readout(read)
+
+    def finding(self, width_multiplier: float, as_it_is: int) -> str:
+        """What the fitted β does to the merged networks of this width."""
+        decay = self._source.weight_decays[0]
+        records = self._source.of(width_multiplier, decay)
+        names = ("inverse_temperature", "expected_calibration_error", "loss")
+        before, after = (
+            [_mean(records, "merged", step, name) for name in names] for step in (as_it_is, len(self.factors()) // 2)
+        )
+        return (
+            f"{self._source.title}, width {width_label(width_multiplier)}, weight decay {decay_label(decay)}: from "
+            f"β = {amount(before[0], 2)} to the fitted {amount(after[0], 2)}, the expected calibration error goes from "
+            f"{percent(before[1], 1, 'points')} to {percent(after[1], 1, 'points')} and the test loss from "
+            f"{amount(before[2], 2)} to {amount(after[2], 2)} nats."
+        )
 
     def _charts(self, weight_decay: float) -> tuple[Chart, Chart]:
         entries = [

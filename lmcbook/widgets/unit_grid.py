@@ -19,6 +19,9 @@ GRID_HEIGHT = 170
 VISIBLE = 0.1
 """Units whose root second moment is below this share of the layer's largest are a dot: their marks would be specks."""
 
+MARKS = 12_000
+"""At most so many units in all frames of one network together, which keeps them under a megabyte."""
+
 _READ = ("units", "overlap", "in random order", "active in a", "active in b")
 
 NOTE = (
@@ -91,9 +94,19 @@ def _explorer(source: Source) -> Explorer:
                 start=depths.index(depth),
             ),
         ),
-        layers=(Layer(controls=("width_multiplier", "weight_decay", "depth"), draw=drawn.grid),),
+        layers=(
+            # what is computed live adds a point to the panel, so that it must be drawn after it
+            Layer(
+                controls=("weight_decay", "depth")
+                if source.compute is None
+                else ("width_multiplier", "weight_decay", "depth"),
+                draw=drawn.overlaps,
+            ),
+            Layer(controls=("width_multiplier", "weight_decay", "depth"), draw=drawn.grid),
+        ),
         note=NOTE,
         stills={width_label(width): {"width_multiplier": width} for width in chosen},
+        finding=lambda: drawn.finding(depth),
         table=lambda: _table(source.records),
         records=source.records,
         live=source.compute is not None,
@@ -125,6 +138,7 @@ class _Drawn:
 
     def __init__(self, source: Source) -> None:
         self._source = source
+        self._most: int | None = None
 
     def depths(self) -> list[int]:
         """The hidden layers; without any record yet, those of a network that is computed now."""
@@ -132,8 +146,24 @@ class _Drawn:
         records = source.known or source.of(source.width_multipliers[0], source.weight_decays[0])
         return [entry["depth"] for entry in _hidden(records[0])]
 
+    def most(self) -> int:
+        """How many units a frame may show: a power of two, so that all frames together stay within `MARKS`."""
+        if self._most is None:
+            counts = [
+                len(entry["units"]["a"]["root_second_moments"])
+                for width in self._source.width_multipliers
+                for decay in self._source.weight_decays
+                for record in self._source.at_hand(width, decay)[:1]
+                for entry in _hidden(record)
+            ]
+            # drawn one at a time, frames need no limit
+            limits = [1024] if self._source.compute else [1024, 512, 256, 128, 64]
+            fitting = [limit for limit in limits if sum(min(count, limit) for count in counts) <= MARKS]
+            self._most = (fitting or limits[-1:])[0]
+        return self._most
+
     def grid(self, width_multiplier: float, weight_decay: float, depth: int) -> str:
-        """Both models' units of one layer, and the overlap against the width."""
+        """Both models' units of one layer, and the mark on the overlap against the width."""
         records = self._source.of(width_multiplier, weight_decay)
         if not records:
             return drawing.nothing(f"width {width_label(width_multiplier)}, weight decay {decay_label(weight_decay)}")
@@ -143,7 +173,7 @@ class _Drawn:
             name: drawing.mean([_entry(record, depth)["metrics"].get(name) for record in records])
             for name in ("overlap", "expected_overlap", "active_share_a", "active_share_b")
         }
-        moments = [entry["units"][model]["root_second_moments"] for model in "ab"]
+        moments = [_chosen(entry["units"][model]["root_second_moments"], self.most()) for model in "ab"]
         shown, total = len(moments[0]), entry["units"]["a"]["num_units"]
         sample = f"{shown} of {total} units, evenly chosen" if shown < total else f"all {total} units"
         seeds = " and ".join(map(str, first.config.seeds))
@@ -162,22 +192,34 @@ class _Drawn:
             f"{self._source.title}, layer {depth}, width {width_label(width_multiplier)}, weight decay "
             f"{decay_label(weight_decay)}: " + ", ".join(f"{what} {value}" for what, value in read.items()) + "."
         )
-        return drawing.panels(
-            units, self._overlaps(width_multiplier, weight_decay, depth), label=label
-        ) + drawing.readout(read)
-
-    def _overlaps(self, width_multiplier: float, weight_decay: float, depth: int) -> str:
-        widths = [width for width in self._source.width_multipliers if self._source.at_hand(width, weight_decay)]
-        # equal steps for equal ratios would leave no room for the names of widths that lie close together
-        places = {width: float(index) for index, width in enumerate(widths)}
-        chart = Chart(
-            title="overlap against width",
-            x=(-0.4, len(widths) - 0.6),
-            y=(0.0, 1.0),
-            x_ticks={place: width_label(width) for width, place in places.items()},
-            y_ticks={0.0: "0", 0.5: "½", 1.0: "1"},
-            x_label="width multiplier",
+        chart, places = self._chart(weight_decay)
+        place = places[width_multiplier]
+        mark = drawing.svg(
+            chart.guide(place), chart.dot(place, at["overlap"], "m", 6), chart.value(place, at["overlap"], numbers[1])
         )
+        return drawing.panels(units, mark, label=label) + drawing.readout(read)
+
+    def finding(self, depth: int) -> str:
+        """What becomes of the overlap between the narrowest and the widest networks."""
+        source = self._source
+        decay = source.weight_decays[0]
+        parts = []
+        for width in dict.fromkeys((source.width_multipliers[0], source.width_multipliers[-1])):
+            at = [
+                drawing.mean([_entry(record, depth)["metrics"].get(name) for record in source.of(width, decay)])
+                for name in ("overlap", "expected_overlap")
+            ]
+            parts.append(f"{amount(at[0], 2)} at width {width_label(width)} (in random order {amount(at[1], 2)})")
+        return (
+            f"{source.title}, weight decay {decay_label(decay)}: the overlap of the two networks' units in layer "
+            f"{depth} is {', '.join(parts)}."
+        )
+
+    def overlaps(self, weight_decay: float, depth: int, width_multiplier: float | None = None) -> str:
+        """What the width does not change: the overlap against it; a width that is given is computed first."""
+        if width_multiplier is not None:
+            self._source.of(width_multiplier, weight_decay)
+        chart, places = self._chart(weight_decay)
         lines: dict[str, list[drawing.Point]] = {"overlap": [], "expected_overlap": []}
         dots = []
         for width, place in places.items():
@@ -185,17 +227,29 @@ class _Drawn:
             for name, points in lines.items():
                 points.append((place, drawing.mean([entry["metrics"].get(name) for entry in entries])))
             dots += [chart.dot(place, entry["metrics"].get("overlap"), "k", 3) for entry in entries]
-        chosen = places[width_multiplier]
-        value = dict(lines["overlap"])[chosen]
-        return drawing.svg(
-            chart.axes(),
-            chart.line(lines["expected_overlap"], "d"),
-            chart.line(lines["overlap"], "l"),
-            *dots,
-            chart.guide(chosen),
-            chart.dot(chosen, value, "m", 6),
-            chart.value(chosen, value, amount(value, 2)),
+        drawn = [chart.axes(), chart.line(lines["expected_overlap"], "d"), chart.line(lines["overlap"], "l"), *dots]
+        return drawing.panels(drawing.svg(), drawing.svg(*drawn)) + drawing.room(*_READ)
+
+    def _chart(self, weight_decay: float) -> tuple[Chart, dict[float, float]]:
+        """The panel of the overlap, and where each width stands in it."""
+        widths = [width for width in self._source.width_multipliers if self._source.at_hand(width, weight_decay)]
+        # equal steps for equal ratios would leave no room for the names of widths that lie close together
+        places = {width: float(index) for index, width in enumerate(widths)}
+        chart = Chart(
+            title="overlap against width",
+            x=(-0.4, max(len(widths), 1) - 0.6),
+            y=(0.0, 1.0),
+            x_ticks={place: width_label(width) for width, place in places.items()},
+            y_ticks={0.0: "0", 0.5: "½", 1.0: "1"},
+            x_label="width multiplier",
         )
+        return chart, places
+
+
+def _chosen(values: Sequence[float | None], most: int) -> list[float | None]:
+    """At most so many of the values, evenly chosen."""
+    count = min(len(values), most)
+    return [values[index * len(values) // count] for index in range(count)]
 
 
 def _marks(roots_a: Sequence[float | None], roots_b: Sequence[float | None]) -> str:
@@ -214,9 +268,7 @@ def _marks(roots_a: Sequence[float | None], roots_b: Sequence[float | None]) -> 
         if max(a, b) < VISIBLE * largest:
             places.append(f"M{drawing.number(x - 0.6)} {drawing.number(y)}h1.2")
         if a >= VISIBLE * largest:
-            radius, span = drawing.number(size_a), drawing.number(2 * size_a)
-            arc = f"a{radius} {radius} 0 1 0"
-            discs.append(f"M{drawing.number(x - size_a)} {drawing.number(y)}{arc} {span} 0{arc} -{span} 0")
+            discs.append(drawing.disc(x, y, size_a))
         if b >= VISIBLE * largest:
             side = drawing.number(2 * size_b)
             squares.append(f"M{drawing.number(x - size_b)} {drawing.number(y - size_b)}h{side}v{side}h-{side}z")
