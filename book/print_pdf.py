@@ -26,9 +26,11 @@ def main() -> None:
     if chromium is None:
         sys.exit("chromium is not installed; on Debian: apt-get install chromium")
     site = BUILD / "singlehtml"
-    pages = [page for page in (site / "results" / "00_claim.html", site / "index.html") if page.is_file()]
-    if not pages:
-        sys.exit(f"{site} has no page; build it first: jupyter-book build book --builder singlehtml")
+    page = site / "results" / "00_claim.html"
+    if not page.is_file():
+        sys.exit(f"{page} does not exist; build it first: jupyter-book build book --builder singlehtml")
+    # Sphinx writes the one page where its first chapter lies, but with addresses that count from the top of the site
+    shutil.copyfile(page, site / "book.html")
     handler = functools.partial(QuietHandler, directory=str(site))
     server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler)
     threading.Thread(target=server.serve_forever, daemon=True).start()
@@ -36,7 +38,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as profile:
         command = [chromium, "--headless", "--no-sandbox", "--disable-gpu", f"--user-data-dir={profile}"]
         command += [f"--virtual-time-budget={MILLISECONDS_FOR_FORMULAS}", "--no-pdf-header-footer"]
-        command += [f"--print-to-pdf={target}", f"http://127.0.0.1:{server.server_port}/{pages[0].relative_to(site)}"]
+        command += [f"--print-to-pdf={target}", f"http://127.0.0.1:{server.server_port}/book.html"]
         done = subprocess.run(command, capture_output=True, text=True)
     server.shutdown()
     if done.returncode != 0 or not target.is_file():

@@ -210,7 +210,7 @@ def to_html(
     listed = "".join(f"<li>{item}</li>" for item in items)
     parts = [
         # the two are the look of every figure of the book, which must not differ here
-        f"<style>{page._STYLE}{page._dark_colours(used)}</style>",
+        f"<style>{page.STYLE}{page.dark_colours(used)}</style>",
         *(f'<div class="lmc-{kind}">{svg}</div>' for kind, svg in drawings.items()),
         f'<p class="lmc-finding">{html.escape(finding)}</p>' if finding else "",
         f'<details class="lmc-origin"><summary>Data and where they come from</summary><ul>{listed}</ul></details>',

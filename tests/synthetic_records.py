@@ -7,6 +7,18 @@ from lmcbook.records import Record
 
 COEFFICIENTS = [index / 24 for index in range(25)]
 SEED_PAIRS = ((0, 1), (2, 3), (4, 5))
+PROVENANCE = {
+    "commit": "0123456789abcdef0123456789abcdef01234567",
+    "dirty": False,
+    "processor": "Test Processor 3000",
+    "cores": 2,
+    "gpu": None,
+    "device": "cpu",
+    "threads": 1,
+    "precision": "float32",
+    "seconds": 1.5,
+    "date": "2026-01-02T03:04:05+00:00",
+}
 
 
 def make_record(
@@ -20,20 +32,11 @@ def make_record(
     depth_of_dip: float | None = None,
     short: bool = False,
     provenance: dict | None = None,
+    num_layers: int = 4,
 ) -> Record:
     """One interpolation record whose dip at λ = ½ falls with the width, like 1/width, faster with more decay."""
-    architecture, dataset = recipe.split("-")
-    training = TrainingConfig(
-        dataset=dataset,
-        architecture=architecture,
-        width_multiplier=float(width),
-        hidden_width=16 if architecture == "mlp" else None,
-        num_layers=4 if architecture == "mlp" else None,
-        epochs=10,
-        batch_size=50,
-        learning_rate=0.1,
-        weight_decay=weight_decay,
-    )
+    training = training_of(recipe, width, weight_decay, num_layers)
+    architecture = training.architecture
     wiggle = 1 + 0.1 * math.sin(7 * seeds[0] + width + (3 if alignment == "random" else 0))
     dip = depth_of_dip
     if dip is None:
@@ -65,24 +68,123 @@ def make_record(
         dataset_sha256="d" * 64,
         run_keys=(f"{architecture}-{width:g}-{seeds[0]}", f"{architecture}-{width:g}-{seeds[1]}"),
         short=short,
-        data={"curve": curve, "barriers": barriers_of(curve), "endpoints": {}},
-        provenance={
-            "commit": "0123456789abcdef0123456789abcdef01234567",
-            "dirty": False,
-            "processor": "Test Processor 3000",
-            "cores": 2,
-            "gpu": None,
-            "device": "cpu",
-            "threads": 1,
-            "precision": "float32",
-            "seconds": 1.5,
-            "date": "2026-01-02T03:04:05+00:00",
-            **(provenance or {}),
-        },
+        data={"curve": curve, "barriers": barriers_of(curve, num_layers), "endpoints": {}},
+        provenance=PROVENANCE | (provenance or {}),
     )
 
 
-def barriers_of(curve: dict) -> dict[str, float]:
+def training_of(recipe: str, width: float, weight_decay: float, num_layers: int = 4) -> TrainingConfig:
+    """A training of a multilayer perceptron of so many layers, or of a network with batch norm."""
+    architecture, dataset = recipe.split("-")
+    return TrainingConfig(
+        dataset=dataset,
+        architecture=architecture,
+        width_multiplier=float(width),
+        hidden_width=16 if architecture == "mlp" else None,
+        num_layers=num_layers if architecture == "mlp" else None,
+        epochs=10,
+        batch_size=50,
+        learning_rate=0.1,
+        weight_decay=weight_decay,
+    )
+
+
+def make_layerwise_record(
+    width: float = 1.0,
+    *,
+    weight_decay: float = 3e-3,
+    seeds: tuple[int, int] = (0, 1),
+    alignment: str = "identity",
+    recipe: str = "mlp-digits",
+    scale: str = "embedded",
+    num_layers: int = 4,
+    short: bool = False,
+) -> Record:
+    """One layerwise record: the wider, the more orthogonal; alike after a matching. Batch norm has a shortcut too."""
+    training = training_of(recipe, width, weight_decay, num_layers)
+    config = PairConfig(training=training, seeds=seeds, alignment=alignment, measurement="layerwise")
+    has_batch_norm = training.num_layers is None
+    names = [f"{'conv' if has_batch_norm else 'hidden'}{depth}" for depth in range(1, num_layers)] + ["classifier"]
+    matched = "matching" in alignment
+    wiggle = 1 + 0.05 * math.sin(5 * seeds[0] + width)
+    orthogonality = 0.9 if matched else 0.8 * wiggle / width**0.3
+    layers: list[dict] = []
+    for depth, name in enumerate(names, start=1):
+        metrics = {
+            **{f"{rank}_{model}": value * wiggle for model in "ab" for rank, value in ranks_of(width).items()},
+            "weight_norm_ratio": 1.0,
+        }
+        if depth > 1:
+            both = {f"reciprocal_orthogonality{way}": orthogonality for way in ("", "_of_a_on_b", "_of_b_on_a")}
+            metrics |= both | {"commutativity": 0.2 if matched else 0.9 + 0.1 / width}
+        entry: dict = {"layer": name, "depth": depth, "coefficient": None, "metrics": metrics}
+        if depth < num_layers:
+            metrics |= {"weak_additivity": 0.99 - 0.05 / width, "opposite_signs": 0.45, "overlap": 0.5 / width**0.2}
+            metrics |= {"expected_overlap": 0.48 / width**0.2, "active_share_a": 0.6, "active_share_b": 0.5}
+            entry["units"] = {model: units_of(width, seed) for model, seed in zip("ab", seeds, strict=True)}
+        layers.append(entry)
+    if has_batch_norm:
+        place = {"layer": "block1.shortcut", "depth": None, "coefficient": None}
+        layers.append({**place, "metrics": {"reciprocal_orthogonality": 99.0, "commutativity": 99.0}})
+    for coefficient in (0.25, 0.5, 0.75):
+        for depth, name in enumerate(names, start=1):
+            metrics = {"lewc_cosine": 1 - 0.1 * depth / width**0.4, "llfc_cosine": 1 - 0.1 * depth / width**0.4}
+            metrics |= {"lewc_error": 0.1 * depth, "llfc_error": 0.2 * depth, "output_norm": 0.5}
+            if coefficient == 0.5:
+                metrics["decay_exponent"] = 1.1 if matched else depth - 0.3 / width
+            layers.append({"layer": name, "depth": depth, "coefficient": coefficient, "metrics": metrics})
+    return Record(
+        scale=scale,
+        recipe=recipe,
+        config=config,
+        dataset_sha256="d" * 64,
+        run_keys=(f"{training.architecture}-{width:g}-{seeds[0]}", f"{training.architecture}-{width:g}-{seeds[1]}"),
+        short=short,
+        data={"layers": layers},
+        provenance=PROVENANCE,
+    )
+
+
+def ranks_of(width: float) -> dict[str, float]:
+    """Ranks of a layer that uses ever fewer of its directions."""
+    size = 16 * width
+    absolute = {"stable_rank": 4 * size**0.1, "effective_rank": 6 * size**0.3}
+    return absolute | {f"relative_{name}": value / size for name, value in absolute.items()}
+
+
+def units_of(width: float, seed: int) -> dict:
+    """Sixteen units per unit of width, most of them nearly silent, in an order that the seed decides."""
+    count = round(16 * max(width, 1))
+    roots = [1.5 * math.exp(-4 * ((index * (2 * seed + 1) + seed) % count) / count) for index in range(count)]
+    largest = max(roots)
+    bins = [min(int(40 * root / largest), 39) for root in roots]
+    return {
+        "num_units": count,
+        "root_second_moments": roots,
+        "quantiles": {"0.5": sorted(roots)[count // 2]},
+        "histogram": {"counts": [bins.count(index) for index in range(40)], "largest": largest},
+    }
+
+
+def layers_sweep(recipe: str = "mlp-digits", widths: tuple[float, ...] = (1, 4, 16), *, pairs: int = 2) -> list[Record]:
+    """Layerwise records and what goes with them: both weight decays, every alignment, and three layers for the MLP."""
+    records = []
+    for width in widths:
+        for seeds in SEED_PAIRS[:pairs]:
+            options: dict = {"seeds": seeds, "recipe": recipe}
+            records.append(make_layerwise_record(width, weight_decay=1e-4, **options))
+            for alignment in ("identity", "weight_matching"):
+                records.append(make_layerwise_record(width, alignment=alignment, **options))
+            for alignment in ("weight_matching", "activation_matching"):
+                dip = (0.02 if alignment == "weight_matching" else 0.03) / width
+                records.append(make_record(width, alignment=alignment, depth_of_dip=dip, **options))
+            if recipe.startswith("mlp"):
+                for make in (make_record, make_layerwise_record):
+                    records.append(make(width, num_layers=3, **options))
+    return records
+
+
+def barriers_of(curve: dict, num_layers: int = 4) -> dict[str, float]:
     """Definition 2.1 by the obvious loop: the slow reference of the tests."""
 
     def excess(values: list[float], ends: list[float], sign: int) -> list[float]:
@@ -97,7 +199,8 @@ def barriers_of(curve: dict) -> dict[str, float]:
     }
     temperatures = {
         "inverse_temperature_midpoint": curve["inverse_temperature"][12],
-        "predicted_inverse_temperature_midpoint": 8 * curve["lewc_ensemble_inverse_temperature"][12],
+        "predicted_inverse_temperature_midpoint": 2 ** (num_layers - 1)
+        * curve["lewc_ensemble_inverse_temperature"][12],
     }
     return (
         temperatures

@@ -342,6 +342,69 @@ def test_page_from_the_disk(page: str, browser: Browser) -> None:
     assert seen["unset"] == seen["errors"] == 0 and seen["broken"] == []
 
 
+# What an explorer shows: the words and drawings that can be seen. Its controls' own values are left out, so that a slider
+# whose number moves and whose drawing does not is found.
+SHOWN = """
+const seen = (e) => e.checkVisibility({visibilityProperty: true});
+const root = arguments[0].closest(".cell_output");
+const drawings = [...root.querySelectorAll(".jupyter-widgets svg, .jupyter-widgets img")].filter(seen);
+return drawings.map((e) => e.outerHTML).join("");
+"""
+WITH_WIDGETS = [
+    page for page in PAGES if "application/vnd.jupyter.widget-view+json" in (SITE / page).read_text("utf-8")
+]
+
+
+@pytest.mark.browser
+@pytest.mark.slow
+@pytest.mark.parametrize("protocol", ["http", "file"])
+@pytest.mark.parametrize("page", WITH_WIDGETS)
+def test_explorers_move_without_a_kernel(page: str, protocol: str, browser: Browser, server: str) -> None:
+    from selenium.webdriver.common.action_chains import ActionChains
+    from selenium.webdriver.common.by import By
+    from selenium.webdriver.common.keys import Keys
+
+    def visible(selector: str) -> list[Any]:
+        return [found for found in browser.driver.find_elements(By.CSS_SELECTOR, selector) if found.is_displayed()]
+
+    def changes(element: Any, *ways: Any) -> bool:
+        """Whether one of the ``ways`` of using a control changes what its explorer shows."""
+        browser.run("arguments[0].scrollIntoView({block: 'center'})", element)
+        before = browser.run(SHOWN, element)
+        for use in ways:
+            use()
+            for _ in range(30):
+                if browser.run(SHOWN, element) != before:
+                    return True
+                time.sleep(0.1)
+        return False
+
+    browser.resize(None)
+    visit = browser.visit(server + page if protocol == "http" else (SITE / page).as_uri())
+    for _ in range(100):
+        if visible(".noUi-handle"):
+            break
+        time.sleep(0.1)
+    handles, plays = visible(".noUi-handle"), visible(".widget-play button[aria-label=Play]")
+    assert handles and plays
+
+    for handle in handles:
+        name = handle.get_attribute("aria-label")
+        assert name, "a slider without a name"
+        keys = [lambda key=key, handle=handle: handle.send_keys(key) for key in (Keys.ARROW_RIGHT, Keys.ARROW_LEFT)]
+        assert changes(handle, *keys), f"the keys do not move {name}"
+        drags = [
+            lambda by=by, handle=handle: ActionChains(browser.driver).drag_and_drop_by_offset(handle, by, 0).perform()
+            for by in (90, -90)
+        ]
+        assert changes(handle, *drags), f"the mouse does not move {name}"
+    for play in plays:
+        assert changes(play, play.click), "Play does not play"
+        play.click()  # the same button pauses
+    browser.drain(visit)
+    assert_clean(visit, server if protocol == "http" else "file://")
+
+
 @pytest.mark.browser
 @pytest.mark.slow
 def test_search_finds_a_word_of_the_book(browser: Browser, server: str) -> None:

@@ -1,13 +1,18 @@
 """Claims: statistics against hand-made barriers, verdicts at their bounds, sentences whose numbers are computed."""
 
+import math
 import re
+from dataclasses import replace
+from functools import lru_cache
 
 import pytest
-from synthetic_records import make_record, width_sweep  # type: ignore[import-not-found]
+from control_records import decay_sweep  # type: ignore[import-not-found]
+from synthetic_records import layers_sweep, make_record, width_sweep  # type: ignore[import-not-found]
 
 from lmcbook import claims, plan
 from lmcbook.claims import CLAIMS, STATISTICS, Claim, Range
-from lmcbook.records import barriers_table
+from lmcbook.claims.statistics import values_of
+from lmcbook.records import pairs_table
 from lmcbook.tables import PAPER_TABLE_1
 
 
@@ -21,7 +26,13 @@ def pair_of_widths(narrow=(0.4, 0.5, 0.6), wide=(0.05, 0.1, 0.15), **options):
 
 
 def statistic(name, records, **arguments):
-    return STATISTICS[name](barriers_table(records), **arguments)
+    return STATISTICS[name](pairs_table(records), **arguments)
+
+
+@lru_cache
+def everything_of(recipe: str):
+    """Records of two pairs of a recipe, of every alignment and measurement."""
+    return width_sweep(recipe, (1, 16, 32), pairs=2) + layers_sweep(recipe, (1, 16, 32), pairs=2)
 
 
 def test_remaining_share_is_each_widest_over_the_mean_narrowest():
@@ -93,6 +104,12 @@ def test_the_tables_of_the_paper_are_claims_with_their_numbers():
         "table-1-loss-vgg11-cifar10": 0.066,
         "table-1-accuracy-resnet20-cifar10": 0.02694,
         "table-1-loss-resnet20-cifar10": 0.087,
+        "table-1-matched-accuracy-mlp-mnist": -0.00027,
+        "table-1-matched-loss-mlp-mnist": -0.003,
+        "table-1-matched-accuracy-vgg11-cifar10": 0.07,
+        "table-1-matched-loss-vgg11-cifar10": 0.177,
+        "table-1-matched-accuracy-resnet20-cifar10": 0.05135,
+        "table-1-matched-loss-resnet20-cifar10": 0.173,
     }
     assert [row.width_multiplier for row in PAPER_TABLE_1] == [16, 16, 32]
 
@@ -105,16 +122,91 @@ def test_every_claim_is_sound(claim: Claim):
     assert claim.reproduced != claim.partly and claim.reproduced != Range(), "the verdict could not fail"
     if claim.paper_value is not None:
         assert claim.paper_value in claim.reproduced, "the paper's own number would not pass"
+    assert claim.chapter in plan.EXPERIMENTS
     # each runs on records of its recipe
-    values = STATISTICS[claim.statistic](
-        barriers_table(width_sweep(claim.recipe, (1, 16, 32), pairs=2)), **claim.arguments
-    )
-    assert len(values) == 2
+    records = decay_sweep(claim.recipe) if claim.chapter == "08_weight_decay" else everything_of(claim.recipe)
+    values = values_of(claim, pairs_table(records))
+    assert len(values) == (1 if claim.pooled else 2)
 
 
 def test_a_shortened_training_is_said():
     table = claims.verdict_table(claims.judge(pair_of_widths(short=True)))
     assert set(table[table["verdict"] != "not measured"]["scale"]) == {"embedded, shortened training"}
+
+
+def test_statistics_take_other_columns_too():
+    records = everything_of("mlp-digits")
+    table = pairs_table([record for record in records if record.config.training.num_layers == 4])
+    rows = table[(table["alignment"] == "identity") & (table["weight_decay"] == 3e-3)]
+    wide, narrow = (rows[rows["width_multiplier"] == width]["lewc_cosine"] for width in (32, 1))
+    assert STATISTICS["rise"](table, column="lewc_cosine") == pytest.approx(list(wide - narrow.mean()))
+    excess = rows[rows["width_multiplier"] == 32]
+    assert STATISTICS["overlap_excess"](table) == pytest.approx(list(excess["overlap"] - excess["expected_overlap"]))
+    assert STATISTICS["barrier"](table, column="commutativity") == pytest.approx([0.9 + 0.1 / 32] * 2)
+
+
+def test_matching_is_compared_with_a_random_permutation_of_the_same_pair():
+    records = everything_of("mlp-digits")
+    random = [
+        make_record(32, seeds=seeds, alignment="random").data["barriers"]["midpoint_accuracy_barrier"]
+        for seeds in ((0, 1), (2, 3))
+    ]
+    assert statistic("matching_gain", records) == pytest.approx([each - 0.02 / 32 for each in random])
+    assert statistic("matched_barrier", records) == pytest.approx([0.02 / 32] * 2)
+    assert statistic("matched_barrier", records, width_multiplier=16.0) == pytest.approx([0.02 / 16] * 2)
+    assert statistic("matching_gain", [make_record(32)]) == []
+
+
+def test_the_rank_correlation_is_spearmans():
+    from scipy.stats import spearmanr
+
+    table = pairs_table(everything_of("mlp-digits"))
+    chosen = table[table["alignment"] == "identity"].dropna(subset=["reciprocal_orthogonality"])
+    ratios = chosen["inverse_temperature_midpoint"] / chosen["predicted_inverse_temperature_midpoint"]
+    expected = spearmanr(ratios.map(lambda ratio: abs(math.log2(ratio))), chosen["reciprocal_orthogonality"]).statistic
+    assert STATISTICS["temperature_rank_correlation"](table) == pytest.approx([expected])
+    alone = STATISTICS["temperature_rank_correlation"](table, weight_decay=1e-4)
+    assert len(alone) == 1 and alone != pytest.approx([expected])
+    assert STATISTICS["temperature_rank_correlation"](table.head(3)) == []
+
+
+def test_claims_are_judged_by_networks_of_their_own_depth():
+    deep, shallow = make_record(8, depth_of_dip=0.1), make_record(8, num_layers=3, depth_of_dip=0.1)
+    own = next(claim for claim in CLAIMS if claim.id == "temperature-mlp-digits")
+    three = next(claim for claim in CLAIMS if claim.id == "temperature-three-layers-mlp-digits")
+    first, second = claims.judge([deep, shallow], [own, three])
+    # 6.4 is fitted in both; 8·1.1 and 4·1.1 are predicted
+    assert [2**value for value in first.values] == pytest.approx([6.4 / 8.8])
+    assert [2**value for value in second.values] == pytest.approx([6.4 / 4.4])
+
+
+def test_variants_of_a_recipes_networks_do_not_judge_its_claims():
+    record = make_record(8, depth_of_dip=0.1)
+    training = replace(record.config.training, activation="gelu")
+    variant = replace(record, config=replace(record.config, training=training), digest="")
+    claim = next(claim for claim in CLAIMS if claim.id == "accuracy-mlp-digits")
+    assert [len(claims.judge(each, [claim])[0].values) for each in ([record], [variant], [record, variant])] == [
+        1,
+        0,
+        1,
+    ]
+
+
+def test_chapters_have_their_claims():
+    assert {claim.chapter for claim in claims.of_chapter("04_lewc", "06_active_units")} == {
+        "04_lewc",
+        "06_active_units",
+    }
+    verdicts = [each for each in claims.judge(everything_of("mlp-digits")) if each.values]
+    sentence = claims.verdict_sentence(verdicts)
+    counted = claims.count(verdicts)
+    assert sentence.startswith(f"Of {len(verdicts)} claims that could be judged: {counted['reproduced']} reproduced, ")
+    assert claims.verdict_sentence([]) == "No claim could be judged"
+
+
+def test_a_pooled_statistic_has_no_number_of_pairs():
+    claim = next(claim for claim in CLAIMS if claim.pooled)
+    assert claims.Verdict(claim=claim, values=(0.7,)).ours == "0.70"
 
 
 def test_shortened_trainings_do_not_mix_with_full_ones():

@@ -12,13 +12,16 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.colors import to_rgb
 from matplotlib.figure import Figure
 from matplotlib.legend import Legend
-from synthetic_records import make_record, width_sweep  # type: ignore[import-not-found]
+from synthetic_records import layers_sweep, make_record, width_sweep  # type: ignore[import-not-found]
 
 from lmcbook import figures
 from lmcbook.errors import InputError
 from lmcbook.figures import style
 
-ALL = list(figures.FIGURES)
+ELSEWHERE = ("calibrating", "temperatures", "weight_decay")
+"""Modules whose figures are drawn from other measurements, and tested with them."""
+
+ALL = [draw for draw in figures.FIGURES if draw.__module__.split(".")[-1] not in ELSEWHERE]
 
 
 @pytest.fixture(scope="module")
@@ -27,8 +30,13 @@ def sweep():
 
 
 @pytest.fixture(scope="module")
-def pages(sweep):
-    return {draw: figures.to_html(draw, sweep, ["a finding"], "a command") for draw in ALL}
+def everything(sweep):
+    return sweep + layers_sweep() + layers_sweep("vgg11-digits", (2, 8), pairs=1)
+
+
+@pytest.fixture(scope="module")
+def pages(everything):
+    return {draw: figures.to_html(draw, everything, ["a finding"], "a command") for draw in ALL}
 
 
 def luminance(colour: str) -> float:
@@ -62,27 +70,30 @@ def check_layout(figure: Figure) -> None:
 
 @pytest.mark.parametrize("draw", ALL)
 @pytest.mark.parametrize("narrow", [False, True])
-def test_every_axis_is_named_and_nothing_is_cut_off(draw, narrow, sweep):
-    figure = draw(sweep, narrow=narrow)
+def test_every_axis_is_named_and_nothing_is_cut_off(draw, narrow, everything):
+    figure = draw(everything, narrow=narrow)
     assert isinstance(figure, Figure)
-    assert all(axis.get_ylabel() or not narrow for axis in figure.axes) and figure.axes[0].get_ylabel()
-    assert figure.axes[-1].get_xlabel()
+    owners = (figure, *figure.subfigs)
+    # panels that share their axes share the names of them too
+    shared = [each.get_supylabel() for each in owners if each.get_supylabel()]
+    assert shared or (all(axis.get_ylabel() or not narrow for axis in figure.axes) and figure.axes[0].get_ylabel())
+    assert figure.axes[-1].get_xlabel() or any(each.get_supxlabel() for each in owners)
     check_layout(figure)
-    legends = [each for owner in (figure, *figure.axes) for each in owner.get_children() if isinstance(each, Legend)]
+    legends = [each for owner in (*owners, *figure.axes) for each in owner.get_children() if isinstance(each, Legend)]
     assert legends, "what the colours mean must be said"
 
 
 @pytest.mark.parametrize("draw", ALL)
-def test_the_same_records_give_the_same_text(draw, sweep, pages):
-    assert figures.to_html(draw, sweep, ["a finding"], "a command") == pages[draw]
+def test_the_same_records_give_the_same_text(draw, everything, pages):
+    assert figures.to_html(draw, everything, ["a finding"], "a command") == pages[draw]
 
 
 @pytest.mark.parametrize("draw", ALL)
-def test_the_page_gets_whole_svg_with_words_for_those_who_do_not_see_it(draw, sweep, pages):
+def test_the_page_gets_whole_svg_with_words_for_those_who_do_not_see_it(draw, everything, pages):
     page = pages[draw]
     drawings = re.findall(r"<svg.*?</svg>", page, re.DOTALL)
     assert len(drawings) == 2
-    alt = figures.FIGURES[draw].alt(sweep)
+    alt = figures.FIGURES[draw].alt(everything)
     assert "MLP on digits" in alt and "×16" in alt
     ids = []
     for drawing in drawings:
@@ -98,13 +109,13 @@ def test_the_page_gets_whole_svg_with_words_for_those_who_do_not_see_it(draw, sw
 
 
 @pytest.mark.parametrize("draw", ALL)
-def test_the_data_of_a_figure_can_be_taken_away(draw, sweep, pages):
+def test_the_data_of_a_figure_can_be_taken_away(draw, everything, pages):
     import base64
 
     found = re.search(r'download="([^"]+)" href="data:text/csv;charset=utf-8;base64,([^"]+)"', pages[draw])
     assert found is not None and found[1] == draw.__name__.replace("_", "-") + ".csv"
     table = pandas.read_csv(StringIO(base64.b64decode(found[2]).decode()))
-    expected = figures.FIGURES[draw].table(sweep)
+    expected = figures.FIGURES[draw].table(everything)
     assert list(table.columns) == list(expected.columns) and len(table) == len(expected)
     for column in expected.select_dtypes("number"):
         numpy.testing.assert_allclose(table[column], expected[column].astype(float), rtol=1e-5)

@@ -7,7 +7,14 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from small_networks import ADDED, ALL, INPUT_SHAPE, random_images, small_config, small_model
+from small_networks import (  # type: ignore[import-not-found]
+    ADDED,
+    ALL,
+    INPUT_SHAPE,
+    random_images,
+    small_config,
+    small_model,
+)
 from torch.utils.flop_counter import FlopCounterMode
 
 from lmcbook import layerwise

@@ -107,3 +107,53 @@ def test_planning_needs_no_torch():
         "plan.pairs('paper'); print('torch' in sys.modules)"
     )
     assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout == "False\n"
+
+
+def test_weight_decay_is_swept_at_one_width_and_nothing_else_changes():
+    planned = plan.weight_decay("embedded")
+    full = [one for one in planned if not one.short]
+    assert {one.recipe for one in planned} == {"mlp-digits"} and {one.pair.seeds for one in full} == set(
+        plan.SEED_PAIRS
+    )
+    assert {one.pair.training.weight_decay for one in full} == {0, 1e-5, 1e-4, 1e-3, 3e-3, 1e-2}
+    usual = plan.recipe("mlp-digits").training
+    for one in full:
+        assert replace(one.pair.training, weight_decay=usual.weight_decay, width_multiplier=1.0) == usual
+        assert one.pair.training.width_multiplier == 16
+    assert {one.pair.measurement for one in planned} == {"interpolation", "layerwise"}
+
+
+def test_a_third_of_the_epochs_takes_three_times_the_decay_to_the_same_product():
+    planned = plan.weight_decay("embedded")
+    products = {
+        (one.short, one.pair.training.weight_decay): decay_product(one.pair.training, describe("digits").num_train)
+        for one in planned
+    }
+    assert {decay for short, decay in products if short} == {1e-3, 3e-3, 1e-2}
+    assert products[True, 3e-3] == pytest.approx(products[False, 1e-3], rel=0.02)
+    assert not any(one.short for one in plan.weight_decay("paper"))
+    own_length = plan.weight_decay("embedded", epochs=5)
+    assert {one.pair.training.epochs for one in own_length} == {5}, "a reader's length is not shortened again"
+
+
+def test_what_is_spared_by_the_decay_is_measured_at_desk():
+    planned = plan.weight_decay("desk")
+    spared = [one for one in planned if not one.pair.training.decay_normalisation]
+    assert {one.recipe for one in spared} == {"resnet20-digits", "vgg11-digits"}
+    kept = {replace(one.pair.training, decay_normalisation=True).digest for one in spared}
+    assert kept == {
+        one.pair.training.digest
+        for one in planned
+        if one.recipe != "mlp-digits" and one.pair.training.decay_normalisation
+    }
+    assert all(one.pair.training.decay_normalisation for one in plan.weight_decay("embedded"))
+
+
+def test_temperatures_are_studied_at_the_main_decay_of_pairs_as_they_are():
+    planned = plan.temperatures("embedded")
+    assert {one.pair.alignment for one in planned} == {"identity"}
+    studied = [one for one in planned if one.pair.measurement == "calibration"]
+    assert {one.pair.training.weight_decay for one in studied} == {plan.MAIN_WEIGHT_DECAY}
+    assert len({one.pair.digest for one in planned}) == len(planned)
+    asked = plan.temperatures("embedded", weight_decays=(1e-4,), recipes=["mlp-digits"])
+    assert {one.pair.training.weight_decay for one in asked} == {1e-4}

@@ -18,6 +18,7 @@ def test_the_same_label_gives_the_same_numbers_in_another_process():
 
 
 def test_another_seed_or_purpose_gives_other_numbers():
-    labels = [(0, "init"), (1, "init"), (0, "shuffle"), (0, "shuffle", 1), (0, "shuffle", 11), (0,), (1, "shuffle", 2)]
-    draws = {tuple(torch.rand(4, generator=random_stream(*label)).tolist()) for label in labels}
+    purposes = [("init",), ("shuffle",), ("shuffle", 1), ("shuffle", 11), (), ("shuffle", 2)]
+    labels = [(seed, purpose) for seed in (0, 1) for purpose in purposes]
+    draws = {tuple(torch.rand(4, generator=random_stream(seed, *purpose)).tolist()) for seed, purpose in labels}
     assert len(draws) == len(labels)

@@ -1,12 +1,16 @@
 """Tables derived from a trace: they agree with ours, preserve functions, and admit what they cannot prove."""
 
+from collections.abc import Callable
+
 import pytest
 import torch
+import torch.nn.functional as F
 from hypothesis import given, settings, strategies
 from small_networks import ADDED, ALL, random_images, small_model  # type: ignore[import-not-found]
 from torch import Tensor, nn
 from traced_networks import (  # type: ignore[import-not-found]
     Attention,
+    Between,
     Branches,
     Fixed,
     GatedUnits,
@@ -120,6 +124,65 @@ def test_foreign_networks_keep_their_function_and_all_their_units(name):
     assert list(spec.groups(dict(model.state_dict())).values()) == sizes
     assert sorted(spec.unproved) == unproved
     assert_same_function(model, spec, inputs(shape))
+
+
+# operation on [examples, tokens, 8 units] → how many of them may move afterwards; 0 where their order counts
+OPERATIONS: dict[str, tuple[Callable[[Tensor], Tensor], list[int]]] = {
+    "softmax over units": (lambda x: x.softmax(-1), [8]),
+    "mean and spread": (lambda x: (x - x.mean(-1, keepdim=True)) / x.std(-1, keepdim=True), [8]),
+    "normalise": (lambda x: F.normalize(x, dim=-1), [8]),
+    "largest unit": (lambda x: x.max(-1, keepdim=True)[0] * x, [0]),
+    "amax": (lambda x: x.amax(-1, keepdim=True) + x, [8]),
+    "place of the largest": (lambda x: x.argmax(-1, keepdim=True) * x, [0]),
+    "sort": (lambda x: x.sort(-1)[0], [0]),
+    "flip": (lambda x: x.flip(-1) + x, [0]),
+    "flip of tokens": (lambda x: x.flip(1) + x, [8]),
+    "roll": (lambda x: x.roll(1, -1) + x, [0]),
+    "every other unit": (lambda x: x[..., ::2], [0]),
+    "slice": (lambda x: x[..., 2:7], [2, 5]),
+    "narrow": (lambda x: x.narrow(-1, 0, 5), [5, 3]),
+    "uneven split": (lambda x: torch.cat(x.split([3, 5], -1)[::-1], -1), [3, 5]),
+    "even chunks": (lambda x: torch.stack(x.chunk(2, -1)).prod(0), [4]),
+    "twice": (lambda x: torch.cat([x, x.relu()], -1), [8]),
+    "repeat": (lambda x: x.repeat(1, 2, 3), [8]),
+    "interleave": (lambda x: torch.stack([x, -x], -1).flatten(-2), [8]),
+    "padding of units": (lambda x: F.pad(x, (1, 1)), [0]),
+    "padding of tokens": (lambda x: F.pad(x, (0, 0, 1, 1)), [8]),
+    "picked units": (lambda x: x[..., [1, 0, 3]], [0]),
+    "picked tokens": (lambda x: x[:, [1, 0, 3]], [8]),
+    "index_select": (lambda x: x.index_select(-1, torch.tensor([2, 2, 5])), [0]),
+    "gated halves": (lambda x: F.glu(x, -1), [4]),
+    "units as a square": (lambda x: x.unflatten(-1, (4, 2)).softmax(-1).flatten(-2), [4]),
+    "units as a square, summed": (lambda x: x.view(len(x), 5, 2, 4).sum(2), [2]),
+    "gram matrix": (lambda x: (x.transpose(1, 2) @ x).sum(1), [8]),
+    "gram by einsum": (lambda x: torch.einsum("btu,btv->buv", x, x).mean(1), [8]),
+    "gram matrix, read row by row": (lambda x: x.mT @ x, [0]),
+    "baddbmm": (lambda x: torch.baddbmm(x, x @ x.mT, x), [8]),
+    "outer": (lambda x: (x[..., :, None] * x[..., None, :]).flatten(-2), [0]),
+    "constants of each unit": (lambda x: x * torch.arange(8), [0]),
+    "one constant": (lambda x: torch.where(x > 0, x, torch.full_like(x, 0.5)), [8]),
+    "filled in place": (lambda x: x.clone().mul_(2).add_(x).clamp_(-1, 1), [8]),
+    "written in place": (lambda x: torch.zeros_like(x).copy_(x) + x, [0]),
+    "masked": (lambda x: x.masked_fill(torch.eye(5, 8, dtype=torch.bool), 0.0), [0]),
+    "lower triangle": (lambda x: x.tril(), [0]),
+    "distances": (lambda x: torch.cdist(x, x), [0]),
+    "maximum of two": (lambda x: torch.max(x, x.flip(1)), [8]),
+    "convolution along units": (lambda x: F.avg_pool1d(x, 2), [0]),
+    "tokens as channels": (lambda x: F.instance_norm(x), [8]),
+    "two axes normalised": (lambda x: F.layer_norm(x, (5, 8)), [8]),
+    "transposed": (lambda x: x.permute(2, 0, 1).flatten(1).t().reshape(len(x), 5, 8), [8]),
+}
+
+
+@pytest.mark.parametrize("name", OPERATIONS)
+def test_what_operations_do_to_units(name):
+    operation, sizes = OPERATIONS[name]
+    torch.manual_seed(0)
+    model = shaken(Between(operation))
+    example = inputs((3, 5, 6))
+    spec = PermutationSpec.from_model(model, example)
+    assert list(spec.groups(dict(model.state_dict())).values()) == [size for size in sizes if size]
+    assert_same_function(model, spec, example)
 
 
 def test_heads_are_blocks_and_flattened_maps_too():

@@ -1,5 +1,7 @@
 """Small networks of foreign make, with what a trace must find in them."""
 
+from collections.abc import Callable
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -205,3 +207,16 @@ def deconvolution() -> nn.Module:
         nn.Conv2d(3, 5, 3), nn.Tanh(), nn.ConvTranspose2d(5, 7, 2, stride=2), nn.InstanceNorm2d(7, affine=True),
         nn.PReLU(7), nn.Upsample(scale_factor=2), nn.Conv2d(7, 1, 1),
     )  # fmt: skip
+
+
+class Between(nn.Module):
+    """A linear layer of 8 units, some operation on [examples, 5, units], and whatever reads the result."""
+
+    def __init__(self, operation: Callable[[Tensor], Tensor]) -> None:
+        super().__init__()
+        self.before, self.operation = nn.Linear(6, 8), operation
+        shape = operation(torch.ones(3, 5, 8)).shape
+        self.after = nn.Linear(shape[-1], 4)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.after(self.operation(self.before(x)))

@@ -5,6 +5,7 @@ Those that are missing or were made from an older notebook, older records or an 
 time; a failure stops the build.
 """
 
+import shutil
 from collections.abc import Iterator
 from fnmatch import fnmatch
 from pathlib import Path
@@ -45,6 +46,15 @@ def notebook_pages(book: Path) -> list[tuple[Path, Path]]:
     ]
 
 
+def offer_sources(app: Sphinx, exception: Exception | None) -> None:
+    """Let the download button of an executed page give its notebook without outputs: the one that can be run again."""
+    if exception is None:
+        for source, target in notebook_pages(Path(app.srcdir)):
+            offered = Path(app.outdir, "_sources", "results", target.name)
+            if offered.is_file():
+                shutil.copyfile(source, offered)
+
+
 def setup(app: Sphinx) -> dict[str, Any]:
     # Before any other extension looks at the pages: the table of contents drops what does not exist.
     try:
@@ -53,5 +63,6 @@ def setup(app: Sphinx) -> dict[str, Any]:
         )
     except (NotebookError, InputError) as error:
         raise ExtensionError(f"the book's notebooks could not be run:\n{error}") from None
+    app.connect("build-finished", offer_sources)
     logger.info("notebooks: %s", f"{len(made)} run from records" if made else "up to date, none was run")
     return {"parallel_read_safe": True, "parallel_write_safe": True}

@@ -29,11 +29,13 @@ def use_public_addresses(app: Sphinx, config: Config) -> None:
     config.nb_ipywidgets_js = {f"{CDN}/{html_manager}/dist/embed.js": {}}
 
 
-def drop_source_maps(app: Sphinx, exception: Exception | None) -> None:
-    """Take the theme's source maps, a third of the site, out of what was built: they serve its developers only."""
+def drop_what_no_reader_asks_for(app: Sphinx, exception: Exception | None) -> None:
+    """Take the theme's source maps, and fonts that are there in a smaller format too, out of what was built."""
     if exception is None:
-        for source_map in Path(app.outdir, "_static").rglob("*.map"):
-            source_map.unlink()
+        static = Path(app.outdir, "_static")
+        fonts = [font for font in static.rglob("*.ttf") if font.with_suffix(".woff2").is_file()]
+        for file in [*static.rglob("*.map"), *fonts]:
+            file.unlink()
 
 
 def setup(app: Sphinx) -> dict[str, Any]:
@@ -44,5 +46,5 @@ def setup(app: Sphinx) -> dict[str, Any]:
         app.connect("config-inited", use_public_addresses, priority=0)
     except vendor_js.VendorError as error:
         raise ExtensionError(str(error)) from None
-    app.connect("build-finished", drop_source_maps, priority=900)
+    app.connect("build-finished", drop_what_no_reader_asks_for, priority=900)
     return {"parallel_read_safe": True, "parallel_write_safe": True}

@@ -43,7 +43,5 @@ def verdict_sentence(verdicts: Sequence[Verdict]) -> str:
     if not verdicts:
         return "No claim could be judged"
     counted = count(verdicts)
-    words = (
-        f"{counted['reproduced']} reproduced, {counted['partly']} partly, {counted['not reproduced']} not reproduced"
-    )
-    return f"Of {len(verdicts)} claims that could be judged, {words}; in brackets the number of pairs"
+    words = ", ".join(f"{counted[word]} {word}" for word in VERDICTS[:3])
+    return f"Of {len(verdicts)} claims that could be judged: {words}. In brackets the number of pairs"

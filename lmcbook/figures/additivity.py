@@ -32,7 +32,7 @@ def gaussian_table(records: Sequence[Record]) -> DataFrame:
     moments = ["root_second_moment_a", "root_second_moment_b"]
     grouped = units[units["alignment"] == "identity"].groupby(place, sort=False, dropna=False)[moments]
     found = [(*key, gaussian_cosine(*of_layer.to_numpy(dtype=float).T)) for key, of_layer in grouped]
-    sizes = DataFrame(found, columns=[*place, "gaussian"])
+    sizes = DataFrame(found, columns=[*place, "gaussian"]).astype(units[place].dtypes)
     merged = measured.rename(columns={"value": "weak_additivity"}).merge(sizes, on=place, how="inner")
     return merged[names].astype({"depth": int})
 

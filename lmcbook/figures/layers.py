@@ -155,7 +155,7 @@ def name_layers(axis: Axes, table: DataFrame, *, panels: int = 2) -> None:
     """
     names = table.drop_duplicates("depth").sort_values("depth")
     many = len(names) > 12
-    named = names.iloc[:: -2 if many and panels > 2 else -1]
+    named = names.iloc[:: -2 if many and panels > 2 else -1].sort_values("depth")
     axis.set_xticks(list(named["depth"]), list(named["layer"]), rotation=90 if _upright(names["layer"], panels) else 0)
     axis.set_xlim(names["depth"].min() - 0.5, names["depth"].max() + 0.5)
     axis.grid(visible=False, axis="x")

@@ -99,7 +99,7 @@ FIGURES: dict[Draw, Companions] = {
 
 _PHONE = "600px"
 
-_STYLE = f"""
+STYLE = f"""
 .lmc-figure svg {{display: block; width: 100%; height: auto; margin: 0 auto; font-family: inherit; overflow: visible}}
 .lmc-figure .lmc-wide {{max-width: 48rem}}
 .lmc-figure .lmc-narrow {{display: none; max-width: 30rem}}
@@ -159,7 +159,7 @@ def to_html(
     }
     used = {colour for each in drawings.values() for colour in re.findall(r"var\(--lmc-(\w{6})", each)}
     parts = [
-        f"<style>{_STYLE}{_dark_colours(used)}</style>",
+        f"<style>{STYLE}{dark_colours(used)}</style>",
         *(f'<div class="lmc-{kind}">{svg}</div>' for kind, svg in drawings.items()),
         f'<ul class="lmc-finding">{"".join(f"<li>{html.escape(each)}</li>" for each in finding)}</ul>'
         if finding
@@ -236,7 +236,7 @@ def _colour(found: re.Match) -> str:
     return f"var(--lmc-{colour[1:]}, {colour})" if colour in style.DARK else colour
 
 
-def _dark_colours(used: set[str]) -> str:
+def dark_colours(used: set[str]) -> str:
     changes = "; ".join(f"--lmc-{colour}: {style.DARK['#' + colour]}" for colour in sorted(used))
     # JupyterLab and the book each say in their own way that the page is dark; paper is never dark
     selectors = 'html[data-theme="dark"] .lmc-figure, [data-jp-theme-light="false"] .lmc-figure'

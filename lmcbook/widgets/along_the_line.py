@@ -215,9 +215,9 @@ def _mean_curve(records: Sequence[Record], name: str, factor: float = 1) -> list
 
 def _at(record: Record, name: str, coefficient: float) -> float | None:
     curve = record.data["curve"]
-    grid = curve["coefficients"]
-    nearest = min(range(len(grid)), key=lambda index: abs(grid[index] - coefficient))
-    return curve[name][nearest] if abs(grid[nearest] - coefficient) < 1e-6 else None
+    place = coefficient * (len(curve["coefficients"]) - 1)
+    # the grid of λ is even, from 0 to 1
+    return curve[name][round(place)] if abs(place - round(place)) < 1e-6 else None
 
 
 def _below_parents(record: Record, coefficient: float) -> float | None:

@@ -73,7 +73,7 @@ def laws(chart: Chart, num_layers: int, *, normalised: bool = False) -> str:
     rising = [(float(depth), float(depth)) for depth in range(1, last + 1)]
     stepped = [(1.0, 1.0), (last - 1.0, 1.0), (float(last), 2.0)]
     parts = [chart.line(stepped if normalised else rising, "d"), chart.line([(1.0, 1.0), (float(last), 1.0)], "e")]
-    name_of_law = "orthogonal + batch norm: 1, logits 2" if normalised else "LEWC says ℓ"
+    name_of_law = "orthogonal: 1, logits 2" if normalised else "LEWC says ℓ"
     for row, (look, name) in enumerate((("d", name_of_law), ("e", "LLFC says 1"))):
         y = chart.top + 6 + 16 * row
         sample = f"M{drawing.number(chart.left + 8)} {drawing.number(y)}h24"
@@ -154,12 +154,26 @@ class _Drawn:
 
     def __init__(self, source: Source) -> None:
         self._source = source
+        self._metrics: dict[str, dict[int, dict[str, float | None]]] = {}
+        self._names: list[str] = []
+        self._panels: tuple[int, tuple[Chart, Chart]] | None = None
+
+    def _at(self, record: Record, metric: str, depth: int) -> float | None:
+        if record.digest not in self._metrics:
+            self._metrics[record.digest] = {entry["depth"]: entry["metrics"] for entry in _middle(record)}
+        return self._metrics[record.digest].get(depth, {}).get(metric)
+
+    def _line(self, records: Sequence[Record], metric: str) -> list[drawing.Point]:
+        depths = range(1, len(self.layer_names()) + 1)
+        return [(depth, drawing.mean([self._at(record, metric, depth) for record in records])) for depth in depths]
 
     def layer_names(self) -> list[str]:
         """The layers' names, from the first; without any record yet, those of a network that is computed now."""
-        source = self._source
-        records = source.known or source.of(source.width_multipliers[0], source.weight_decays[0])
-        return [entry["layer"] for entry in _middle(records[0])]
+        if not self._names:
+            source = self._source
+            records = source.known or source.of(source.width_multipliers[0], source.weight_decays[0])
+            self._names = [entry["layer"] for entry in _middle(records[0])]
+        return self._names
 
     def normalised(self) -> bool:
         """Whether the networks have batch norm: those without a free number of layers do."""
@@ -179,12 +193,12 @@ class _Drawn:
             for other in self._source.width_multipliers:
                 others = self._source.at_hand(other, weight_decay)
                 if other != width_multiplier and others:
-                    parts[name].append(chart.line(_line(others, name), "c"))
+                    parts[name].append(chart.line(self._line(others, name), "c"))
             if name == "decay_exponent":
                 parts[name].append(laws(chart, len(self.layer_names()), normalised=self.normalised()))
             if len(records) > 1:
-                parts[name] += [chart.line(_line([each], name), "p") for each in records]
-            points = _line(records, name)
+                parts[name] += [chart.line(self._line([each], name), "p") for each in records]
+            points = self._line(records, name)
             parts[name].append(chart.line(points, "l"))
             parts[name] += [chart.dot(*point, "k", 3.5) for point in points]
         return drawing.panels(*(drawing.svg(*each) for each in parts.values())) + drawing.room(*self._read())
@@ -195,7 +209,7 @@ class _Drawn:
         if not records:
             return ""
         name = self.layer_names()[depth - 1]
-        at = {metric: drawing.mean([_at(record, metric, depth) for record in records]) for metric in _METRICS}
+        at = {metric: drawing.mean([self._at(record, metric, depth) for record in records]) for metric in _METRICS}
         exponent_panel, cosine_panel = self._charts()
         drawings = [
             drawing.svg(
@@ -228,7 +242,7 @@ class _Drawn:
         parts = []
         for width in dict.fromkeys((source.width_multipliers[0], source.width_multipliers[-1])):
             cosine, exponent = (
-                drawing.mean([_at(record, metric, depth) for record in source.of(width, decay)])
+                drawing.mean([self._at(record, metric, depth) for record in source.of(width, decay)])
                 for metric in ("lewc_cosine", "decay_exponent")
             )
             parts.append(f"{amount(cosine, 2)} and {amount(exponent, 2)} at width {width_label(width)}")
@@ -247,22 +261,22 @@ class _Drawn:
 
     def _charts(self) -> tuple[Chart, Chart]:
         known = self._source.known
-        num_layers = len(self.layer_names())
-        found = {
-            name: [
-                value
-                for record in known
-                for entry in _middle(record)
-                if (value := entry["metrics"].get(name)) is not None
-            ]
+        if self._panels is None or self._panels[0] != len(known):
+            self._panels = len(known), self._new_charts(known)
+        return self._panels[1]
+
+    def _new_charts(self, known: Sequence[Record]) -> tuple[Chart, Chart]:
+        depths = range(1, len(self.layer_names()) + 1)
+        exponents, cosines = (
+            [value for record in known for depth in depths if (value := self._at(record, name, depth)) is not None]
             for name in ("decay_exponent", "lewc_cosine")
-        }
-        highest = max([2.5, *(value * 1.15 for value in found["decay_exponent"])])
-        # without batch norm all of LEWC's line is to be seen; with it, it would press everything else to the ground
-        highest = highest if self.normalised() else max(highest, num_layers + 0.4)
-        lowest = 0.5 if min(found["lewc_cosine"], default=1) >= 0.5 else 0.0
+        )
+        highest = max([2.5, *(value * 1.15 for value in exponents)])
+        # without batch norm all of LEWC's line is to be seen
+        highest = highest if self.normalised() else max(highest, len(depths) + 0.4)
+        lowest = 0.5 if min(cosines, default=1) >= 0.5 else 0.0
         places = (0.5, 0.6, 0.7, 0.8, 0.9, 1.0) if lowest else (0.0, 0.25, 0.5, 0.75, 1.0)
-        exponent = exponent_chart(num_layers, highest)
+        exponent = exponent_chart(len(depths), highest)
         cosine = Chart(
             title="cosine with the prediction",
             x=exponent.x,
@@ -278,12 +292,3 @@ def _middle(record: Record) -> list[dict]:
     """The entries of the merged model at λ = ½, in the order of the layers."""
     entries = [each for each in record.data["layers"] if each["coefficient"] == 0.5 and each["depth"] is not None]
     return sorted(entries, key=lambda entry: entry["depth"])
-
-
-def _at(record: Record, metric: str, depth: int) -> float | None:
-    return next((each["metrics"].get(metric) for each in _middle(record) if each["depth"] == depth), None)
-
-
-def _line(records: Sequence[Record], metric: str) -> list[drawing.Point]:
-    depths = [entry["depth"] for entry in _middle(records[0])]
-    return [(depth, drawing.mean([_at(record, metric, depth) for record in records])) for depth in depths]

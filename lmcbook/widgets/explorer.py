@@ -179,7 +179,7 @@ class Explorer:
         from IPython.display import display
 
         # the first is the look of every figure of the book, of which this is one
-        text = f'<div class="lmc-figure"><style>{page._STYLE}{SHEET}</style>{self.still_html(command)}</div>'
+        text = f'<div class="lmc-figure"><style>{page.STYLE}{SHEET}</style>{self.still_html(command)}</div>'
         display({"text/html": text, "text/plain": f"{self.title}: {', '.join(self.stills)}"}, raw=True)
 
     def _ipython_display_(self) -> None:

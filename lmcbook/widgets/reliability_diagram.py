@@ -174,7 +174,9 @@ class _Drawn:
         total = sum(count for count, _, _ in bins) or 1
         points: list[drawing.Point] = [(sure, right) for _, sure, right in bins]
         marks = [reliability.line(points, "l")]
-        marks += [reliability.dot(sure, right, "m", 2.5 + 9 * math.sqrt(count / total)) for count, sure, right in bins]
+        marks.append(
+            reliability.discs([(sure, right, 2.5 + 9 * math.sqrt(count / total)) for count, sure, right in bins], "m")
+        )
         at = {
             name: _mean(records, kind, step, name)
             for name in ("inverse_temperature", "loss", "expected_calibration_error")

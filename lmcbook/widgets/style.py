@@ -48,7 +48,9 @@ SHEET = f"""
 .lmc-explorer .widget-toggle-button {{
   height: 2rem; line-height: 1.9rem; width: auto; padding: 0 .75rem; margin: 0 1px
 }}
-.lmc-explorer .widget-toggle-button.mod-active {{box-shadow: inset 0 -3px 0 var(--lmc-a); font-weight: 600}}
+.lmc-explorer .widget-toggle-button.mod-active {{
+  background: var(--lmc-faint); color: inherit; box-shadow: inset 0 -3px 0 var(--lmc-a); font-weight: 600
+}}
 .lmc-title {{margin: 0 0 .5rem; font-weight: 600}}
 .lmc-overlay {{display: grid; grid-template-columns: minmax(0, 1fr)}}
 .lmc-overlay > * {{grid-area: 1 / 1}}

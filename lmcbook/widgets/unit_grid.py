@@ -139,6 +139,12 @@ class _Drawn:
     def __init__(self, source: Source) -> None:
         self._source = source
         self._most: int | None = None
+        self._entries: dict[str, dict[int, dict[str, Any]]] = {}
+
+    def _entry(self, record: Record, depth: int) -> dict[str, Any]:
+        if record.digest not in self._entries:
+            self._entries[record.digest] = {entry["depth"]: entry for entry in _hidden(record)}
+        return self._entries[record.digest][depth]
 
     def depths(self) -> list[int]:
         """The hidden layers; without any record yet, those of a network that is computed now."""
@@ -168,9 +174,9 @@ class _Drawn:
         if not records:
             return drawing.nothing(f"width {width_label(width_multiplier)}, weight decay {decay_label(weight_decay)}")
         first = records[0]
-        entry = _entry(first, depth)
+        entry = self._entry(first, depth)
         at = {
-            name: drawing.mean([_entry(record, depth)["metrics"].get(name) for record in records])
+            name: drawing.mean([self._entry(record, depth)["metrics"].get(name) for record in records])
             for name in ("overlap", "expected_overlap", "active_share_a", "active_share_b")
         }
         moments = [_chosen(entry["units"][model]["root_second_moments"], self.most()) for model in "ab"]
@@ -206,7 +212,7 @@ class _Drawn:
         parts = []
         for width in dict.fromkeys((source.width_multipliers[0], source.width_multipliers[-1])):
             at = [
-                drawing.mean([_entry(record, depth)["metrics"].get(name) for record in source.of(width, decay)])
+                drawing.mean([self._entry(record, depth)["metrics"].get(name) for record in source.of(width, decay)])
                 for name in ("overlap", "expected_overlap")
             ]
             parts.append(f"{amount(at[0], 2)} at width {width_label(width)} (in random order {amount(at[1], 2)})")
@@ -223,7 +229,7 @@ class _Drawn:
         lines: dict[str, list[drawing.Point]] = {"overlap": [], "expected_overlap": []}
         dots = []
         for width, place in places.items():
-            entries = [_entry(record, depth) for record in self._source.at_hand(width, weight_decay)]
+            entries = [self._entry(record, depth) for record in self._source.at_hand(width, weight_decay)]
             for name, points in lines.items():
                 points.append((place, drawing.mean([entry["metrics"].get(name) for entry in entries])))
             dots += [chart.dot(place, entry["metrics"].get("overlap"), "k", 3) for entry in entries]
@@ -259,7 +265,7 @@ def _marks(roots_a: Sequence[float | None], roots_b: Sequence[float | None]) -> 
     largest = max(max(pair) for pair in pairs) or 1.0
     columns = math.ceil(math.sqrt(len(order) * WIDTH / GRID_HEIGHT))
     rows = math.ceil(len(order) / columns)
-    cell = min(WIDTH / columns, GRID_HEIGHT / rows, 30)
+    cell = min(WIDTH / columns, GRID_HEIGHT / rows, 44)
     left, top = (WIDTH - cell * columns) / 2, 26 + (GRID_HEIGHT - cell * rows) / 2
     discs, squares, places = [], [], []
     for index, (a, b) in enumerate(order):
@@ -283,7 +289,3 @@ def _hidden(record: Record) -> list[dict[str, Any]]:
     """The entries about the endpoints' hidden layers, in the order of the layers."""
     entries = [each for each in record.data["layers"] if "units" in each and each["depth"] is not None]
     return sorted(entries, key=lambda entry: entry["depth"])
-
-
-def _entry(record: Record, depth: int) -> dict[str, Any]:
-    return next(each for each in _hidden(record) if each["depth"] == depth)

@@ -28,6 +28,11 @@ def transpose_all(call: Call) -> Axes:
     return call.tensors[0][::-1]
 
 
+def transpose_last(call: Call) -> Axes:
+    *batch, rows, columns = call.tensors[0]
+    return (*batch, columns, rows)
+
+
 def expand(call: Call) -> Axes:
     """A row that is repeated is the same in any order."""
     axes = call.given("self")
@@ -158,6 +163,7 @@ SHAPE_RULES: dict[str, Rule] = {
     **dict.fromkeys(("view", "reshape", "unsafe_view", "flatten", "unflatten", "squeeze", "unsqueeze"), reshape),
     **dict.fromkeys(("transpose", "swapaxes", "swapdims"), transpose),
     **dict.fromkeys(("t", "numpy_T"), transpose_all),
+    **dict.fromkeys(("mT", "adjoint"), transpose_last),
     **dict.fromkeys(("cat", "concat", "concatenate"), concatenation),
     **dict.fromkeys(("split", "split_with_sizes", "chunk", "tensor_split"), cut),
     **dict.fromkeys(("slice", "narrow"), slice_of),

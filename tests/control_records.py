@@ -1,0 +1,136 @@
+"""Made-up records for tests of the controls: temperatures with a known least loss, sweeps of decay and length."""
+
+from dataclasses import replace
+
+from synthetic_records import (  # type: ignore[import-not-found]
+    COEFFICIENTS,
+    SEED_PAIRS,
+    make_layerwise_record,
+    make_record,
+)
+
+from lmcbook.records import Record
+
+CURVATURE = 0.32
+"""Nats per squared octave: within 0.02 nats of the least lies a quarter of an octave to either side."""
+DECAYS = (0.0, 1e-5, 1e-4, 1e-3, 3e-3, 1e-2)
+
+
+def changed(record: Record, **training) -> Record:
+    """The record of another training: these fields of its configuration are others."""
+    config = replace(record.config, training=replace(record.config.training, **training))
+    return replace(record, config=config, digest="", short=training.get("epochs", 10) < 10)
+
+
+def with_temperatures(record: Record, *, least: float | None = None, tilt: float = 0.0) -> Record:
+    """The record with a sweep of temperatures whose loss is a parabola in log₂ β around the fitted one.
+
+    ``least`` is the loss at the fitted β, by default the curve's; ``tilt`` moves the parabola by so many octaves.
+    """
+    curve = record.data["curve"]
+    fitted = curve["inverse_temperature"][12]
+    bottom = curve["calibrated_loss"][12] if least is None else least
+    entries = [
+        {
+            "inverse_temperature": fitted * 2 ** (half / 2),
+            "loss": bottom + CURVATURE * (half / 2 - tilt) ** 2,
+            "expected_calibration_error": 0.1,
+            **{"counts": [4], "confidence": [0.5], "accuracy": [0.5]},
+        }
+        for half in range(-6, 7)
+    ]
+    return replace(record, data=record.data | {"temperatures": {"merged": entries, "ensemble": entries}}, digest="")
+
+
+def diagram(counts: list[int], confidence: list[float | None], accuracy: list[float | None], error: float) -> dict:
+    """What a record says of one network at one temperature."""
+    return {
+        **{"inverse_temperature": 1.0, "loss": 0.2, "expected_calibration_error": error},
+        **{"counts": counts, "confidence": confidence, "accuracy": accuracy},
+    }
+
+
+def make_calibration_record(
+    width: float = 8.0,
+    *,
+    recipe: str = "mlp-digits",
+    seeds: tuple[int, int] = (0, 1),
+    weight_decay: float = 3e-3,
+    predicted_cost: float = 0.001,
+    single_cost: float = 0.05,
+) -> Record:
+    """One calibration record: choices of β that cost so much above the fitted one at every λ, samples that scatter."""
+    record = make_record(width, recipe=recipe, seeds=seeds, weight_decay=weight_decay)
+    raw = diagram([10, 30, 60], [0.2, 0.5, 0.8], [0.4, 0.9, 1.0], 0.3)
+    good = diagram([0, 20, 80], [None, 0.5, 0.9], [None, 0.55, 0.9], 0.01)
+    costs = {"raw": 0.4, "fitted": 0.0, "single": single_cost, "midpoint": 0.08, "predicted": predicted_cost}
+    along = {
+        name: {"inverse_temperature": [1 + 7 * 4 * at * (1 - at) for at in COEFFICIENTS], "loss": [0.1 + cost] * 25}
+        for name, cost in costs.items()
+    }
+    few = [
+        {
+            "examples": size,
+            "inverse_temperature": [8 * (1 + draw / size) for draw in range(20)],
+            "loss": [0.1 + draw / size / 10 for draw in range(20)],
+            "smoothed": 30 // size,
+        }
+        for size in (10, 20, 50)
+    ]
+    everything = {"examples": 60, "inverse_temperature": [8.0], "loss": [0.1], "smoothed": 0}
+    return replace(
+        record,
+        config=replace(record.config, measurement="calibration"),
+        measurement="calibration",
+        digest="",
+        data={
+            "coefficients": COEFFICIENTS,
+            "exponent": 4,
+            "reliability": {name: {"raw": raw, "calibrated": good} for name in ("a", "b", "merged", "ensemble")},
+            "along": along,
+            "few": [*few, everything],
+        },
+    )
+
+
+def temperature_sweep(
+    recipe: str = "mlp-digits", widths: tuple[float, ...] = (1, 4, 16), *, pairs: int = 2
+) -> list[Record]:
+    """All that the chapter on temperatures measures of one recipe at one depth."""
+    records: list[Record] = []
+    for width in widths:
+        for seeds in SEED_PAIRS[:pairs]:
+            for decay in (3e-3, 1e-4):
+                options: dict = {"recipe": recipe, "seeds": seeds, "weight_decay": decay}
+                records.append(with_temperatures(make_record(width, **options)))
+                records.append(make_layerwise_record(width, **options))
+            records.append(make_calibration_record(width, recipe=recipe, seeds=seeds))
+    return records
+
+
+def decay_sweep(
+    recipe: str = "mlp-digits",
+    dips: dict[float, tuple[float, ...]] | None = None,
+    *,
+    width: float = 16.0,
+    **training: int | bool,
+) -> list[Record]:
+    """Interpolation and layerwise records for each weight decay, with these accuracy barriers of the pairs."""
+    dips = dips or {decay: (0.05 - decay, 0.06 - decay) for decay in DECAYS}
+    records = []
+    for decay, of_pairs in dips.items():
+        for seeds, dip in zip(SEED_PAIRS, of_pairs, strict=False):
+            options: dict = {"recipe": recipe, "seeds": seeds, "weight_decay": decay}
+            for record in (make_record(width, depth_of_dip=dip, **options), make_layerwise_record(width, **options)):
+                records.append(changed(record, **training) if training else record)
+    return records
+
+
+def control_sweep() -> list[Record]:
+    """All that the chapter on weight decay shows: two networks, one spared, one shortened."""
+    return [
+        *decay_sweep(),
+        *decay_sweep(dips={3e-3: (0.05, 0.06), 1e-2: (0.04, 0.05)}, epochs=3),
+        *decay_sweep("vgg11-digits", width=4.0),
+        *decay_sweep("vgg11-digits", width=4.0, decay_normalisation=False),
+    ]

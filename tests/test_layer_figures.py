@@ -1,0 +1,294 @@
+"""Figures of layers, units and permutations: what they draw, against hand-made records and the theory."""
+
+import math
+
+import numpy
+import pytest
+import torch
+from synthetic_records import (  # type: ignore[import-not-found]
+    layers_sweep,
+    make_layerwise_record,
+    make_record,
+    width_sweep,
+)
+
+from lmcbook import theory
+from lmcbook.figures import additivity, laws, layers, permutations, predictions, rows, style, units
+from lmcbook.records import histograms_table, layers_table, pairs_table, summaries_table, units_table
+
+
+@pytest.fixture(scope="module")
+def perceptrons():
+    return width_sweep(widths=(1, 4, 16), pairs=2) + layers_sweep()
+
+
+@pytest.fixture(scope="module")
+def convolutional():
+    return width_sweep("vgg11-digits", (2, 8), pairs=1) + layers_sweep("vgg11-digits", (2, 8), pairs=1)
+
+
+@pytest.fixture(scope="module")
+def own_depth(perceptrons):
+    return [record for record in perceptrons if record.config.training.num_layers == 4]
+
+
+# --- the tables they are drawn from -------------------------------------------------------------------------------
+
+
+def test_layers_are_told_apart_by_depth_coefficient_and_number_of_layers():
+    table = layers_table([make_layerwise_record(num_layers=3), make_layerwise_record(recipe="vgg11-digits")])
+    cosines = table[(table["metric"] == "lewc_cosine") & (table["recipe"] == "mlp-digits")]
+    assert sorted(cosines["coefficient"].unique()) == [0.25, 0.5, 0.75] and set(cosines["depth"]) == {1, 2, 3}
+    assert table[table["metric"] == "overlap"]["coefficient"].isna().all()
+    assert set(table[table["recipe"] == "mlp-digits"]["num_layers"]) == {3}
+    assert table[table["recipe"] == "vgg11-digits"]["num_layers"].isna().all()
+    assert table[table["depth"].isna()]["layer"].unique() == ["block1.shortcut"]
+
+
+def test_units_stand_in_a_table_and_their_bins_in_another():
+    record = make_layerwise_record(2)
+    table = units_table([record])
+    assert len(table) == 3 * 32 and set(table["num_units"]) == {32}
+    entry = next(each for each in record.data["layers"] if each["layer"] == "hidden2")
+    second = table[table["layer"] == "hidden2"]
+    assert list(second["root_second_moment_b"]) == entry["units"]["b"]["root_second_moments"]
+    bins = histograms_table([record])
+    assert len(bins) == 3 * 40 and bins["low"].min() == 0 and bins["high"].max() == 1
+    shares = bins.groupby("layer")[["share_a", "share_b"]].sum()
+    numpy.testing.assert_allclose(shares, 1)
+
+
+def test_summaries_are_means_over_the_layers_that_they_name():
+    record = make_layerwise_record(4, recipe="vgg11-digits")
+    ends = [each for each in record.data["layers"] if each["coefficient"] is None and each["depth"]]
+    for depth, value in ((2, 0.1), (3, 0.2), (4, 0.6)):
+        ends[depth - 1]["metrics"]["reciprocal_orthogonality"] = value
+        ends[depth - 1]["metrics"]["stable_rank_a"] = ends[depth - 1]["metrics"]["stable_rank_b"] = 10.0 * depth
+    row = summaries_table([record]).iloc[0]
+    assert row["reciprocal_orthogonality"] == pytest.approx(0.3), "the shortcut, at 99, does not count"
+    assert row["stable_rank"] == pytest.approx(25), "layers 2 and 3 of 4"
+    assert row["active_share"] == pytest.approx(0.55) and math.isnan(row["num_layers"])
+    logits = [each for each in record.data["layers"] if each["depth"] == 4 and each["coefficient"] == 0.5]
+    assert row["lewc_cosine"] == logits[0]["metrics"]["lewc_cosine"]
+    ends[1]["metrics"]["reciprocal_orthogonality"] = None
+    assert summaries_table([record]).iloc[0]["reciprocal_orthogonality"] == pytest.approx(0.4), (
+        "a dead layer is left out"
+    )
+
+
+def test_pairs_join_what_was_measured_of_the_same_two_trainings():
+    both = [make_record(2), make_layerwise_record(2), make_record(2, num_layers=3), make_record(2, alignment="random")]
+    table = pairs_table(both)
+    assert len(table) == 3 and list(table["overlap"].notna()) == [True, False, False]
+    assert list(table["num_layers"]) == [4, 3, 4]
+    assert "overlap" in pairs_table([]) and "overlap" in summaries_table([])
+
+
+# --- layer by layer -----------------------------------------------------------------------------------------------
+
+
+def test_the_cosine_is_that_of_the_midpoint_of_pairs_as_they_are(own_depth):
+    table = layers.LEWC_COSINE.table(own_depth)
+    assert len(table) == (3 * 2 + 3 * 2) * 4, "widths, pairs and decays, four layers each"
+    expected = 1 - 0.1 * table["depth"] / table["width_multiplier"] ** 0.4
+    numpy.testing.assert_allclose(table["lewc_cosine"], expected)
+
+
+def test_every_pair_is_a_point_and_each_width_a_line(own_depth):
+    axis = layers.lewc_cosine_by_layer(own_depth).axes[0]
+    points = [line for line in axis.lines if line.get_linestyle() == "None"]
+    means = [line for line in axis.lines if line.get_linestyle() == "-"]
+    assert len(points) == len(means) == 3
+    assert all(len(line.get_xdata()) == 2 * 4 for line in points)  # type: ignore[arg-type]
+    numpy.testing.assert_allclose(means[0].get_ydata(), [0.9, 0.8, 0.7, 0.6])  # type: ignore[arg-type]
+    assert [label.get_text() for label in axis.get_xticklabels()][-1] == "classifier"
+
+
+def test_guides_say_what_the_laws_say_of_networks_with_and_without_batch_norm(own_depth, convolutional):
+    def guides(records):
+        axis = layers.decay_exponent_by_layer(records).axes[0]
+        lines = [line for line in axis.lines if len(line.get_xdata()) == 2 and line.get_color() == style.INK]  # type: ignore[arg-type]
+        return {
+            style: [line.get_ydata()[0] for line in lines if line.get_linestyle() == style] for style in ("--", ":")
+        }
+
+    assert guides(own_depth) == {"--": [1, 2, 3, 4], ":": [1, 1, 1, 1]}
+    assert guides(convolutional) == {"--": [1, 1, 1, 2], ":": [1, 1, 1, 1]}
+
+
+def test_the_line_of_weak_additivity_is_the_theorems():
+    assert pytest.approx(theory.INDEPENDENT_COSINE, abs=1e-15) == layers.GAUSSIAN_COSINE
+    assert round(layers.GAUSSIAN_COSINE, 6) == 0.930440
+
+
+def test_layers_from_the_second_on_have_products(perceptrons):
+    assert set(layers.RECIPROCAL_ORTHOGONALITY.table(perceptrons)["depth"]) == {2, 3, 4}
+    assert set(layers.COMMUTATIVITY.table(perceptrons)["depth"]) == {2, 3, 4}
+    assert "classifier" not in set(layers.WEAK_ADDITIVITY.table(perceptrons)["layer"])
+
+
+# --- the laws and the temperature ---------------------------------------------------------------------------------
+
+
+def test_the_error_of_the_law_of_batch_norm_follows_from_that_of_llfc():
+    generator = torch.Generator().manual_seed(0)
+    sum_of_both, noise = torch.randn(2, 50, 10, generator=generator, dtype=torch.float64)
+    merged = 0.23 * sum_of_both + 0.1 * noise
+    record = make_layerwise_record(2, recipe="vgg11-digits")
+    logits = next(each for each in record.data["layers"] if each["depth"] == 4 and each["coefficient"] == 0.5)
+    logits["metrics"]["llfc_error"] = ((merged - sum_of_both / 2).norm() / (sum_of_both / 2).norm()).item()
+    logits["metrics"]["decay_exponent"] = -math.log2(merged.norm() / sum_of_both.norm())
+    table = laws.law_errors_table([record])
+    [found] = table[table["law"] == laws.BATCH_NORM]["error"]
+    assert found == pytest.approx(((merged - sum_of_both / 4).norm() / (sum_of_both / 4).norm()).item(), rel=1e-9)
+    assert laws.BATCH_NORM not in set(laws.law_errors_table([make_layerwise_record(2)])["law"])
+
+
+def test_laws_are_compared_at_the_widest_and_the_papers_decay(own_depth):
+    table = laws.law_errors_table(own_depth)
+    assert set(table["width_multiplier"]) == {16} and set(table["weight_decay"]) == {3e-3}
+    last = table[(table["depth"] == 4) & (table["coefficient"] == 0.25)]
+    assert last.groupby("law")["error"].mean().to_dict() == pytest.approx({"LEWC": 0.4, "LLFC": 0.8})
+
+
+def test_predicted_temperatures_are_those_of_the_laws(perceptrons, convolutional):
+    table = predictions.temperature_width_table([*perceptrons, *convolutional]).drop_duplicates(
+        ["recipe", "num_layers"]
+    )
+    # 1.1 is the β of the averaged logits in these records; 2 takes the place of L under batch norm
+    assert list(table["predicted_inverse_temperature"]) == pytest.approx([1.1 * 8, 1.1 * 4, 1.1 * 2])
+    depth = predictions.temperature_depth_table([*perceptrons, *convolutional])
+    assert set(depth["num_layers"]) == {3, 4} and set(depth["recipe"]) == {"mlp-digits"}
+    middle = depth[depth["coefficient"] == 0.5].drop_duplicates("num_layers").set_index("num_layers")
+    assert middle["predicted_inverse_temperature"].to_dict() == pytest.approx({4: 1.1 * 8, 3: 1.1 * 4})
+    quarter = depth[(depth["coefficient"] == 0.25) & (depth["num_layers"] == 4)].iloc[0]
+    assert quarter["predicted_inverse_temperature"] == pytest.approx(1.1 / (0.25**4 + 0.75**4))
+
+
+def test_errors_of_the_temperature_are_of_pairs_without_batch_norm(own_depth, convolutional):
+    table = predictions.temperature_error_table([*own_depth, *convolutional])
+    assert len(table) == 12 and set(table["recipe"]) == {"mlp-digits"}
+    barriers = pairs_table(own_depth).iloc[0]
+    ratio = barriers["inverse_temperature_midpoint"] / barriers["predicted_inverse_temperature_midpoint"]
+    assert table["error"].iloc[0] == pytest.approx(abs(math.log2(ratio)))
+
+
+# --- units and ranks ----------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_the_cosine_of_gaussians_is_the_theorys(seed):
+    first, second = torch.rand(2, 40, generator=torch.Generator().manual_seed(seed), dtype=torch.float64) ** 3
+    first[:5] = 0
+    found = additivity.gaussian_cosine(first.numpy(), second.numpy())
+    assert found == pytest.approx(theory.gaussian_cosine(first, second), abs=1e-12)
+
+
+def test_the_cosine_of_gaussians_at_its_ends():
+    equal = numpy.ones(3)
+    assert additivity.gaussian_cosine(equal, equal) == pytest.approx(layers.GAUSSIAN_COSINE)
+    assert additivity.gaussian_cosine(numpy.array([1.0, 0.0]), numpy.array([0.0, 2.0])) == pytest.approx(1)
+    assert math.isnan(additivity.gaussian_cosine(0 * equal, 0 * equal))
+
+
+def test_measured_cosines_stand_beside_those_of_their_own_layer(own_depth):
+    table = additivity.gaussian_table(own_depth)
+    assert len(table) == 12 * 3 and table["gaussian"].between(layers.GAUSSIAN_COSINE, 1).all()
+    record = next(each for each in own_depth if each.measurement == "layerwise")
+    moments = record.data["layers"][1]["units"]
+    expected = additivity.gaussian_cosine(*(numpy.array(moments[model]["root_second_moments"]) for model in "ab"))
+    chosen = table[(table["depth"] == 2) & (table["seed_a"] == record.config.seeds[0])]
+    chosen = chosen[chosen["weight_decay"] == record.config.training.weight_decay]
+    chosen = chosen[chosen["width_multiplier"] == record.config.training.width_multiplier]
+    assert chosen["gaussian"].item() == pytest.approx(expected)
+
+
+def test_histograms_are_shares_of_all_units(own_depth):
+    table = units.histogram_table(own_depth)
+    assert set(table["weight_decay"]) == {3e-3} and len(table) == 3 * 3 * 10
+    sums = table.groupby(["width_multiplier", "layer"])["share"].sum()
+    numpy.testing.assert_allclose(sums, 1)
+    record = next(each for each in own_depth if each.measurement == "layerwise")
+    width = record.config.training.width_multiplier
+    counts = [record.data["layers"][0]["units"][model]["histogram"]["counts"] for model in "ab"]
+    expected = numpy.mean([sum(each[:4]) / sum(each) for each in counts])
+    lowest = table[(table["width_multiplier"] == width) & (table["layer"] == "hidden1") & (table["low"] == 0)]
+    assert lowest["share"].item() == pytest.approx(expected)
+
+
+def test_the_units_of_one_pair_are_shown_at_both_ends_of_the_widths(own_depth):
+    table = units.both_models_table(own_depth)
+    assert (
+        set(table["width_multiplier"]) == {1, 16} and set(table["layer"]) == {"hidden2"} and set(table["seed_a"]) == {0}
+    )
+    assert len(table) == 16 + 256
+    largest = table.groupby("width_multiplier")[["root_second_moment_a", "root_second_moment_b"]].max().max(axis=1)
+    assert list(largest) == [1, 1]
+
+
+def test_ranks_are_drawn_absolute_and_relative(own_depth):
+    table = units.rank_table(own_depth)
+    numpy.testing.assert_allclose(
+        table["effective_rank"], table["relative_effective_rank"] * 16 * table["width_multiplier"]
+    )
+    assert len(units.ranks_against_width(own_depth).axes) == 2
+
+
+# --- permutations -------------------------------------------------------------------------------------------------
+
+
+def test_the_gain_is_random_minus_matched_of_the_same_pair(own_depth):
+    table = permutations.gain_table(own_depth)
+    assert set(table["alignment"]) == {"weight_matching", "activation_matching"} and len(table) == 2 * 3 * 2
+    row = table[(table["alignment"] == "weight_matching") & (table["width_multiplier"] == 4)].iloc[0]
+    random = make_record(4, alignment="random").data["barriers"]["midpoint_accuracy_barrier"]
+    assert row["midpoint_accuracy_barrier"] == pytest.approx(random - 0.02 / 4)
+
+
+def test_before_and_after_are_of_the_same_pairs():
+    lonely = make_layerwise_record(8)
+    both = [make_layerwise_record(2), make_layerwise_record(2, alignment="weight_matching")]
+    table = permutations.inside_table([lonely, *both])
+    assert set(table["width_multiplier"]) == {2} and list(table["alignment"]) == ["identity", "weight_matching"]
+    assert list(table["commutativity"]) == pytest.approx([0.95, 0.2])
+
+
+def test_alignments_have_a_table_and_four_looks(own_depth):
+    table = permutations.alignment_table(own_depth)
+    assert set(table["alignment"]) == set(permutations.ALIGNMENTS) and set(table["weight_decay"]) == {3e-3}
+    assert len({(colour, marker) for _, colour, marker in permutations.ALIGNMENTS.values()}) == 4
+    axis = permutations.barrier_by_alignment(own_depth).axes[0]
+    points = [line for line in axis.lines if line.get_linestyle() == "None"]
+    assert len(points) == 4 and all(len(line.get_xdata()) == 6 for line in points)  # type: ignore[arg-type]
+
+
+def test_both_mechanisms_have_their_place(own_depth):
+    figure = permutations.two_mechanisms(own_depth)
+    said = {text.get_text(): text.xy for text in figure.axes[0].texts}  # type: ignore[attr-defined]
+    assert said == {"LLFC": (0, 1), "LEWC": (1, 0)}
+
+
+# --- rows ---------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("narrow", "columns"), [(False, 4), (True, 2)])
+def test_panels_without_room_stand_below(narrow, columns):
+    figure, made = rows.rows([1.5, 1.0], [7, 3], narrow=narrow, columns=4, phone_columns=2, legend_lines=1)
+    assert [len(axes) for _, axes in made] == [7, 3] and len(figure.axes) == 10
+    for (_, axes), count in zip(made, (7, 3), strict=True):
+        places = [axis.get_subplotspec().get_geometry() for axis in axes]  # type: ignore[union-attr]
+        across = min(columns, count)
+        assert {place[:2] for place in places} == {(-(-count // across), across)}
+    width, height = figure.get_size_inches()
+    assert width == (style.NARROW if narrow else style.WIDE)
+    assert height == pytest.approx(1.5 * 4 + 2 * 1 + 2 * 0.19 if narrow else 1.5 * 2 + 1)
+
+
+def test_of_many_layers_the_last_keeps_its_name(convolutional):
+    table = layers.LEWC_COSINE.table(convolutional)
+    many = table.iloc[[0] * 20].assign(depth=range(1, 21), layer=[f"layer{depth}" for depth in range(1, 21)])
+    _, [(_, [axis])] = rows.rows([2.0], 1, narrow=False)
+    layers.name_layers(axis, many, panels=3)
+    assert {"layer20", "layer18"} <= {label.get_text() for label in axis.get_xticklabels()}
+    assert "layer19" not in {label.get_text() for label in axis.get_xticklabels()}
+    assert layers.label_room(many, panels=3) > layers.label_room(table, panels=2)
