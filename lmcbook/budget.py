@@ -165,7 +165,8 @@ def run_within_budget(
     soon as it is measured.
 
     Raises:
-        InputError: unknown scale, recipe, notebook or device, a folder that cannot be written, or ``max_minutes`` not above 0.
+        InputError: unknown scale, recipe, notebook or device, a folder that cannot be written, or ``max_minutes`` not
+            above 0.
     """
     from lmcbook.pipeline import measure, resolve_device
     from lmcbook.records import write_record

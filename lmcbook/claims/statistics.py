@@ -5,6 +5,7 @@ measured. Barriers are those at λ = ½; "widest" is the largest width multiplie
 """
 
 import math
+from collections.abc import Callable
 
 from pandas import DataFrame
 
@@ -137,7 +138,7 @@ def batch_norm_temperature_error(table: DataFrame, *, weight_decay: float = MAIN
     return [math.log2(fitted / (2 * ensemble)) for fitted, ensemble in pairs.to_numpy()]
 
 
-STATISTICS = {
+STATISTICS: dict[str, Callable[..., list[float]]] = {
     function.__name__: function
     for function in (
         remaining_share,
