@@ -317,8 +317,16 @@ def test_page_over_http(page: str, browser: Browser, server: str) -> None:
 
 @pytest.mark.browser
 @pytest.mark.slow
-@pytest.mark.parametrize("theme", ["light", "dark"])
-@pytest.mark.parametrize("page", [page for page in PAGES if page != "index.html"])
+@pytest.mark.parametrize(
+    ("page", "theme"),
+    # the pages of reference are made alike, so that one theme tells of both
+    [
+        (page, theme)
+        for page in PAGES
+        if page != "index.html"
+        for theme in ("light", "dark")[: 1 + ("api/" not in page)]
+    ],
+)
 def test_page_has_no_serious_barrier_for_readers(page: str, theme: str, browser: Browser, server: str) -> None:
     need(AXE.is_file(), "axe-core is not there: python book/vendor_js.py --tests")
     browser.resize(None)
@@ -342,8 +350,8 @@ def test_page_from_the_disk(page: str, browser: Browser) -> None:
     assert seen["unset"] == seen["errors"] == 0 and seen["broken"] == []
 
 
-# What an explorer shows: the words and drawings that can be seen. Its controls' own values are left out, so that a slider
-# whose number moves and whose drawing does not is found.
+# The drawings of an explorer that can be seen. Its controls are left out, so that a slider whose number moves while
+# the drawing does not is found.
 SHOWN = """
 const seen = (e) => e.checkVisibility({visibilityProperty: true});
 const root = arguments[0].closest(".cell_output");

@@ -88,6 +88,13 @@ def test_pages_are_whole_and_the_same_twice(draw, records):
     assert len(table) == len(figures.FIGURES[draw].table(records[draw])) > 0
 
 
+def test_words_of_a_figure_keep_their_digits():
+    page = figures.to_html(figures.reliability_diagrams, [make_calibration_record(16.0)])
+    assert "ECE 0.300 → 0.010" in page
+    places = re.findall(r"<(?:path|use)[^>]+>", page)
+    assert places and not any(re.search(r"\.\d{3}", place) for place in places), "places are rounded"
+
+
 # --- temperatures ----------------------------------------------------------------------------------------------------
 
 

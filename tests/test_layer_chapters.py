@@ -14,7 +14,7 @@ ROOT = Path(__file__).resolve().parent.parent
 SOURCES = sorted((ROOT / "notebooks").glob("*.ipynb"))
 NAMES = ("03_permutations", "04_lewc", "05_weak_additivity", "06_active_units", "07_reciprocal_orthogonality")
 CHAPTERS = [ROOT / "notebooks" / f"{name}.ipynb" for name in NAMES]
-IDS = {"ids": lambda chapter: chapter.stem}
+IDS = [chapter.stem for chapter in CHAPTERS]
 
 
 def cells(chapter: Path) -> list[dict[str, Any]]:
@@ -32,7 +32,7 @@ def figures_of(chapter: Path) -> list[dict[str, str]]:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("chapter", CHAPTERS, **IDS)
+@pytest.mark.parametrize("chapter", CHAPTERS, ids=IDS)
 def test_a_chapter_runs_on_the_committed_records(chapter, monkeypatch, tmp_path):
     if not any((ROOT / "records" / "embedded").glob("*.json")):
         pytest.skip("no records of the embedded scale came with this checkout")
@@ -57,14 +57,14 @@ def test_a_chapter_runs_on_the_committed_records(chapter, monkeypatch, tmp_path)
     assert any("reproduced" in bundle["text/plain"] for bundle in shown), "no verdict"
 
 
-@pytest.mark.parametrize("chapter", CHAPTERS, **IDS)
+@pytest.mark.parametrize("chapter", CHAPTERS, ids=IDS)
 def test_a_chapter_takes_the_common_parameters_and_is_in_the_plan(chapter):
     assert declared_parameters(chapter) == declared_parameters(ROOT / "notebooks" / "01_width.ipynb")
     code = "\n".join("".join(cell["source"]) for cell in cells(chapter) if cell["cell_type"] == "code")
     assert f'parameters.check("{chapter.stem}", globals())' in code and chapter.stem in plan.EXPERIMENTS
 
 
-@pytest.mark.parametrize("chapter", CHAPTERS, **IDS)
+@pytest.mark.parametrize("chapter", CHAPTERS, ids=IDS)
 def test_a_chapter_teaches(chapter):
     text = prose(chapter)
     assert "After this chapter you can" in text and "## Deviations" in text and "n = 1" in text
@@ -74,7 +74,7 @@ def test_a_chapter_teaches(chapter):
     )
 
 
-@pytest.mark.parametrize("chapter", CHAPTERS, **IDS)
+@pytest.mark.parametrize("chapter", CHAPTERS, ids=IDS)
 def test_every_figure_has_a_caption_and_a_name_of_its_own(chapter):
     names = [figure["name"] for source in SOURCES for figure in figures_of(source)]
     for figure in figures_of(chapter):

@@ -3,6 +3,7 @@
 import math
 
 import numpy
+import numpy as np
 import pytest
 import torch
 from synthetic_records import (  # type: ignore[import-not-found]
@@ -109,7 +110,8 @@ def test_guides_say_what_the_laws_say_of_networks_with_and_without_batch_norm(ow
         axis = layers.decay_exponent_by_layer(records).axes[0]
         lines = [line for line in axis.lines if len(line.get_xdata()) == 2 and line.get_color() == style.INK]  # type: ignore[arg-type]
         return {
-            style: [line.get_ydata()[0] for line in lines if line.get_linestyle() == style] for style in ("--", ":")
+            style: [float(np.asarray(line.get_ydata())[0]) for line in lines if line.get_linestyle() == style]
+            for style in ("--", ":")
         }
 
     assert guides(own_depth) == {"--": [1, 2, 3, 4], ":": [1, 1, 1, 1]}

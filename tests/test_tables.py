@@ -57,6 +57,34 @@ def test_our_numbers_stand_beside_the_papers():
     assert set(tables.against_paper([])[ours]) == {"not measured"}
 
 
+def test_after_weight_matching_the_paper_has_numbers_too():
+    measured = make_record(16, recipe="mlp-mnist", scale="paper", depth_of_dip=0.01, alignment="weight_matching")
+    table = tables.against_paper([measured], alignment="weight_matching")
+    assert list(table["accuracy barrier (points): paper"]) == ["−0.027", "7.000", "5.135"]
+    assert list(table["loss barrier (nats): paper"]) == ["−0.003", "0.177", "0.173"]
+    assert list(table["accuracy barrier (points): ours"]) == ["1.000 (1)", "not measured", "not measured"]
+    loss = measured.data["barriers"]["midpoint_loss_barrier"]
+    assert table["loss barrier (nats): ours"][0] == f"{loss:.3f} (1)", "the raw loss, not the calibrated one"
+    assert set(tables.against_paper([measured])["accuracy barrier (points): ours"]) == {"not measured"}
+
+
+def test_alignments_stand_side_by_side():
+    records = [
+        make_record(width, seeds=(2 * i, 2 * i + 1), alignment=alignment, depth_of_dip=dip / width)
+        for width in (1, 2)
+        for alignment, dips in (("identity", (0.1, 0.2)), ("weight_matching", (0.01, 0.02)))
+        for i, dip in enumerate(dips)
+    ]
+    table = tables.alignments([*records, make_record(1, weight_decay=1e-4)])
+    assert list(table.columns) == ["network", "barrier:", "width", "pairs", "as they are", "b matched by weights"]
+    assert len(table) == 3 * 2 and set(table["pairs"]) == {"2"}
+    row = table.iloc[0]
+    assert (row["barrier:"], row["width"]) == ("accuracy (points)", "×1")
+    assert row["as they are"].replace("\u00a0", " ") == "15.0 ± 7.1"
+    assert row["b matched by weights"].replace("\u00a0", " ") == "1.5 ± 0.7"
+    assert tables.alignments([]).empty
+
+
 def test_html_is_whole_and_escaped():
     table = DataFrame([["a", "x", "1 < 2"], ["a", "x", "3"], ["a", "y", "4"]], columns=["network", "decay", "value"])
     page = tables.to_html(table, caption="A & B", groups=2)

@@ -202,8 +202,9 @@ def to_svg(figure: Figure, name: str, alt: str) -> str:
     svg = re.sub(r"font: (?:(\d+) )?([\d.]+)px [^;\"]+", _font, svg)
     svg = re.sub(r"font-family: [^;\"]+; ?", "", svg)
     svg = re.sub(r"#[0-9a-f]{6}\b", _colour, svg)
-    # a hundredth of a point is finer than any screen, and half of the file
-    svg = re.sub(r"(\.\d\d)\d+", r"\1", re.sub(r' transform="rotate\(-0 [^)]+\)"', "", svg))
+    svg = re.sub(r' transform="rotate\(-0 [^)]+\)"', "", svg)
+    # a hundredth of a point is finer than any screen, and half of the file; but words keep their digits
+    svg = re.sub(r"<[^>]+>", lambda tag: re.sub(r"(\.\d\d)\d+", r"\1", tag[0]), svg)
     svg = re.sub(r"\s+", " ", svg).replace("> <", ">\n<")
     svg, rules = _classes(svg, mark)
     box = re.search(r'viewBox="[^"]+"', svg)

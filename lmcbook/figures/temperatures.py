@@ -210,7 +210,7 @@ def temperature_error_against_conditions(records: Sequence[Record], *, narrow: b
     colours = {decay: DECAYS[min(index, len(DECAYS) - 1)] for index, decay in enumerate(decays)}
     shown = {
         "reciprocal_orthogonality": "reciprocal orthogonality (0: holds)",
-        "weak_additivity": "weak additivity (1)",
+        "weak_additivity": "weak additivity (1: holds)",
     }
     with style.applied():
         figure, [(part, axes)] = rows.rows([3.2], 2, narrow=narrow, legend_lines=5)
