@@ -108,10 +108,10 @@ def test_every_pair_is_a_point_and_each_width_a_line(own_depth):
 def test_guides_say_what_the_laws_say_of_networks_with_and_without_batch_norm(own_depth, convolutional):
     def guides(records):
         axis = layers.decay_exponent_by_layer(records).axes[0]
-        lines = [line for line in axis.lines if len(line.get_xdata()) == 2 and line.get_color() == style.INK]  # type: ignore[arg-type]
+        guides = [line for line in axis.lines if np.size(line.get_xdata()) == 2 and line.get_color() == style.INK]
         return {
-            style: [float(np.asarray(line.get_ydata())[0]) for line in lines if line.get_linestyle() == style]
-            for style in ("--", ":")
+            dashes: [float(np.asarray(line.get_ydata())[0]) for line in guides if line.get_linestyle() == dashes]
+            for dashes in ("--", ":")
         }
 
     assert guides(own_depth) == {"--": [1, 2, 3, 4], ":": [1, 1, 1, 1]}
