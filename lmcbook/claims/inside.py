@@ -1,6 +1,7 @@
 """Claims about permutations and about what happens inside of the networks: LEWC, its conditions, active units, ranks.
 
-Tolerances were written before the records they judge, and are not moved after them.
+Part of the records of the embedded scale was known when these tolerances were written, and the bounds on the rank
+correlation were set after its value had been seen: on digits they describe, on other data they test.
 """
 
 from collections.abc import Sequence
