@@ -1,5 +1,7 @@
 """Fixtures shared by all tests: real data and one small pair of networks, trained once for the whole session."""
 
+import os
+
 import pytest
 import torch
 
@@ -7,7 +9,10 @@ from lmcbook.config import PairConfig, TrainingConfig
 from lmcbook.data import Splits, load
 from lmcbook.training import TrainedModel, train
 
-torch.set_num_threads(1)  # several test processes share the cores, and bit-identity is promised for equal thread counts
+# Several test processes share the cores, and bit-identity is promised for equal thread counts: one thread here, and one
+# in the processes that tests start.
+torch.set_num_threads(1)
+os.environ["OMP_NUM_THREADS"] = "1"
 
 
 @pytest.fixture(autouse=True)

@@ -1,7 +1,7 @@
 """Claims about the inverse temperature and about weight decay: what the controls of the book ask.
 
-Tolerances are the catalogue's for the same kind of claim: a factor of 1.5 and a factor of 2 for temperatures, a point of
-accuracy for a contrast of decays. Part of the digits' records was known when they were asked of these networks.
+Tolerances are the catalogue's for the same kind of claim: a factor of 1.5 and a factor of 2 for temperatures, a point
+of accuracy for a contrast of decays. Part of the digits' records was known when they were asked of these networks.
 """
 
 from collections.abc import Sequence
