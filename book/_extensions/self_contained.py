@@ -4,6 +4,7 @@ Fetches the pinned browser files if they are not there. Where that is impossible
 public content-delivery network for the same versions.
 """
 
+import shutil
 import sys
 from pathlib import Path
 from typing import Any
@@ -30,12 +31,13 @@ def use_public_addresses(app: Sphinx, config: Config) -> None:
 
 
 def drop_what_no_reader_asks_for(app: Sphinx, exception: Exception | None) -> None:
-    """Take the theme's source maps, and fonts that are there in a smaller format too, out of what was built."""
+    """Take the theme's source maps and translations, and fonts that are there in a smaller format, out of the site."""
     if exception is None:
         static = Path(app.outdir, "_static")
         fonts = [font for font in static.rglob("*.ttf") if font.with_suffix(".woff2").is_file()]
         for file in [*static.rglob("*.map"), *fonts]:
             file.unlink()
+        shutil.rmtree(static / "locales", ignore_errors=True)  # the book is in English
 
 
 def setup(app: Sphinx) -> dict[str, Any]:
