@@ -40,6 +40,14 @@ def drop_what_no_reader_asks_for(app: Sphinx, exception: Exception | None) -> No
         shutil.rmtree(static / "locales", ignore_errors=True)  # the book is in English
 
 
+def leave_navigation_off_sources(
+    app: Sphinx, page: str, template: str, context: dict[str, Any], doctree: object
+) -> None:
+    """A hundred pages of highlighted source need no side bar each; their [docs] links lead back to the book."""
+    if page.startswith("_modules/"):
+        context["sidebars"] = []
+
+
 def setup(app: Sphinx) -> dict[str, Any]:
     try:
         vendor_js.fetch()
@@ -48,5 +56,6 @@ def setup(app: Sphinx) -> dict[str, Any]:
         app.connect("config-inited", use_public_addresses, priority=0)
     except vendor_js.VendorError as error:
         raise ExtensionError(str(error)) from None
+    app.connect("html-page-context", leave_navigation_off_sources, priority=900)
     app.connect("build-finished", drop_what_no_reader_asks_for, priority=900)
     return {"parallel_read_safe": True, "parallel_write_safe": True}
