@@ -7,6 +7,7 @@ from pathlib import Path
 
 from lmcbook import paths, plan
 from lmcbook.errors import InputError
+from lmcbook.notebooks import NotebookError
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -21,6 +22,9 @@ def main(arguments: list[str] | None = None) -> int:
     except InputError as error:
         print(f"lmcbook: {error}", file=sys.stderr)
         return 2
+    except NotebookError as error:
+        print(f"lmcbook: {error}", file=sys.stderr)
+        return 1
     except KeyboardInterrupt:
         print("lmcbook: stopped; what was finished is kept, and the same command goes on from here", file=sys.stderr)
         return 130
