@@ -2,24 +2,43 @@
 
 import hashlib
 import json
-from dataclasses import asdict, dataclass, fields, replace
+from dataclasses import dataclass, fields, replace
 from typing import Any, no_type_check
 
 from lmcbook.errors import InputError, check_choice, check_number
 
 ALIGNMENTS: tuple[str, ...] = ("identity", "random", "weight_matching", "activation_matching")
-MEASUREMENTS: tuple[str, ...] = ("interpolation", "layerwise", "calibration")
+MEASUREMENTS: tuple[str, ...] = ("interpolation", "layerwise", "calibration", "flatness")
+SHARED: tuple[str, ...] = ("nothing", "order", "start")
 SCHEDULES: tuple[str, ...] = ("linear", "cosine")
 PRECISIONS: tuple[str, ...] = ("float32", "bfloat16")
 
 # Raised by hand when a change of the code changes numbers: a digest must not move with every edited comment.
-CODE_VERSIONS = {"training": 1, "interpolation": 2, "layerwise": 1, "calibration": 1}
+CODE_VERSIONS = {"training": 1, "interpolation": 2, "layerwise": 1, "calibration": 1, "flatness": 1}
+
+# Fields that came later: left out where they say what was so before they came, so that older digests still hold.
+_LATER_FIELDS = frozenset(
+    {
+        *("spread_penalty", "initialisation_seed", "order_seed", "order_seed_fraction"),
+        *("shared", "shared_fraction", "num_directions"),
+    }
+)
 
 
 def digest_of(content: Any) -> str:
     """The first 16 hexadecimal digits of the SHA-256 of ``content`` as canonical JSON."""
     text = json.dumps(content, sort_keys=True, separators=(",", ":"), allow_nan=False)
     return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
+def _plain(config: "TrainingConfig | PairConfig") -> dict[str, Any]:
+    """The fields as plain JSON values, later ones only where they are not at their default."""
+    plain: dict[str, Any] = {}
+    for field in fields(config):
+        value = getattr(config, field.name)
+        if field.name not in _LATER_FIELDS or value != field.default:
+            plain[field.name] = _plain(value) if isinstance(value, TrainingConfig) else value
+    return plain
 
 
 @no_type_check  # what users give is checked below, in words of ours
@@ -66,6 +85,15 @@ class TrainingConfig:
     """Random crop with padding 4 and horizontal flip."""
     precision: str = "float32"
     """Arithmetic of forward and backward pass; the weights are float32 in any case."""
+    spread_penalty: float = 0.0
+    """Coefficient of a penalty on the spread of every weight matrix's spectrum, which works against low rank: see
+    `lmcbook.training.spectral_spread`."""
+    initialisation_seed: int | None = None
+    """Seed of the initialisation, where it is not ``seed``."""
+    order_seed: int | None = None
+    """Seed of the order of the examples and of the augmentation, where it is not ``seed``."""
+    order_seed_fraction: float = 1.0
+    """Part of the steps, from the first on, in which ``order_seed`` holds; ``seed`` holds after it."""
 
     def __post_init__(self) -> None:
         for name in ("dataset", "architecture", "activation"):
@@ -87,14 +115,30 @@ class TrainingConfig:
         check_number("weight_decay", self.weight_decay, minimum=0)
         check_choice("schedule", self.schedule, SCHEDULES)
         check_choice("precision", self.precision, PRECISIONS)
+        check_number("spread_penalty", self.spread_penalty, minimum=0)
+        for name in ("initialisation_seed", "order_seed"):
+            if getattr(self, name) is not None:
+                check_number(name, getattr(self, name), minimum=0, integer=True)
+        check_number("order_seed_fraction", self.order_seed_fraction, minimum=0, maximum=1)
+        if self.order_seed is None and self.order_seed_fraction != 1:
+            raise InputError(
+                f"order_seed_fraction is {self.order_seed_fraction:g}, but no order_seed is given; it must be 1 then"
+            )
         # 1 and 1.0 must be the same configuration, so they must have the same digest
-        for name in ("width_multiplier", "learning_rate", "warmup_epochs", "momentum", "weight_decay"):
+        for name in (
+            *("width_multiplier", "learning_rate", "warmup_epochs", "momentum", "weight_decay"),
+            *("spread_penalty", "order_seed_fraction"),
+        ):
             object.__setattr__(self, name, float(getattr(self, name)))
 
     @property
     def digest(self) -> str:
         """The address of this configuration, without the data it is trained on (see `lmcbook.store.run_key`)."""
-        return digest_of({"training": asdict(self), "version": CODE_VERSIONS["training"]})
+        return digest_of({"training": self.to_dict(), "version": CODE_VERSIONS["training"]})
+
+    def to_dict(self) -> dict[str, Any]:
+        """As plain JSON values; ``TrainingConfig(**content)`` reads it back."""
+        return _plain(self)
 
 
 @no_type_check
@@ -103,7 +147,8 @@ class PairConfig:
     """Everything that decides the numbers of one measurement of one pair of networks.
 
     The pair are two trainings that differ in their seed alone: ``training`` with ``seeds[0]`` is model a, with
-    ``seeds[1]`` model b. The interpolation coefficient multiplies model a.
+    ``seeds[1]`` model b, which may share model a's start or order of examples. The interpolation coefficient
+    multiplies model a.
 
     Raises:
         InputError: a value is outside of what it may be.
@@ -116,14 +161,21 @@ class PairConfig:
     alignment: str = "identity"
     """What is done to model b before the merge: identity, random, weight_matching or activation_matching."""
     measurement: str = "interpolation"
-    """What is measured: interpolation (losses and accuracies along the line), layerwise (inside the networks) or
-    calibration (what inverse temperatures do and need)."""
+    """What is measured: interpolation (losses and accuracies along the line), layerwise (inside the networks),
+    calibration (what inverse temperatures do and need) or flatness (the loss along other lines of the same length)."""
     num_coefficients: int = 25
     """Number of equally spaced interpolation coefficients from 0 to 1, both ends included; odd, so that ½ is one."""
     batch_norm_examples: int = 10_000
     """At most so many un-augmented training images recompute the merged model's batch-norm statistics."""
     matching_examples: int = 1_000
     """Activation matching correlates activations over at most so many training images."""
+    shared: str = "nothing"
+    """What model b takes over from model a: nothing, order (the order of the examples, from another initialisation) or
+    start (the same initialisation and the same first ``shared_fraction`` of the steps: a spawned pair)."""
+    shared_fraction: float = 0.0
+    """Part of the training, from its start, that a spawned pair has in common; 0: the initialisation alone."""
+    num_directions: int = 20
+    """Random directions along which flatness is measured."""
 
     def __post_init__(self) -> None:
         seeds = tuple(self.seeds) if isinstance(self.seeds, list | tuple) else ()
@@ -142,6 +194,15 @@ class PairConfig:
             raise InputError(f"num_coefficients is {self.num_coefficients}; it must be odd, so that ½ is on the grid")
         check_number("batch_norm_examples", self.batch_norm_examples, minimum=2, integer=True)
         check_number("matching_examples", self.matching_examples, minimum=2, integer=True)
+        check_choice("shared", self.shared, SHARED)
+        check_number("shared_fraction", self.shared_fraction, minimum=0, below=1)
+        if self.shared != "start" and self.shared_fraction != 0:
+            raise InputError(
+                f"shared_fraction is {self.shared_fraction:g} with shared {self.shared!r}; only a pair that shares its "
+                "start has such a fraction, so it must be 0"
+            )
+        check_number("num_directions", self.num_directions, minimum=1, integer=True)
+        object.__setattr__(self, "shared_fraction", float(self.shared_fraction))
         object.__setattr__(self, "seeds", seeds)
         object.__setattr__(self, "training", replace(self.training, seed=0))
 
@@ -151,7 +212,13 @@ class PairConfig:
 
     @property
     def training_b(self) -> TrainingConfig:
-        return replace(self.training, seed=self.seeds[1])
+        own = replace(self.training, seed=self.seeds[1])
+        if self.shared == "order":
+            return replace(own, order_seed=self.seeds[0])
+        if self.shared == "start":
+            in_common = {"order_seed": self.seeds[0], "order_seed_fraction": self.shared_fraction}
+            return replace(own, initialisation_seed=self.seeds[0], **(in_common if self.shared_fraction > 0 else {}))
+        return own
 
     @property
     def digest(self) -> str:
@@ -161,7 +228,7 @@ class PairConfig:
 
     def to_dict(self) -> dict[str, Any]:
         """As plain JSON values; `from_dict` reads it back."""
-        content = asdict(self)
+        content = _plain(self)
         del content["training"]["seed"]
         return {**content, "seeds": list(self.seeds)}
 

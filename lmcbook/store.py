@@ -5,7 +5,7 @@ import json
 import os
 import shutil
 import uuid
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -110,7 +110,7 @@ def ensure(
         trained = train(config, splits, device=device, checkpoint=checkpoint, progress=progress, deadline=deadline)
         content = {
             "key": folder.name,
-            "config": asdict(config),
+            "config": config.to_dict(),
             "dataset_sha256": splits.sha256,
             "history": trained.history,
             "seconds": trained.seconds,
@@ -145,7 +145,7 @@ def _read(folder: Path, config: TrainingConfig) -> Run:
         files = manifest["files"]
     except (OSError, KeyError, ValueError) as error:
         raise DamagedRun(f"{folder / MANIFEST} cannot be read ({error}): {way_out}") from error
-    if stated != _content_sha256(manifest) or manifest["config"] != asdict(config):
+    if stated != _content_sha256(manifest) or manifest["config"] != config.to_dict():
         raise DamagedRun(f"{folder / MANIFEST} was changed after it was written: {way_out}")
     for name, sha256 in files.items():
         if not (folder / name).is_file() or _sha256(folder / name) != sha256:

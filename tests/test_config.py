@@ -27,6 +27,9 @@ from lmcbook.errors import InputError
         ("bias", 1, "bias is 1; it must be true or false"),
         ("seed", -1, "seed is -1"),
         ("num_layers", 1, "num_layers is 1; it must be a whole number at least 2"),
+        ("spread_penalty", -1, "spread_penalty is -1; it must be a number at least 0"),
+        ("order_seed", -1, "order_seed is -1; it must be a whole number at least 0"),
+        ("order_seed_fraction", 0.5, "order_seed_fraction is 0.5, but no order_seed is given"),
     ],
 )
 def test_a_bad_value_is_refused_in_one_line(pico, field, value, message):
@@ -45,6 +48,9 @@ def test_a_bad_value_is_refused_in_one_line(pico, field, value, message):
         ("num_coefficients", 24, "must be odd"),
         ("alignment", "clever", "it may be one of: identity, random"),
         ("measurement", "vibes", "it may be one of: interpolation"),
+        ("shared", "everything", "it may be one of: nothing, order, start"),
+        ("shared_fraction", 0.1, "shared_fraction is 0.1 with shared 'nothing'; only a pair that shares its start"),
+        ("num_directions", 0, "num_directions is 0"),
     ],
 )
 def test_a_bad_pair_is_refused(pico_pair, field, value, message):
@@ -57,14 +63,28 @@ def test_every_field_moves_the_digest(pico, pico_pair):
         dataset="mnist", architecture="vgg11", width_multiplier=2, hidden_width=8, num_layers=4, bias=True,
         activation="gelu", seed=7, epochs=21, batch_size=50, learning_rate=0.2, warmup_epochs=2, schedule="cosine",
         momentum=0.8, weight_decay=0, decay_normalisation=False, augment=True, precision="bfloat16",
+        spread_penalty=0.1, initialisation_seed=3, order_seed=3,
     )  # fmt: skip
-    assert set(changes) == {name for name in pico.__dataclass_fields__}
+    assert {*changes, "order_seed_fraction"} == {name for name in pico.__dataclass_fields__}
+    ordered = replace(pico, order_seed=3)
+    assert replace(ordered, order_seed_fraction=0.5).digest != ordered.digest
     digests = [pico.digest] + [replace(pico, **{name: value}).digest for name, value in changes.items()]
     assert len(set(digests)) == len(digests)
     pairs = [pico_pair, replace(pico_pair, seeds=(1, 0)), replace(pico_pair, alignment="random")]
     pairs += [replace(pico_pair, measurement="layerwise"), replace(pico_pair, num_coefficients=7)]
     pairs += [replace(pico_pair, batch_norm_examples=10), replace(pico_pair, training=replace(pico, epochs=3))]
+    pairs += [replace(pico_pair, shared="order"), replace(pico_pair, shared="start")]
+    pairs += [replace(pico_pair, shared="start", shared_fraction=0.1), replace(pico_pair, num_directions=3)]
     assert len({pair.digest for pair in pairs}) == len(pairs)
+
+
+def test_fields_that_came_later_leave_older_digests_alone(pico, pico_pair):
+    """Records of the first release are addressed by digests of what these fields did not have a say in."""
+    assert not {"spread_penalty", "initialisation_seed", "order_seed", "order_seed_fraction"} & set(pico.to_dict())
+    assert not {"shared", "shared_fraction", "num_directions"} & set(pico_pair.to_dict())
+    spawned = replace(pico_pair, shared="start", shared_fraction=0.1)
+    assert {"shared", "shared_fraction"} <= set(spawned.to_dict())
+    assert PairConfig.from_dict(spawned.to_dict()) == spawned
 
 
 def test_the_same_configuration_has_the_same_digest(pico, pico_pair):
@@ -89,3 +109,12 @@ def test_a_pair_is_read_back_as_written(pico_pair):
 def test_the_two_trainings_differ_in_their_seed_alone(pico_pair):
     assert replace(pico_pair.training_a, seed=1) == pico_pair.training_b
     assert (pico_pair.training_a.seed, pico_pair.training_b.seed) == (0, 1)
+
+
+def test_a_spawned_pair_differs_only_in_what_it_does_not_share(pico_pair):
+    a = pico_pair.training_a
+    spawned = replace(pico_pair, shared="start", shared_fraction=0.2)
+    assert spawned.training_a == a, "model a is the plain training that other pairs use too"
+    assert spawned.training_b == replace(a, seed=1, initialisation_seed=0, order_seed=0, order_seed_fraction=0.2)
+    assert replace(pico_pair, shared="start").training_b == replace(a, seed=1, initialisation_seed=0)
+    assert replace(pico_pair, shared="order").training_b == replace(a, seed=1, order_seed=0)

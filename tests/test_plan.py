@@ -61,7 +61,7 @@ def test_one_number_changes_only_the_cells_that_depend_on_it(monkeypatch):
         found = recipe(name)
         return replace(found, training=replace(found.training, momentum=0.8)) if name == "vgg11-digits" else found
 
-    monkeypatch.setattr(plan, "recipe", changed)
+    monkeypatch.setattr(sys.modules["lmcbook.plan.width"], "recipe", changed)
     after = plan.cells(plan.width("embedded"))
     assert {name for name in before if name not in after} == {name for name in before if name.startswith("vgg11")}
 

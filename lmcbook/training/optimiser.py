@@ -1,0 +1,23 @@
+"""The optimiser of every training: stochastic gradient descent with momentum and coupled L2 decay."""
+
+import torch
+from torch import nn
+
+from lmcbook.config import TrainingConfig
+
+
+def optimiser_of(model: nn.Module, config: TrainingConfig) -> torch.optim.SGD:
+    """SGD over all parameters; batch norm's own in a group apart, for they may be left out of the decay."""
+    normalisation = [
+        parameter
+        for module in model.modules()
+        if isinstance(module, nn.modules.batchnorm._BatchNorm)
+        for parameter in module.parameters(recurse=False)
+    ]
+    known = set(map(id, normalisation))
+    others = [parameter for parameter in model.parameters() if id(parameter) not in known]
+    groups = [{"params": others, "weight_decay": config.weight_decay}]
+    if normalisation:
+        decay = config.weight_decay if config.decay_normalisation else 0.0
+        groups.append({"params": normalisation, "weight_decay": decay})
+    return torch.optim.SGD(groups, lr=config.learning_rate, momentum=config.momentum, fused=True)
