@@ -216,8 +216,10 @@ class PairConfig:
         if self.shared == "order":
             return replace(own, order_seed=self.seeds[0])
         if self.shared == "start":
-            in_common = {"order_seed": self.seeds[0], "order_seed_fraction": self.shared_fraction}
-            return replace(own, initialisation_seed=self.seeds[0], **(in_common if self.shared_fraction > 0 else {}))
+            start = replace(own, initialisation_seed=self.seeds[0])
+            if self.shared_fraction == 0:
+                return start
+            return replace(start, order_seed=self.seeds[0], order_seed_fraction=self.shared_fraction)
         return own
 
     @property
