@@ -12,7 +12,7 @@ def checkout() -> Path | None:
     """The root of the lmcbook checkout that the working directory lies in, or ``None`` outside of one."""
     here = Path.cwd().resolve()
     for folder in (here, *here.parents):
-        if (folder / "lmcbook" / "plan.py").is_file() and (folder / "notebooks").is_dir():
+        if (folder / "lmcbook" / "config.py").is_file() and (folder / "notebooks").is_dir():
             return folder
     return None
 
