@@ -184,7 +184,9 @@ def measure(
     started = time.monotonic()
     model = build_model(pair.training, input_shape=splits.input_shape, num_classes=splits.num_classes).to(device)
     state_a, state_b = ({name: tensor.to(device) for name, tensor in run.state.items()} for run in (run_a, run_b))
+    aligning = time.process_time()
     state_b, alignment = align(pair, model, state_a, state_b, splits, progress=progress)
+    aligning = time.process_time() - aligning
     data = _MEASUREMENTS[pair.measurement](pair, model, state_a, state_b, splits)
     return Record(
         scale=planned.scale,
@@ -200,6 +202,7 @@ def measure(
             **provenance(device),
             "precision": pair.training.precision,
             "seconds": time.monotonic() - started,
+            "alignment_cpu_seconds": aligning,
             "training": [_training_summary(run) for run in (run_a, run_b)],
         },
     )

@@ -19,6 +19,8 @@ Draw = Callable[..., Figure]
 Numbers = Iterable[Any]
 """Anything that gives what `float` takes, a tensor of one axis too."""
 
+CONSTRUCTED = "Computed on this page, from constructed networks and pseudo-random numbers; no record is read."
+
 FLOOR = 1e-17
 """Where a logarithmic axis shows an error of exactly 0: below anything that float64 leaves of a number near 1."""
 
@@ -165,7 +167,15 @@ def temperature_against_coefficient(table: DataFrame, *, narrow: bool = False) -
 
 
 def show(
-    draw: Draw, table: DataFrame, finding: str = "", *, name: str, alt: str, command: str = "", **options: Any
+    draw: Draw,
+    table: DataFrame,
+    finding: str = "",
+    *,
+    name: str,
+    alt: str,
+    command: str = "",
+    source: str = CONSTRUCTED,
+    **options: Any,
 ) -> None:
     """Show ``draw(table)`` in a notebook and in the book, for a wide page and for a phone, with its data as CSV.
 
@@ -176,6 +186,7 @@ def show(
         name: of the figure, and of the file of its data; no two figures of a page may share one.
         alt: what the figure shows, for those who do not see it.
         command: what makes the figure again.
+        source: where the numbers come from, in one sentence.
         options: further arguments of ``draw``.
 
     Raises:
@@ -183,12 +194,20 @@ def show(
     """
     from IPython.display import display
 
-    text = to_html(draw, table, finding, name=name, alt=alt, command=command, **options)
+    text = to_html(draw, table, finding, name=name, alt=alt, command=command, source=source, **options)
     display({"text/html": text, "text/plain": alt}, raw=True)
 
 
 def to_html(
-    draw: Draw, table: DataFrame, finding: str = "", *, name: str, alt: str, command: str = "", **options: Any
+    draw: Draw,
+    table: DataFrame,
+    finding: str = "",
+    *,
+    name: str,
+    alt: str,
+    command: str = "",
+    source: str = CONSTRUCTED,
+    **options: Any,
 ) -> str:
     """What `show` puts on the page; takes the same arguments and raises the same errors."""
     if not re.fullmatch(r"[a-z][a-z0-9-]*", name):
@@ -203,7 +222,7 @@ def to_html(
     }
     used = {colour for each in drawings.values() for colour in re.findall(r"var\(--lmc-(\w{6})", each)}
     csv = base64.b64encode(table.to_csv(index=False, float_format="%.6g").encode()).decode()
-    items = ["Computed on this page, from constructed networks and pseudo-random numbers; no record is read."]
+    items = [html.escape(source)]
     if command:
         items.append(f"Made again by <code>{html.escape(command)}</code>")
     items.append(f'<a download="{name}.csv" href="data:text/csv;charset=utf-8;base64,{csv}">{name}.csv</a>')

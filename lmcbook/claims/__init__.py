@@ -23,10 +23,12 @@ from lmcbook.claims.findings_layers import (
 )
 from lmcbook.claims.findings_permutations import (
     alignment_finding,
+    cost_finding,
     gain_finding,
     inside_finding,
     matched_calibration_finding,
     mechanism_finding,
+    search_cost_finding,
 )
 from lmcbook.claims.findings_temperature import (
     choice_finding,
@@ -62,6 +64,7 @@ __all__ = [
     "commutativity_finding",
     "condition_finding",
     "control_finding",
+    "cost_finding",
     "count",
     "decay_condition_finding",
     "decay_finding",
@@ -88,6 +91,7 @@ __all__ = [
     "product_finding",
     "rank_finding",
     "reliability_finding",
+    "search_cost_finding",
     "sensitivity_finding",
     "signs_finding",
     "temperature_finding",

@@ -1,11 +1,13 @@
 """Sentences about merging after a permutation; every number in them is computed."""
 
+import math
 from collections.abc import Callable, Sequence
 
 from pandas import DataFrame
 
 from lmcbook.claims import statistics
 from lmcbook.claims.sentences import at_width, main_decay, number_of_pairs, spread, widest
+from lmcbook.figures.costs import TRAINING, WEIGHTS, cost_table
 from lmcbook.figures.permutations import ALIGNMENTS, alignment_table, gain_table, inside_table
 from lmcbook.figures.style import recipe_label, width_label
 from lmcbook.records import Record
@@ -77,6 +79,36 @@ def mechanism_finding(records: Sequence[Record]) -> list[str]:
     return _before_and_after(records, names, where="of the logits")
 
 
+def cost_finding(records: Sequence[Record]) -> list[str]:
+    """What weight matching costs at the widest, beside one training: a sentence for each network."""
+    sentences = []
+    table = cost_table(records)
+    for recipe in table["recipe"].unique():
+        chosen = widest(table[table["recipe"] == recipe])
+        searching, training = (chosen[chosen["what"] == what]["seconds"] for what in (WEIGHTS, TRAINING))
+        if searching.empty or training.empty:
+            continue
+        width = width_label(chosen["width_multiplier"].iloc[0])
+        sentences.append(
+            f"{recipe_label(recipe)} at {width}: one search takes {spread(searching, 1, 2)} CPU seconds, "
+            f"{100 * searching.mean() / training.mean():.2g} % of the {training.mean():.3g} seconds of one training "
+            f"({len(searching)} {'pair' if len(searching) == 1 else 'pairs'})."
+        )
+    return sentences
+
+
+def search_cost_finding(table: DataFrame) -> str:
+    """How the CPU time of one search grows between the two widest networks, and what the widest takes."""
+    fast = table[table["starts"] == "fast"].sort_values("units")
+    before, last = fast.iloc[-2], fast.iloc[-1]
+    power = math.log(last["cpu_seconds"] / before["cpu_seconds"]) / math.log(last["units"] / before["units"])
+    return (
+        f"With {last['units']:.0f} units in each of three hidden layers one search (starts=\"fast\") takes "
+        f"{last['cpu_seconds'] / 60:.1f} CPU minutes and {last['peak_memory_bytes'] / 2**30:.1f} GiB; between the two "
+        f"widest its time grows like the {power:.1f}th power of the width."
+    )
+
+
 def _before_and_after(records: Sequence[Record], names: dict[str, str], where: str = "mean over layers") -> list[str]:
     sentences = []
     for recipe, table in _recipes(inside_table(records)):
@@ -104,5 +136,6 @@ FINDINGS: tuple[Callable[[Sequence[Record]], list[str]], ...] = (
     matched_calibration_finding,
     inside_finding,
     mechanism_finding,
+    cost_finding,
 )
 """Every finding of this file."""

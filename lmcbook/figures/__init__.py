@@ -7,6 +7,7 @@ page with its finding, its data and where they come from.
 from lmcbook.figures.additivity import weak_additivity_explained
 from lmcbook.figures.barriers import barrier_against_width, barrier_table
 from lmcbook.figures.calibrating import calibration_examples, reliability_diagrams, temperature_choices
+from lmcbook.figures.costs import cost_against_width, read_search_costs, search_cost_against_units
 from lmcbook.figures.curves import accuracy_against_coefficient, accuracy_table, loss_against_coefficient, loss_table
 from lmcbook.figures.laws import law_errors_by_layer
 from lmcbook.figures.layers import (
@@ -58,6 +59,7 @@ __all__ = [
     "calibration_examples",
     "commutativity_by_layer",
     "conditions_against_decay",
+    "cost_against_width",
     "decay_exponent_by_layer",
     "histograms_by_layer",
     "inverse_temperature_against_coefficient",
@@ -74,8 +76,10 @@ __all__ = [
     "opposite_signs_by_layer",
     "origin",
     "ranks_against_width",
+    "read_search_costs",
     "reciprocal_orthogonality_by_layer",
     "reliability_diagrams",
+    "search_cost_against_units",
     "show",
     "temperature_against_depth",
     "temperature_against_width",

@@ -15,6 +15,7 @@ from lmcbook.errors import InputError
 from lmcbook.figures import (
     additivity,
     calibrating,
+    costs,
     laws,
     layers,
     permutations,
@@ -89,6 +90,7 @@ FIGURES: dict[Draw, Companions] = {
     calibrating.reliability_diagrams: Companions(calibrating.reliability_table, calibrating.reliability_alt),
     calibrating.temperature_choices: Companions(calibrating.choices_table, calibrating.temperature_choices_alt),
     calibrating.calibration_examples: Companions(calibrating.examples_table, calibrating.calibration_examples_alt),
+    costs.cost_against_width: Companions(costs.cost_table, costs.cost_alt),
     weight_decay.barriers_against_decay: Companions(weight_decay.decay_table, weight_decay.barriers_against_decay_alt),
     weight_decay.conditions_against_decay: Companions(
         weight_decay.decay_table, weight_decay.conditions_against_decay_alt
