@@ -85,7 +85,7 @@ def align(
         )
     else:
         matching = activation_matching(
-            spec, state_a, state_b, observe=observe_layers(model), images=images, model=None, progress=progress
+            spec, state_a, state_b, observe=observe_layers(model), images=images, model=model, progress=progress
         )
     told = {name: getattr(matching, name) for name in ("objective", "l2_distance", "identity_objective", "sweeps")}
     return apply(spec, matching.permutation, state_b), told

@@ -107,7 +107,7 @@ def search_cost_against_units(table: DataFrame, *, narrow: bool = False) -> Figu
         for axis, (column, (label, factor)) in zip(axes, quantities.items(), strict=True):
             for starts, (colour, marker, line) in looks.items():
                 chosen = table[table["starts"] == starts].sort_values("units")
-                look = {"color": colour, "marker": marker, "linestyle": line, "markeredgecolor": style.GROUND}
+                look: dict[str, Any] = {"color": colour, "marker": marker, "linestyle": line, "mec": style.GROUND}
                 axis.plot(chosen["units"], factor * chosen[column], label=f'starts="{starts}"', markersize=5, **look)
             units = sorted(table["units"].unique())
             axis.set_xscale("log", base=2)
