@@ -66,19 +66,19 @@ class ConnectivityAccumulator:
         self._linear = RatioOfNorms()
         self._norm_a, self._norm_b = RatioOfNorms(), RatioOfNorms()
 
-    def add(self, merged: Tensor, output_a: Tensor, output_b: Tensor) -> None:
-        """Take in one batch of the layer's outputs."""
+    def add(self, merged: Tensor, output_a: Tensor, output_b: Tensor, norms_a: Tensor, norms_b: Tensor) -> None:
+        """Take in one batch of the layer's outputs, with the `example_norms` of the two models' own."""
         norms = example_norms(merged)
-        for name in ("lewc", "llfc"):
-            exponent = self.depth if name == "lewc" else 1
-            prediction = lewc_prediction(output_a, output_b, self.coefficient, exponent)
-            predicted_norms = example_norms(prediction)
-            differences = example_norms(prediction.sub_(merged))
+        for name, exponent in (("lewc", self.depth), ("llfc", 1)):
+            if name == "lewc" or self.depth > 1:  # in layer 1 both laws say the same
+                prediction = lewc_prediction(output_a, output_b, self.coefficient, exponent)
+                predicted_norms = example_norms(prediction)
+                differences = example_norms(prediction.sub_(merged))
             self._cosines[name].add(cosines_of_norms(norms, predicted_norms, differences))
             self._errors[name].add(differences, predicted_norms)
         self._linear.add(norms, predicted_norms)
-        self._norm_a.add(example_norms(output_a), norms)
-        self._norm_b.add(example_norms(output_b), norms)
+        self._norm_a.add(norms_a, norms)
+        self._norm_b.add(norms_b, norms)
 
     def metrics(self) -> dict[str, float | None]:
         """The layer's metrics over all batches."""

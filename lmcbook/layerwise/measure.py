@@ -9,9 +9,10 @@ from torch import Tensor
 
 from lmcbook.errors import InputError, check_number
 from lmcbook.layerwise.accumulator import ConnectivityAccumulator, LayerAccumulator, entry
+from lmcbook.layerwise.lewc import llfc_prediction
 from lmcbook.layerwise.orthogonality import weight_norm_ratio
 from lmcbook.layerwise.ranks import rank_measures
-from lmcbook.layerwise.streaming import finite_or_none
+from lmcbook.layerwise.streaming import example_norms, finite_or_none
 from lmcbook.models import LayeredModel, LayerTrace, linear_map, trace
 from lmcbook.permutation import StateDict
 
@@ -37,8 +38,10 @@ def measure_layers(
     with a coefficient is about the merged model. None stands for a number that does not exist (a ratio of zeros).
     Shortcuts of residual networks have the depth None: they have no place in the count of layers.
 
-    Over the images this costs one pass of each endpoint, one of each merged model, and two more products per layer: 7
-    forward passes for three merged models. Sums are in float64; the batch size changes no more than their rounding.
+    Over the images this costs one pass of each endpoint, one of each merged model but for its first layer (which is
+    linear in the weights, so that the endpoints' products serve it too), and two more products per layer from the
+    second on: less than 7 forward passes for three merged models. Sums are in float64; the batch size changes no more
+    than their rounding.
 
     Args:
         model: the network; its own weights do not count.
@@ -73,7 +76,14 @@ def measure_layers(
         coefficient: [ConnectivityAccumulator(depth, coefficient) for depth in range(1, len(names) + 1)]
         for coefficient in merged_states
     }
+    first_key = model.weight_key(names[0])
     with torch.no_grad():
+        of_endpoints = {
+            coefficient: torch.allclose(
+                state[first_key], llfc_prediction(state_a[first_key], state_b[first_key], coefficient)
+            )
+            for coefficient, state in merged_states.items()
+        }
         for batch in images.split(batch_size):
             traces_a, traces_b = trace(model, state_a, batch), trace(model, state_b, batch)
             for layer, trace_a, trace_b in zip(layers, traces_a, traces_b, strict=True):
@@ -84,12 +94,15 @@ def measure_layers(
                     layer.add_products(trace_a.linear_output, trace_b.linear_output, a_on_b, b_on_a)
                 if layer.name in shortcuts:
                     _add_shortcut(shortcuts[layer.name], model, state_a, state_b, trace_a, trace_b)
+            norms_a, norms_b = ([example_norms(each.output) for each in traces] for traces in (traces_a, traces_b))
             for coefficient, state in merged_states.items():
-                traces = trace(model, state, batch)
-                for merged, of_merged, trace_a, trace_b in zip(
-                    merged_layers[coefficient], traces, traces_a, traces_b, strict=True
-                ):
-                    merged.add(of_merged.output, trace_a.output, trace_b.output)
+                first = None
+                if of_endpoints[coefficient]:
+                    first = llfc_prediction(traces_a[0].linear_output, traces_b[0].linear_output, coefficient)
+                traces = trace(model, state, batch, first_linear_output=first)
+                for index, merged in enumerate(merged_layers[coefficient]):
+                    outputs = (each[index].output for each in (traces, traces_a, traces_b))
+                    merged.add(*outputs, norms_a[index], norms_b[index])
                 del traces
     entries = []
     for layer in [*layers, *shortcuts.values()]:

@@ -8,10 +8,21 @@ from lmcbook.models.layered import LayeredModel, LayerTrace, apply_weight
 from lmcbook.permutation import StateDict, evaluation_mode
 
 
-def trace(model: LayeredModel, state: StateDict, images: Float[Tensor, "examples ..."]) -> tuple[LayerTrace, ...]:
-    """All layers of the network with the weights ``state``, in evaluation mode and without gradients."""
+def trace(
+    model: LayeredModel,
+    state: StateDict,
+    images: Float[Tensor, "examples ..."],
+    *,
+    first_linear_output: Float[Tensor, "examples units *positions"] | None = None,
+) -> tuple[LayerTrace, ...]:
+    """All layers of the network with the weights ``state``, in evaluation mode and without gradients.
+
+    ``first_linear_output`` is W₁x, if it is known already, as of a merged model whose endpoints were traced.
+    """
     with torch.no_grad(), evaluation_mode(model):
-        return torch.func.functional_call(model, state, (images,), {"trace": True})
+        return torch.func.functional_call(
+            model, state, (images,), {"trace": True, "first_linear_output": first_linear_output}
+        )
 
 
 def layer_outputs(model: LayeredModel, state: StateDict, images: Float[Tensor, "examples ..."]) -> dict[str, Tensor]:
