@@ -49,6 +49,8 @@ rule notebook:
 rule cell:
     output:
         f"{paths.runs()}/receipts/{SCALE}/{{cell}}.json",
+    priority:
+        lambda wildcards: engine.priority(CELLS[wildcards.cell])
     resources:
         gpu=0 if DEVICE == "cpu" else 1,
         mem_mb=8000,

@@ -48,6 +48,7 @@ def _parser() -> argparse.ArgumentParser:
     _add_scale(show)
     show.add_argument("--device", default="auto", help="the device whose time is estimated (default: auto)")
     show.add_argument("--max-minutes", type=float, help="also say what so many minutes buy")
+    show.add_argument("--precision", help="float32 or bfloat16 for all trainings (default: the plan's own for each)")
     show.add_argument(
         "--records", type=Path, help="folder of the records (default: both the fresh and the committed ones)"
     )
@@ -62,6 +63,7 @@ def _parser() -> argparse.ArgumentParser:
     run.add_argument("--recipe", action="append", help="only this recipe (may be given several times)")
     run.add_argument("--notebook", action="append", help="only what this notebook shows (may be given several times)")
     run.add_argument("--device", default="auto", help="auto, cpu or cuda (default: auto)")
+    run.add_argument("--precision", help="float32 or bfloat16 for all trainings (default: the plan's own for each)")
     run.add_argument("--threads", type=int, help="CPU threads of the numerical libraries (default: theirs)")
     run.set_defaults(command=_run)
 
@@ -117,20 +119,37 @@ def _reproduce(options: argparse.Namespace) -> int:
 def _plan(options: argparse.Namespace) -> None:
     from lmcbook.budget import describe_plan
 
-    print(describe_plan(options.scale, device=options.device, max_minutes=options.max_minutes, folder=options.records))
+    print(
+        describe_plan(
+            options.scale,
+            device=options.device,
+            max_minutes=options.max_minutes,
+            folder=options.records,
+            precision=options.precision,
+        )
+    )
 
 
 def _run(options: argparse.Namespace) -> None:
     from lmcbook.budget import run_within_budget
 
-    run_within_budget(
-        options.scale,
-        folder=options.records or paths.fresh_records(),
-        recipes=options.recipe,
-        notebooks=options.notebook,
-        device=options.device,
-        max_minutes=options.max_minutes,
-    )
+    def work() -> None:
+        run_within_budget(
+            options.scale,
+            folder=options.records or paths.fresh_records(),
+            recipes=options.recipe,
+            notebooks=options.notebook,
+            device=options.device,
+            max_minutes=options.max_minutes,
+            precision=options.precision,
+        )
+
+    if int(os.environ.get("WORLD_SIZE", "1")) > 1:  # torchrun started this process and others
+        from lmcbook.training.distributed import conduct
+
+        conduct(work, device=options.device)
+    else:
+        work()
 
 
 def _cell(options: argparse.Namespace) -> None:

@@ -14,7 +14,7 @@ SCHEDULES: tuple[str, ...] = ("linear", "cosine")
 PRECISIONS: tuple[str, ...] = ("float32", "bfloat16")
 
 # Raised by hand when a change of the code changes numbers: a digest must not move with every edited comment.
-CODE_VERSIONS = {"training": 1, "interpolation": 2, "layerwise": 2, "calibration": 1, "flatness": 1}
+CODE_VERSIONS = {"training": 1, "together": 1, "interpolation": 2, "layerwise": 2, "calibration": 1, "flatness": 1}
 
 # Fields that came later: left out where they say what was so before they came, so that older digests still hold.
 _LATER_FIELDS = frozenset(
@@ -134,11 +134,32 @@ class TrainingConfig:
     @property
     def digest(self) -> str:
         """The address of this configuration, without the data it is trained on (see `lmcbook.store.run_key`)."""
-        return digest_of({"training": self.to_dict(), "version": CODE_VERSIONS["training"]})
+        content = {"training": self.to_dict(), "version": CODE_VERSIONS["training"]}
+        return digest_of(content | {name: CODE_VERSIONS[name] for name in ("together",) if trains_together(self)})
 
     def to_dict(self) -> dict[str, Any]:
         """As plain JSON values; ``TrainingConfig(**content)`` reads it back."""
         return _plain(self)
+
+
+def trains_together(config: TrainingConfig) -> bool:
+    """Whether this training is computed with others of its shape in one go (`lmcbook.training.train_together`).
+
+    It is where that pays: a narrow network without batch norm, a small batch. The numbers do not depend on the others,
+    but they differ by rounding from those of a training by itself, so the configuration alone decides.
+    """
+    if config.architecture != "mlp" or config.hidden_width is None or config.num_layers is None:
+        return False
+    plain = not config.bias and not config.augment and config.precision == "float32"
+    known = config.activation in ("relu", "leaky_relu", "gelu")
+    return plain and known and round(config.hidden_width * config.width_multiplier) <= 256 and config.batch_size <= 128
+
+
+def company(config: TrainingConfig) -> TrainingConfig:
+    """The same for all that can be trained together: without seeds, weight decay and the size of the penalty."""
+    penalised = float(config.spread_penalty > 0)
+    alike = replace(config, seed=0, initialisation_seed=None, order_seed=None, order_seed_fraction=1.0)
+    return replace(alike, weight_decay=0.0, spread_penalty=penalised)
 
 
 @no_type_check
@@ -225,7 +246,8 @@ class PairConfig:
     @property
     def digest(self) -> str:
         """The address of the record of this measurement."""
-        versions = {name: CODE_VERSIONS[name] for name in ("training", self.measurement)}
+        names = ["training", self.measurement, *(["together"] if trains_together(self.training) else [])]
+        versions = {name: CODE_VERSIONS[name] for name in names}
         return digest_of({"pair": self.to_dict(), "versions": versions})
 
     def to_dict(self) -> dict[str, Any]:

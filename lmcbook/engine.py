@@ -6,10 +6,12 @@ import json
 import os
 import subprocess
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 from lmcbook import notebooks, paths, plan
 from lmcbook.errors import InputError, check_choice, check_number
+from lmcbook.plan import PlannedPair
 
 
 def receipt_path(scale: str, cell: str) -> Path:
@@ -29,6 +31,19 @@ def receipts_of(scale: str, notebook: str) -> list[str]:
     elif not notebooks.reads_records(_checkout("reproduce") / "notebooks" / f"{notebook}.ipynb"):
         return []
     return [str(receipt_path(scale, cell)) for cell in cells]
+
+
+def priority(group: Sequence[PlannedPair]) -> float:
+    """What a cell costs, in seconds of a processor core: the dearest are started first, so that none is left alone.
+
+    Only the order of the cells rests on it, whatever device they are worked off on.
+    """
+    from lmcbook.budget import costs_of, estimated_measuring_seconds, estimated_training_seconds
+
+    costs = costs_of("cpu")
+    networks = {training for one in group for training in (one.pair.training_a, one.pair.training_b)}
+    trainings = sum(estimated_training_seconds(training, costs) for training in networks)
+    return trainings + sum(estimated_measuring_seconds(one, costs) for one in group)
 
 
 def work_off_cell(scale: str, name: str, *, receipt: Path, device: str) -> None:

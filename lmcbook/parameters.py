@@ -223,5 +223,7 @@ NOTEBOOKS: dict[str, dict[str, Parameter]] = {
     "06_active_units": COMMON,
     "07_reciprocal_orthogonality": COMMON,
     "08_weight_decay": COMMON,
+    "09_flatness": COMMON,
+    "10_same_start": COMMON,
 }
 """Notebook → its parameters. A notebook with more of its own is one more line."""

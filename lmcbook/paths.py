@@ -44,3 +44,8 @@ def committed_records() -> Path:
     given = os.environ.get("LMCBOOK_RECORDS")
     root = checkout()
     return Path(given).expanduser() if given else (root or Path.cwd()) / "records"
+
+
+def rates() -> Path:
+    """What `benchmarks/gpu.py` measured, for the estimates of the plan."""
+    return (checkout() or Path.cwd()) / "benchmarks" / "results" / "gpu.json"

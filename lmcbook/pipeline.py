@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Callable, Iterable
+from dataclasses import replace
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -10,8 +11,8 @@ import torch
 from torch import Tensor
 
 from lmcbook import paths
-from lmcbook.config import PairConfig
-from lmcbook.data import Splits, load
+from lmcbook.config import PairConfig, TrainingConfig, trains_together
+from lmcbook.data import Splits, in_memory, load
 from lmcbook.errors import InputError
 from lmcbook.evaluation import (
     barriers,
@@ -22,16 +23,18 @@ from lmcbook.evaluation import (
     predict_logits,
     temperature_sweep,
 )
+from lmcbook.flatness import flatness_study
 from lmcbook.layerwise import MEASURED_COEFFICIENTS, measure_layers
 from lmcbook.matching import activation_matching, observe_layers, weight_matching
 from lmcbook.merging import merge
-from lmcbook.models import LayeredModel, build_model, permutation_spec
-from lmcbook.permutation import StateDict, apply, random_permutation
+from lmcbook.models import LayeredModel, build_model, permutation_spec, trace_bytes
+from lmcbook.permutation import StateDict, apply, check_function_preserved, random_permutation
 from lmcbook.plan import PlannedPair
 from lmcbook.provenance import provenance
 from lmcbook.randomness import random_stream
 from lmcbook.records import Record, check_writable, find_record, write_record
-from lmcbook.store import Run, ensure
+from lmcbook.store import Run, ensure_many
+from lmcbook.training import TrainingsDiverged, arithmetic, uses_tf32
 
 
 def resolve_device(device: str) -> str:
@@ -68,6 +71,22 @@ def batch_norm_sample(splits: Splits, num_examples: int) -> Tensor:
     return splits.train.images[:num_examples]
 
 
+_CHECKED_WIDTH = 0.125
+
+
+@lru_cache(maxsize=64)
+def _check_table(training: TrainingConfig, input_shape: tuple[int, int, int], num_classes: int) -> None:
+    """Try the table of an architecture's symmetry on a narrow network, in float64.
+
+    Width does not come into the table; there the check is cheap and rounding, which 50 layers of batch norm or TF32
+    would blow up, cannot be taken for a fault.
+    """
+    narrow = replace(training, width_multiplier=min(training.width_multiplier, _CHECKED_WIDTH))
+    model = build_model(narrow, input_shape=input_shape, num_classes=num_classes).double()
+    images = torch.randn(16, *input_shape, generator=random_stream(0, "check images"), dtype=torch.float64)
+    check_function_preserved(model, permutation_spec(model), model.state_dict(), images, random_stream(0, "check"))
+
+
 def align(
     pair: PairConfig, model: LayeredModel, state_a: StateDict, state_b: StateDict, splits: Splits, *, progress: bool
 ) -> tuple[StateDict, dict[str, Any]]:
@@ -78,14 +97,13 @@ def align(
     if pair.alignment == "random":
         generator = random_stream(pair.seeds[1], "permutation", pair.seeds[0])
         return apply(spec, random_permutation(spec, state_b, generator), state_b), {}
-    images = batch_norm_sample(splits, pair.matching_examples)
+    _check_table(replace(pair.training, seed=0), splits.input_shape, splits.num_classes)
     if pair.alignment == "weight_matching":
-        matching = weight_matching(
-            spec, state_a, state_b, model=model, images=images[:4], seed=pair.seeds[0], progress=progress
-        )
+        matching = weight_matching(spec, state_a, state_b, model=None, seed=pair.seeds[0], progress=progress)
     else:
+        images = in_memory(batch_norm_sample(splits, pair.matching_examples))
         matching = activation_matching(
-            spec, state_a, state_b, observe=observe_layers(model), images=images, model=model, progress=progress
+            spec, state_a, state_b, observe=observe_layers(model), images=images, model=None, progress=progress
         )
     told = {name: getattr(matching, name) for name in ("objective", "l2_distance", "identity_objective", "sweeps")}
     return apply(spec, matching.permutation, state_b), told
@@ -124,6 +142,10 @@ def measure_interpolation(
     }
 
 
+# What the layers of three networks may take for one batch: 250 images of all but the widest networks, on any device.
+_MOST_BYTES_OF_TRACES = 32 * 1024**3
+
+
 def measure_layerwise(
     pair: PairConfig, model: LayeredModel, state_a: StateDict, state_b: StateDict, splits: Splits
 ) -> dict[str, Any]:
@@ -132,7 +154,12 @@ def measure_layerwise(
     merged_states = {
         coefficient: merge(model, state_a, state_b, coefficient, images) for coefficient in MEASURED_COEFFICIENTS
     }
-    return {"layers": measure_layers(model, state_a, state_b, merged_states, splits.test.images)}
+    fitting = _MOST_BYTES_OF_TRACES // (3 * trace_bytes(model, splits.input_shape))
+    return {
+        "layers": measure_layers(
+            model, state_a, state_b, merged_states, splits.test.images, batch_size=min(250, max(1, fitting))
+        )
+    }
 
 
 def measure_calibration(
@@ -151,10 +178,37 @@ def measure_calibration(
     )
 
 
+def measure_flatness(
+    pair: PairConfig, model: LayeredModel, state_a: StateDict, state_b: StateDict, splits: Splits
+) -> dict[str, Any]:
+    """Losses and accuracies along the line of the pair, along random directions and towards untrained networks."""
+
+    def untrained(index: int) -> StateDict:
+        generator = random_stream(pair.seeds[0], "untrained", index)
+        fresh = build_model(
+            pair.training, input_shape=splits.input_shape, num_classes=splits.num_classes, generator=generator
+        )
+        return {name: tensor.to(splits.test.images.device) for name, tensor in fresh.state_dict().items()}
+
+    directions = range(pair.num_directions)
+    return flatness_study(
+        model,
+        state_a,
+        state_b,
+        [untrained(index) for index in directions],
+        distances=coefficients_grid(pair.num_coefficients),
+        generators=[random_stream(pair.seeds[0], "direction", index) for index in directions],
+        calibration=splits.calibration,
+        test=splits.test,
+        batch_norm_images=batch_norm_sample(splits, pair.batch_norm_examples),
+    )
+
+
 _MEASUREMENTS: dict[str, Callable[..., dict[str, Any]]] = {
     "interpolation": measure_interpolation,
     "layerwise": measure_layerwise,
     "calibration": measure_calibration,
+    "flatness": measure_flatness,
 }
 
 
@@ -171,23 +225,28 @@ def measure(
     Raises:
         InputError: bad device, missing data, or with ``require_cached`` a network that is not in the store.
         TimeIsUp: the deadline came during a training, whose checkpoint is kept.
+        TrainingsDiverged: there is no such network, for the loss of its training is not finite.
     """
     device = resolve_device(device)
     pair = planned.pair
     splits = _load_data(pair.training.dataset, device)
-    run_a, run_b = (
-        ensure(
-            config, device=device, require_cached=require_cached, progress=progress, splits=splits, deadline=deadline
-        )
-        for config in (pair.training_a, pair.training_b)
+    run_a, run_b = ensure_many(
+        (pair.training_a, pair.training_b),
+        device=device,
+        require_cached=require_cached,
+        progress=progress,
+        splits=splits,
+        deadline=deadline,
     )
     started = time.monotonic()
-    model = build_model(pair.training, input_shape=splits.input_shape, num_classes=splits.num_classes).to(device)
+    # of the network itself only the structure is used: its tensors are the pair's
+    model = build_model(pair.training, input_shape=splits.input_shape, num_classes=splits.num_classes, device="meta")
     state_a, state_b = ({name: tensor.to(device) for name, tensor in run.state.items()} for run in (run_a, run_b))
-    aligning = time.process_time()
-    state_b, alignment = align(pair, model, state_a, state_b, splits, progress=progress)
-    aligning = time.process_time() - aligning
-    data = _MEASUREMENTS[pair.measurement](pair, model, state_a, state_b, splits)
+    with arithmetic(pair.training.precision, device):
+        aligning = time.process_time()
+        state_b, alignment = align(pair, model, state_a, state_b, splits, progress=progress)
+        aligning = time.process_time() - aligning
+        data = _MEASUREMENTS[pair.measurement](pair, model, state_a, state_b, splits)
     return Record(
         scale=planned.scale,
         recipe=planned.recipe,
@@ -201,6 +260,7 @@ def measure(
         provenance={
             **provenance(device),
             "precision": pair.training.precision,
+            "tf32": uses_tf32(pair.training.precision, device),
             "seconds": time.monotonic() - started,
             "alignment_cpu_seconds": aligning,
             "training": [_training_summary(run) for run in (run_a, run_b)],
@@ -214,6 +274,7 @@ def _training_summary(run: Run) -> dict[str, Any]:
         "seconds": run.manifest["seconds"],
         "final_loss": run.manifest["history"]["loss"][-1],
         "final_accuracy": run.manifest["history"]["accuracy"][-1],
+        "execution": run.manifest.get("execution", {}),
         **{
             name: origin[name]
             for name in ("device", "gpu", "processor", "threads", "commit", "date", "peak_memory_bytes")
@@ -232,19 +293,73 @@ def measure_missing(
 ) -> list[Record]:
     """The records of ``planned``, in its order: read from ``folder`` where they are there, else measured and written.
 
-    Each record is written as soon as it is measured, so nothing is lost when the process dies.
+    Each record is written as soon as it is measured, so nothing is lost when the process dies. Narrow networks are all
+    trained before the first measurement, for they are trained together.
 
     Raises:
         InputError: before any training, where ``folder`` cannot be written or the device is not there.
+        TrainingsDiverged: some losses are not finite; all other pairs were measured before it is raised.
     """
     folder = paths.fresh_records() if folder is None else folder
     check_writable(folder)
     device = resolve_device(device)
+    options: dict[str, Any] = {
+        "device": device,
+        "require_cached": require_cached,
+        "progress": progress,
+        "deadline": deadline,
+    }
+    found = [(one, find_record(one.pair.digest, folder)) for one in planned]
+    diverged = train_narrow([one for one, record in found if record is None], **options)
     records = []
-    for one in planned:
-        record = find_record(one.pair.digest, folder)
-        if record is None:
-            record = measure(one, device=device, require_cached=require_cached, progress=progress, deadline=deadline)
+    for one, record in found:
+        if record is None and diverged.keys().isdisjoint({one.pair.training_a, one.pair.training_b}):
+            try:
+                record = measure(one, **options)
+            except TrainingsDiverged as error:
+                diverged |= error.messages
+                continue
             write_record(record, folder)
-        records.append(record)
+        if record is not None:
+            records.append(record)
+    if diverged:
+        raise TrainingsDiverged(diverged)
     return records
+
+
+def train_narrow(
+    planned: Iterable[PlannedPair],
+    *,
+    device: str = "cpu",
+    require_cached: bool = False,
+    progress: bool = True,
+    deadline: float | None = None,
+) -> dict[TrainingConfig, str]:
+    """Train all networks of ``planned`` that train together, at once; returns those that diverged, and what is said.
+
+    Networks that are trained one by one are left for the moment at which they are measured.
+
+    Raises:
+        InputError: as `measure`.
+        TimeIsUp: the deadline came during the trainings, whose checkpoints are kept.
+    """
+    device = resolve_device(device)
+    by_dataset: dict[str, list[TrainingConfig]] = {}
+    for one in planned:
+        if trains_together(one.pair.training):
+            by_dataset.setdefault(one.pair.training.dataset, []).extend((one.pair.training_a, one.pair.training_b))
+    diverged: dict[TrainingConfig, str] = {}
+    for dataset, configs in by_dataset.items():
+        splits = _load_data(dataset, device)
+        try:
+            ensure_many(
+                configs,
+                device=device,
+                require_cached=require_cached,
+                progress=progress,
+                splits=splits,
+                deadline=deadline,
+            )
+        except TrainingsDiverged as error:
+            diverged |= error.messages
+    return diverged

@@ -5,6 +5,8 @@ import json
 import os
 import shutil
 import uuid
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -13,12 +15,12 @@ from filelock import FileLock
 from safetensors.torch import load_file, save_file
 
 from lmcbook import paths
-from lmcbook.config import TrainingConfig, digest_of
+from lmcbook.config import TrainingConfig, company, digest_of, trains_together
 from lmcbook.data import Splits, dataset_sha256, load
 from lmcbook.errors import InputError
 from lmcbook.permutation import StateDict
 from lmcbook.provenance import provenance
-from lmcbook.training import train
+from lmcbook.training import TrainedModel, TrainingDiverged, TrainingsDiverged, train, train_together
 
 WEIGHTS = "weights.safetensors"
 MANIFEST = "manifest.json"
@@ -71,61 +73,146 @@ def ensure(
 ) -> Run:
     """The trained network of ``config``: from the store if it is there, else trained and stored.
 
-    Two processes that want the same training train it once. A killed training goes on from its last checkpoint.
-    A run appears in the store whole or not at all: it is written in a private folder and renamed into place.
+    It is `ensure_many` of one.
+
+    Raises:
+        TimeIsUp: the deadline came before the end; the next call goes on from there.
+        TrainingDiverged: the loss is not finite.
+        InputError: with ``require_cached``, the run is not in the store.
+        DamagedRun: the stored files differ from their manifest.
+    """
+    return ensure_many(
+        [config], device=device, require_cached=require_cached, progress=progress, splits=splits, deadline=deadline
+    )[0]
+
+
+def ensure_many(
+    configs: Sequence[TrainingConfig],
+    *,
+    device: str = "cpu",
+    require_cached: bool = False,
+    progress: bool = True,
+    splits: Splits | None = None,
+    deadline: float | None = None,
+) -> list[Run]:
+    """The trained networks of ``configs``, in their order: read from the store, or trained and stored.
+
+    Narrow networks of one shape are trained together (`lmcbook.training.train_together`), which does not change what
+    they become. Two processes that want some of the same trainings do each of them once. A killed training goes on from
+    its last checkpoint. A run appears in the store whole or not at all, as soon as it is done: it is written in a
+    private folder and renamed into place.
 
     Args:
-        splits: The data of ``config.dataset``, where they are at hand already; loaded otherwise, and only to train.
+        splits: The data of all ``configs``, where they are at hand already; loaded otherwise, and only to train.
         deadline: As `lmcbook.training.train` takes it.
 
     Raises:
         TimeIsUp: the deadline came before the end; the next call goes on from there.
-        InputError: with ``require_cached``, the run is not in the store.
+        TrainingsDiverged: some losses are not finite; all other trainings were done and stored before it is raised.
+        InputError: with ``require_cached``, a run is not in the store.
         DamagedRun: the stored files differ from their manifest.
     """
-    folder = run_folder(config)
-    if is_stored(config):
-        return _read(folder, config)
-    if require_cached:
+    distinct = list(dict.fromkeys(configs))
+    runs = {config: _read(run_folder(config), config) for config in distinct if is_stored(config)}
+    missing = [config for config in distinct if config not in runs]
+    if missing and require_cached:
+        config, others = missing[0], f" (nor are {len(missing) - 1} others)" if len(missing) > 1 else ""
         raise InputError(
-            f"require_cached is true, but the training {folder.name} ({config.architecture} "
+            f"require_cached is true, but the training {run_key(config)} ({config.architecture} "
             f"×{config.width_multiplier:g} on {config.dataset}, weight decay {config.weight_decay:g}, "
-            f"seed {config.seed}) is not in {folder.parent}: train it with require_cached false"
+            f"seed {config.seed}) is not in {run_folder(config).parent}{others}: train it with require_cached false"
         )
-    scratch = folder.parent.parent / "unfinished"
+    if missing:
+        _make_folders()
+    diverged: dict[TrainingConfig, str] = {}
+    for group in _groups(missing):
+        data = load(group[0].dataset) if splits is None else splits
+        diverged |= _train_group(group, data, device=device, progress=progress, deadline=deadline)
+    if diverged:
+        raise TrainingsDiverged(diverged)
+    runs |= {config: _read(run_folder(config), config) for config in missing}
+    return [runs[config] for config in configs]
+
+
+def _make_folders() -> None:
     try:
-        folder.parent.mkdir(parents=True, exist_ok=True)
-        scratch.mkdir(exist_ok=True)
+        (paths.runs() / "models").mkdir(parents=True, exist_ok=True)
+        _scratch().mkdir(exist_ok=True)
     except OSError as error:
         raise InputError(
             f"LMCBOOK_RUNS is {paths.runs()}; it cannot be written ({error}): give another folder"
         ) from error
-    with FileLock(scratch / f"{folder.name}.lock"):
-        if is_stored(config):  # another process has trained it while we waited
-            return _read(folder, config)
-        for left_over in scratch.glob(f"{folder.name}.private-*"):  # of a process that was killed: we hold its lock
-            shutil.rmtree(left_over, ignore_errors=True)
-        checkpoint = scratch / f"{folder.name}.checkpoint.safetensors"
-        splits = load(config.dataset) if splits is None else splits
-        trained = train(config, splits, device=device, checkpoint=checkpoint, progress=progress, deadline=deadline)
-        content = {
-            "key": folder.name,
-            "config": config.to_dict(),
-            "dataset_sha256": splits.sha256,
-            "history": trained.history,
-            "seconds": trained.seconds,
-            "provenance": provenance(device),
-        }
-        _publish(folder, scratch, trained.state, content)
-        checkpoint.unlink(missing_ok=True)
-    return _read(folder, config)
 
 
-def _publish(folder: Path, scratch: Path, state: StateDict, content: dict[str, Any]) -> None:
-    private = scratch / f"{folder.name}.private-{uuid.uuid4().hex[:8]}"
+def _scratch() -> Path:
+    return paths.runs() / "unfinished"
+
+
+def _groups(configs: Iterable[TrainingConfig]) -> list[list[TrainingConfig]]:
+    """What is trained in one go: all of one shape where that is possible, else one."""
+    groups: dict[TrainingConfig, list[TrainingConfig]] = {}
+    for config in configs:
+        groups.setdefault(company(config) if trains_together(config) else config, []).append(config)
+    return list(groups.values())
+
+
+def _train_group(
+    group: list[TrainingConfig], splits: Splits, *, device: str, progress: bool, deadline: float | None
+) -> dict[TrainingConfig, str]:
+    """Train and store what nobody else has by then; returns what diverged, with what is to be said of it."""
+    with ExitStack() as locks:
+        # in the order of their names, so that two processes that want the same ones cannot wait for each other
+        for key in sorted(map(run_key, group)):
+            locks.enter_context(FileLock(_scratch() / f"{key}.lock"))
+        missing = [config for config in group if not is_stored(config)]  # others may have trained while we waited
+        for config in missing:  # what a process left that was killed: we hold its lock
+            for left_over in _scratch().glob(f"{run_key(config)}.private-*"):
+                shutil.rmtree(left_over, ignore_errors=True)
+        try:
+            for config, trained in _trained(missing, splits, device=device, progress=progress, deadline=deadline):
+                _publish(config, trained, splits.sha256, device)
+        except TrainingsDiverged as error:
+            return error.messages
+        except TrainingDiverged as error:
+            return {missing[0]: str(error)}
+    return {}
+
+
+def _trained(
+    configs: list[TrainingConfig], splits: Splits, *, device: str, progress: bool, deadline: float | None
+) -> Iterator[tuple[TrainingConfig, TrainedModel]]:
+    checkpoints = {config: _checkpoint(config) for config in configs}
+    if configs and trains_together(configs[0]):
+        yield from train_together(
+            configs, splits, device=device, checkpoints=checkpoints, progress=progress, deadline=deadline
+        )
+        return
+    for config in configs:
+        yield (
+            config,
+            train(config, splits, device=device, checkpoint=checkpoints[config], progress=progress, deadline=deadline),
+        )
+
+
+def _checkpoint(config: TrainingConfig) -> Path:
+    return _scratch() / f"{run_key(config)}.checkpoint.safetensors"
+
+
+def _publish(config: TrainingConfig, trained: TrainedModel, dataset_sha256: str, device: str) -> None:
+    folder = run_folder(config)
+    content = {
+        "key": folder.name,
+        "config": config.to_dict(),
+        "dataset_sha256": dataset_sha256,
+        "history": trained.history,
+        "seconds": trained.seconds,
+        "execution": trained.execution,
+        "provenance": provenance(device),
+    }
+    private = _scratch() / f"{folder.name}.private-{uuid.uuid4().hex[:8]}"
     private.mkdir()
     try:
-        save_file(state, private / WEIGHTS)
+        save_file(trained.state, private / WEIGHTS)
         manifest = {**content, "files": {WEIGHTS: _sha256(private / WEIGHTS)}}
         manifest["manifest_sha256"] = _content_sha256(manifest)
         (private / MANIFEST).write_text(json.dumps(manifest, indent=1, sort_keys=True))
@@ -135,6 +222,7 @@ def _publish(folder: Path, scratch: Path, state: StateDict, content: dict[str, A
         os.rename(private, folder)
     finally:
         shutil.rmtree(private, ignore_errors=True)
+    _checkpoint(config).unlink(missing_ok=True)
 
 
 def _read(folder: Path, config: TrainingConfig) -> Run:

@@ -1,14 +1,18 @@
 """The tables of the book, made from records alone: mean ± standard deviation (number of pairs), beside the paper's."""
 
 import html
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from pandas import DataFrame, Series
 
 from lmcbook.figures.curves import groups as groups_of
+from lmcbook.figures.lines import KINDS, halfway_table
+from lmcbook.figures.low_rank import penalty_table
 from lmcbook.figures.page import origin_html
 from lmcbook.figures.permutations import ALIGNMENTS
+from lmcbook.figures.spawned import name_of, spawned_table
 from lmcbook.figures.style import decay_label, recipe_label, width_label
 from lmcbook.figures.weight_decay import FULL, decay_table
 from lmcbook.records import Record, barriers_table
@@ -158,20 +162,66 @@ def weight_decays(records: Sequence[Record]) -> DataFrame:
         "relative effective rank": ("relative_effective_rank", 1, 3),
     }
     table = decay_table(records)
+    return _summarised(table[table["kind"] == FULL], "weight decay", "weight_decay", decay_label, columns)
+
+
+def penalties(records: Sequence[Record]) -> DataFrame:
+    """Ranks, conditions and barriers at λ = ½ for each penalty against low rank: mean ± standard deviation."""
+    columns = {
+        "accuracy, unmerged (%)": ("endpoint_accuracy", 100, 1),
+        "accuracy barrier (points)": ("midpoint_accuracy_barrier", 100, 1),
+        "calibrated loss barrier (nats)": ("midpoint_calibrated_loss_barrier", 1, 3),
+        "reciprocal orthogonality": ("reciprocal_orthogonality", 1, 2),
+        "weak additivity": ("weak_additivity", 1, 3),
+        "relative stable rank": ("relative_stable_rank", 1, 3),
+    }
+    table = penalty_table(records).sort_values("spread_penalty", kind="stable")
+    return _summarised(table, "penalty", "spread_penalty", lambda penalty: f"{penalty:g}", columns)
+
+
+def halfway(records: Sequence[Record]) -> DataFrame:
+    """Halfway along each kind of line from network a: each pair's means over its lines, mean ± standard deviation."""
+    columns = {
+        "length (norm of a)": ("length", 1, 2),
+        "loss (nats)": ("loss", 1, 3),
+        "calibrated loss (nats)": ("calibrated_loss", 1, 3),
+        "accuracy (%)": ("accuracy", 100, 1),
+    }
+    names = {kind: name.replace("\n", " ") for kind, (name, _) in KINDS.items()}
+    return _summarised(halfway_table(records), "line", "kind", names.__getitem__, columns)
+
+
+def starts(records: Sequence[Record]) -> DataFrame:
+    """Barriers, laws and conditions at λ = ½ by what pairs have in common: mean ± standard deviation over pairs."""
+    columns = {
+        "accuracy barrier (points)": ("midpoint_accuracy_barrier", 100, 1),
+        "calibrated loss barrier (nats)": ("midpoint_calibrated_loss_barrier", 1, 3),
+        "decay exponent of the logits": ("decay_exponent", 1, 2),
+        "error if orthogonal": ("orthogonal_error", 1, 2),
+        "error if alike (LLFC)": ("llfc_error", 1, 2),
+        "reciprocal orthogonality": ("reciprocal_orthogonality", 1, 2),
+        "commutativity": ("commutativity", 1, 2),
+    }
+    return _summarised(spawned_table(records), "in common", "in_common", name_of, columns)
+
+
+def _summarised(
+    table: DataFrame,
+    title: str,
+    by: str,
+    label: Callable[[Any], str],
+    columns: Mapping[str, tuple[str, float, int]],
+) -> DataFrame:
+    """One row for each network, width and value of ``by``; ``columns`` are title → (column, factor, digits)."""
     rows = []
-    for (recipe, width, decay), cell in groups_of(
-        table[table["kind"] == FULL], "recipe", "width_multiplier", "weight_decay"
-    ):
-        names = {"network": f"{recipe_label(recipe)}, {width_label(width)}"}
-        names |= {"weight decay": decay_label(decay), "pairs": str(len(cell))}
-        rows.append(
-            names
-            | {
-                title: mean_and_spread(cell[column], factor=factor, digits=digits, count=False)
-                for title, (column, factor, digits) in columns.items()
-            }
-        )
-    return DataFrame(rows, columns=["network", "weight decay", "pairs", *columns])
+    for (recipe, width, value), cell in groups_of(table, "recipe", "width_multiplier", by):
+        names = {"network": f"{recipe_label(recipe)}, {width_label(width)}", title: label(value)}
+        means = {
+            heading: mean_and_spread(cell[column], factor=factor, digits=digits, count=False)
+            for heading, (column, factor, digits) in columns.items()
+        }
+        rows.append(names | {"pairs": str(len(cell))} | means)
+    return DataFrame(rows, columns=["network", title, "pairs", *columns])
 
 
 def against_paper(records: Sequence[Record], *, weight_decay: float = 3e-3, alignment: str = "identity") -> DataFrame:

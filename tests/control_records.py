@@ -134,3 +134,122 @@ def control_sweep() -> list[Record]:
         *decay_sweep("vgg11-digits", width=4.0),
         *decay_sweep("vgg11-digits", width=4.0, decay_normalisation=False),
     ]
+
+
+def with_metrics(record: Record, **metrics: float) -> Record:
+    """The layerwise record with these values in every layer that has the metric."""
+    layers = [
+        {**entry, "metrics": {name: metrics.get(name, value) for name, value in entry["metrics"].items()}}
+        for entry in record.data["layers"]
+    ]
+    return replace(record, data={"layers": layers}, digest="")
+
+
+def penalty_sweep(
+    recipe: str = "mlp-digits",
+    dips: dict[float, tuple[float, ...]] | None = None,
+    orthogonality: dict[float, float] | None = None,
+    additivity: dict[float, float] | None = None,
+    *,
+    width: float = 16.0,
+) -> list[Record]:
+    """Records for each penalty, with these accuracy barriers of the pairs and these conditions."""
+    dips = dips or {0.0: (0.09, 0.1), 0.1: (0.12, 0.14), 10.0: (0.25, 0.3)}
+    orthogonality = orthogonality or {0.0: 0.4, 0.1: 0.6, 10.0: 0.8}
+    additivity = additivity or {0.0: 0.99, 0.1: 0.985, 10.0: 0.98}
+    records = []
+    for penalty, of_pairs in dips.items():
+        for seeds, dip in zip(SEED_PAIRS, of_pairs, strict=False):
+            options: dict = {"recipe": recipe, "seeds": seeds}
+            inside = with_metrics(
+                make_layerwise_record(width, **options),
+                **dict.fromkeys(
+                    ("relative_effective_rank_a", "relative_effective_rank_b"), 0.1 if penalty == 0 else 1.0
+                ),
+                reciprocal_orthogonality=orthogonality[penalty],
+                weak_additivity=additivity[penalty],
+            )
+            for record in (make_record(width, depth_of_dip=dip, **options), inside):
+                records.append(changed(record, spread_penalty=penalty))
+    return records
+
+
+STARTS: tuple[tuple[str, float], ...] = (("nothing", 0.0), ("order", 0.0), ("start", 0.0), ("start", 0.1))
+
+
+def start_sweep(
+    recipe: str = "mlp-digits",
+    alike: tuple[tuple[str, float], ...] = STARTS[2:],
+    *,
+    width: float = 16.0,
+    pairs: int = 2,
+    kinds: tuple[tuple[str, float], ...] = STARTS,
+) -> list[Record]:
+    """Records of pairs with these things in common; those of ``alike`` follow LLFC, the others LEWC."""
+    records = []
+    for shared, fraction in kinds:
+        for seeds in SEED_PAIRS[:pairs]:
+            options: dict = {"recipe": recipe, "seeds": seeds}
+            likeness = (shared, fraction) in alike
+            inside = with_metrics(
+                make_layerwise_record(width, **options),
+                reciprocal_orthogonality=0.95 if likeness else 0.3,
+                commutativity=0.05 if likeness else 0.95,
+                decay_exponent=1.0 if likeness else 3.5,
+                lewc_error=6.5 if likeness else 0.5,
+                llfc_error=0.05 if likeness else 0.85,
+            )
+            for record in (make_record(width, depth_of_dip=0.005 if likeness else 0.1, **options), inside):
+                config = replace(record.config, shared=shared, shared_fraction=fraction)
+                records.append(replace(record, config=config, digest=""))
+    return records
+
+
+def make_flatness_record(
+    width: float = 16.0,
+    *,
+    recipe: str = "mlp-digits",
+    seeds: tuple[int, int] = (0, 1),
+    pair: float = 0.3,
+    random: float = 0.2,
+    end: float = 0.5,
+    directions: int = 4,
+) -> Record:
+    """A flatness record with these calibrated losses halfway, of the pair's line and of the mean random one."""
+    record = make_record(width, recipe=recipe, seeds=seeds)
+    middle = (directions - 1) / 2
+
+    def curve(kind: str, halfway: float, last: float) -> dict:
+        losses = [0.1, (0.1 + halfway) / 2, halfway, (halfway + last) / 2, last]
+        return {
+            **{"kind": kind, "length": 12.0, "loss": [2 * each for each in losses], "calibrated_loss": losses},
+            **{"accuracy": [1 - each / 3 for each in losses], "inverse_temperature": [1.0, 1.1, 1.2, 1.3, 1.4]},
+        }
+
+    curves = [curve("pair", pair, 0.1)]
+    for index in range(directions):
+        shift = 0.01 * (index - middle)
+        curves += [curve(kind, random + shift, end + shift) for kind in ("global", "layer", "filter")]
+    curves += [curve("untrained", 0.4, 2.3) for _ in range(directions)]
+    return replace(
+        record,
+        config=replace(record.config, measurement="flatness", num_coefficients=5, num_directions=directions),
+        measurement="flatness",
+        digest="",
+        data={"distances": [0.0, 0.25, 0.5, 0.75, 1.0], "norm": 8.0, "curves": curves},
+    )
+
+
+def flatness_sweep(
+    recipe: str = "mlp-digits", widths: tuple[float, ...] = (1, 16), *, pairs: int = 2, **losses: float
+) -> list[Record]:
+    """All that the chapter on flatness measures of one recipe."""
+    return [
+        record
+        for width in widths
+        for seeds in SEED_PAIRS[:pairs]
+        for record in (
+            make_record(width, recipe=recipe, seeds=seeds),
+            make_flatness_record(width, recipe=recipe, seeds=seeds, **losses),  # type: ignore[arg-type]
+        )
+    ]

@@ -57,6 +57,7 @@ def small_config(architecture: str, **changes: Any) -> TrainingConfig:
         "mlp": {"hidden_width": 12, "num_layers": 4},
         "vgg11": {"width_multiplier": 0.0625},
         "resnet20": {"width_multiplier": 0.25},
+        "resnet50": {"width_multiplier": 0.0625},
     }
     given: dict[str, Any] = {"dataset": "digits", "epochs": 1, "batch_size": 8, "learning_rate": 0.1}
     given |= own.get(architecture, {})

@@ -11,14 +11,16 @@ import lmcbook
 PACKAGE = Path(lmcbook.__file__).parent
 
 LAYERS = (
-    *("errors", "paths", "randomness", "config", "schedule", "provenance", "data", "permutation", "models"),
-    *("matching", "training", "store", "merging", "calibration", "evaluation", "layerwise", "theory", "records"),
-    *("recipes", "plan", "pipeline", "collect", "budget", "parameters", "figures", "tables", "claims"),
+    *("errors", "paths", "randomness", "config", "execution", "schedule", "provenance", "data", "permutation"),
+    "models",
+    *("matching", "training", "store", "merging", "calibration", "evaluation", "flatness", "layerwise", "theory"),
+    *("records", "recipes", "plan", "pipeline", "collect", "budget", "parameters", "figures", "tables", "claims"),
     *("theory_figures", "widgets", "notebooks", "engine", "__init__", "__main__"),
 )
 
 TORCH_FREE = (
-    *("errors", "paths", "config", "schedule", "provenance", "records", "recipes", "plan", "collect", "budget"),
+    *("errors", "paths", "config", "execution", "schedule", "provenance", "records", "recipes", "plan", "collect"),
+    "budget",
     *("parameters", "figures", "tables", "claims", "widgets", "notebooks", "engine", "__init__", "__main__"),
 )
 

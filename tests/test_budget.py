@@ -8,6 +8,8 @@ from lmcbook import budget, plan
 from lmcbook.errors import InputError
 from lmcbook.records import find_record
 
+CPU = budget.costs_of("cpu")
+
 
 @pytest.fixture
 def small_plan(pico_pair, monkeypatch):
@@ -22,7 +24,7 @@ def small_plan(pico_pair, monkeypatch):
 
 
 def test_cheap_and_first_comes_before_dear_and_repeated(small_plan):
-    tasks = budget.tasks(small_plan, device="cpu")
+    tasks = budget.tasks(small_plan, costs=CPU)
     names = [task.name for task in tasks]
     assert names == [
         "mlp-digits_L3_x1_wd0.003 seeds 2,3",
@@ -38,13 +40,13 @@ def test_a_measured_time_replaces_the_estimate(small_plan, tmp_path):
     from lmcbook.pipeline import measure
 
     record = measure(small_plan[2], progress=False)
-    known = {task.name: task for task in budget.tasks(small_plan, device="cpu", records=[record])}
+    known = {task.name: task for task in budget.tasks(small_plan, costs=CPU, records=[record])}
     assert known["mlp-digits_L3_x1_wd0.003 seeds 2,3"].is_measured
     assert not known["mlp-digits_L3_x64_wd0.003 seeds 0,1"].is_measured
 
 
 def test_only_what_fits_is_bought(small_plan):
-    tasks = budget.tasks(small_plan, device="cpu")
+    tasks = budget.tasks(small_plan, costs=CPU)
     assert budget.within(tasks, 0) == []
     assert budget.within(tasks, tasks[0].seconds) == tasks[:1]
     assert budget.within(tasks, sum(task.seconds for task in tasks)) == tasks

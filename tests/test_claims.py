@@ -6,7 +6,13 @@ from dataclasses import replace
 from functools import lru_cache
 
 import pytest
-from control_records import decay_sweep  # type: ignore[import-not-found]
+from control_records import (  # type: ignore[import-not-found]
+    STARTS,
+    decay_sweep,
+    flatness_sweep,
+    penalty_sweep,
+    start_sweep,
+)
 from synthetic_records import layers_sweep, make_record, width_sweep  # type: ignore[import-not-found]
 
 from lmcbook import claims, plan
@@ -124,7 +130,12 @@ def test_every_claim_is_sound(claim: Claim):
         assert claim.paper_value in claim.reproduced, "the paper's own number would not pass"
     assert claim.chapter in plan.EXPERIMENTS
     # each runs on records of its recipe
-    records = decay_sweep(claim.recipe) if claim.chapter == "08_weight_decay" else everything_of(claim.recipe)
+    of_chapter = {
+        "08_weight_decay": lambda: [*decay_sweep(claim.recipe), *penalty_sweep(claim.recipe, width=8.0)],
+        "09_flatness": lambda: flatness_sweep(claim.recipe),
+        "10_same_start": lambda: start_sweep(claim.recipe, kinds=(*STARTS, ("start", 0.2))),
+    }
+    records = of_chapter.get(claim.chapter, lambda: everything_of(claim.recipe))()
     values = values_of(claim, pairs_table(records))
     assert len(values) == (1 if claim.pooled else 2)
 

@@ -28,11 +28,11 @@ def trained_already(trained_pair, pico_pair, monkeypatch):
     states = dict(zip((pico_pair.training_a, pico_pair.training_b), trained_pair, strict=True))
     asked = []
 
-    def train(config, splits, **options):
-        asked.append(config)
-        return states[config]
+    def train_together(configs, splits, **options):
+        asked.extend(configs)
+        return ((config, states[config]) for config in configs)
 
-    monkeypatch.setattr(store, "train", train)
+    monkeypatch.setattr(store, "train_together", train_together)
     return asked
 
 

@@ -6,7 +6,8 @@ from dataclasses import replace
 
 import pytest
 
-from lmcbook import plan
+from lmcbook import engine, plan
+from lmcbook.config import company, trains_together
 from lmcbook.data import describe
 from lmcbook.errors import InputError
 from lmcbook.schedule import decay_product
@@ -20,7 +21,12 @@ def test_no_measurement_is_planned_twice_and_cells_hold_them_all(scale):
     cells = plan.cells(planned)
     assert sorted(one.pair.digest for group in cells.values() for one in group) == sorted(digests)
     for group in cells.values():
-        assert len({(one.recipe, one.pair.training) for one in group}) == 1
+        kinds = {(one.recipe, one.pair.training) for one in group}
+        if all(trains_together(training) for _, training in kinds):  # narrow ones of one shape are in one cell
+            kinds = {(recipe, company(training)) for recipe, training in kinds}
+        assert len(kinds) == 1
+    shapes = [company(group[0].pair.training) for group in cells.values() if trains_together(group[0].pair.training)]
+    assert len(shapes) == len(set(shapes))
 
 
 @pytest.mark.parametrize("name", plan.RECIPES)
@@ -29,11 +35,21 @@ def test_every_recipe_lets_the_initialisation_decay(name):
     examples = describe(training.dataset).num_train
     product = decay_product(training, examples)
     assert product >= 0.98 * plan.DECAY_PRODUCT
-    if training.dataset.startswith("cifar"):
+    if training.dataset.startswith(("cifar", "imagenet")):
         assert training.epochs >= 20
     else:  # and no epoch more than needed: a sweep of the schedule would otherwise start from an arbitrary point
         shorter = replace(training, epochs=training.epochs - 2, warmup_epochs=0.05 * (training.epochs - 2))
         assert decay_product(shorter, examples) < plan.DECAY_PRODUCT
+
+
+def test_the_dearest_cells_are_started_first():
+    """The engine works off cells by falling priority; networks that measurements share are trained once."""
+    one_pair = plan.width("embedded", recipes=["mlp-digits"], seed_pairs=[(0, 1)], weight_decays=[3e-3])
+    costs = {one.pair.training.width_multiplier: engine.priority([one]) for one in one_pair}
+    assert list(costs.values()) == sorted(costs.values()) and costs[32] > 2 * costs[1]
+    first, other = (one for one in one_pair if one.pair.training.width_multiplier == 32)
+    apart = engine.priority([first]) + engine.priority([other])
+    assert max(engine.priority([first]), engine.priority([other])) < engine.priority([first, other]) < 0.6 * apart
 
 
 def test_seed_pairs_are_disjoint():

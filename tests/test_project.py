@@ -151,7 +151,7 @@ def test_one_version_number_everywhere():
     version = PROJECT["version"]
     assert lmcbook.__version__ == version
     assert f"\nversion: {version}\n" in text("CITATION.cff")
-    assert re.findall(r"^## (\S+)", text("CHANGELOG.md"), re.MULTILINE)[0] == version
+    assert re.findall(r"^## (\d\S+)", text("CHANGELOG.md"), re.MULTILINE)[0] == version
     assert f"version = {{{version}}}" in text("book/cite.md")
 
 
@@ -187,23 +187,6 @@ def test_the_page_of_licences_names_every_dataset_and_every_vendored_package():
     for package in load(ROOT / "book" / "vendor_js.py").BOOK_PACKAGES:
         name, _, version = package.spec.rpartition("@")
         assert version in page and name.lower() in page.lower()
-
-
-def test_no_address_means_no_button_and_an_address_switches_them_on():
-    extension = load(ROOT / "book" / "_extensions" / "repository_buttons.py")
-    app = SimpleNamespace(srcdir=str(ROOT / "book"), config=SimpleNamespace(html_theme_options={"repository_url": ""}))
-    context: dict = {"header_buttons": []}
-    extension.configure(app, app.config)
-    extension.add_binder_button(app, "results/01_width", "page.html", context, None)
-    assert "use_repository_button" not in app.config.html_theme_options and context["header_buttons"] == []
-
-    app.config.html_theme_options["repository_url"] = "https://example.org/owner/name"
-    extension.configure(app, app.config)
-    extension.add_binder_button(app, "results/01_width", "page.html", context, None)
-    extension.add_binder_button(app, "background", "page.html", context, None)
-    assert app.config.html_theme_options["use_repository_button"] is True
-    [button] = context["header_buttons"]
-    assert "01_width.ipynb" in button["url"] and "owner%2Fname" in button["url"]
 
 
 def test_formulas_of_docstrings_become_roles():

@@ -30,7 +30,7 @@ def checkout(tmp_path) -> Path:
     (folder / "CHANGELOG.md").touch()
     edit(folder, '"embedded": ("mlp-digits", "resnet20-digits", "vgg11-digits"),', '"embedded": ("mlp-digits",),')
     edit(folder, "SEED_PAIRS: tuple[tuple[int, int], ...] = ((0, 1), (2, 3), (4, 5))", "SEED_PAIRS = ((0, 1),)")
-    edit(folder, "width_multipliers=(1, 2, 4, 8, 16, 32), hidden_width=16", "width_multipliers=(1, 2), hidden_width=16")
+    edit(folder, "width_multipliers=(1, 2, 4, 8, 16, 32),", "width_multipliers=(1, 16),")
     edit(folder, "DECAY_PRODUCT = 5.0", "DECAY_PRODUCT = 1.0")
     edit(
         folder,
@@ -41,8 +41,9 @@ def checkout(tmp_path) -> Path:
 
 
 def edit(folder: Path, old: str, new: str) -> None:
-    holding = [path for name in ("plan.py", "recipes.py") if old in (path := folder / "lmcbook" / name).read_text()]
-    assert len(holding) == 1, f"plan and recipes no longer have {old!r} in one of them"
+    package = folder / "lmcbook"
+    holding = [path for path in (*package.glob("plan/*.py"), package / "recipes.py") if old in path.read_text()]
+    assert len(holding) == 1, f"plan and recipes no longer have {old!r} in one of their files"
     text = holding[0].read_text()
     assert text.count(old) == 1
     holding[0].write_text(text.replace(old, new))
@@ -105,8 +106,8 @@ def test_killed_and_started_again_it_ends_with_the_same_records(checkout, tmp_pa
     assert {name for name in trained(broken) if name in before} == set(before)
     assert len(trained(broken)) == len(before) + 4  # two widths, two seeds
     assert sorted(set(re.findall(r"wildcards: cell=(\S+)_[0-9a-f]{16}", output))) == [
-        "mlp-digits_L4_x1_wd0.0002",
-        "mlp-digits_L4_x2_wd0.0002",
+        "mlp-digits_L4_x1",
+        "mlp-digits_L4_x16",
     ]
 
 

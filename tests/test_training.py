@@ -1,19 +1,32 @@
-"""Training: the schedule and the update in closed form, repeats and resumption to the bit, honest failure."""
+"""Training: the schedule and the update in closed form, repeats and resumption to the bit, shared starts, failure."""
 
 import copy
 import math
 from dataclasses import replace
 
+import numpy as np
 import pytest
 import torch
 from torch import nn
 
+from lmcbook.config import PairConfig
 from lmcbook.data import equal_batches
 from lmcbook.errors import InputError
+from lmcbook.layerwise import effective_rank, singular_values
 from lmcbook.models import build_model
 from lmcbook.randomness import random_stream
 from lmcbook.schedule import decay_product, learning_rate_at
-from lmcbook.training import TimeIsUp, TrainingDiverged, train
+from lmcbook.training import (
+    TimeIsUp,
+    TrainingDiverged,
+    initialisation_seed,
+    order_seed_at,
+    relative_spread,
+    spectral_spread,
+    train,
+)
+from lmcbook.training.checkpoint import read_checkpoint
+from lmcbook.training.feed import feed
 
 
 def equal(state_a, state_b):
@@ -163,3 +176,94 @@ def test_the_data_are_not_changed_by_training(pico, digits):
     before = copy.deepcopy(digits.train.images)
     train(replace(pico, epochs=1, augment=True), digits, progress=False)
     assert torch.equal(digits.train.images, before)
+
+
+def start_of(config, digits):
+    """The initial weights: a training of one epoch in which nothing moves."""
+    still = replace(config, epochs=1, learning_rate=1e-30, warmup_epochs=0)
+    return train(still, digits, progress=False).state
+
+
+def test_a_common_initialisation_seed_is_a_common_start(pico, digits):
+    first, second = (start_of(replace(pico, seed=seed, initialisation_seed=5), digits) for seed in (1, 2))
+    assert equal(first, second) and equal(first, start_of(replace(pico, seed=5), digits))
+    assert not equal(first, start_of(replace(pico, seed=1), digits))
+
+
+def test_a_pair_that_shares_its_order_sees_the_same_batches_from_another_start(pico, digits):
+    pair = PairConfig(training=replace(pico, epochs=2), seeds=(3, 4), shared="order")
+    batches_a, batches_b, own = (
+        list(feed(config, digits, device=torch.device("cpu")))
+        for config in (pair.training_a, pair.training_b, replace(pair.training, seed=4))
+    )
+    assert len(batches_a) == len(batches_b) == 18
+    for (images_a, labels_a), (images_b, labels_b) in zip(batches_a, batches_b, strict=True):
+        assert torch.equal(images_a, images_b) and torch.equal(labels_a, labels_b)
+    assert not any(torch.equal(images_a, images) for (images_a, _), (images, _) in zip(batches_a, own, strict=True))
+    assert equal(start_of(pair.training_b, digits), start_of(replace(pair.training, seed=4), digits))
+    assert not equal(start_of(pair.training_a, digits), start_of(pair.training_b, digits))
+
+
+@pytest.mark.parametrize("fraction", [0.0, 0.25, 0.5, 1.0])
+def test_the_order_seed_holds_for_its_fraction_of_the_steps(pico, digits, fraction):
+    """A quarter of 18 steps ends within an epoch: its other batches are those of the other order, from there on."""
+    config = replace(pico, epochs=2, seed=3, order_seed=4, order_seed_fraction=fraction, augment=True)
+    parting = round(18 * fraction)
+    assert [order_seed_at(step, 18, config) for step in range(18)] == [4] * parting + [3] * (18 - parting)
+    plain = {"order_seed": None, "order_seed_fraction": 1.0}
+    own, others, mixed = (
+        list(feed(one, digits, device=torch.device("cpu")))
+        for one in (replace(config, **plain), replace(config, seed=4, **plain), config)
+    )
+    for (images, _), (expected, _) in zip(mixed, [*others[:parting], *own[parting:]], strict=True):
+        assert torch.equal(images, expected)
+
+
+@pytest.mark.parametrize("fraction", [0.0, 0.3, 0.5])
+def test_a_spawned_model_is_its_parent_until_they_part(pico, digits, tmp_path, fraction):
+    pair = PairConfig(training=replace(pico, epochs=2), seeds=(3, 4), shared="start", shared_fraction=fraction)
+    equal_after = []
+    for _ in range(17):
+        states = []
+        for config in (pair.training_a, pair.training_b):
+            checkpoint = tmp_path / f"{config.seed}"
+            with pytest.raises(TimeIsUp):
+                train(config, digits, checkpoint=checkpoint, deadline=-math.inf, progress=False)
+            states.append(read_checkpoint(checkpoint, config)[0])
+        equal_after.append(equal(*states))
+    parting = round(18 * fraction)
+    assert equal_after == [True] * parting + [False] * (17 - parting)
+    assert initialisation_seed(pair.training_b) == initialisation_seed(pair.training_a) == 3
+
+
+@pytest.mark.parametrize("shape", [(7, 5), (5, 7), (6, 6), (4, 3, 3, 3)])
+def test_the_spread_is_that_of_the_singular_values(shape):
+    weight = torch.randn(shape, generator=random_stream(0, "spread", *map(str, shape)), dtype=torch.float64)
+    squares = np.linalg.svd(weight.flatten(start_dim=1).numpy(), compute_uv=False) ** 2
+    spread = relative_spread(weight).item()
+    assert spread == pytest.approx(squares.var() / squares.mean() ** 2, rel=1e-10)
+    assert relative_spread(1e-3 * weight).item() == pytest.approx(spread, rel=1e-10)
+
+
+def test_the_spread_is_largest_at_rank_one_and_nothing_for_equal_singular_values():
+    generator = random_stream(0, "spread")
+    rank_one = torch.outer(*(torch.randn(size, generator=generator, dtype=torch.float64) for size in (5, 8)))
+    assert relative_spread(rank_one).item() == pytest.approx(4)
+    orthogonal, _ = torch.linalg.qr(torch.randn(8, 5, generator=generator, dtype=torch.float64))
+    assert relative_spread(3 * orthogonal).item() == pytest.approx(0, abs=1e-12)
+    assert relative_spread(orthogonal.T).item() == pytest.approx(0, abs=1e-12)
+
+
+def test_the_penalty_counts_all_weights_and_works_against_low_rank(pico, digits):
+    model = build_model(pico, input_shape=digits.input_shape, num_classes=digits.num_classes)
+    total = sum(relative_spread(parameter) for parameter in model.parameters())
+    assert spectral_spread(model).item() == pytest.approx(total.item(), rel=1e-6)
+    plain, penalised = (
+        train(replace(pico, weight_decay=0.01, spread_penalty=penalty), digits, progress=False)
+        for penalty in (0.0, 1.0)
+    )
+    for name, weight in plain.state.items():
+        assert relative_spread(penalised.state[name]) < 0.5 * relative_spread(weight)
+        ranks = [effective_rank(singular_values(one)) for one in (weight, penalised.state[name])]
+        assert ranks[1] > ranks[0] + 1
+    assert penalised.history["accuracy"][-1] > 0.9

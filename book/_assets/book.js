@@ -1,13 +1,5 @@
-/* Loaded in <head> before the theme's own deferred scripts.
-
-   Font Awesome's script replaces every <i class="fa ..."> some hundred milliseconds after the page has loaded, also the
-   icons of widgets that were drawn meanwhile; the Play widget then throws and the links that hang on it die. So: no
-   automatic replacement; the theme's icons are replaced once, before any widget exists. */
-window.FontAwesomeConfig = { autoReplaceSvg: false, observeMutations: false };
-
+/* Names for what the tools leave without one, and keys for what only a mouse could reach. */
 document.addEventListener("DOMContentLoaded", () => {
-  if (window.FontAwesome) window.FontAwesome.dom.i2svg();
-
   /* Widgets hand their labels to MathJax 2, whose interface MathJax 3 has not; no label holds a formula. */
   if (window.MathJax && !window.MathJax.Hub) window.MathJax.Hub = { Queue() {} };
 

@@ -4,6 +4,7 @@
 """
 
 import subprocess
+import sys
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -11,6 +12,10 @@ from urllib.parse import quote
 
 from sphinx.application import Sphinx
 from sphinx.config import Config
+
+sys.path.append(str(Path(__file__).resolve().parents[1]))
+
+import colab_notebooks
 
 BINDER = "https://mybinder.org/v2/git"
 
@@ -35,29 +40,44 @@ def commit(folder: Path) -> str:
     return f", built from commit {done.stdout.strip()}" if done.returncode == 0 and done.stdout.strip() else ""
 
 
-def add_binder_button(app: Sphinx, page: str, template: str, context: dict[str, Any], doctree: Any) -> None:
-    """On an executed page: a button that opens, on Binder, the notebook the page was made from.
+def add_launch_buttons(app: Sphinx, page: str, template: str, context: dict[str, Any], doctree: Any) -> None:
+    """On an executed page: buttons that open the notebook the page was made from where it runs, on Binder and Colab.
 
-    The theme's own launch button would point at the executed copy, which is not in the repository.
+    The theme's own buttons would point at the executed copy, which is not in the repository.
     """
     options = app.config.html_theme_options
     url = options.get("repository_url")
     if not url or not page.startswith("results/") or "header_buttons" not in context:
         return
-    notebook = quote(f"lab/tree/notebooks/{page.removeprefix('results/')}.ipynb", safe="")
+    name = page.removeprefix("results/")
+    branch = options.get("repository_branch") or "main"
+    notebook = quote(f"lab/tree/notebooks/{name}.ipynb", safe="")
+    places = {
+        "Binder": f"{BINDER}/{quote(url, safe='')}/{branch}?urlpath={notebook}",
+        "Colab": colab_notebooks.address(url, name),
+    }
     context["header_buttons"].append(
         {
-            "type": "link",
-            "text": "Binder",
-            "tooltip": "Open this notebook on Binder, where it runs",
+            "type": "group",
+            "tooltip": "Run this notebook",
             "icon": "fas fa-rocket",
-            "url": f"{BINDER}/{quote(url, safe='')}/{options.get('repository_branch') or 'main'}?urlpath={notebook}",
-            "label": "launch-binder-button",
+            "buttons": [
+                {
+                    "type": "link",
+                    "text": place,
+                    "tooltip": f"Open this notebook on {place}, where it runs",
+                    "icon": "fas fa-play",
+                    "url": address,
+                }
+                for place, address in places.items()
+                if address
+            ],
+            "label": "launch-buttons",
         }
     )
 
 
 def setup(app: Sphinx) -> dict[str, Any]:
     app.connect("config-inited", configure, priority=0)
-    app.connect("html-page-context", add_binder_button, priority=900)
+    app.connect("html-page-context", add_launch_buttons, priority=900)
     return {"parallel_read_safe": True, "parallel_write_safe": True}

@@ -1,10 +1,9 @@
-"""Sphinx extension: the pages ask no other host for anything, and the site is no larger than it must be.
+"""Sphinx extension: the pages ask no other host for anything.
 
 Fetches the pinned browser files if they are not there. Where that is impossible, it says so and lets the pages ask a
 public content-delivery network for the same versions.
 """
 
-import shutil
 import sys
 from pathlib import Path
 from typing import Any
@@ -30,24 +29,6 @@ def use_public_addresses(app: Sphinx, config: Config) -> None:
     config.nb_ipywidgets_js = {f"{CDN}/{html_manager}/dist/embed.js": {}}
 
 
-def drop_what_no_reader_asks_for(app: Sphinx, exception: Exception | None) -> None:
-    """Take the theme's source maps and translations, and fonts that are there in a smaller format, out of the site."""
-    if exception is None:
-        static = Path(app.outdir, "_static")
-        fonts = [font for font in static.rglob("*.ttf") if font.with_suffix(".woff2").is_file()]
-        for file in [*static.rglob("*.map"), *fonts]:
-            file.unlink()
-        shutil.rmtree(static / "locales", ignore_errors=True)  # the book is in English
-
-
-def leave_navigation_off_sources(
-    app: Sphinx, page: str, template: str, context: dict[str, Any], doctree: object
-) -> None:
-    """A hundred pages of highlighted source need no side bar each; their [docs] links lead back to the book."""
-    if page.startswith("_modules/"):
-        context["sidebars"] = []
-
-
 def setup(app: Sphinx) -> dict[str, Any]:
     try:
         vendor_js.fetch()
@@ -56,6 +37,4 @@ def setup(app: Sphinx) -> dict[str, Any]:
         app.connect("config-inited", use_public_addresses, priority=0)
     except vendor_js.VendorError as error:
         raise ExtensionError(str(error)) from None
-    app.connect("html-page-context", leave_navigation_off_sources, priority=900)
-    app.connect("build-finished", drop_what_no_reader_asks_for, priority=900)
     return {"parallel_read_safe": True, "parallel_write_safe": True}

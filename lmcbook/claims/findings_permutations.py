@@ -103,7 +103,7 @@ def search_cost_finding(table: DataFrame) -> str:
     before, last = fast.iloc[-2], fast.iloc[-1]
     power = math.log(last["cpu_seconds"] / before["cpu_seconds"]) / math.log(last["units"] / before["units"])
     return (
-        f"With {last['units']:.0f} units in each of three hidden layers one search (starts=\"fast\") takes "
+        f'With {last["units"]:.0f} units in each of three hidden layers one search (starts="fast") takes '
         f"{last['cpu_seconds'] / 60:.1f} CPU minutes and {last['peak_memory_bytes'] / 2**30:.1f} GiB; between the two "
         f"widest its time grows like the {power:.1f}th power of the width."
     )

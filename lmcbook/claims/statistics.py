@@ -82,7 +82,7 @@ def temperature_rank_correlation(table: DataFrame, *, weight_decay: float | None
     fitted, predicted = "inverse_temperature_midpoint", "predicted_inverse_temperature_midpoint"
     if predicted not in table:
         return []
-    table = table[(table["alignment"] == "identity") & table["num_layers"].notna()]
+    table = _plain(table[(table["alignment"] == "identity") & table["num_layers"].notna()])
     table = table if weight_decay is None else table[table["weight_decay"] == weight_decay]
     table = table.dropna(subset=[fitted, predicted, "reciprocal_orthogonality"])
     if len(table) < 5:
@@ -138,6 +138,30 @@ def batch_norm_temperature_error(table: DataFrame, *, weight_decay: float = MAIN
     return [math.log2(fitted / (2 * ensemble)) for fitted, ensemble in pairs.to_numpy()]
 
 
+def penalty_effect(table: DataFrame, *, column: str = ACCURACY, weight_decay: float = MAIN_DECAY) -> list[float]:
+    """``column`` with the strongest penalty against low rank minus that without, at the widest that has both."""
+    table = table[(table["weight_decay"] == weight_decay) & (table["alignment"] == "identity")]
+    strongest = table["spread_penalty"].max()
+    if not strongest > 0:
+        return []
+    return _differences(table[table["spread_penalty"] == strongest], _rows(table, weight_decay=weight_decay), column)
+
+
+def sharing_effect(
+    table: DataFrame, *, shared: str, column: str = ACCURACY, weight_decay: float = MAIN_DECAY
+) -> list[float]:
+    """``column`` of pairs that share ``shared`` and no part of the training, minus that of independent ones."""
+    return _differences(_sharing(table, shared, 0.0, weight_decay), _rows(table, weight_decay=weight_decay), column)
+
+
+def spawned(
+    table: DataFrame, *, fraction: float, column: str = ACCURACY, weight_decay: float = MAIN_DECAY
+) -> list[float]:
+    """``column`` of pairs that share the first ``fraction`` of their training, at the widest."""
+    table = _sharing(table, "start", fraction, weight_decay).dropna(subset=[column])
+    return [float(value) for value in _widest(table)[column]]
+
+
 STATISTICS: dict[str, Callable[..., list[float]]] = {
     function.__name__: function
     for function in (
@@ -155,6 +179,9 @@ STATISTICS: dict[str, Callable[..., list[float]]] = {
         temperature_rank_correlation,
         depth_temperature_error,
         batch_norm_temperature_error,
+        penalty_effect,
+        sharing_effect,
+        spawned,
     )
 }
 """Name → statistic."""
@@ -170,7 +197,18 @@ def values_of(claim: Claim, table: DataFrame) -> list[float]:
 
 
 def _rows(table: DataFrame, *, weight_decay: float, alignment: str = "identity") -> DataFrame:
-    return table[(table["weight_decay"] == weight_decay) & (table["alignment"] == alignment)]
+    return _plain(table[(table["weight_decay"] == weight_decay) & (table["alignment"] == alignment)])
+
+
+def _plain(table: DataFrame) -> DataFrame:
+    """The independent pairs that were trained without a penalty: those that every other claim is about."""
+    return table[(table["spread_penalty"] == 0) & (table["shared"] == "nothing")]
+
+
+def _sharing(table: DataFrame, shared: str, fraction: float, weight_decay: float) -> DataFrame:
+    table = table[(table["weight_decay"] == weight_decay) & (table["alignment"] == "identity")]
+    of_kind = (table["shared"] == shared) & (table["shared_fraction"] == fraction)
+    return table[of_kind & (table["spread_penalty"] == 0)]
 
 
 def _widest(table: DataFrame) -> DataFrame:

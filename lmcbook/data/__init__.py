@@ -1,7 +1,7 @@
 """Datasets as tensors: one canonical order, three splits, batches and augmentation.
 
 The names below are loaded when they are first used: the table of datasets serves the plan and the figures, which start
-without torch, and only `load`, `equal_batches`, `augment` and a download need it.
+without torch, and only `load`, `equal_batches`, `augment`, streamed images and a download need it.
 """
 
 import importlib
@@ -15,18 +15,21 @@ if TYPE_CHECKING:
     from lmcbook.data.download import get
     from lmcbook.data.importing import import_images
     from lmcbook.data.splits import Split, Splits, load
+    from lmcbook.data.streaming import StreamedImages, in_memory
 
 __all__ = [
     "DATASETS",
     "Dataset",
     "Split",
     "Splits",
+    "StreamedImages",
     "augment",
     "dataset_sha256",
     "describe",
     "equal_batches",
     "get",
     "import_images",
+    "in_memory",
     "is_available",
     "known_names",
     "list_datasets",
@@ -41,6 +44,7 @@ _MODULES = {
     "download": ("get",),
     "importing": ("import_images",),
     "splits": ("Split", "Splits", "load"),
+    "streaming": ("StreamedImages", "in_memory"),
 }
 _HOME = {name: module for module, names in _MODULES.items() for name in names}
 

@@ -9,6 +9,7 @@ from lmcbook import paths
 from lmcbook.data.canonical import dataset_digest, example_digests
 from lmcbook.data.datasets import DATASETS, Dataset
 from lmcbook.data.files import Arrays, path_of, read_arrays, read_header
+from lmcbook.data.folders import INPUT_SHAPE, folder_of, is_folder_dataset, read_folder
 from lmcbook.errors import InputError
 
 NAME_PATTERN = re.compile(r"[A-Za-z][A-Za-z0-9_]*")
@@ -17,8 +18,9 @@ NAME_RULE = "letters, digits and underscores, a letter first"
 
 def known_names() -> tuple[str, ...]:
     """Every name that `load` takes: the known datasets, then the imported ones of the data folder."""
-    files = sorted(path.stem for path in paths.data().glob("*.safetensors"))
-    return (*DATASETS, *(name for name in files if name not in DATASETS and NAME_PATTERN.fullmatch(name)))
+    files = {path.stem for path in paths.data().glob("*.safetensors")}
+    folders = {path.parent.name for path in paths.data().glob("*/train") if is_folder_dataset(path.parent.name)}
+    return (*DATASETS, *(name for name in sorted(files | folders - {*DATASETS}) if NAME_PATTERN.fullmatch(name)))
 
 
 def check_name(name: str) -> None:
@@ -34,6 +36,8 @@ def is_available(name: str) -> bool:
     """Whether the dataset can be loaded now, without network."""
     if name == "digits":
         return importlib.util.find_spec("sklearn") is not None
+    if is_folder_dataset(name):
+        return folder_of(name).is_dir()
     return name in known_names() and path_of(name).is_file()
 
 
@@ -43,9 +47,25 @@ def describe(name: str) -> Dataset:
     Raises:
         InputError: there is no dataset of this name, or its file cannot be read.
     """
-    check_name(name)
     if name in DATASETS:
         return DATASETS[name]
+    check_name(name)
+    if is_folder_dataset(name):
+        folder = read_folder(name)
+        num_calibration = calibration_size(len(folder.train.files))
+        return Dataset(
+            name=name,
+            input_shape=INPUT_SHAPE,
+            class_names=folder.train.class_names,
+            num_classes=len(folder.train.class_names),
+            num_train=len(folder.train.files) - num_calibration,
+            num_calibration=num_calibration,
+            num_test=len(folder.val.files),
+            licence="not stated",
+            source="Images in class folders.",
+            sha256=folder.sha256,
+            streamed=True,
+        )
     header = read_header(path_of(name))
     num_calibration = calibration_size(header.num_train)
     return Dataset(
@@ -68,7 +88,7 @@ def calibration_size(num_training_examples: int) -> int:
 
 
 def dataset_sha256(name: str) -> str:
-    """The canonical digest of a dataset: pinned, or stored in its file, or computed from the file.
+    """The canonical digest of a dataset: pinned, or stored in its file, or computed from the file or the folder.
 
     Raises:
         InputError: the digest is not pinned and the file is not there.
@@ -76,6 +96,8 @@ def dataset_sha256(name: str) -> str:
     digest = describe(name).sha256
     if digest is not None:
         return digest
+    if is_folder_dataset(name):
+        return read_folder(name).sha256
     path = path_of(name)
     if not path.is_file():
         raise InputError(
@@ -108,6 +130,8 @@ def where(name: str) -> str:
     """Where a dataset comes from when it is loaded, in words."""
     if name == "digits":
         return "inside scikit-learn"
+    if is_folder_dataset(name):
+        return str(folder_of(name)) if is_available(name) else f"to be put into {folder_of(name)}"
     return str(path_of(name)) if is_available(name) else f"to be downloaded into {paths.data()}"
 
 

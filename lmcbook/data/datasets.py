@@ -27,6 +27,8 @@ class Dataset:
     """Canonical digest (see `lmcbook.data.canonical`); ``None`` where none is pinned."""
     pixel_maximum: int = 255
     """The stored value of a white pixel."""
+    streamed: bool = False
+    """Whether its images stay in their files, in class folders (see `lmcbook.data.folders`)."""
 
     @property
     def num_examples(self) -> int:
@@ -103,6 +105,18 @@ DATASETS = MappingProxyType(
                 num_test=10_000,
                 licence="free for research; cite the technical report",
                 source="Krizhevsky, Learning Multiple Layers of Features from Tiny Images (2009).",
+            ),
+            Dataset(
+                name="imagenet",
+                input_shape=(3, 224, 224),
+                class_names=(),
+                num_classes=1000,
+                num_train=1_153_051,
+                num_calibration=128_116,
+                num_test=50_000,
+                licence="free for research, from image-net.org only",
+                source="Russakovsky et al., ImageNet Large Scale Visual Recognition Challenge (2015).",
+                streamed=True,
             ),
         )
     }

@@ -20,6 +20,7 @@ from lmcbook import paths
 from lmcbook.data.catalogue import check_name, digest_of_arrays, is_available, where
 from lmcbook.data.datasets import DATASETS
 from lmcbook.data.files import Arrays, lock, path_of, write_arrays
+from lmcbook.data.folders import is_folder_dataset, read_folder
 from lmcbook.errors import InputError
 
 CLASSES = {"mnist": "MNIST", "fashion_mnist": "FashionMNIST", "cifar10": "CIFAR10", "cifar100": "CIFAR100"}
@@ -36,7 +37,9 @@ def get(name: str) -> str:
         InputError: there is no such dataset, or it is missing and cannot be downloaded.
     """
     check_name(name)
-    if not is_available(name) and name in CLASSES:
+    if is_folder_dataset(name):
+        read_folder(name)
+    elif not is_available(name) and name in CLASSES:
         download(name)
     return where(name)
 

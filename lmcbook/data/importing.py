@@ -9,6 +9,7 @@ from lmcbook.data.canonical import canonical_order, example_digests
 from lmcbook.data.catalogue import NAME_PATTERN, NAME_RULE, describe, digest_of_arrays
 from lmcbook.data.datasets import DATASETS, Dataset
 from lmcbook.data.files import Arrays, lock, path_of, read_header, write_arrays
+from lmcbook.data.folders import folder_of, is_folder_dataset
 from lmcbook.errors import InputError
 
 SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".webp", ".tif", ".tiff", ".ppm", ".pgm")
@@ -51,6 +52,8 @@ def _check_name(name: str) -> None:
         raise InputError(f"name is {name!r}; it may have {NAME_RULE}")
     if name.lower() in DATASETS:
         raise InputError(f"name is {name!r}, a known dataset; give another name ({NAME_RULE})")
+    if is_folder_dataset(name):
+        raise InputError(f"name is {name!r}, and {folder_of(name)} is a dataset already; give another name")
 
 
 def _read(folder: Path) -> tuple[Arrays, tuple[str, ...]]:

@@ -15,6 +15,8 @@ from lmcbook.data.catalogue import calibration_size, check_name, describe
 from lmcbook.data.datasets import DATASETS
 from lmcbook.data.download import download
 from lmcbook.data.files import Arrays, path_of, read_arrays, read_header
+from lmcbook.data.folders import MEAN, STD, is_folder_dataset, read_folder
+from lmcbook.data.streaming import StreamedImages
 from lmcbook.errors import InputError
 
 CHUNK = 4096
@@ -26,7 +28,8 @@ class Split:
     """Examples of one use."""
 
     images: Float32[Tensor, "examples channels height width"]
-    """Normalised: mean 0 and variance 1 per channel over the training split."""
+    """Normalised: mean 0 and variance 1 per channel over the training split; `lmcbook.data.StreamedImages` of a dataset
+    in class folders."""
     labels: Int64[Tensor, " examples"]
 
     def __len__(self) -> int:
@@ -49,7 +52,7 @@ class Splits:
     num_classes: int
     class_names: tuple[str, ...]
     mean: tuple[float, ...]
-    """Per channel, over the training split, of pixels scaled to [0, 1]."""
+    """Per channel, over the training split, of pixels scaled to [0, 1]; ImageNet's for a dataset in class folders."""
     std: tuple[float, ...]
     """Per channel, as `mean`; 1 for a channel that is constant."""
     sha256: str
@@ -78,7 +81,9 @@ def load(name: str, *, device: str | torch.device = "cpu") -> Splits:
 
     Examples are in canonical order (see `lmcbook.data.canonical`), so every source of a dataset gives the same tensors,
     bit for bit, on every device. The calibration split is a stratified tenth of the training set: the first examples of
-    each class in that order. `digits`, which comes as one set, is split 997 / 300 / 500 likewise.
+    each class in that order. `digits`, which comes as one set, is split 997 / 300 / 500 likewise. A dataset in class
+    folders, such as `imagenet`, follows the same rules in the order of the hashes of its files' paths; its images are
+    decoded when they are used (`lmcbook.data.folders`), and its folder ``val`` is the test split.
 
     Raises:
         InputError: there is no such dataset or device, the data are missing and cannot be downloaded, or the file is
@@ -86,6 +91,8 @@ def load(name: str, *, device: str | torch.device = "cpu") -> Splits:
     """
     check_name(name)
     _check_device(device)
+    if is_folder_dataset(name):
+        return _load_folder(name, device)
     path = None if name == "digits" else path_of(name)
     if path is not None and not path.is_file():
         download(name)
@@ -138,6 +145,34 @@ def load(name: str, *, device: str | torch.device = "cpu") -> Splits:
         mean=tuple((mean / dataset.pixel_maximum).tolist()),
         std=tuple((scale / dataset.pixel_maximum).tolist()),
         sha256=digest,
+        **parts,
+    )
+
+
+def _load_folder(name: str, device: str | torch.device) -> Splits:
+    folder = read_folder(name)
+    labels = folder.train.labels
+    in_calibration = stratified(labels, calibration_size(len(labels)))
+    if not in_calibration.any():
+        raise InputError(
+            f"{folder.path} has {len(labels)} training images; with a tenth kept for calibration that is too few"
+        )
+    chosen = {
+        "train": (folder.train.files[~in_calibration], labels[~in_calibration]),
+        "calibration": (folder.train.files[in_calibration], labels[in_calibration]),
+        "test": (folder.val.files, folder.val.labels),
+    }
+    parts = {
+        part: Split(images=StreamedImages(folder=folder.path, files=files), labels=torch.from_numpy(numbers)).to(device)
+        for part, (files, numbers) in chosen.items()
+    }
+    return Splits(
+        name=name,
+        num_classes=len(folder.train.class_names),
+        class_names=folder.train.class_names,
+        mean=MEAN,
+        std=STD,
+        sha256=folder.sha256,
         **parts,
     )
 

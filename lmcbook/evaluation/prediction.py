@@ -1,12 +1,13 @@
 """Logits of a network, and of all the networks on the line between two."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 from torch.func import functional_call
 
+from lmcbook.data import StreamedImages
 from lmcbook.errors import InputError, check_number
 from lmcbook.merging import check_same_tensors, fit_state, has_batch_norm, interpolate, recompute_batch_norm_
 from lmcbook.models import LayeredModel, linear_map
@@ -91,7 +92,8 @@ def logits_along(
         raise InputError(
             "batch_norm_images is None, but the network has batch norm; give training images to recompute it"
         )
-    if isinstance(model, LayeredModel) and not normalised:
+    in_memory = not any(isinstance(images, StreamedImages) for images in parts)
+    if isinstance(model, LayeredModel) and not normalised and in_memory:
         sizes = [_first_layer_bytes(model, state_a, images) for images in parts]
         if sum(sizes) <= MOST_BYTES_OF_FIRST_LAYER:
             return _along_shared_first_layer(model, state_a, state_b, coefficients, parts, batch_size)
@@ -123,7 +125,7 @@ def _along_shared_first_layer(
     parts: Sequence[Tensor],
     batch_size: int,
 ) -> Iterator[tuple[float, list[Tensor]]]:
-    batches = [_batches(images, batch_size) for images in parts]
+    batches = [list(_batches(images, batch_size)) for images in parts]
     first_a, first_b = (
         [[_first_linear_output(model, state, batch) for batch in part] for part in batches]
         for state in (state_a, state_b)
@@ -154,7 +156,7 @@ def _first_layer_bytes(model: LayeredModel, state: StateDict, images: Tensor) ->
     return 2 * len(images) * one.numel() * one.element_size()
 
 
-def _batches(images: Tensor, batch_size: int) -> tuple[Tensor, ...]:
+def _batches(images: Tensor, batch_size: int) -> Iterable[Tensor]:
     check_number("batch_size", batch_size, minimum=1, integer=True)
     if len(images) == 0:
         raise InputError("images holds no example; give at least one")

@@ -18,6 +18,8 @@ from lmcbook.figures.layers import (
     reciprocal_orthogonality_by_layer,
     weak_additivity_by_layer,
 )
+from lmcbook.figures.lines import halfway_against_width, loss_along_lines
+from lmcbook.figures.low_rank import against_penalty
 from lmcbook.figures.origin import number_of_pairs, origin
 from lmcbook.figures.page import FIGURES, show, to_html, to_svg
 from lmcbook.figures.permutations import (
@@ -32,6 +34,7 @@ from lmcbook.figures.predictions import (
     temperature_against_width,
     temperature_error_against_orthogonality,
 )
+from lmcbook.figures.spawned import barriers_by_start, mechanisms_by_start
 from lmcbook.figures.temperature import inverse_temperature_against_coefficient, inverse_temperature_table
 from lmcbook.figures.temperatures import loss_against_temperature, temperature_error_against_conditions
 from lmcbook.figures.units import (
@@ -52,15 +55,18 @@ __all__ = [
     "accuracy_table",
     "active_units_against_width",
     "against_decay_product",
+    "against_penalty",
     "barrier_against_width",
     "barrier_by_alignment",
     "barrier_table",
     "barriers_against_decay",
+    "barriers_by_start",
     "calibration_examples",
     "commutativity_by_layer",
     "conditions_against_decay",
     "cost_against_width",
     "decay_exponent_by_layer",
+    "halfway_against_width",
     "histograms_by_layer",
     "inverse_temperature_against_coefficient",
     "inverse_temperature_table",
@@ -68,10 +74,12 @@ __all__ = [
     "lewc_cosine_by_layer",
     "loss_against_coefficient",
     "loss_against_temperature",
+    "loss_along_lines",
     "loss_table",
     "matching_gain",
     "matching_inside",
     "matching_laws",
+    "mechanisms_by_start",
     "number_of_pairs",
     "opposite_signs_by_layer",
     "origin",

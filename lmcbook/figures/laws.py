@@ -41,18 +41,19 @@ def law_errors_table(records: Sequence[Record]) -> DataFrame:
         wide = chosen.pivot_table(index=place, columns="metric", values="value", dropna=False).reset_index()
         wide = wide.dropna(subset=["llfc_error"]).rename(columns={"lewc_error": LEWC, "llfc_error": LLFC})
         if wide["num_layers"].isna().any():
-            wide[BATCH_NORM] = _of_half_the_size(wide).where(wide["depth"] == wide["depth"].max())
+            halved = error_at_half_size(wide[LLFC], wide["decay_exponent"])
+            wide[BATCH_NORM] = halved.where(wide["depth"] == wide["depth"].max())
         laws = [law for law in _LAWS if law in wide]
         parts.append(wide.melt([*_PAIR, "layer", "depth", "coefficient"], laws, "law", "error").dropna())
     columns = [*_PAIR, "layer", "depth", "coefficient", "law", "error"]
     return concat(parts, ignore_index=True).astype({"depth": int}) if parts else DataFrame(columns=columns)
 
 
-def _of_half_the_size(table: DataFrame) -> Series:
-    """The error against a prediction half of LLFC's, at λ = ½; elsewhere not a number."""
+def error_at_half_size(llfc_error: Series, exponent: Series) -> Series:
+    """The error against a prediction half of LLFC's, at λ = ½, from LLFC's error and the decay exponent there."""
     # with the merged layer's norm r relative to LLFC's prediction, LLFC's error is r² + 1 − 2rc: it gives the cosine c
-    ratio = 2 ** (1 - table["decay_exponent"])
-    cosine = (ratio**2 + 1 - table[LLFC] ** 2) / (2 * ratio)
+    ratio = 2 ** (1 - exponent)
+    cosine = (ratio**2 + 1 - llfc_error**2) / (2 * ratio)
     return ((2 * ratio) ** 2 + 1 - 4 * ratio * cosine).clip(lower=0) ** 0.5
 
 

@@ -2,15 +2,15 @@
 
 from collections import Counter
 from collections.abc import Sequence
+from dataclasses import replace
 
 from lmcbook.records import COMMITTED, Record
 
 
 def number_of_pairs(records: Sequence[Record]) -> str:
     """``n = 3 pairs`` of each point, or ``n = 1 to 3 pairs`` where points differ."""
-    counts = Counter(
-        (record.recipe, record.config.training, record.config.alignment, record.measurement) for record in records
-    )
+    # all that two records of one point share: everything but the seeds
+    counts = Counter((record.recipe, replace(record.config, seeds=(0, 1))) for record in records)
     least, most = min(counts.values(), default=0), max(counts.values(), default=0)
     return f"n = {least if least == most else f'{least} to {most}'} {'pair' if most == 1 else 'pairs'} for each point"
 

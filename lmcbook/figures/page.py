@@ -8,6 +8,7 @@ import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
+from matplotlib.backends.backend_svg import FigureCanvasSVG
 from matplotlib.figure import Figure
 from pandas import DataFrame
 
@@ -18,8 +19,11 @@ from lmcbook.figures import (
     costs,
     laws,
     layers,
+    lines,
+    low_rank,
     permutations,
     predictions,
+    spawned,
     style,
     temperatures,
     units,
@@ -95,6 +99,11 @@ FIGURES: dict[Draw, Companions] = {
     weight_decay.conditions_against_decay: Companions(
         weight_decay.decay_table, weight_decay.conditions_against_decay_alt
     ),
+    low_rank.against_penalty: Companions(low_rank.penalty_table, low_rank.against_penalty_alt),
+    lines.loss_along_lines: Companions(lines.along_lines_table, lines.along_lines_alt),
+    lines.halfway_against_width: Companions(lines.halfway_table, lines.halfway_alt),
+    spawned.barriers_by_start: Companions(spawned.spawned_table, spawned.barriers_by_start_alt),
+    spawned.mechanisms_by_start: Companions(spawned.mechanisms_table, spawned.mechanisms_by_start_alt),
     weight_decay.against_decay_product: Companions(weight_decay.decay_table, weight_decay.against_decay_product_alt),
 }
 """Every figure of the book; a new one is one more line."""
@@ -192,7 +201,9 @@ def to_svg(figure: Figure, name: str, alt: str) -> str:
     with style.applied():
         # neither date nor version: the same numbers must give the same page
         metadata = {"Date": None, "Creator": None, "Format": None, "Type": None}
-        figure.savefig(buffer, format="svg", metadata=metadata, transparent=True)
+        figure.patch.set_alpha(0)
+        # straight to the canvas: savefig draws everything a first time to find its own renderer
+        FigureCanvasSVG(figure).print_svg(buffer, metadata=metadata)
     svg = buffer.getvalue()
     svg = svg[svg.index("<svg") :]
     svg = re.sub(r"<metadata>.*?</metadata>|<style.*?</style>", "", svg, flags=re.DOTALL)

@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import lru_cache
 from typing import Any
 
@@ -10,13 +10,24 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import FixedLocator, NullLocator
-from pandas import DataFrame, concat
+from pandas import DataFrame
 
 from lmcbook.config import TrainingConfig
 from lmcbook.data import describe
 from lmcbook.figures import rows, style
-from lmcbook.figures.barriers import scale_values
 from lmcbook.figures.curves import PAPER_DECAY, groups
+from lmcbook.figures.panels import (
+    FOURTH,
+    MAIN,
+    OTHER,
+    THIRD,
+    Panel,
+    Series,
+    draw_panel,
+    handle_of,
+    look_of,
+    places_of,
+)
 from lmcbook.records import Record, pairs_table
 from lmcbook.schedule import decay_product
 
@@ -33,12 +44,13 @@ _BARRIERS = ("midpoint_accuracy_barrier", "midpoint_loss_barrier", "midpoint_cal
 
 
 def decay_table(records: Sequence[Record]) -> DataFrame:
-    """One row for each pair merged as it is: its kind of training, barriers and what was measured inside of it.
+    """One row for each independent pair merged as it is: its kind of training, barriers and what was measured inside.
 
     ``kind`` is ``full``, ``spared`` or ``shorter``, the latter than other trainings of the same recipe here;
-    ``decay_product`` is the sum over steps of learning rate × weight decay / (1 − momentum).
+    ``decay_product`` is the sum over steps of learning rate × weight decay / (1 − momentum). Trainings with a penalty
+    on the spectrum are left out.
     """
-    records = [record for record in records if record.config.alignment == "identity"]
+    records = [record for record in records if _is_plain(record)]
     trainings = [record.config.training for record in records if record.measurement == "interpolation"]
     table = pairs_table(records)
     table = table.assign(
@@ -53,82 +65,59 @@ def decay_table(records: Sequence[Record]) -> DataFrame:
     return table[[*_PAIR, *names]].reset_index(drop=True)
 
 
+def _is_plain(record: Record) -> bool:
+    config = record.config
+    return config.alignment == "identity" and config.shared == "nothing" and config.training.spread_penalty == 0
+
+
 @lru_cache(maxsize=4096)
 def _decay_product(training: TrainingConfig) -> float:
     return decay_product(training, describe(training.dataset).num_train)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Series:
-    """One quantity in a panel."""
-
-    column: str
-    label: str = ""
-    """Its name in the legend, where a panel has several."""
-    look: Mapping[str, Any]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Panel:
-    """One panel of each network's row."""
-
-    label: str
-    series: tuple[Series, ...]
-    factor: float = 1.0
-    guide: float | None = None
-    """Where the quantity would be if what is asked for held."""
-    logarithmic: bool = False
-    limits: tuple[float | None, float | None] = (None, None)
-
-
-_MAIN: dict[str, Any] = {"color": style.STRONG, "marker": "o", "linestyle": "-"}
-_OTHER: dict[str, Any] = {"color": style.WEAK, "marker": "s", "linestyle": "-"}
-_THIRD: dict[str, Any] = {"color": style.FOURTH, "marker": "^", "linestyle": "-"}
-_FOURTH: dict[str, Any] = {"color": style.CONTROL, "marker": "D", "linestyle": "-"}
-
 _BARRIER_PANELS = (
     Panel(
         label="accuracy barrier (points)",
-        series=(Series(column="midpoint_accuracy_barrier", look=_MAIN),),
+        series=(Series(column="midpoint_accuracy_barrier", look=MAIN),),
         factor=100,
         guide=0,
     ),
     Panel(
         label="loss barrier (nats)",
         series=(
-            Series(column="midpoint_loss_barrier", label="as it is", look=_OTHER),
-            Series(column="midpoint_calibrated_loss_barrier", label="calibrated", look=_MAIN),
+            Series(column="midpoint_loss_barrier", label="as it is", look=OTHER),
+            Series(column="midpoint_calibrated_loss_barrier", label="calibrated", look=MAIN),
         ),
         logarithmic=True,
     ),
-    Panel(label="unmerged accuracy (%)", series=(Series(column="endpoint_accuracy", look=_MAIN),), factor=100),
+    Panel(label="unmerged accuracy (%)", series=(Series(column="endpoint_accuracy", look=MAIN),), factor=100),
 )
 _CONDITION_PANELS = (
     Panel(
         label="reciprocal orthogonality",
-        series=(Series(column="reciprocal_orthogonality", look=_MAIN),),
+        series=(Series(column="reciprocal_orthogonality", look=MAIN),),
         guide=0,
         limits=(0, None),
     ),
     Panel(
         label="weak additivity",
-        series=(Series(column="weak_additivity", look=_MAIN),),
+        series=(Series(column="weak_additivity", look=MAIN),),
         guide=1,
         limits=(None, 1.01),
     ),
     Panel(
         label="relative rank",
         series=(
-            Series(column="relative_effective_rank", label="effective rank", look=_MAIN),
-            Series(column="relative_stable_rank", label="stable rank", look=_OTHER),
+            Series(column="relative_effective_rank", label="effective rank", look=MAIN),
+            Series(column="relative_stable_rank", label="stable rank", look=OTHER),
         ),
         limits=(0, None),
     ),
     Panel(
         label="share of units",
         series=(
-            Series(column="active_share", label="active units", look=_THIRD),
-            Series(column="lowest_bin_share", label="lowest bin", look=_FOURTH),
+            Series(column="active_share", label="active units", look=THIRD),
+            Series(column="lowest_bin_share", label="lowest bin", look=FOURTH),
         ),
         limits=(0, None),
     ),
@@ -158,7 +147,7 @@ def _against_decay(
     records: Sequence[Record], panels: Sequence[Panel], *, narrow: bool, height: float, columns: int | None = None
 ) -> Figure:
     table = decay_table(records)
-    table = table[table["kind"] != SHORTER]
+    table = table[table["kind"] != SHORTER].assign(hollow=lambda drawn: drawn["kind"] != FULL)
     recipes = list(table["recipe"].unique())
     columns = columns or len(panels)
     lines = len(panels) // columns
@@ -170,45 +159,21 @@ def _against_decay(
             of_line = panels[(index % lines) * columns :][:columns]
             handles: list[Line2D] = []
             for axis, panel in zip(axes, of_line, strict=True):
-                _draw_panel(axis, panel, of_recipe, "weight_decay", _places(of_recipe["weight_decay"].unique()))
+                draw_panel(axis, panel, of_recipe, "weight_decay", places_of(of_recipe["weight_decay"].unique()))
                 scale_decays(axis, of_recipe["weight_decay"].unique())
-                handles += [_handle(each) for each in panel.series if each.label]
+                handles += [handle_of(each) for each in panel.series if each.label]
             if index % lines == 0:
                 axes[0].set_title(f"{style.recipe_label(of_recipe['recipe'].iloc[0])}, {_width_of(of_recipe)}")
             if SPARED in set(of_recipe["kind"]):
-                handles.append(Line2D([], [], label="batch norm\nnot decayed", **_look(_MAIN, hollow=True)))
+                handles.append(Line2D([], [], label="batch norm\nnot decayed", **look_of(MAIN, hollow=True)))
             handles.append(Line2D([], [], label="the paper's 3e-3", **_PAPER))
             rows.legend(part, handles, title=None, narrow=narrow)
     return figure
 
 
-def _draw_panel(axis: Axes, panel: Panel, table: DataFrame, across: str, places: Mapping[float, float]) -> None:
-    for series in panel.series:
-        for kind, chosen in table.dropna(subset=[series.column]).groupby("kind", sort=False):
-            look = _look(series.look, hollow=kind != FULL)
-            at, values = chosen[across].map(places), panel.factor * chosen[series.column]
-            axis.plot(at, values, **{**look, "linestyle": "none", "markersize": 4, "alpha": 0.8}, zorder=3)
-            mean = values.groupby(at).mean()
-            axis.plot(mean.index, mean, **{**look, "marker": "none"}, zorder=2)
-    axis.set_ylabel(panel.label)
-    if panel.logarithmic:
-        scale_values(axis, concat([panel.factor * table[series.column] for series in panel.series]))
-    if panel.guide is not None:
-        axis.axhline(panel.guide, color=style.INK, linewidth=1, zorder=1)
-    axis.margins(x=0.06, y=0.1)
-    axis.set_ylim(*panel.limits)
-
-
-def _places(values: Iterable[float]) -> dict[float, float]:
-    """Where each value stands on a logarithmic axis; 0 a decade to the left of the smallest other."""
-    positive = [math.log10(value) for value in values if value > 0]
-    zero = min(positive, default=0.0) - 1
-    return {value: math.log10(value) if value > 0 else zero for value in values}
-
-
 def scale_decays(axis: Axes, decays: Iterable[float]) -> None:
     """Weight decays on a logarithmic axis that has a place for 0, with the paper's marked."""
-    places = _places(decays)
+    places = places_of(decays)
     named: list[float] = []
     # powers of ten first; whatever stands too close to a name that is there gets a tick without one
     for decay in sorted(places, key=lambda each: (not float(places[each]).is_integer(), -places[each])):
@@ -229,7 +194,7 @@ def against_decay_product(records: Sequence[Record], *, narrow: bool = False) ->
     product that counts. A colour and a marker for each network.
     """
     table = decay_table(records)
-    table = table[table["kind"] != SPARED]
+    table = table[table["kind"] != SPARED].assign(hollow=lambda drawn: drawn["kind"] != FULL)
     recipes = list(table["recipe"].unique())
     looks = {
         recipe: {"color": _COLOURS[index % 4], "marker": style.MARKERS[index % 8], "linestyle": "-"}
@@ -237,16 +202,16 @@ def against_decay_product(records: Sequence[Record], *, narrow: bool = False) ->
     }
     with style.applied():
         figure, axes = style.panels(2, 2, height=2.5, narrow=narrow, share_y="none")
-        places = _places(table["decay_product"].unique())
+        places = places_of(table["decay_product"].unique())
         for axis, panel in zip(axes, _PRODUCT_PANELS, strict=True):
             for recipe, look in looks.items():
                 chosen = table[table["recipe"] == recipe]
                 series = tuple(replace(each, look=look) for each in panel.series)
-                _draw_panel(axis, replace(panel, series=series), chosen, "decay_product", places)
+                draw_panel(axis, replace(panel, series=series), chosen, "decay_product", places)
             _scale_products(axis, places)
-        handles = [Line2D([], [], label=style.recipe_label(recipe), **_look(look)) for recipe, look in looks.items()]
+        handles = [Line2D([], [], label=style.recipe_label(recipe), **look_of(look)) for recipe, look in looks.items()]
         if SHORTER in set(table["kind"]):
-            handles.append(Line2D([], [], label="fewer epochs", **_look(_MAIN | {"color": style.INK}, hollow=True)))
+            handles.append(Line2D([], [], label="fewer epochs", **look_of(MAIN | {"color": style.INK}, hollow=True)))
         figure.legend(handles=handles, loc="outside lower center", ncols=1 if narrow else 4)
     return figure
 
@@ -315,23 +280,6 @@ def _scale_products(axis: Axes, places: Mapping[float, float]) -> None:
     axis.set_xticklabels(list(ticks.values()))
     axis.xaxis.set_minor_locator(NullLocator())
     axis.set_xlabel("rate × decay × steps / (1 − momentum)")
-
-
-def _look(look: Mapping[str, Any], *, hollow: bool = False) -> dict[str, Any]:
-    colour = look["color"]
-    return {
-        **look,
-        "markersize": 5,
-        "markerfacecolor": style.GROUND if hollow else colour,
-        "markeredgecolor": colour if hollow else style.GROUND,
-        "markeredgewidth": 1 if hollow else 0.5,
-        "linestyle": ":" if hollow else look["linestyle"],
-        "linewidth": 1.3 if hollow else 1.8,
-    }
-
-
-def _handle(series: Series) -> Line2D:
-    return Line2D([], [], label=series.label, **_look(series.look))
 
 
 _COLOURS = (style.STRONG, style.WEAK, style.FOURTH, style.CONTROL)

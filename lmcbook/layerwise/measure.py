@@ -101,8 +101,13 @@ def measure_layers(
                     first = llfc_prediction(traces_a[0].linear_output, traces_b[0].linear_output, coefficient)
                 traces = trace(model, state, batch, first_linear_output=first)
                 for index, merged in enumerate(merged_layers[coefficient]):
-                    outputs = (each[index].output for each in (traces, traces_a, traces_b))
-                    merged.add(*outputs, norms_a[index], norms_b[index])
+                    merged.add(
+                        traces[index].output,
+                        traces_a[index].output,
+                        traces_b[index].output,
+                        norms_a[index],
+                        norms_b[index],
+                    )
                 del traces
     entries = []
     for layer in [*layers, *shortcuts.values()]:

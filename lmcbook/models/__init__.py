@@ -1,10 +1,10 @@
-"""Networks of named layers: MLP, VGG-11, ResNet-20, and a table to which a reader adds another."""
+"""Networks of named layers: MLP, VGG-11, ResNet-20, ResNet-50, and a table to which a reader adds another."""
 
 from lmcbook.models.architectures import ARCHITECTURES, Architecture, build_model, permutation_spec
 from lmcbook.models.groups import chain_permutation_spec, spec_from_groups
 from lmcbook.models.layered import ACTIVATIONS, Layer, LayeredModel, LayerTrace, Shortcut, scaled_width
 from lmcbook.models.scan import layer_outputs, linear_map, linear_outputs, pre_activations, trace
-from lmcbook.models.size import forward_flops, num_parameters
+from lmcbook.models.size import forward_flops, num_parameters, trace_bytes
 from lmcbook.permutation import evaluation_mode
 
 __all__ = [
@@ -28,4 +28,5 @@ __all__ = [
     "scaled_width",
     "spec_from_groups",
     "trace",
+    "trace_bytes",
 ]

@@ -11,6 +11,7 @@ from lmcbook.models.groups import chain_permutation_spec
 from lmcbook.models.layered import ACTIVATIONS, LayeredModel
 from lmcbook.models.mlp import mlp
 from lmcbook.models.resnet import resnet20, resnet20_permutation_spec
+from lmcbook.models.resnet50 import resnet50, resnet50_permutation_spec
 from lmcbook.models.vgg import vgg11
 from lmcbook.permutation import PermutationSpec
 from lmcbook.randomness import random_stream
@@ -57,6 +58,13 @@ ARCHITECTURES: dict[str, Architecture] = {
             permutation_spec=resnet20_permutation_spec,
             has_batch_norm=True,
             description="ResNet-20 with batch norm and 3×3 convolutions in the shortcuts",
+        ),
+        Architecture(
+            name="resnet50",
+            build=resnet50,
+            permutation_spec=resnet50_permutation_spec,
+            has_batch_norm=True,
+            description="ResNet-50 with batch norm and 1×1 convolutions in the shortcuts",
         ),
     )
 }

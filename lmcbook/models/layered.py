@@ -4,12 +4,17 @@ Every layer is: prepare (pooling, flattening) → linear map → batch norm → 
 the signal and, in residual networks, the skip on its way past it. No hooks, and no second copy of a network.
 """
 
-from collections.abc import Callable, Mapping
+import math
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, nullcontext
 from typing import NamedTuple
 
+import torch
 import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor, nn
+from torch.nn.modules.batchnorm import _BatchNorm
+from torch.utils.checkpoint import checkpoint
 
 from lmcbook.errors import InputError, check_choice
 
@@ -78,7 +83,17 @@ class Layer(nn.Module):
 
     def forward(self, signal: Tensor) -> Tensor:
         """Linear map, bias and batch norm: what a shortcut does to its input."""
-        return self.finish(apply_weight(self.linear, self.linear.weight, signal))
+        return self.advance(signal, None)[1]
+
+    def advance(self, signal: Tensor, linear_output: Tensor | None) -> tuple[Tensor, Tensor]:
+        """W z, unless it is known already, and what bias and batch norm make of it.
+
+        All use of the layer's tensors in a forward pass is in here, so that a layer whose tensors are spread over
+        several processes knows when to collect them.
+        """
+        if linear_output is None:
+            linear_output = apply_weight(self.linear, self.linear.weight, signal)
+        return linear_output, self.finish(linear_output)
 
 
 class Shortcut(NamedTuple):
@@ -101,6 +116,9 @@ class LayeredModel(nn.Module):
         _check_skips(layers, shortcuts or {})
         self.architecture: str | None = None
         """Name of the entry of `ARCHITECTURES` that built it, if one did."""
+        self.recompute = False
+        """Keep only every few layers' activations for the backward pass and compute the others again: the same numbers
+        with less memory and a third more arithmetic."""
         self.layer_names = tuple(layers)
         self.shortcuts = {name: shortcut.name for name, shortcut in (shortcuts or {}).items()}
         for name, layer in layers.items():
@@ -153,6 +171,20 @@ class LayeredModel(nn.Module):
         """
         signal: Tensor = images
         skip: Tensor | None = None
+        if self.recompute and not trace and first_linear_output is None and torch.is_grad_enabled():
+            stretch = max(2, math.isqrt(self.num_layers))
+            for start in range(1, self.num_layers + 1, stretch):
+                depths = range(start, min(start + stretch, self.num_layers + 1))
+                signal, skip = checkpoint(
+                    self._stretch,
+                    depths,
+                    signal,
+                    skip,
+                    use_reentrant=False,
+                    preserve_rng_state=False,
+                    context_fn=lambda: (nullcontext(), _frozen_statistics(self)),
+                )
+            return signal
         scan: list[LayerTrace] = []
         for depth in range(1, self.num_layers + 1):
             step, skip = self._step(depth, signal, skip, first_linear_output if depth == 1 else None)
@@ -163,6 +195,12 @@ class LayeredModel(nn.Module):
             del step
         return tuple(scan) if trace else signal
 
+    def _stretch(self, depths: range, signal: Tensor, skip: Tensor | None) -> tuple[Tensor, Tensor | None]:
+        for depth in depths:
+            step, skip = self._step(depth, signal, skip, None)
+            signal = step.output
+        return signal, skip
+
     def _step(
         self, depth: int, signal: Tensor, skip: Tensor | None, linear_output: Tensor | None
     ) -> tuple[LayerTrace, Tensor | None]:
@@ -171,10 +209,11 @@ class LayeredModel(nn.Module):
         layer: Layer = self.get_submodule(name)  # type: ignore[assignment]
         given = signal if layer.prepare is None else layer.prepare(signal)
         if layer.opens_skip:
-            skip = self.get_submodule(self.shortcuts[name])(given) if name in self.shortcuts else given
-        if linear_output is None:
-            linear_output = apply_weight(layer.linear, layer.linear.weight, given)
-        pre_activation = layer.finish(linear_output)
+            skip = given
+            if name in self.shortcuts:
+                shortcut: Layer = self.get_submodule(self.shortcuts[name])  # type: ignore[assignment]
+                skip = shortcut.advance(given, None)[1]
+        linear_output, pre_activation = layer.advance(given, linear_output)
         if layer.closes_skip and skip is not None:
             pre_activation, skip = pre_activation + skip, None
         output = pre_activation if layer.activation is None else layer.activation(pre_activation)
@@ -186,6 +225,24 @@ def apply_weight(linear: nn.Linear | nn.Conv2d, weight: Tensor, inputs: Tensor) 
     if isinstance(linear, nn.Linear):
         return F.linear(inputs, weight)
     return F.conv2d(inputs, weight, None, linear.stride, linear.padding, linear.dilation, linear.groups)
+
+
+@contextmanager
+def _frozen_statistics(model: nn.Module) -> Iterator[None]:
+    """Batch norm normalises with its batch's statistics, but its running ones do not take them in a second time."""
+    before = [
+        (module, module.momentum, module.num_batches_tracked)
+        for module in model.modules()
+        if isinstance(module, _BatchNorm) and module.num_batches_tracked is not None
+    ]
+    try:
+        for module, _, counter in before:
+            # the running statistics stay arguments: what is saved for the backward pass must be what was saved first
+            module.momentum, module.num_batches_tracked = 0.0, counter.clone()
+        yield
+    finally:
+        for module, momentum, counter in before:
+            module.momentum, module.num_batches_tracked = momentum, counter
 
 
 def scaled_width(base: int, width_multiplier: float) -> int:

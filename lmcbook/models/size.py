@@ -1,7 +1,7 @@
 """How large a network is, and what one forward pass costs."""
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 from torch.utils.flop_counter import FlopCounterMode
 
 from lmcbook.models.layered import LayeredModel
@@ -15,8 +15,21 @@ def num_parameters(model: nn.Module) -> int:
 
 def forward_flops(model: LayeredModel, input_shape: tuple[int, int, int]) -> int:
     """Floating-point operations of the forward pass of one example: two for every multiply-add of a linear map."""
-    state = {name: tensor.to("meta") for name, tensor in model.state_dict().items()}
-    images = torch.empty(1, *input_shape, device="meta", dtype=next(model.parameters()).dtype)
     with torch.no_grad(), evaluation_mode(model), FlopCounterMode(display=False) as counter:
-        torch.func.functional_call(model, state, (images,))
+        torch.func.functional_call(model, *_without_memory(model, input_shape))
     return counter.get_total_flops()
+
+
+def trace_bytes(model: LayeredModel, input_shape: tuple[int, int, int]) -> int:
+    """Memory that the trace of one example holds: every layer's input, linear output, pre-activation and output."""
+    with torch.no_grad(), evaluation_mode(model):
+        scan = torch.func.functional_call(model, *_without_memory(model, input_shape), {"trace": True})
+    held = {id(tensor): tensor for layer in scan for tensor in layer[2:]}
+    return sum(tensor.numel() * tensor.element_size() for tensor in held.values())
+
+
+def _without_memory(
+    model: LayeredModel, input_shape: tuple[int, int, int]
+) -> tuple[dict[str, Tensor], tuple[Tensor, ...]]:
+    state = {name: tensor.to("meta") for name, tensor in model.state_dict().items()}
+    return state, (torch.empty(1, *input_shape, device="meta", dtype=next(model.parameters()).dtype),)

@@ -1,8 +1,9 @@
 """Which configurations make up which notebook, at which scale: the one description of all experiments."""
 
 from lmcbook.plan.cells import cells
-from lmcbook.plan.experiments import EXPERIMENTS, pairs
-from lmcbook.plan.planned import SCALES, SEED_PAIRS, PlannedPair
+from lmcbook.plan.controls import SHARED_FRACTIONS, SPREAD_PENALTIES, against_low_rank, flatness, same_start
+from lmcbook.plan.experiments import BEYOND, EXPERIMENTS, beyond, pairs
+from lmcbook.plan.planned import SCALES, SEED_PAIRS, PlannedPair, with_epochs
 from lmcbook.plan.weight_decay import WEIGHT_DECAYS, weight_decay
 from lmcbook.plan.width import depth, layers, permutations, temperatures, width
 from lmcbook.recipes import (
@@ -16,24 +17,32 @@ from lmcbook.recipes import (
 )
 
 __all__ = [
+    "BEYOND",
     "DECAY_PRODUCT",
     "EXPERIMENTS",
     "MAIN_WEIGHT_DECAY",
     "RECIPES",
     "SCALES",
     "SEED_PAIRS",
+    "SHARED_FRACTIONS",
+    "SPREAD_PENALTIES",
     "USUAL_WEIGHT_DECAY",
     "WEIGHT_DECAYS",
     "PlannedPair",
     "Recipe",
+    "against_low_rank",
+    "beyond",
     "cells",
     "depth",
     "epochs_for",
+    "flatness",
     "layers",
     "pairs",
     "permutations",
     "recipe",
+    "same_start",
     "temperatures",
     "weight_decay",
     "width",
+    "with_epochs",
 ]

@@ -2,16 +2,20 @@
 
 from collections.abc import Iterable
 
-from lmcbook.config import digest_of
+from lmcbook.config import TrainingConfig, company, digest_of, trains_together
 from lmcbook.plan.planned import PlannedPair
 
 
 def cells(planned: Iterable[PlannedPair]) -> dict[str, list[PlannedPair]]:
     """The measurements by what one process works off, under a name that changes with their configurations.
 
-    Measurements of one cell share their trained networks, so that each network is loaded once.
+    Measurements of one cell share their trained networks, so that each network is loaded once; and narrow networks of
+    one shape are in one cell whatever their weight decay, for they are trained together.
     """
-    grouped: dict[tuple[str, str], list[PlannedPair]] = {}
+    grouped: dict[tuple[str, TrainingConfig], list[PlannedPair]] = {}
     for one in planned:
-        grouped.setdefault((one.cell, one.pair.training.digest), []).append(one)
+        training = one.pair.training
+        together = trains_together(training)
+        key = (one.network, company(training)) if together else (one.cell, training)
+        grouped.setdefault(key, []).append(one)
     return {f"{name}_{digest_of([one.pair.digest for one in group])}": group for (name, _), group in grouped.items()}

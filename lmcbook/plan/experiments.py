@@ -1,11 +1,14 @@
 """Which notebook is made of which measurements."""
 
 from collections.abc import Callable, Iterable
+from typing import Any
 
 from lmcbook.errors import check_choice
-from lmcbook.plan.planned import SCALES, PlannedPair
+from lmcbook.plan.controls import against_low_rank, flatness, same_start
+from lmcbook.plan.planned import SCALES, SEED_PAIRS, PlannedPair
 from lmcbook.plan.weight_decay import weight_decay
 from lmcbook.plan.width import depth, layers, permutations, temperatures, width
+from lmcbook.recipes import MAIN_WEIGHT_DECAY
 
 EXPERIMENTS: dict[str, Callable[..., list[PlannedPair]]] = {
     "01_width": width,
@@ -21,9 +24,38 @@ EXPERIMENTS: dict[str, Callable[..., list[PlannedPair]]] = {
         *layers(scale, **selection),
         *permutations(scale, **selection),
     ],
-    "08_weight_decay": weight_decay,
+    "08_weight_decay": lambda scale, **selection: [
+        *weight_decay(scale, **selection),
+        *against_low_rank(scale, **selection),
+    ],
+    "09_flatness": flatness,
+    "10_same_start": same_start,
 }
 """Notebook → the function that plans its measurements; a notebook that measures nothing is not here."""
+
+
+BEYOND: dict[str, tuple[str, ...]] = {"paper": ("resnet50-imagenet",)}
+"""Scale → recipes that no notebook asks for, since their data cannot be downloaded: they are for whoever has them."""
+
+
+def beyond(scale: str) -> list[PlannedPair]:
+    """What a scale would measure of the recipes of `BEYOND`: one pair of every width, as it is and matched.
+
+    Raises:
+        InputError: unknown scale.
+    """
+    check_choice("scale", scale, SCALES)
+    if scale not in BEYOND:
+        return []
+    selection: dict[str, Any] = {
+        "recipes": BEYOND[scale],
+        "weight_decays": (MAIN_WEIGHT_DECAY,),
+        "seed_pairs": SEED_PAIRS[:1],
+    }
+    return [
+        *width(scale, alignments=("identity", "weight_matching"), **selection),
+        *width(scale, alignments=("identity",), measurements=("layerwise",), **selection),
+    ]
 
 
 def pairs(scale: str, notebooks: Iterable[str] | None = None) -> list[PlannedPair]:

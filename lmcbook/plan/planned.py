@@ -1,7 +1,9 @@
 """One measurement of the plan, and all measurements of one network."""
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 from lmcbook.config import PairConfig, TrainingConfig
 from lmcbook.recipes import Recipe, warmup
@@ -30,11 +32,36 @@ class PlannedPair:
     """Whether its schedule is shorter than its recipe's."""
 
     @property
-    def cell(self) -> str:
-        """Readable name of what one process works off: all measurements of networks that are trained alike."""
+    def network(self) -> str:
+        """Readable name of the network: recipe, depth where it has one, and width."""
         training = self.pair.training
         depth = "" if training.num_layers is None else f"_L{training.num_layers}"
-        return f"{self.recipe}{depth}_x{training.width_multiplier:g}_wd{training.weight_decay:g}"
+        return f"{self.recipe}{depth}_x{training.width_multiplier:g}"
+
+    @property
+    def cell(self) -> str:
+        """Readable name of all measurements of networks that are trained alike."""
+        return f"{self.network}_wd{self.pair.training.weight_decay:g}"
+
+
+WIDEST_IN_FLOAT32 = 1024
+"""Hidden units of the widest multilayer perceptron of the paper's scale that is trained in float32, also on a GPU."""
+
+
+def paper_precision(training: TrainingConfig) -> str:
+    """The arithmetic of a training at the paper's scale: one plan for every device, so that its records are the same.
+
+    Narrow multilayer perceptrons are trained in float32, which a CPU does too and which costs a GPU nothing; everything
+    larger is meant for a GPU's matrix units: bfloat16 with float32 weights.
+    """
+    units = (training.hidden_width or math.inf) * training.width_multiplier
+    return "float32" if units <= WIDEST_IN_FLOAT32 else "bfloat16"
+
+
+def with_epochs(training: TrainingConfig, epochs: int) -> TrainingConfig:
+    """The same training on another schedule, with a warm-up in proportion."""
+    training = replace(training, warmup_epochs=0.0)  # whatever the order, never longer than the training
+    return replace(training, epochs=epochs, warmup_epochs=warmup(epochs))
 
 
 def planned_pairs(
@@ -45,16 +72,21 @@ def planned_pairs(
     pairs: Sequence[tuple[int, int]],
     alignments: Sequence[str],
     measurements: Sequence[str],
+    **options: Any,
 ) -> list[PlannedPair]:
-    """All measurements of one network: every pair of seeds, alignment and measurement."""
+    """All measurements of one network: every pair of seeds, alignment and measurement.
+
+    ``options`` are further fields of each `PairConfig`.
+    """
     if epochs is not None:
-        training = replace(training, warmup_epochs=0.0)  # whatever the order, never longer than the training
-        training = replace(training, epochs=epochs, warmup_epochs=warmup(epochs))
+        training = with_epochs(training, epochs)
+    if scale == "paper":
+        training = replace(training, precision=paper_precision(training))
     return [
         PlannedPair(
             scale=scale,
             recipe=chosen.name,
-            pair=PairConfig(training=training, seeds=seeds, alignment=alignment, measurement=measurement),
+            pair=PairConfig(training=training, seeds=seeds, alignment=alignment, measurement=measurement, **options),
             short=training.epochs < chosen.training.epochs,
         )
         for seeds in pairs

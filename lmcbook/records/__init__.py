@@ -6,6 +6,7 @@ content, so that an edited or damaged one is refused. No torch is imported here:
 
 from lmcbook.provenance import provenance
 from lmcbook.records.files import check_writable, find_record, read_record, read_records, write_record
+from lmcbook.records.flatness import FLATNESS, LINES, lines_table
 from lmcbook.records.frames import barriers_table, curves_table, histograms_table, layers_table, units_table
 from lmcbook.records.record import BARRIERS, COMMITTED, MEASURED_HERE, SCHEMA, Record
 from lmcbook.records.summaries import SUMMARIES, pairs_table, summaries_table
@@ -13,6 +14,8 @@ from lmcbook.records.summaries import SUMMARIES, pairs_table, summaries_table
 __all__ = [
     "BARRIERS",
     "COMMITTED",
+    "FLATNESS",
+    "LINES",
     "MEASURED_HERE",
     "SCHEMA",
     "SUMMARIES",
@@ -23,6 +26,7 @@ __all__ = [
     "find_record",
     "histograms_table",
     "layers_table",
+    "lines_table",
     "pairs_table",
     "provenance",
     "read_record",

@@ -7,6 +7,7 @@ from typing import Any
 
 from pandas import DataFrame
 
+from lmcbook.records.flatness import FLATNESS, LINES, flatness_summary
 from lmcbook.records.frames import _IDENTITY, _identity, _of, _table, barriers_table
 from lmcbook.records.record import Record
 
@@ -50,20 +51,25 @@ def summaries_table(records: Sequence[Record]) -> DataFrame:
 
 
 def pairs_table(records: Sequence[Record]) -> DataFrame:
-    """The rows of `lmcbook.records.barriers_table`, each with the `SUMMARIES` of its pair, empty where there are none.
+    """The rows of `lmcbook.records.barriers_table`, each with what else was measured of its pair, empty where nothing.
 
-    The same pair is the same two trainings and the same alignment.
+    These are the `SUMMARIES` and, of each kind of line, `lmcbook.records.FLATNESS`. The same pair is the same two
+    trainings and the same alignment.
     """
     summaries = {_pair(record): _summary(record) for record in _of(records, "layerwise")}
-    found = [summaries.get(_pair(record), {}) for record in _of(records, "interpolation")]
-    beside = DataFrame(found, columns=list(SUMMARIES), dtype=float)
+    lines = {_pair(record): flatness_summary(record) for record in _of(records, "flatness")}
+    names = [*SUMMARIES, *(f"{kind}_{name}" for kind in LINES[1:] for name in FLATNESS)]
+    found = [
+        summaries.get(_pair(record), {}) | lines.get(_pair(record), {}) for record in _of(records, "interpolation")
+    ]
     table = barriers_table(records)
     table = table.assign(num_layers=table["num_layers"].astype(float))
-    return table.join(beside)
+    return table.join(DataFrame(found, columns=names, dtype=float))
 
 
 def _pair(record: Record) -> tuple[Any, ...]:
-    return record.config.training, record.config.seeds, record.config.alignment
+    config = record.config
+    return config.training, config.seeds, config.alignment, config.shared, config.shared_fraction
 
 
 def _summary(record: Record) -> dict[str, float]:

@@ -12,6 +12,7 @@ from torch import Tensor, nn
 
 from lmcbook.config import TrainingConfig
 from lmcbook.errors import InputError
+from lmcbook.permutation import StateDict
 
 
 @dataclass(slots=True)
@@ -27,15 +28,11 @@ class Progress:
     """Number of training examples of the current epoch that were classified right."""
 
 
-def save_checkpoint(
-    path: Path, config: TrainingConfig, model: nn.Module, optimiser: torch.optim.SGD, at: Progress
-) -> None:
-    tensors = {f"model/{name}": tensor.detach().contiguous() for name, tensor in model.state_dict().items()}
-    tensors |= {"epoch/losses": at.losses, "epoch/correct": at.correct}
-    for name, parameter in model.named_parameters():
-        momentum = optimiser.state[parameter].get("momentum_buffer")
-        if momentum is not None:
-            tensors[f"momentum/{name}"] = momentum.contiguous()
+def write_checkpoint(path: Path, config: TrainingConfig, state: StateDict, momenta: StateDict, at: Progress) -> None:
+    """Write weights, momenta (by the names of their weights) and ``at`` to ``path``: all of it or nothing."""
+    tensors = {f"model/{name}": tensor.contiguous() for name, tensor in state.items()}
+    tensors |= {f"momentum/{name}": tensor.contiguous() for name, tensor in momenta.items()}
+    tensors |= {"epoch/losses": at.losses.contiguous(), "epoch/correct": at.correct}
     content = {"config": config.digest, "step": at.step, "history": at.history, "seconds": at.seconds}
     path.parent.mkdir(parents=True, exist_ok=True)
     partial = path.with_name(f"{path.name}.partial-{os.getpid()}")
@@ -43,9 +40,12 @@ def save_checkpoint(
     os.replace(partial, path)
 
 
-def load_checkpoint(
-    path: Path, config: TrainingConfig, model: nn.Module, optimiser: torch.optim.SGD, at: Progress
-) -> None:
+def read_checkpoint(path: Path, config: TrainingConfig) -> tuple[StateDict, StateDict, Progress]:
+    """Weights, momenta and progress that `write_checkpoint` wrote, on the CPU.
+
+    Raises:
+        InputError: the checkpoint is of another configuration.
+    """
     with safe_open(path, framework="pt") as file:
         content = json.loads(file.metadata()["progress"])
         if content["config"] != config.digest:
@@ -54,12 +54,45 @@ def load_checkpoint(
                 "remove it or give another file"
             )
         tensors = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118 (not a dictionary)
-    model.load_state_dict(
-        {key.removeprefix("model/"): value for key, value in tensors.items() if key.startswith("model/")}
+
+    def part(prefix: str) -> StateDict:
+        return {key.removeprefix(prefix): value for key, value in tensors.items() if key.startswith(prefix)}
+
+    at = Progress(
+        step=content["step"],
+        history=content["history"],
+        seconds=content["seconds"],
+        losses=tensors["epoch/losses"].clone(),
+        correct=tensors["epoch/correct"].clone(),
     )
+    return part("model/"), part("momentum/"), at
+
+
+def save_checkpoint(
+    path: Path, config: TrainingConfig, model: nn.Module, optimiser: torch.optim.SGD, at: Progress
+) -> None:
+    """`write_checkpoint` of a module and its optimiser."""
+    held = {name: optimiser.state[parameter].get("momentum_buffer") for name, parameter in model.named_parameters()}
+    state = {name: tensor.detach() for name, tensor in model.state_dict().items()}
+    momenta = {name: momentum for name, momentum in held.items() if momentum is not None}
+    write_checkpoint(path, config, state, momenta, at)
+
+
+def load_checkpoint(
+    path: Path, config: TrainingConfig, model: nn.Module, optimiser: torch.optim.SGD, at: Progress
+) -> None:
+    """`read_checkpoint` into a module, its optimiser and ``at``.
+
+    Raises:
+        InputError: the checkpoint is of another configuration.
+    """
+    state, momenta, found = read_checkpoint(path, config)
+    model.load_state_dict(state)
     for name, parameter in model.named_parameters():
-        if f"momentum/{name}" in tensors:
-            optimiser.state[parameter]["momentum_buffer"] = tensors[f"momentum/{name}"].to(parameter.device)
-    at.step, at.history, at.seconds = content["step"], content["history"], content["seconds"]
-    at.losses.copy_(tensors["epoch/losses"])
-    at.correct.copy_(tensors["epoch/correct"])
+        if name in momenta:
+            # in the parameter's own memory format: the fused update asks for it
+            buffer = torch.empty_like(parameter, requires_grad=False)
+            optimiser.state[parameter]["momentum_buffer"] = buffer.copy_(momenta[name])
+    at.step, at.history, at.seconds = found.step, found.history, found.seconds
+    at.losses.copy_(found.losses)
+    at.correct.copy_(found.correct)

@@ -1,29 +1,34 @@
-"""Stochastic gradient descent with momentum, warm-up and decay; resumable at any step, bit for bit."""
+"""Stochastic gradient descent with momentum, warm-up and decay; resumable at any step, on a CPU bit for bit."""
 
 import math
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import torch
-from torch import Tensor, nn
 from tqdm.auto import tqdm
 
 from lmcbook.config import TrainingConfig
-from lmcbook.data import Splits, augment, equal_batches
+from lmcbook.data import Splits
 from lmcbook.errors import InputError
-from lmcbook.models import build_model
+from lmcbook.execution import Execution
+from lmcbook.models import LayeredModel, build_model
 from lmcbook.permutation import StateDict
 from lmcbook.randomness import random_stream
 from lmcbook.schedule import learning_rate_at
-from lmcbook.training.checkpoint import Progress, load_checkpoint, save_checkpoint
-from lmcbook.training.optimiser import optimiser_of
-from lmcbook.training.seeds import initialisation_seed, order_seed_at
-from lmcbook.training.spread import spectral_spread
+from lmcbook.training.arithmetic import arithmetic, uses_tf32
+from lmcbook.training.checkpoint import Progress
+from lmcbook.training.divergence import TrainingDiverged, divergence
+from lmcbook.training.feed import feed
+from lmcbook.training.graph import GraphedStep
+from lmcbook.training.memory import memory_explained
+from lmcbook.training.seeds import initialisation_seed
+from lmcbook.training.step import Step, check_micro_batch
+from lmcbook.training.team import GO_ON, SAVE, STOP, Team, team_of
 
-
-class TrainingDiverged(RuntimeError):
-    """The training loss is no longer a finite number."""
+MOST_SAVING = 20
+"""Between two checkpoints lies at least so many times what the longest one took."""
 
 
 class TimeIsUp(RuntimeError):
@@ -40,6 +45,8 @@ class TrainedModel:
     """``loss`` (nats) and ``accuracy`` (fraction) on the training batches, one number per epoch."""
     seconds: float
     """Wall-clock time of training, interruptions left out."""
+    execution: dict[str, Any] = field(default_factory=dict)
+    """How it was carried out, where that is not the default: what a manifest should tell (`Execution`)."""
 
 
 def train(
@@ -51,21 +58,29 @@ def train(
     checkpoint_seconds: float = 30.0,
     progress: bool = True,
     deadline: float | None = None,
+    execution: Execution | None = None,
 ) -> TrainedModel:
     """Train one network on ``splits.train`` as ``config`` says.
 
-    The same configuration, data, device and number of threads give the same bits, whether or not the training was
-    interrupted: with ``checkpoint`` (a file name) the state is saved there every ``checkpoint_seconds`` and a training
-    that finds such a file goes on from it.
+    On a CPU the same configuration, data and number of threads give the same bits, whether or not the training was
+    interrupted: with ``checkpoint`` (a file name) the state is saved there every ``checkpoint_seconds`` (less often
+    where saving takes long) and a training that finds such a file goes on from it. On a GPU the numbers are the same up
+    to the rounding of its sums.
+
+    In processes that torchrun started (`lmcbook.training.distributed.conduct`), all of them do their part.
 
     Args:
         deadline: A moment of `time.monotonic`; a training that is not done by then saves its checkpoint and stops.
+        execution: How it is done; by default as the environment says (`Execution.from_environment`).
 
     Raises:
         TimeIsUp: the deadline came before the end.
-        InputError: the data hold fewer examples than one batch, or the checkpoint is of another configuration.
+        InputError: the data hold fewer examples than one batch, the checkpoint is of another configuration, or
+            ``execution`` does not fit the network.
+        DoesNotFit: the device's memory is too small; the message says what may help.
         TrainingDiverged: the loss is not finite; the message names the step, the learning rate and what to try.
     """
+    execution = Execution.from_environment() if execution is None else execution
     if len(splits.train) < config.batch_size:
         raise InputError(
             f"batch_size is {config.batch_size}; {config.dataset} has only {len(splits.train)} training examples, "
@@ -77,10 +92,29 @@ def train(
         input_shape=splits.input_shape,
         num_classes=splits.num_classes,
         generator=random_stream(initialisation_seed(config), "init"),
-    ).to(device)
-    optimiser = optimiser_of(model, config)
-    train_split = splits.train.to(device)
-    steps_per_epoch = len(train_split) // config.batch_size
+    )
+    check_micro_batch(model, config, execution)
+    team = team_of(config, splits, device, deadline, execution)
+    with arithmetic(config.precision, device), memory_explained(config, model, execution, device, alone=team.size == 1):
+        return _train(
+            config, splits, model, team, execution, device, checkpoint, checkpoint_seconds, progress, deadline
+        )
+
+
+def _train(
+    config: TrainingConfig,
+    splits: Splits,
+    model: LayeredModel,
+    team: Team,
+    execution: Execution,
+    device: torch.device,
+    checkpoint: Path | None,
+    checkpoint_seconds: float,
+    progress: bool,
+    deadline: float | None,
+) -> TrainedModel:
+    step = prepare_step(config, model, team, execution, device)
+    steps_per_epoch = len(splits.train) // config.batch_size
     total_steps = config.epochs * steps_per_epoch
     at = Progress(
         step=0,
@@ -89,77 +123,92 @@ def train(
         losses=torch.full((steps_per_epoch,), math.nan, device=device),
         correct=torch.zeros((), dtype=torch.int64, device=device),
     )
-    if checkpoint is not None and checkpoint.exists():
-        load_checkpoint(checkpoint, config, model, optimiser, at)
-
-    fill = torch.tensor([-mean / std for mean, std in zip(splits.mean, splits.std, strict=True)], device=device)
-    model.train()
+    team.resume(checkpoint, at)
     bar = tqdm(
         total=config.epochs,
         initial=at.step // steps_per_epoch,
         desc=f"{config.architecture} ×{config.width_multiplier:g} {config.dataset} seed {config.seed}",
         unit="epoch",
-        disable=not progress,
+        disable=not progress or team.rank > 0,
     )
+    pause = checkpoint_seconds
     started = saved_at = time.monotonic()
     seconds_before = at.seconds
-    for epoch in range(at.step // steps_per_epoch, config.epochs):
-        orders: dict[int, Tensor] = {}
-        for index in range(at.step % steps_per_epoch, steps_per_epoch):
-            seed = order_seed_at(at.step, total_steps, config)
-            if seed not in orders:  # a second order within an epoch, where a spawned pair parts
-                stream = random_stream(seed, "shuffle", epoch)
-                orders[seed] = equal_batches(len(train_split), config.batch_size, stream).to(device)
-            chosen = orders[seed][index]
-            images, labels = train_split.images[chosen], train_split.labels[chosen]
-            if config.augment:
-                # a stream for each step, so that a training resumed in the middle of an epoch draws the same crops
-                stream = random_stream(seed, "augment", epoch, index, device=device)
-                images = augment(images, stream, fill=fill)
-            rate = learning_rate_at(at.step, config, steps_per_epoch)
-            for group in optimiser.param_groups:
-                group["lr"] = rate
-            optimiser.zero_grad(set_to_none=True)
-            with torch.autocast(device.type, dtype=torch.bfloat16, enabled=config.precision == "bfloat16"):
-                logits = model(images)
-                loss = nn.functional.cross_entropy(logits.float(), labels)
-            objective = loss if config.spread_penalty == 0 else loss + config.spread_penalty * spectral_spread(model)
-            objective.backward()
-            optimiser.step()
-            at.losses[index] = loss.detach()
-            at.correct += (logits.detach().argmax(dim=1) == labels).sum()
-            at.step += 1
-            if index == steps_per_epoch - 1:
-                _end_epoch(at, config, steps_per_epoch)
-            now = time.monotonic()
-            time_is_up = deadline is not None and now > deadline
-            if checkpoint is not None and (time_is_up or now - saved_at > checkpoint_seconds):
-                at.seconds = seconds_before + now - started
-                save_checkpoint(checkpoint, config, model, optimiser, at)
-                saved_at = time.monotonic()
-            if time_is_up:
-                bar.close()
-                raise TimeIsUp(f"the training stopped at its deadline after {at.step} of {total_steps} steps")
-        bar.set_postfix(
-            loss=f"{at.history['loss'][-1]:.3f}", accuracy=f"{at.history['accuracy'][-1]:.3f}", refresh=False
-        )
-        bar.update()
+    batches = feed(config, splits, device=device, start=at.step, share=(team.rank, team.size))
+    for images, labels in batches:
+        index = at.step % steps_per_epoch
+        loss, correct = step(images, labels, learning_rate_at(at.step, config, steps_per_epoch))
+        at.losses[index] = loss
+        at.correct += correct
+        at.step += 1
+        if index == steps_per_epoch - 1:
+            _end_epoch(at, config, steps_per_epoch, team)
+            bar.set_postfix(
+                loss=f"{at.history['loss'][-1]:.3f}", accuracy=f"{at.history['accuracy'][-1]:.3f}", refresh=False
+            )
+            bar.update()
+        now = time.monotonic()
+        wanted = GO_ON
+        if deadline is not None and now > deadline:
+            wanted = STOP
+        elif checkpoint is not None and now - saved_at > pause:
+            wanted = SAVE
+        decided = team.decide(wanted, at.step)
+        if decided != GO_ON:
+            at.seconds = seconds_before + now - started
+            team.save(checkpoint, at)
+            saved_at = time.monotonic()
+            # a checkpoint of 20 GB takes longer to write than is worth doing every half a minute
+            pause = max(pause, MOST_SAVING * (saved_at - now)) if pause > 0 else pause
+        if decided == STOP:
+            bar.close()
+            raise TimeIsUp(f"the training stopped at its deadline after {at.step} of {total_steps} steps")
     bar.close()
-    state = {name: tensor.detach().to("cpu", copy=True).contiguous() for name, tensor in model.state_dict().items()}
-    return TrainedModel(state=state, history=at.history, seconds=seconds_before + time.monotonic() - started)
+    return TrainedModel(
+        state=team.state(),
+        history=at.history,
+        seconds=seconds_before + time.monotonic() - started,
+        execution=_told(config, execution, device, team),
+    )
 
 
-def _end_epoch(at: Progress, config: TrainingConfig, steps_per_epoch: int) -> None:
+def prepare_step(
+    config: TrainingConfig, model: LayeredModel, team: Team, execution: Execution, device: torch.device
+) -> Step | GraphedStep:
+    """What is done with every batch: the model on its device and in training mode, with its optimiser."""
+    model.recompute = execution.recompute
+    if device.type == "cuda":
+        model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    network, optimiser, forward = team.prepare(model, config, device)
+    network.train()
+    step = Step(
+        network,
+        optimiser,
+        config,
+        forward=torch.compile(forward) if execution.compiled else forward,
+        micro_batch=execution.micro_batch,
+        processes=team.size,
+    )
+    return GraphedStep(step) if execution.graphs and device.type == "cuda" else step
+
+
+def _told(config: TrainingConfig, execution: Execution, device: torch.device, team: Team) -> dict[str, Any]:
+    told = execution.told()
+    if team.size > 1:
+        told["processes"] = team.size
+    if device.type == "cuda":
+        told |= {"channels_last": True, "tf32": uses_tf32(config.precision, device)}
+    return told
+
+
+def _end_epoch(at: Progress, config: TrainingConfig, steps_per_epoch: int, team: Team) -> None:
     """Check the epoch's losses (the one moment at which the device is waited for) and enter its means."""
-    if not torch.isfinite(at.losses).all():
-        index = int(torch.nonzero(~torch.isfinite(at.losses))[0])
+    losses, correct = team.total(at.losses), team.total(at.correct)
+    if not torch.isfinite(losses).all():
+        index = int(torch.nonzero(~torch.isfinite(losses))[0])
         step = at.step - steps_per_epoch + index
-        raise TrainingDiverged(
-            f"the loss of {config.architecture} ×{config.width_multiplier:g} on {config.dataset} (seed {config.seed}) "
-            f"is {at.losses[index].item()} at step {step}, at learning rate "
-            f"{learning_rate_at(step, config, steps_per_epoch):.4g}: try a lower learning_rate or more warmup_epochs"
-        )
-    at.history["loss"].append(at.losses.mean().item())
-    at.history["accuracy"].append(at.correct.item() / (steps_per_epoch * config.batch_size))
+        raise TrainingDiverged(divergence(config, losses[index].item(), step, steps_per_epoch))
+    at.history["loss"].append(losses.mean().item())
+    at.history["accuracy"].append(correct.item() / (steps_per_epoch * config.batch_size))
     at.losses.fill_(math.nan)
     at.correct.zero_()

@@ -6,8 +6,12 @@ from torch import nn
 from lmcbook.config import TrainingConfig
 
 
-def optimiser_of(model: nn.Module, config: TrainingConfig) -> torch.optim.SGD:
-    """SGD over all parameters; batch norm's own in a group apart, for they may be left out of the decay."""
+def optimiser_of(model: nn.Module, config: TrainingConfig, *, fused: bool = True) -> torch.optim.SGD:
+    """SGD over all parameters; batch norm's own in a group apart, for they may be left out of the decay.
+
+    Args:
+        fused: one kernel for the whole update, or (where tensors are spread over processes) one for each operation.
+    """
     normalisation = [
         parameter
         for module in model.modules()
@@ -20,4 +24,4 @@ def optimiser_of(model: nn.Module, config: TrainingConfig) -> torch.optim.SGD:
     if normalisation:
         decay = config.weight_decay if config.decay_normalisation else 0.0
         groups.append({"params": normalisation, "weight_decay": decay})
-    return torch.optim.SGD(groups, lr=config.learning_rate, momentum=config.momentum, fused=True)
+    return torch.optim.SGD(groups, lr=config.learning_rate, momentum=config.momentum, fused=fused)

@@ -9,10 +9,11 @@ from lmcbook.widgets.by_layer import layers
 from lmcbook.widgets.constructed import theorem
 from lmcbook.widgets.explorer import Control, Explorer, Explorers, Layer
 from lmcbook.widgets.reliability_diagram import temperature
-from lmcbook.widgets.source import Source, sources
+from lmcbook.widgets.source import Choice, Source, sources
 from lmcbook.widgets.unit_grid import active_units
 
 __all__ = [
+    "Choice",
     "Control",
     "Explorer",
     "Explorers",

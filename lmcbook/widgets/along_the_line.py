@@ -2,15 +2,17 @@
 
 from collections.abc import Sequence
 from fractions import Fraction
+from functools import partial
+from typing import Unpack
 
 from pandas import DataFrame
 
 from lmcbook.figures.style import decay_label, width_label
 from lmcbook.records import Record, curves_table
-from lmcbook.widgets import drawing
+from lmcbook.widgets import drawing, trained
 from lmcbook.widgets.drawing import Chart, amount, percent
 from lmcbook.widgets.explorer import Control, Explorer, Explorers, Layer
-from lmcbook.widgets.source import Compute, Source, sources
+from lmcbook.widgets.source import Choice, Source, sources
 
 STEPS = 12
 """Steps of the slider of λ, where the curve has so many."""
@@ -19,53 +21,28 @@ _QUARTERS = {0.0: "0", 0.25: "¼", 0.5: "½", 0.75: "¾", 1.0: "1"}
 _READ = ("accuracy", "below its parents", "loss as it is", "loss calibrated", "β")
 
 
-def barrier(
-    records: Sequence[Record] = (),
-    *,
-    compute: Compute | None = None,
-    recipes: Sequence[str] | None = None,
-    width_multipliers: Sequence[float] | None = None,
-    weight_decays: Sequence[float] | None = None,
-) -> Explorers:
+def barrier(records: Sequence[Record] = (), **choice: Unpack[Choice]) -> Explorers:
     """Accuracy, loss and inverse temperature of the merged network: width, weight decay, calibrated or not, and λ.
 
     Args:
         records: interpolation records; others are passed over.
-        compute: gives the records of any width and weight decay while the explorer is used, which needs a kernel.
-        recipes: the networks; by default, all of the records.
-        width_multipliers: by default, those of the records.
-        weight_decays: by default, the paper's and the field's usual one.
+        choice: see `Choice`.
 
     Raises:
         InputError: there is nothing to show.
     """
-    found = sources(
-        records,
-        "interpolation",
-        compute=compute,
-        recipes=recipes,
-        width_multipliers=width_multipliers,
-        weight_decays=weight_decays,
-    )
-    return Explorers(members=tuple(_explorer(source) for source in found))
+    return trained.of_networks(sources(records, "interpolation", **choice), _explorer)
 
 
 def _explorer(source: Source) -> Explorer:
     drawn = _Drawn(source)
-    widths, decays = source.width_multipliers, source.weight_decays
     coefficients = drawn.coefficients()
-    return Explorer(
-        name=f"explorer-barrier-{source.recipe.replace('_', '-')}",
-        title=f"The barrier: {source.title}",
-        network=source.title,
+    return trained.of_network(
+        source,
+        "barrier",
+        f"The barrier: {source.title}",
         controls=(
-            Control(name="width_multiplier", label="width", options={width_label(each): each for each in widths}),
-            Control(
-                name="weight_decay",
-                label="weight decay",
-                options={decay_label(each): each for each in decays},
-                kind="buttons",
-            ),
+            *trained.width_and_decay(source),
             Control(name="calibrated", label="loss", options={"as it is": False, "calibrated": True}, kind="buttons"),
             Control(
                 name="coefficient",
@@ -80,14 +57,9 @@ def _explorer(source: Source) -> Explorer:
             Layer(controls=("width_multiplier", "weight_decay", "calibrated", "coefficient"), draw=drawn.marks),
         ),
         note="Bold: mean over pairs; thin: each pair; grey: other widths; dashed, beside a calibrated loss: as it is.",
-        stills={
-            width_label(width): {"width_multiplier": width, "calibrated": True}
-            for width in dict.fromkeys((widths[0], widths[-1]))
-        },
+        stills={width_label(width): {"width_multiplier": width, "calibrated": True} for width in source.ends},
         finding=drawn.finding,
         table=lambda: _table(source),
-        records=source.records,
-        live=source.compute is not None,
     )
 
 
@@ -116,20 +88,21 @@ class _Drawn:
         records = self._source.of(width_multiplier, weight_decay)
         accuracy, loss = self._charts(weight_decay)
         if not records:
-            return drawing.nothing(f"width {width_label(width_multiplier)}, weight decay {decay_label(weight_decay)}")
+            return drawing.nothing(trained.place(width_multiplier, weight_decay))
         kind = "calibrated_loss" if calibrated else "loss"
         parts: dict[str, list[str]] = {"accuracy": [accuracy.axes()], kind: [loss.axes()]}
         for name, chart in (("accuracy", accuracy), (kind, loss)):
             factor = 100 if name == "accuracy" else 1
-            for other in self._source.width_multipliers:
-                others = self._source.at_hand(other, weight_decay)
-                if other != width_multiplier and others:
-                    parts[name].append(chart.line(_mean_curve(others, name, factor)[::2], "c"))
-            if name == "calibrated_loss":
-                parts[name].append(chart.line(_mean_curve(records, "loss"), "d"))
-            if len(records) > 1:
-                parts[name] += [chart.line(_mean_curve([each], name, factor), "p") for each in records]
-            parts[name].append(chart.line(_mean_curve(records, name, factor), "l"))
+            as_it_is = chart.line(_mean_curve(records, "loss"), "d") if name == "calibrated_loss" else ""
+            parts[name] += trained.lines_of_pairs(
+                chart,
+                self._source,
+                width_multiplier,
+                weight_decay,
+                partial(_mean_curve, name=name, factor=factor),
+                between=as_it_is,
+                thinned=2,
+            )
         ground = drawing.panels(*(drawing.svg(*each) for each in parts.values()))
         return ground + drawing.room(*_READ)
 
@@ -166,10 +139,9 @@ class _Drawn:
         read = dict(zip(_READ, numbers, strict=True))
         share = Fraction(coefficient).limit_denominator(1000)
         label = (
-            f"Accuracy and {'calibrated ' if calibrated else ''}loss against λ. {self._source.title}, width "
-            f"{width_label(width_multiplier)}, weight decay {decay_label(weight_decay)}, λ = {share}: "
-            + ", ".join(f"{name} {value}" for name, value in read.items())
-            + f"; mean of {len(records)} pair{'s' if len(records) > 1 else ''}."
+            f"Accuracy and {'calibrated ' if calibrated else ''}loss against λ. {self._source.title}, "
+            f"{trained.place(width_multiplier, weight_decay)}, λ = {share}: {trained.read_out(read)}; "
+            f"{trained.mean_of_pairs(records)}."
         )
         return drawing.panels(*drawings, label=label) + drawing.readout(read)
 
@@ -177,7 +149,7 @@ class _Drawn:
         """What happens at the midpoint between the narrowest and the widest networks."""
         decay = self._source.weight_decays[0]
         sentences = [f"{self._source.title}, weight decay {decay_label(decay)}, at λ = ½:"]
-        for width in dict.fromkeys((self._source.width_multipliers[0], self._source.width_multipliers[-1])):
+        for width in self._source.ends:
             records = self._source.of(width, decay)
             accuracy, loss, calibrated = (
                 drawing.mean([_at(record, name, 0.5) for record in records])

@@ -1,15 +1,15 @@
 """The layers explorer: how each layer of the merged network compares with what LEWC predicts of it."""
 
 from collections.abc import Callable, Sequence
-
-from pandas import DataFrame
+from functools import partial
+from typing import Any, Unpack
 
 from lmcbook.figures.style import decay_label, width_label
 from lmcbook.records import Record
-from lmcbook.widgets import drawing
+from lmcbook.widgets import drawing, trained
 from lmcbook.widgets.drawing import Chart, amount, percent
 from lmcbook.widgets.explorer import Control, Explorer, Explorers, Layer
-from lmcbook.widgets.source import Compute, Source, sources
+from lmcbook.widgets.source import Choice, Source, sources
 
 _METRICS = ("decay_exponent", "lewc_cosine", "lewc_error", "llfc_error")
 _READ = ("layer", "exponent", "LEWC says", "LLFC says", "cosine", "off LEWC by", "off LLFC by")
@@ -17,35 +17,17 @@ _READ_NORMALISED = ("layer", "exponent", "orthogonal says", "LLFC says", "cosine
 """Of networks with batch norm, where an error against LEWC is only the factor that batch norm removes."""
 
 
-def layers(
-    records: Sequence[Record] = (),
-    *,
-    compute: Compute | None = None,
-    recipes: Sequence[str] | None = None,
-    width_multipliers: Sequence[float] | None = None,
-    weight_decays: Sequence[float] | None = None,
-) -> Explorers:
+def layers(records: Sequence[Record] = (), **choice: Unpack[Choice]) -> Explorers:
     """Decay exponent, cosine and relative error of every layer at λ = ½: width, weight decay and layer.
 
     Args:
         records: layerwise records; others are passed over.
-        compute: gives the records of any width and weight decay while the explorer is used, which needs a kernel.
-        recipes: the networks; by default, all of the records.
-        width_multipliers: by default, those of the records.
-        weight_decays: by default, the paper's and the field's usual one.
+        choice: see `Choice`.
 
     Raises:
         InputError: there is nothing to show.
     """
-    found = sources(
-        records,
-        "layerwise",
-        compute=compute,
-        recipes=recipes,
-        width_multipliers=width_multipliers,
-        weight_decays=weight_decays,
-    )
-    return Explorers(members=tuple(_explorer(source) for source in found))
+    return trained.of_networks(sources(records, "layerwise", **choice), _explorer)
 
 
 def exponent_chart(num_layers: int, highest: float) -> Chart:
@@ -83,26 +65,13 @@ def laws(chart: Chart, num_layers: int, *, normalised: bool = False) -> str:
 
 def _explorer(source: Source) -> Explorer:
     drawn = _Drawn(source)
-    widths, decays = source.width_multipliers, source.weight_decays
     names = drawn.layer_names()
-    chosen = dict.fromkeys((widths[0], widths[-1]))
-    return Explorer(
-        name=f"explorer-layers-{source.recipe.replace('_', '-')}",
-        title=f"The layers: {source.title}",
-        network=source.title,
+    return trained.of_network(
+        source,
+        "layers",
+        f"The layers: {source.title}",
         controls=(
-            Control(
-                name="width_multiplier",
-                label="width",
-                options={width_label(each): each for each in widths},
-                play=True,
-            ),
-            Control(
-                name="weight_decay",
-                label="weight decay",
-                options={decay_label(each): each for each in decays},
-                kind="buttons",
-            ),
+            *trained.width_and_decay(source, play=True),
             Control(
                 name="depth",
                 label="layer ℓ",
@@ -123,30 +92,17 @@ def _explorer(source: Source) -> Explorer:
                 else ""
             )
         ),
-        stills={width_label(width): {"width_multiplier": width} for width in chosen},
+        stills={width_label(width): {"width_multiplier": width} for width in source.ends},
         finding=drawn.finding,
-        table=lambda: _table(source.records),
-        records=source.records,
-        live=source.compute is not None,
+        table=lambda: trained.table(source.records, _rows),
     )
 
 
-def _table(records: Sequence[Record]) -> DataFrame:
-    rows = [
-        {
-            "recipe": record.recipe,
-            "width_multiplier": record.config.training.width_multiplier,
-            "weight_decay": record.config.training.weight_decay,
-            "seed_a": record.config.seeds[0],
-            "seed_b": record.config.seeds[1],
-            "layer": entry["layer"],
-            "depth": entry["depth"],
-            **{name: entry["metrics"].get(name) for name in _METRICS},
-        }
-        for record in records
+def _rows(record: Record) -> list[dict[str, Any]]:
+    return [
+        {"layer": entry["layer"], "depth": entry["depth"], **{name: entry["metrics"].get(name) for name in _METRICS}}
         for entry in _middle(record)
     ]
-    return DataFrame(rows)
 
 
 class _Drawn:
@@ -170,9 +126,7 @@ class _Drawn:
     def layer_names(self) -> list[str]:
         """The layers' names, from the first; without any record yet, those of a network that is computed now."""
         if not self._names:
-            source = self._source
-            records = source.known or source.of(source.width_multipliers[0], source.weight_decays[0])
-            self._names = [entry["layer"] for entry in _middle(records[0])]
+            self._names = [entry["layer"] for entry in _middle(self._source.example())]
         return self._names
 
     def normalised(self) -> bool:
@@ -186,21 +140,21 @@ class _Drawn:
         """What the chosen layer does not change."""
         records = self._source.of(width_multiplier, weight_decay)
         if not records:
-            return drawing.nothing(f"width {width_label(width_multiplier)}, weight decay {decay_label(weight_decay)}")
+            return drawing.nothing(trained.place(width_multiplier, weight_decay))
         exponent, cosine = self._charts()
         parts = {"decay_exponent": [exponent.axes()], "lewc_cosine": [cosine.axes()]}
         for name, chart in (("decay_exponent", exponent), ("lewc_cosine", cosine)):
-            for other in self._source.width_multipliers:
-                others = self._source.at_hand(other, weight_decay)
-                if other != width_multiplier and others:
-                    parts[name].append(chart.line(self._line(others, name), "c"))
-            if name == "decay_exponent":
-                parts[name].append(laws(chart, len(self.layer_names()), normalised=self.normalised()))
-            if len(records) > 1:
-                parts[name] += [chart.line(self._line([each], name), "p") for each in records]
-            points = self._line(records, name)
-            parts[name].append(chart.line(points, "l"))
-            parts[name] += [chart.dot(*point, "k", 3.5) for point in points]
+            of_laws = laws(chart, len(self.layer_names()), normalised=self.normalised())
+            line = partial(self._line, metric=name)
+            parts[name] += trained.lines_of_pairs(
+                chart,
+                self._source,
+                width_multiplier,
+                weight_decay,
+                line,
+                between=of_laws if name == "decay_exponent" else "",
+            )
+            parts[name] += [chart.dot(*point, "k", 3.5) for point in line(records)]
         return drawing.panels(*(drawing.svg(*each) for each in parts.values())) + drawing.room(*self._read())
 
     def marks(self, width_multiplier: float, weight_decay: float, depth: int) -> str:
@@ -228,10 +182,9 @@ class _Drawn:
         )
         read = dict(zip(self._read(), numbers, strict=True))
         label = (
-            f"Decay exponent and cosine against the layer at λ = ½. {self._source.title}, width "
-            f"{width_label(width_multiplier)}, weight decay {decay_label(weight_decay)}: "
-            + ", ".join(f"{what} {value}" for what, value in read.items())
-            + f"; mean of {len(records)} pair{'s' if len(records) > 1 else ''}."
+            f"Decay exponent and cosine against the layer at λ = ½. {self._source.title}, "
+            f"{trained.place(width_multiplier, weight_decay)}: {trained.read_out(read)}; "
+            f"{trained.mean_of_pairs(records)}."
         )
         return drawing.panels(*drawings, label=label) + drawing.readout(read)
 
@@ -240,7 +193,7 @@ class _Drawn:
         source, depth = self._source, len(self.layer_names())
         decay = source.weight_decays[0]
         parts = []
-        for width in dict.fromkeys((source.width_multipliers[0], source.width_multipliers[-1])):
+        for width in source.ends:
             cosine, exponent = (
                 drawing.mean([self._at(record, metric, depth) for record in source.of(width, decay)])
                 for metric in ("lewc_cosine", "decay_exponent")

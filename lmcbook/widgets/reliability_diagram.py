@@ -2,77 +2,49 @@
 
 import math
 from collections.abc import Sequence
-from typing import Any
+from functools import partial
+from typing import Any, Unpack
 
-from pandas import DataFrame
-
-from lmcbook.figures.style import decay_label, width_label
+from lmcbook.figures.style import width_label
 from lmcbook.records import Record
-from lmcbook.widgets import drawing
+from lmcbook.widgets import drawing, trained
 from lmcbook.widgets.drawing import Chart, amount, percent
 from lmcbook.widgets.explorer import Control, Explorer, Explorers, Layer
-from lmcbook.widgets.source import Compute, Source, sources
+from lmcbook.widgets.source import Choice, Source, sources
 
 _READ = ("β", "loss", "calibration error", "fitted β")
+_MEASURED = ("inverse_temperature", "loss", "expected_calibration_error")
 _KINDS = {"merged": "merged", "ensemble": "ensemble"}
 """Kind in the record → whose logits they are: the merged network's, or the mean of the two networks'."""
 
 
-def temperature(
-    records: Sequence[Record] = (),
-    *,
-    compute: Compute | None = None,
-    recipes: Sequence[str] | None = None,
-    width_multipliers: Sequence[float] | None = None,
-    weight_decays: Sequence[float] | None = None,
-) -> Explorers:
+def temperature(records: Sequence[Record] = (), **choice: Unpack[Choice]) -> Explorers:
     """Reliability diagram and loss at the midpoint for multiples of the fitted β: width, weight decay, merged or not.
 
     Args:
         records: interpolation records; those without ``data["temperatures"]`` are passed over.
-        compute: gives the records of any width and weight decay while the explorer is used, which needs a kernel.
-        recipes: the networks; by default, all of the records.
-        width_multipliers: by default, those of the records.
-        weight_decays: by default, the paper's and the field's usual one.
+        choice: see `Choice`.
 
     Raises:
         InputError: there is nothing to show.
     """
-    found = sources(
-        [record for record in records if "temperatures" in record.data],
-        "interpolation",
-        compute=compute,
-        recipes=recipes,
-        width_multipliers=width_multipliers,
-        weight_decays=weight_decays,
+    return trained.of_networks(
+        sources([record for record in records if "temperatures" in record.data], "interpolation", **choice), _explorer
     )
-    return Explorers(members=tuple(_explorer(source) for source in found))
 
 
 def _explorer(source: Source) -> Explorer:
     drawn = _Drawn(source)
-    widths, decays = source.width_multipliers, source.weight_decays
     factors = drawn.factors()
     fitted = min(range(len(factors)), key=lambda index: abs(math.log(factors[index])))
-    width = widths[-1]
-    as_it_is = drawn.nearest_to_one(width, decays[0])
-    return Explorer(
-        name=f"explorer-temperature-{source.recipe.replace('_', '-')}",
-        title=f"Temperature: {source.title} at λ = ½",
-        network=source.title,
+    width = source.width_multipliers[-1]
+    as_it_is = drawn.nearest_to_one(width, source.weight_decays[0])
+    return trained.of_network(
+        source,
+        "temperature",
+        f"Temperature: {source.title} at λ = ½",
         controls=(
-            Control(
-                name="width_multiplier",
-                label="width",
-                options={width_label(each): each for each in widths},
-                start=len(widths) - 1,
-            ),
-            Control(
-                name="weight_decay",
-                label="weight decay",
-                options={decay_label(each): each for each in decays},
-                kind="buttons",
-            ),
+            *trained.width_and_decay(source, widest_first=True),
             Control(
                 name="kind",
                 label="logits",
@@ -101,28 +73,16 @@ def _explorer(source: Source) -> Explorer:
             f"{width_label(width)}, β as fitted": {"step": fitted},
         },
         finding=lambda: drawn.finding(width, as_it_is),
-        table=lambda: _table(source.records),
-        records=source.records,
-        live=source.compute is not None,
+        table=lambda: trained.table(source.records, _rows),
     )
 
 
-def _table(records: Sequence[Record]) -> DataFrame:
-    rows = [
-        {
-            "recipe": record.recipe,
-            "width_multiplier": record.config.training.width_multiplier,
-            "weight_decay": record.config.training.weight_decay,
-            "seed_a": record.config.seeds[0],
-            "seed_b": record.config.seeds[1],
-            "logits": kind,
-            **{name: entry[name] for name in ("inverse_temperature", "loss", "expected_calibration_error")},
-        }
-        for record in records
+def _rows(record: Record) -> list[dict[str, Any]]:
+    return [
+        {"logits": kind, **{name: entry[name] for name in _MEASURED}}
         for kind in _KINDS
         for entry in record.data["temperatures"][kind]
     ]
-    return DataFrame(rows)
 
 
 class _Drawn:
@@ -133,9 +93,8 @@ class _Drawn:
 
     def factors(self) -> list[float]:
         """Multiples of the fitted β that were looked at; it stands in the middle of them."""
-        source = self._source
-        records = source.known or source.of(source.width_multipliers[0], source.weight_decays[0])
-        steps = [entry["inverse_temperature"] for entry in records[0].data["temperatures"]["merged"]]
+        merged = self._source.example().data["temperatures"]["merged"]
+        steps = [entry["inverse_temperature"] for entry in merged]
         return [step / steps[len(steps) // 2] for step in steps]
 
     def nearest_to_one(self, width_multiplier: float, weight_decay: float) -> int:
@@ -150,18 +109,12 @@ class _Drawn:
         """What β does not change."""
         records = self._source.of(width_multiplier, weight_decay)
         if not records:
-            return drawing.nothing(f"width {width_label(width_multiplier)}, weight decay {decay_label(weight_decay)}")
+            return drawing.nothing(trained.place(width_multiplier, weight_decay))
         reliability, loss = self._charts(weight_decay)
-        lines = [loss.line([(1.0, loss.y[0]), (1.0, loss.y[1])], "e")]
-        for other in self._source.width_multipliers:
-            others = self._source.at_hand(other, weight_decay)
-            if other != width_multiplier and others:
-                lines.append(loss.line(_losses(others, kind), "c"))
-        if len(records) > 1:
-            lines += [loss.line(_losses([each], kind), "p") for each in records]
-        lines.append(loss.line(_losses(records, kind), "l"))
+        at_one = loss.line([(1.0, loss.y[0]), (1.0, loss.y[1])], "e")
+        lines = trained.lines_of_pairs(loss, self._source, width_multiplier, weight_decay, partial(_losses, kind=kind))
         diagonal = reliability.line([(0.0, 0.0), (1.0, 1.0)], "d")
-        panels = drawing.svg(reliability.axes(), diagonal), drawing.svg(loss.axes(), *lines)
+        panels = drawing.svg(reliability.axes(), diagonal), drawing.svg(loss.axes(), at_one, *lines)
         return drawing.panels(*panels) + drawing.room(*_READ)
 
     def marks(self, width_multiplier: float, weight_decay: float, kind: str, step: int) -> str:
@@ -177,10 +130,7 @@ class _Drawn:
         marks.append(
             reliability.discs([(sure, right, 2.5 + 9 * math.sqrt(count / total)) for count, sure, right in bins], "m")
         )
-        at = {
-            name: _mean(records, kind, step, name)
-            for name in ("inverse_temperature", "loss", "expected_calibration_error")
-        }
+        at = {name: _mean(records, kind, step, name) for name in _MEASURED}
         fitted = _mean(records, kind, len(self.factors()) // 2, "inverse_temperature")
         numbers = (
             amount(at["inverse_temperature"], 2),
@@ -201,11 +151,9 @@ class _Drawn:
         confidence = sum(count * sure for count, sure, _ in bins) / total
         right = sum(count * accuracy for count, _, accuracy in bins) / total
         label = (
-            f"Reliability diagram and loss against β at λ = ½. {self._source.title}, {_KINDS[kind]} logits, width "
-            f"{width_label(width_multiplier)}, weight decay {decay_label(weight_decay)}: mean confidence "
-            f"{percent(confidence, 1)}, accuracy {percent(right, 1)}, "
-            + ", ".join(f"{what} {value}" for what, value in read.items())
-            + "."
+            f"Reliability diagram and loss against β at λ = ½. {self._source.title}, {_KINDS[kind]} logits, "
+            f"{trained.place(width_multiplier, weight_decay)}: mean confidence {percent(confidence, 1)}, "
+            f"accuracy {percent(right, 1)}, {trained.read_out(read)}."
         )
         return drawing.panels(*panels, label=label) + drawing.readout(read)
 
@@ -213,15 +161,16 @@ class _Drawn:
         """What the fitted β does to the merged networks of this width."""
         decay = self._source.weight_decays[0]
         records = self._source.of(width_multiplier, decay)
-        names = ("inverse_temperature", "expected_calibration_error", "loss")
         before, after = (
-            [_mean(records, "merged", step, name) for name in names] for step in (as_it_is, len(self.factors()) // 2)
+            {name: _mean(records, "merged", step, name) for name in _MEASURED}
+            for step in (as_it_is, len(self.factors()) // 2)
         )
+        beta, error = "inverse_temperature", "expected_calibration_error"
         return (
-            f"{self._source.title}, width {width_label(width_multiplier)}, weight decay {decay_label(decay)}: from "
-            f"β = {amount(before[0], 2)} to the fitted {amount(after[0], 2)}, the expected calibration error goes from "
-            f"{percent(before[1], 1, 'points')} to {percent(after[1], 1, 'points')} and the test loss from "
-            f"{amount(before[2], 2)} to {amount(after[2], 2)} nats."
+            f"{self._source.title}, {trained.place(width_multiplier, decay)}: from "
+            f"β = {amount(before[beta], 2)} to the fitted {amount(after[beta], 2)}, the expected calibration error "
+            f"goes from {percent(before[error], 1, 'points')} to {percent(after[error], 1, 'points')} and the test "
+            f"loss from {amount(before['loss'], 2)} to {amount(after['loss'], 2)} nats."
         )
 
     def _charts(self, weight_decay: float) -> tuple[Chart, Chart]:

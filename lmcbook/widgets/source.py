@@ -3,7 +3,7 @@
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import Any, TypedDict, Unpack
 
 from lmcbook.errors import InputError
 from lmcbook.figures import style
@@ -12,6 +12,20 @@ from lmcbook.records import Record
 
 Compute = Callable[..., Iterable[Record]]
 """``compute(recipe=…, width_multiplier=…, weight_decay=…)`` gives the records of these networks, one for each pair."""
+
+
+class Choice(TypedDict, total=False):
+    """What explorers of trained networks take besides records; every key may be left out."""
+
+    compute: Compute | None
+    """Gives the records of any width and weight decay while the explorer is used, which needs a kernel; by default,
+    only those at hand are shown."""
+    recipes: Sequence[str] | None
+    """The networks; by default, all of the records."""
+    width_multipliers: Sequence[float] | None
+    """By default, those of the records."""
+    weight_decays: Sequence[float] | None
+    """By default, the paper's and the field's usual one, or all of the records if they have neither."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -33,6 +47,11 @@ class Source:
     def title(self) -> str:
         """The network and its data, in words."""
         return style.recipe_label(self.recipe)
+
+    @property
+    def ends(self) -> tuple[float, ...]:
+        """The narrowest and the widest networks; one width if there is only one."""
+        return tuple(dict.fromkeys((self.width_multipliers[0], self.width_multipliers[-1])))
 
     def of(self, width_multiplier: float, weight_decay: float) -> tuple[Record, ...]:
         """The pairs of this width and weight decay; computed, and kept, where there is a ``compute``.
@@ -65,35 +84,29 @@ class Source:
         """All records at hand, those that were computed meanwhile included."""
         return (*self.records, *(record for found in self._computed.values() for record in found))
 
+    def example(self) -> Record:
+        """Some record; without any yet, of a network that is computed now."""
+        return (self.known or self.of(self.width_multipliers[0], self.weight_decays[0]))[0]
 
-def sources(
-    records: Sequence[Record],
-    measurement: str,
-    *,
-    compute: Compute | None = None,
-    recipes: Sequence[str] | None = None,
-    width_multipliers: Sequence[float] | None = None,
-    weight_decays: Sequence[float] | None = None,
-) -> list[Source]:
+
+def sources(records: Sequence[Record], measurement: str, **choice: Unpack[Choice]) -> list[Source]:
     """One source for each recipe: pairs that were trained alike but for width and weight decay, merged as they are.
 
     Args:
         records: what is at hand; of a recipe whose pairs differ in more (depth, epochs), the commonest kind counts.
         measurement: interpolation or layerwise.
-        compute: what gives new records; by default, only those at hand are shown.
-        recipes: by default, all of the records.
-        width_multipliers: by default, those of the records.
-        weight_decays: by default, the paper's and the field's usual one, or all of the records if they have neither.
+        choice: see `Choice`.
 
     Raises:
         InputError: there is nothing to show.
     """
+    compute = choice.get("compute")
     plain = [record for record in records if is_plain(record, measurement)]
     found = []
-    for recipe in recipes or dict.fromkeys(record.recipe for record in plain):
+    for recipe in choice.get("recipes") or dict.fromkeys(record.recipe for record in plain):
         kept = _of_one_kind([record for record in plain if record.recipe == recipe])
-        widths = width_multipliers or [record.config.training.width_multiplier for record in kept]
-        decays = weight_decays or _decays(kept)
+        widths = choice.get("width_multipliers") or [record.config.training.width_multiplier for record in kept]
+        decays = choice.get("weight_decays") or _decays(kept)
         if not kept and (compute is None or not widths or not decays):
             raise InputError(
                 f"records hold no {measurement} of {recipe} merged without a permutation; measure it, or give compute, "
@@ -118,8 +131,9 @@ def sources(
 
 
 def is_plain(record: Record, measurement: str) -> bool:
-    """Whether ``record`` is this measurement of a pair that is merged as it is."""
-    return record.measurement == measurement and record.config.alignment == "identity"
+    """Whether ``record`` is this measurement of an independent pair that is merged as it is."""
+    config = record.config
+    return record.measurement == measurement and config.alignment == "identity" and config.shared == "nothing"
 
 
 def _place(record: Record) -> tuple[float, float]:

@@ -2,16 +2,14 @@
 
 import math
 from collections.abc import Sequence
-from typing import Any
-
-from pandas import DataFrame
+from typing import Any, Unpack
 
 from lmcbook.figures.style import decay_label, width_label
 from lmcbook.records import Record
-from lmcbook.widgets import drawing
+from lmcbook.widgets import drawing, trained
 from lmcbook.widgets.drawing import WIDTH, Chart, amount, percent
 from lmcbook.widgets.explorer import Control, Explorer, Explorers, Layer
-from lmcbook.widgets.source import Compute, Source, sources
+from lmcbook.widgets.source import Choice, Source, sources
 
 GRID_HEIGHT = 170
 """Units of the drawing that the grid may be high."""
@@ -22,6 +20,7 @@ VISIBLE = 0.1
 MARKS = 12_000
 """At most so many units in all frames of one network together, which keeps them under a megabyte."""
 
+_METRICS = ("overlap", "expected_overlap", "active_share_a", "active_share_b")
 _READ = ("units", "overlap", "in random order", "active in a", "active in b")
 
 NOTE = (
@@ -32,61 +31,29 @@ NOTE = (
 )
 
 
-def active_units(
-    records: Sequence[Record] = (),
-    *,
-    compute: Compute | None = None,
-    recipes: Sequence[str] | None = None,
-    width_multipliers: Sequence[float] | None = None,
-    weight_decays: Sequence[float] | None = None,
-) -> Explorers:
+def active_units(records: Sequence[Record] = (), **choice: Unpack[Choice]) -> Explorers:
     """Root second moments of the units of both models on one grid, and their overlap: width, weight decay, layer.
 
     Args:
         records: layerwise records; others are passed over.
-        compute: gives the records of any width and weight decay while the explorer is used, which needs a kernel.
-        recipes: the networks; by default, all of the records.
-        width_multipliers: by default, those of the records.
-        weight_decays: by default, the paper's and the field's usual one.
+        choice: see `Choice`.
 
     Raises:
         InputError: there is nothing to show.
     """
-    found = sources(
-        records,
-        "layerwise",
-        compute=compute,
-        recipes=recipes,
-        width_multipliers=width_multipliers,
-        weight_decays=weight_decays,
-    )
-    return Explorers(members=tuple(_explorer(source) for source in found))
+    return trained.of_networks(sources(records, "layerwise", **choice), _explorer)
 
 
 def _explorer(source: Source) -> Explorer:
     drawn = _Drawn(source)
-    widths, decays = source.width_multipliers, source.weight_decays
     depths = drawn.depths()
     depth = depths[min(1, len(depths) - 1)]
-    chosen = dict.fromkeys((widths[-1], widths[0]))
-    return Explorer(
-        name=f"explorer-units-{source.recipe.replace('_', '-')}",
-        title=f"Active units: {source.title}",
-        network=source.title,
+    return trained.of_network(
+        source,
+        "units",
+        f"Active units: {source.title}",
         controls=(
-            Control(
-                name="width_multiplier",
-                label="width",
-                options={width_label(each): each for each in widths},
-                play=True,
-                start=len(widths) - 1,
-            ),
-            Control(
-                name="weight_decay",
-                label="weight decay",
-                options={decay_label(each): each for each in decays},
-                kind="buttons",
-            ),
+            *trained.width_and_decay(source, play=True, widest_first=True),
             Control(
                 name="depth",
                 label="layer ℓ",
@@ -105,32 +72,22 @@ def _explorer(source: Source) -> Explorer:
             Layer(controls=("width_multiplier", "weight_decay", "depth"), draw=drawn.grid),
         ),
         note=NOTE,
-        stills={width_label(width): {"width_multiplier": width} for width in chosen},
+        stills={width_label(width): {"width_multiplier": width} for width in reversed(source.ends)},
         finding=lambda: drawn.finding(depth),
-        table=lambda: _table(source.records),
-        records=source.records,
-        live=source.compute is not None,
+        table=lambda: trained.table(source.records, _rows),
     )
 
 
-def _table(records: Sequence[Record]) -> DataFrame:
-    names = ("overlap", "expected_overlap", "active_share_a", "active_share_b")
-    rows = [
+def _rows(record: Record) -> list[dict[str, Any]]:
+    return [
         {
-            "recipe": record.recipe,
-            "width_multiplier": record.config.training.width_multiplier,
-            "weight_decay": record.config.training.weight_decay,
-            "seed_a": record.config.seeds[0],
-            "seed_b": record.config.seeds[1],
             "layer": entry["layer"],
             "depth": entry["depth"],
             "num_units": entry["units"]["a"]["num_units"],
-            **{name: entry["metrics"].get(name) for name in names},
+            **{name: entry["metrics"].get(name) for name in _METRICS},
         }
-        for record in records
         for entry in _hidden(record)
     ]
-    return DataFrame(rows)
 
 
 class _Drawn:
@@ -148,9 +105,7 @@ class _Drawn:
 
     def depths(self) -> list[int]:
         """The hidden layers; without any record yet, those of a network that is computed now."""
-        source = self._source
-        records = source.known or source.of(source.width_multipliers[0], source.weight_decays[0])
-        return [entry["depth"] for entry in _hidden(records[0])]
+        return [entry["depth"] for entry in _hidden(self._source.example())]
 
     def most(self) -> int:
         """How many units a frame may show: a power of two, so that all frames together stay within `MARKS`."""
@@ -172,12 +127,12 @@ class _Drawn:
         """Both models' units of one layer, and the mark on the overlap against the width."""
         records = self._source.of(width_multiplier, weight_decay)
         if not records:
-            return drawing.nothing(f"width {width_label(width_multiplier)}, weight decay {decay_label(weight_decay)}")
+            return drawing.nothing(trained.place(width_multiplier, weight_decay))
         first = records[0]
         entry = self._entry(first, depth)
         at = {
             name: drawing.mean([self._entry(record, depth)["metrics"].get(name) for record in records])
-            for name in ("overlap", "expected_overlap", "active_share_a", "active_share_b")
+            for name in _METRICS
         }
         moments = [_chosen(entry["units"][model]["root_second_moments"], self.most()) for model in "ab"]
         shown, total = len(moments[0]), entry["units"]["a"]["num_units"]
@@ -195,8 +150,8 @@ class _Drawn:
         read = dict(zip(_READ, numbers, strict=True))
         label = (
             f"A mark for each unit's root second moment in both models, and their overlap against the width. "
-            f"{self._source.title}, layer {depth}, width {width_label(width_multiplier)}, weight decay "
-            f"{decay_label(weight_decay)}: " + ", ".join(f"{what} {value}" for what, value in read.items()) + "."
+            f"{self._source.title}, layer {depth}, {trained.place(width_multiplier, weight_decay)}: "
+            f"{trained.read_out(read)}."
         )
         chart, places = self._chart(weight_decay)
         place = places[width_multiplier]
@@ -210,7 +165,7 @@ class _Drawn:
         source = self._source
         decay = source.weight_decays[0]
         parts = []
-        for width in dict.fromkeys((source.width_multipliers[0], source.width_multipliers[-1])):
+        for width in source.ends:
             at = [
                 drawing.mean([self._entry(record, depth)["metrics"].get(name) for record in source.of(width, decay)])
                 for name in ("overlap", "expected_overlap")

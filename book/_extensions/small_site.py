@@ -1,0 +1,130 @@
+"""Sphinx extension: the site holds what a reader can see or ask for, and says it in as few bytes as the tools allow.
+
+Nothing here changes how a page looks or what it does.
+"""
+
+import functools
+import itertools
+import json
+import re
+import shutil
+from pathlib import Path
+from typing import Any
+
+import ipywidgets
+from sphinx.application import Sphinx
+
+# The theme's style sheet has every icon as a font already; this script has them once more, 1.5 MB that every page would
+# load, and it replaces the icons of widgets while they work.
+ICON_SCRIPT = re.compile(r"\s*<script[^>]*/fontawesome\.js[^>]*></script>")
+
+# Names, punctuation and spaces have the colour of the text around them in both of the theme's code styles.
+PLAIN = re.compile(r'<span class="(?:n|nn|nx|p|w)">([^<]*)</span>')
+
+FIGURE = re.compile(r'(?<=<div class="lmc-wide">)<svg.*?</svg>|(?<=<div class="lmc-narrow">)<svg.*?</svg>', re.DOTALL)
+# What lmcbook.figures.page calls styles and shapes, so that no two figures of a page share a name.
+FIGURE_NAME = re.compile(r"\bf[0-9a-f]{6}-\w+")
+
+WIDGET_STATE = re.compile(r'(<script type="application/vnd\.jupyter\.widget-state\+json">)(.*?)(</script>)', re.DOTALL)
+WIDGET_VIEW = re.compile(r'("model_id": ?")([^"]+)(")')
+
+
+def leave_navigation_off_sources(
+    app: Sphinx, page: str, template: str, context: dict[str, Any], doctree: object
+) -> None:
+    """A hundred pages of highlighted source need no side bar each; their [docs] links lead back to the book."""
+    if page.startswith("_modules/"):
+        context["sidebars"] = []
+        context["body"] = PLAIN.sub(r"\1", context.get("body", ""))
+
+
+def drop_what_no_reader_asks_for(app: Sphinx, exception: Exception | None) -> None:
+    """Take out of the site what no page loads, and make what the pages hold twice short."""
+    if exception is not None:
+        return
+    static = Path(app.outdir, "_static")
+    fonts = [font for font in static.rglob("*.ttf") if font.with_suffix(".woff2").is_file()]
+    scripts = static.glob("scripts/fontawesome.js*")
+    for file in [*static.rglob("*.map"), *static.glob("*webpack-macros.html"), *fonts, *scripts]:
+        file.unlink(missing_ok=True)
+    shutil.rmtree(static / "locales", ignore_errors=True)  # the book is in English
+    for page in Path(app.outdir).rglob("*.html"):
+        text = page.read_text(encoding="utf-8")
+        shorter = shorten_widgets(shorten_figures(ICON_SCRIPT.sub("", text)))
+        if shorter != text:
+            page.write_text(shorter, encoding="utf-8")
+
+
+def shorten_figures(page: str) -> str:
+    """The page with the same drawings: without groups that say nothing, and with short names for styles and shapes."""
+    names: dict[str, str] = {}
+
+    def shorter(drawing: re.Match[str]) -> str:
+        pieces: list[str] = []
+        groups: list[bool] = []  # of those that are open, whether they say anything
+        for piece in re.split(r"(<g\b[^>]*>|</g>)", drawing[0]):
+            says_something = True
+            if piece == "</g>":
+                says_something = groups.pop()
+            elif piece.startswith("<g"):
+                says_something = piece != "<g>"
+                groups.append(says_something)
+            if says_something:
+                pieces.append(piece.strip())
+        text = FIGURE_NAME.sub(lambda name: names.setdefault(name[0], f"v{len(names)}"), "".join(pieces))
+        return re.sub(r' ([MLCQ]) |(?<= d="M) | z "', lambda blank: blank[0].replace(" ", ""), text)
+
+    return FIGURE.sub(shorter, page)
+
+
+def shorten_widgets(page: str) -> str:
+    """The page with the same widgets: without what every widget has by itself, and with short names for them."""
+    found = WIDGET_STATE.search(page)
+    if found is None:
+        return page
+    stored = json.loads(found[2])
+    names = {model: f"w{index}" for index, model in enumerate(stored["state"])}
+    stored["state"] = {names[model]: _own(state, names) for model, state in stored["state"].items()}
+    # HTML in JSON in HTML: only the end of a script would end the script
+    text = json.dumps(stored, ensure_ascii=False, separators=(",", ":")).replace("</script", "<\\/script")
+    start, end = page[: found.start()], page[found.end() :]
+    start, end = (WIDGET_VIEW.sub(lambda view: view[1] + names[view[2]] + view[3], part) for part in (start, end))
+    return start + found[1] + text + found[3] + end
+
+
+def _own(model: dict[str, Any], names: dict[str, str]) -> dict[str, Any]:
+    """A widget's model with only the values that are not its kind's defaults, as ipywidgets itself embeds it."""
+    defaults = _defaults(model["model_module"], model["model_name"])
+    state = {key: value for key, value in model["state"].items() if key not in defaults or defaults[key] != value}
+    return {**model, "state": _renamed(state, names)}
+
+
+def _renamed(value: Any, names: dict[str, str]) -> Any:
+    if isinstance(value, str) and value.startswith("IPY_MODEL_"):
+        return "IPY_MODEL_" + names[value.removeprefix("IPY_MODEL_")]
+    if isinstance(value, list):
+        return [_renamed(each, names) for each in value]
+    if isinstance(value, dict):
+        return {key: _renamed(each, names) for key, each in value.items()}
+    return value
+
+
+@functools.cache
+def _defaults(module: str, name: str) -> dict[str, Any]:
+    """The default of every value that a kind of widget shares with the page."""
+    for kind in _kinds(ipywidgets.Widget):
+        traits = kind.class_traits(sync=True)
+        if (traits["_model_module"].default_value, traits["_model_name"].default_value) == (module, name):
+            values = {key: trait.default_value for key, trait in traits.items()}
+            return {key: list(value) if isinstance(value, tuple) else value for key, value in values.items()}
+    return {}
+
+
+def _kinds(kind: Any) -> list[Any]:
+    return [kind, *itertools.chain.from_iterable(_kinds(each) for each in kind.__subclasses__())]
+
+
+def setup(app: Sphinx) -> dict[str, Any]:
+    app.connect("html-page-context", leave_navigation_off_sources, priority=900)
+    app.connect("build-finished", drop_what_no_reader_asks_for, priority=900)
+    return {"parallel_read_safe": True, "parallel_write_safe": True}

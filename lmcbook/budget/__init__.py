@@ -1,0 +1,20 @@
+"""What measurements cost, in which order they are worth doing, and how many of them fit into a time budget."""
+
+from lmcbook.budget.costs import Costs, costs_of, estimated_measuring_seconds, estimated_training_seconds
+from lmcbook.budget.order import stage
+from lmcbook.budget.tasks import Task, describe_plan, planned_of, tasks, within
+from lmcbook.budget.work import run_within_budget
+
+__all__ = [
+    "Costs",
+    "Task",
+    "costs_of",
+    "describe_plan",
+    "estimated_measuring_seconds",
+    "estimated_training_seconds",
+    "planned_of",
+    "run_within_budget",
+    "stage",
+    "tasks",
+    "within",
+]

@@ -1,0 +1,237 @@
+"""One training in several processes: data-parallel, or with every layer's tensors spread over all of them.
+
+`torchrun` starts the processes; the first one conducts (plan, store, measurements, records), and the others wait until
+it trains, to do their part of every batch. The configuration and so the address of a training are the same as in one
+process, its numbers are the same up to the rounding of sums. That holds for batch norm as well, whose statistics are
+taken over the whole batch: on GPUs by torch's SyncBatchNorm, elsewhere by `SharedBatchNorm2d`.
+"""
+
+import os
+from collections.abc import Callable
+from datetime import timedelta
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+import torch
+import torch.distributed as dist
+from torch import Tensor, nn
+from torch.distributed.tensor import DTensor, distribute_tensor
+
+from lmcbook.config import TrainingConfig
+from lmcbook.data import Splits, load
+from lmcbook.errors import InputError
+from lmcbook.execution import Execution
+from lmcbook.models import LayeredModel
+from lmcbook.permutation import StateDict
+from lmcbook.training.batch_norm import shared_batch_norm
+from lmcbook.training.checkpoint import Progress, read_checkpoint, write_checkpoint
+from lmcbook.training.optimiser import optimiser_of
+from lmcbook.training.team import GO_ON, Team
+
+DECIDE_EVERY = 16
+"""Steps between two moments at which the first process may stop the others or save."""
+
+_control: list[dist.ProcessGroup] = []
+"""The group in which orders are given: on CPUs, and patient."""
+
+
+def conduct(work: Callable[[], Any], *, device: str = "auto") -> None:
+    """Do ``work`` in the first of the processes that torchrun started; the others take part in its trainings.
+
+    Raises:
+        InputError: ``device`` is one GPU for all; or as ``work`` raises it, in the first process.
+    """
+    kind = device.split(":")[0]
+    if kind == "auto":
+        kind = "cuda" if torch.cuda.is_available() else "cpu"
+    if ":" in device:
+        raise InputError(f"device is {device!r}; under torchrun each process takes a GPU of its own: give {kind}")
+    if kind == "cuda":
+        torch.cuda.set_device(int(os.environ["LOCAL_RANK"]))
+    dist.init_process_group("cpu:gloo,cuda:nccl" if kind == "cuda" else "gloo")
+    _control.append(dist.new_group(backend="gloo", timeout=timedelta(days=365)))
+    if dist.get_rank() == 0:
+        # when work fails its process ends, and torchrun the others: nobody may be waiting for an order then
+        work()
+        _tell(None)
+    else:
+        while (order := _tell(None)) is not None:
+            _take_part(order)
+    _control.clear()
+    dist.destroy_process_group()
+
+
+def assemble(
+    config: TrainingConfig, splits: Splits, device: torch.device, deadline: float | None, execution: Execution
+) -> Team:
+    """The team of one training; in the first process, after telling the others to join in.
+
+    Raises:
+        InputError: several processes cannot do what ``execution`` asks for.
+    """
+    size = dist.get_world_size()
+    if config.batch_size < size:
+        raise InputError(f"batch_size is {config.batch_size}; {size} processes need at least one example each")
+    if execution.graphs:
+        raise InputError("LMCBOOK_GRAPHS is 1; only a training in one process can be recorded: it must be 0")
+    if execution.shard == "parameters" and config.spread_penalty != 0:
+        raise InputError(
+            "LMCBOOK_SHARD is 'parameters', but a spread_penalty needs whole weights in every process: give 'data'"
+        )
+    if dist.get_rank() == 0:
+        _tell({"config": config, "sha256": splits.sha256, "device": device.type, "execution": execution})
+    return (_DataTeam if execution.shard == "data" else _ParameterTeam)(config)
+
+
+def _tell(content: dict[str, Any] | None) -> dict[str, Any] | None:
+    """What the first process tells the others; theirs does not count."""
+    told = [content if dist.get_rank() == 0 else None]
+    dist.broadcast_object_list(told, src=0, group=_control[0], device=torch.device("cpu"))
+    return told[0]
+
+
+def _take_part(order: dict[str, Any]) -> None:
+    from lmcbook.training.divergence import TrainingDiverged
+    from lmcbook.training.loop import TimeIsUp, train
+
+    config = order["config"]
+    splits = _load_data(config.dataset, order["device"])
+    if splits.sha256 != order["sha256"]:
+        raise InputError(
+            f"process {dist.get_rank()} finds another {config.dataset} (SHA-256 {splits.sha256}) than the first one "
+            f"({order['sha256']}): LMCBOOK_DATA must name the same data everywhere"
+        )
+    try:
+        train(config, splits, device=order["device"], progress=False, execution=order["execution"])
+    except (TimeIsUp, TrainingDiverged):
+        return  # the first process has the same to tell
+
+
+@lru_cache(maxsize=1)
+def _load_data(name: str, device: str) -> Splits:
+    return load(name, device=device)
+
+
+class _DataTeam(Team):
+    """Every process holds the whole network; gradients are averaged (DistributedDataParallel)."""
+
+    def __init__(self, config: TrainingConfig) -> None:
+        super().__init__(config)
+        self.rank, self.size = dist.get_rank(), dist.get_world_size()
+
+    def prepare(
+        self, model: LayeredModel, config: TrainingConfig, device: torch.device
+    ) -> tuple[nn.Module, torch.optim.SGD, Callable[[Tensor], Tensor]]:
+        super().prepare(shared_batch_norm(model, device), config, device)
+        forward = nn.parallel.DistributedDataParallel(self.model, gradient_as_bucket_view=True)
+        return self.model, self.optimiser, forward
+
+    def resume(self, checkpoint: Path | None, at: Progress) -> None:
+        found = _tell({} if checkpoint is not None and checkpoint.exists() else None)
+        if found is None:
+            return
+        self._load(checkpoint, at)
+        told = _tell({"step": at.step, "history": at.history, "seconds": at.seconds})
+        if told is not None and self.rank > 0:
+            at.step, at.history, at.seconds = told["step"], told["history"], told["seconds"]
+            # what was done before is counted by the first process
+            at.losses[: at.step % len(at.losses)] = 0
+
+    def save(self, checkpoint: Path | None, at: Progress) -> None:
+        losses, correct = self.total(at.losses), self.total(at.correct)
+        whole = Progress(step=at.step, history=at.history, seconds=at.seconds, losses=losses, correct=correct)
+        self._store(checkpoint, whole)
+
+    def total(self, shares: Tensor) -> Tensor:
+        total = shares.clone()
+        dist.all_reduce(total)
+        return total
+
+    def decide(self, wanted: int, step: int) -> int:
+        if step % DECIDE_EVERY:
+            return GO_ON
+        decided = torch.tensor(wanted)
+        dist.broadcast(decided, src=0, group=_control[0])
+        return int(decided)
+
+    def _store(self, checkpoint: Path | None, at: Progress) -> None:
+        if self.rank == 0:
+            super().save(checkpoint, at)
+
+    def _load(self, checkpoint: Path | None, at: Progress) -> None:
+        """The first process reads the file, and all get its weights, statistics and momentum."""
+        if self.rank == 0:
+            super().resume(checkpoint, at)
+        for tensor in self.model.state_dict().values():
+            dist.broadcast(tensor, src=0)
+        for parameter in self.model.parameters():
+            dist.broadcast(self._momentum(parameter), src=0)
+
+    def _momentum(self, parameter: Tensor) -> Tensor:
+        """The momentum of a parameter, made if it is not there yet."""
+        state = self.optimiser.state[parameter]
+        if state.get("momentum_buffer") is None:
+            state["momentum_buffer"] = torch.zeros_like(parameter, requires_grad=False)
+        return state["momentum_buffer"]
+
+
+class _ParameterTeam(_DataTeam):
+    """Every process holds a part of every tensor; a layer is whole only while it is used (fully_shard)."""
+
+    def prepare(
+        self, model: LayeredModel, config: TrainingConfig, device: torch.device
+    ) -> tuple[nn.Module, torch.optim.SGD, Callable[[Tensor], Tensor]]:
+        from torch.distributed.device_mesh import init_device_mesh
+        from torch.distributed.fsdp import fully_shard, register_fsdp_forward_method
+
+        model = shared_batch_norm(model, device)
+        mesh = init_device_mesh(device.type, (self.size,))
+        for name in (*model.layer_names, *model.shortcut_names):
+            fully_shard(model.layer(name), mesh=mesh)
+            register_fsdp_forward_method(model.layer(name), "advance")
+        fully_shard(model, mesh=mesh)
+        self.model = model
+        # the fused optimiser does not know tensors in parts
+        self.optimiser = optimiser_of(model, config, fused=False)
+        return model, self.optimiser, model
+
+    def _store(self, checkpoint: Path | None, at: Progress) -> None:
+        parameters = dict(self.model.named_parameters())
+        momenta = {name: _whole_tensor(self._momentum(parameter)) for name, parameter in parameters.items()}
+        weights = self._whole()
+        if self.rank == 0 and checkpoint is not None:
+            write_checkpoint(checkpoint, self.config, weights, momenta, at)
+
+    def _load(self, checkpoint: Path | None, at: Progress) -> None:
+        weights: StateDict = {}
+        momenta: StateDict = {}
+        if self.rank == 0 and checkpoint is not None:
+            weights, momenta, found = read_checkpoint(checkpoint, self.config)
+            at.step, at.history, at.seconds = found.step, found.history, found.seconds
+            at.losses.copy_(found.losses)
+            at.correct.copy_(found.correct)
+        for name, parameter in self.model.named_parameters():
+            _scatter(weights.get(name), parameter)
+            _scatter(momenta.get(name), self._momentum(parameter))
+        for name, statistic in self.model.named_buffers():
+            if self.rank == 0:
+                statistic.copy_(weights[name])
+            dist.broadcast(statistic, src=0)
+
+    def _whole(self) -> StateDict:
+        return {name: _whole_tensor(tensor) for name, tensor in self.model.state_dict().items()}
+
+
+def _whole_tensor(tensor: Tensor) -> Tensor:
+    """All parts of a tensor, put together, on the CPU: two whole networks may be more than a GPU holds."""
+    return (tensor.full_tensor() if isinstance(tensor, DTensor) else tensor).detach().cpu()
+
+
+def _scatter(whole: Tensor | None, target: Tensor) -> None:
+    """Each process's part of the first one's ``whole`` into ``target``."""
+    assert isinstance(target, DTensor)
+    if dist.get_rank() > 0 or whole is None:
+        whole = torch.zeros(target.shape, dtype=target.dtype)
+    with torch.no_grad():
+        target.copy_(distribute_tensor(whole.to(target.device), target.device_mesh, target.placements))

@@ -1,0 +1,54 @@
+"""What a training needs of a GPU's memory, and one line of advice where that is more than there is."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import torch
+from torch import nn
+
+from lmcbook.config import TrainingConfig
+from lmcbook.errors import InputError
+from lmcbook.execution import Execution
+from lmcbook.models import num_parameters
+
+BYTES_PER_WEIGHT = 12
+"""float32 weight, gradient and momentum; a bfloat16 copy of one layer after the other comes on top."""
+
+
+class DoesNotFit(InputError):
+    """A network is too large for the device's memory; the message says what may help."""
+
+
+@contextmanager
+def memory_explained(
+    config: TrainingConfig, model: nn.Module, execution: Execution, device: torch.device, *, alone: bool
+) -> Iterator[None]:
+    """Turn the device's "out of memory" into `DoesNotFit`, after which a process that is ``alone`` may go on."""
+    try:
+        yield
+    except torch.OutOfMemoryError as error:
+        raise (DoesNotFit if alone else InputError)(_advice(config, model, execution, device)) from error
+
+
+def _advice(config: TrainingConfig, model: nn.Module, execution: Execution, device: torch.device) -> str:
+    fixed = num_parameters(model) * BYTES_PER_WEIGHT / 2**30
+    where, total = str(device), None
+    if device.type == "cuda" and torch.cuda.is_available():
+        properties = torch.cuda.get_device_properties(device)
+        where, total = properties.name, properties.total_memory / 2**30
+    cures = []
+    if total is None or fixed < 0.9 * total:
+        normalised = any(isinstance(module, nn.modules.batchnorm._BatchNorm) for module in model.modules())
+        if not execution.recompute:
+            cures.append("LMCBOOK_RECOMPUTE=1 (activations are computed twice, the numbers stay)")
+        if not normalised:
+            smaller = (execution.micro_batch or config.batch_size) // 2
+            cures.append(f"LMCBOOK_MICRO_BATCH={max(1, smaller)} (gradients are added up over parts of the batch)")
+    cures.append(
+        "several cards: LMCBOOK_SHARD=parameters torchrun --nproc-per-node N -m lmcbook run (each holds a part)"
+    )
+    size = "" if total is None else f" of {total:.0f} GiB"
+    return (
+        f"{config.architecture} ×{config.width_multiplier:g} on {config.dataset} does not fit on {where}{size} "
+        f"(weights, gradients and momentum alone take {fixed:.1f} GiB): try {'; or '.join(cures)}"
+    )

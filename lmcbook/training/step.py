@@ -1,0 +1,106 @@
+"""One step of a training: forward pass, backward pass and update of one batch; nothing in it waits for the device."""
+
+from collections.abc import Callable
+
+import torch
+from torch import Tensor, nn
+
+from lmcbook.config import TrainingConfig
+from lmcbook.errors import InputError
+from lmcbook.execution import Execution
+from lmcbook.training.spread import spectral_spread
+
+
+class Step:
+    """The update of ``model`` from one batch of images on its device.
+
+    Args:
+        forward: images → logits, where it is not the model itself (compiled, or shared with other processes).
+        batch_size: of the whole step; where several processes share it, one of them sees fewer images.
+        processes: how many share it; their gradients are averaged.
+    """
+
+    def __init__(
+        self,
+        model: nn.Module,
+        optimiser: torch.optim.SGD,
+        config: TrainingConfig,
+        *,
+        forward: Callable[[Tensor], Tensor] | None = None,
+        micro_batch: int | None = None,
+        processes: int = 1,
+    ) -> None:
+        self.model = model
+        self.optimiser = optimiser
+        self.config = config
+        self.forward = model if forward is None else forward
+        self.micro_batch = micro_batch
+        self.processes = processes
+        self.channels_last = any(
+            parameter.dim() == 4 and not parameter.is_contiguous() for parameter in model.parameters()
+        )
+
+    def __call__(self, images: Tensor, labels: Tensor, rate: float) -> tuple[Tensor, Tensor]:
+        """Update; the mean loss of the batch (this process's share of it) and how many examples were right."""
+        for group in self.optimiser.param_groups:
+            group["lr"] = rate
+        return self.update(images, labels)
+
+    def update(self, images: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
+        """The update at the learning rate that the optimiser has."""
+        self.optimiser.zero_grad(set_to_none=True)
+        if self.channels_last:
+            images = images.contiguous(memory_format=torch.channels_last)
+        whole = self.micro_batch is None or self.micro_batch >= len(images)
+        if whole and self.processes == 1:
+            found = self._backward(images, labels, _mean_loss, penalised=True)
+        else:
+            size = len(images) if self.micro_batch is None else self.micro_batch
+            losses, hits = [], []
+            for part, (some, theirs) in enumerate(zip(images.split(size), labels.split(size), strict=True)):
+                loss, right = self._backward(some, theirs, self._share_of_loss, penalised=part == 0)
+                losses.append(loss)
+                hits.append(right)
+            found = torch.stack(losses).sum() / self.processes, torch.stack(hits).sum()
+        self.optimiser.step()
+        return found
+
+    def _backward(
+        self, images: Tensor, labels: Tensor, loss_of: Callable[[Tensor, Tensor], Tensor], *, penalised: bool
+    ) -> tuple[Tensor, Tensor]:
+        config = self.config
+        # every weight is cast once in a forward pass: there is nothing to gain from a cache of casts
+        with torch.autocast(
+            images.device.type, dtype=torch.bfloat16, enabled=config.precision == "bfloat16", cache_enabled=False
+        ):
+            logits = self.forward(images)
+            loss = loss_of(logits.float(), labels)
+        objective = loss
+        if config.spread_penalty != 0 and penalised:
+            objective = loss + config.spread_penalty * spectral_spread(self.model)
+        objective.backward()
+        return loss.detach(), (logits.detach().argmax(dim=1) == labels).sum()
+
+    def _share_of_loss(self, logits: Tensor, labels: Tensor) -> Tensor:
+        """What these examples contribute to the mean over the batch, times the processes that will be averaged over."""
+        total = nn.functional.cross_entropy(logits, labels, reduction="sum")
+        return total * (self.processes / self.config.batch_size)
+
+
+def check_micro_batch(model: nn.Module, config: TrainingConfig, execution: Execution) -> None:
+    """Raise `InputError` where gradients of parts of a batch do not add up to that of the whole.
+
+    Raises:
+        InputError: the network has batch norm; the message names what keeps its numbers.
+    """
+    normalised = any(isinstance(module, nn.modules.batchnorm._BatchNorm) for module in model.modules())
+    if execution.micro_batch is not None and execution.micro_batch < config.batch_size and normalised:
+        raise InputError(
+            f"LMCBOOK_MICRO_BATCH is {execution.micro_batch}, but {config.architecture} has batch norm, which takes "
+            f"its statistics from all {config.batch_size} images of a step: LMCBOOK_RECOMPUTE=1 saves memory and keeps "
+            "the numbers"
+        )
+
+
+def _mean_loss(logits: Tensor, labels: Tensor) -> Tensor:
+    return nn.functional.cross_entropy(logits, labels)

@@ -1,0 +1,390 @@
+"""A penalty against low rank, flatness, a common start: tables, figures, sentences and claims on hand-made records."""
+
+import base64
+import re
+from dataclasses import replace
+from io import StringIO
+from xml.etree import ElementTree
+
+import numpy
+import pandas
+import pytest
+from control_records import (  # type: ignore[import-not-found]
+    STARTS,
+    changed,
+    decay_sweep,
+    flatness_sweep,
+    make_flatness_record,
+    penalty_sweep,
+    start_sweep,
+    with_metrics,
+)
+from matplotlib.figure import Figure
+from matplotlib.legend import Legend
+from synthetic_records import make_layerwise_record, make_record  # type: ignore[import-not-found]
+from test_figures import check_layout  # type: ignore[import-not-found]
+
+from lmcbook import claims, figures, tables
+from lmcbook.claims.statistics import penalty_effect, sharing_effect, spawned
+from lmcbook.figures import lines, low_rank, style, weight_decay
+from lmcbook.figures import spawned as starts
+from lmcbook.figures.origin import number_of_pairs
+from lmcbook.records import LINES, lines_table, pairs_table
+from lmcbook.records.flatness import flatness_summary
+
+ALL = (
+    figures.against_penalty,
+    figures.loss_along_lines,
+    figures.halfway_against_width,
+    figures.barriers_by_start,
+    figures.mechanisms_by_start,
+)
+
+
+@pytest.fixture(scope="module")
+def records():
+    """Each figure's own, of a network without batch norm and of one with it."""
+    of_lines = [*flatness_sweep(), *flatness_sweep("vgg11-digits", (2, 16), pairs=1)]
+    of_starts = [*start_sweep(), *start_sweep("vgg11-digits", pairs=1)]
+    of_penalty = [*penalty_sweep(), *penalty_sweep("vgg11-digits", width=4.0)]
+    return dict(zip(ALL, (of_penalty, of_lines, of_lines, of_starts, of_starts), strict=True))
+
+
+def text(sentences) -> str:
+    return " ".join([sentences] if isinstance(sentences, str) else sentences).replace("\u00a0", " ")
+
+
+# --- every figure ----------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("draw", ALL)
+@pytest.mark.parametrize("narrow", [False, True])
+def test_axes_are_named_and_nothing_is_cut_off(draw, narrow, records):
+    figure = draw(records[draw], narrow=narrow)
+    assert isinstance(figure, Figure)
+    assert all(axis.get_xlabel() and axis.get_ylabel() for axis in figure.axes)
+    check_layout(figure)
+    assert any(isinstance(each, Legend) for part in figure.subfigs for each in part.get_children())
+
+
+@pytest.mark.parametrize("draw", ALL)
+def test_pages_are_whole_and_have_their_data(draw, records):
+    page = figures.to_html(draw, records[draw], ["a finding"], "a command")
+    alt = figures.FIGURES[draw].alt(records[draw])
+    assert "MLP on digits" in alt and "×16" in alt and "VGG-11" in alt and "nan" not in alt
+    drawings = re.findall(r"<svg.*?</svg>", page, re.DOTALL)
+    assert len(drawings) == 2 and all(ElementTree.fromstring(each).get("aria-label") == alt for each in drawings)
+    colours = set(re.findall(r"#[0-9a-f]{6}\b", "".join(drawings)))
+    assert colours <= {*style.DARK, "#ffffff"}, "every colour has a counterpart on a dark page"
+    found = re.search(r'href="data:text/csv;charset=utf-8;base64,([^"]+)"', page)
+    assert found is not None
+    table = pandas.read_csv(StringIO(base64.b64decode(found[1]).decode()))
+    assert len(table) == len(figures.FIGURES[draw].table(records[draw])) > 0
+
+
+@pytest.mark.parametrize("draw", ALL)
+def test_one_pair_of_one_kind_can_be_drawn(draw):
+    alone = {
+        figures.against_penalty: penalty_sweep(dips={0.0: (0.1,)}),
+        figures.loss_along_lines: flatness_sweep(widths=(16,), pairs=1),
+        figures.halfway_against_width: flatness_sweep(widths=(16,), pairs=1),
+        figures.barriers_by_start: start_sweep(kinds=STARTS[:1], pairs=1),
+        figures.mechanisms_by_start: start_sweep(kinds=STARTS[:1], pairs=1),
+    }
+    check_layout(draw(alone[draw]))
+
+
+# --- records that are not what others are about ----------------------------------------------------------------------
+
+
+def test_points_are_counted_by_what_pairs_share():
+    assert number_of_pairs(start_sweep()) == "n = 2 pairs for each point"
+    assert number_of_pairs(penalty_sweep()) == "n = 2 pairs for each point"
+
+
+def test_every_pair_has_its_own_layers_beside_it():
+    table = pairs_table(start_sweep())
+    assert list(table["shared"]) == ["nothing"] * 2 + ["order"] * 2 + ["start"] * 4
+    assert list(table["commutativity"]) == pytest.approx([0.95] * 4 + [0.05] * 4)
+    assert list(pairs_table(penalty_sweep())["spread_penalty"]) == [0.0] * 2 + [0.1] * 2 + [10.0] * 2
+
+
+def test_penalised_and_spawned_pairs_decide_no_other_claim():
+    plain = make_record(16, depth_of_dip=0.1)
+    variants = [*start_sweep(kinds=STARTS[1:]), *(changed(each, spread_penalty=1.0) for each in penalty_sweep())]
+    ours = [each for each in claims.CLAIMS if each.statistic not in ("penalty_effect", "sharing_effect", "spawned")]
+    for alone, mixed in zip(claims.judge([plain], ours), claims.judge([plain, *variants], ours), strict=True):
+        assert alone.values == mixed.values, alone.claim.id
+    assert any(verdict.values for verdict in claims.judge([plain], ours))
+
+
+def test_the_sweep_of_decays_has_no_penalised_trainings():
+    table = weight_decay.decay_table(
+        [*decay_sweep(), *penalty_sweep(dips={1.0: (0.5,)}, orthogonality={1.0: 0.9}, additivity={1.0: 0.9})]
+    )
+    assert len(table) == len(weight_decay.decay_table(decay_sweep()))
+
+
+# --- a penalty against low rank --------------------------------------------------------------------------------------
+
+
+def test_no_penalty_has_a_place_on_the_axis():
+    axis = figures.against_penalty(penalty_sweep()).axes[0]
+    assert list(axis.get_xticks()) == [-2, -1, 1]
+    assert [label.get_text() for label in axis.get_xticklabels()] == ["0", "0.1", "10"]
+
+
+def test_the_table_of_penalties_has_a_row_for_each():
+    table = low_rank.penalty_table(penalty_sweep())
+    assert len(table) == 6 and table["reciprocal_orthogonality"].tolist() == pytest.approx(
+        [0.4] * 2 + [0.6] * 2 + [0.8] * 2
+    )
+    shown = tables.penalties(penalty_sweep())
+    assert list(shown["penalty"]) == ["0", "0.1", "10"] and list(shown["pairs"]) == ["2"] * 3
+    assert shown["accuracy barrier (points)"][2].replace("\u00a0", " ") == "27.5 ± 3.5"
+
+
+def test_the_sentence_on_penalties_says_what_the_records_say():
+    found = text(claims.penalty_finding(penalty_sweep()))
+    assert found.startswith(
+        "MLP on digits at ×16, penalty 0 → 0.1 → 10: relative effective rank 0.10 ± 0.00 → 1.00 ± 0.00"
+    )
+    assert "points of accuracy lost 9.5 ± 0.7 → 13.0 ± 1.4 → 27.5 ± 3.5" in found and found.endswith("(2 pairs each).")
+
+
+def penalty_verdict_of(strong, *, orthogonality=0.8, additivity=0.98) -> str:
+    return text(
+        claims.penalty_verdict(
+            penalty_sweep(
+                dips={0.0: (0.1, 0.2), 10.0: strong},
+                orthogonality={0.0: 0.4, 10.0: orthogonality},
+                additivity={0.0: 0.99, 10.0: additivity},
+            )
+        )
+    )
+
+
+@pytest.mark.parametrize(
+    ("strong", "conditions", "said"),
+    [
+        ((0.3, 0.4), {}, "merging breaks with them: 20.0 ± 0.0 points of accuracy more are lost (2 pairs)"),
+        ((0.05, 0.15), {}, "merging improves nevertheless: −5.0 ± 0.0 points"),
+        ((0.3, 0.1), {}, "the pairs disagree on merging"),
+        ((0.3, 0.4), {"orthogonality": 0.2}, "reciprocal orthogonality improves from 0.40 to 0.20"),
+        ((0.3, 0.4), {"orthogonality": 0.2}, "and merging gets worse: 20.0"),
+        (
+            (0.05, 0.1),
+            {"additivity": 0.995},
+            "weak additivity improves from 0.990 to 0.995, and merging improves: −7.5",
+        ),
+    ],
+)
+def test_the_verdict_on_the_penalty_follows_the_numbers(strong, conditions, said):
+    assert said in penalty_verdict_of(strong, **conditions)
+
+
+def test_without_a_contrast_there_is_no_verdict_on_the_penalty():
+    assert "there is none" in claims.penalty_verdict(penalty_sweep(dips={0.0: (0.1,)}))
+    assert "there is none" in claims.penalty_verdict([])
+
+
+def test_the_strongest_penalty_is_compared_with_none_in_the_same_pair():
+    table = pairs_table(penalty_sweep())
+    assert penalty_effect(table) == pytest.approx([0.25 - 0.09, 0.3 - 0.1])
+    assert penalty_effect(table, column="reciprocal_orthogonality") == pytest.approx([0.4, 0.4])
+    assert penalty_effect(table[table["spread_penalty"] == 0]) == []
+
+
+# --- flatness --------------------------------------------------------------------------------------------------------
+
+
+def test_lines_become_rows_and_one_number_each():
+    record = make_flatness_record()
+    table = lines_table([record])
+    assert len(table) == 5 * (1 + 3 * 4 + 4) and set(table["kind"]) == set(LINES)
+    assert table["length"].unique() == pytest.approx([1.5]), "relative to the norm of network a"
+    summary = flatness_summary(record)
+    for kind in ("global", "layer", "filter"):
+        assert summary[f"{kind}_excess"] == pytest.approx(0.2 - 0.3)
+        assert summary[f"{kind}_accuracy_deficit"] == pytest.approx((0.2 - 0.3) / 3)
+        assert summary[f"{kind}_rise"] == pytest.approx(0.5 - 0.1) and summary[f"{kind}_above"] == 0
+    assert summary["untrained_above"] == 1 and summary["untrained_excess"] == pytest.approx(0.1)
+    half = flatness_summary(make_flatness_record(pair=0.2))
+    assert half["global_above"] == 0.5, "two of four lie above"
+
+
+def test_the_widest_is_walked_along_and_every_width_halfway():
+    records = flatness_sweep(widths=(1, 16))
+    assert set(lines.along_lines_table(records)["width_multiplier"]) == {16}
+    halfway = lines.halfway_table(records)
+    assert len(halfway) == 2 * 2 * len(LINES)
+    random = halfway[(halfway["kind"] == "global") & (halfway["width_multiplier"] == 1)].iloc[0]
+    losses = [0.2 + 0.01 * (index - 1.5) for index in range(4)]
+    assert random["calibrated_loss"] == pytest.approx(0.2)
+    assert random["calibrated_loss_low"] == pytest.approx(numpy.quantile(losses, 0.1))
+    assert random["calibrated_loss_high"] == pytest.approx(numpy.quantile(losses, 0.9))
+
+
+def flatness_verdict_of(*losses) -> str:
+    records = [
+        each
+        for seeds, (pair, random) in zip(((0, 1), (2, 3)), losses, strict=False)
+        for each in (make_record(16, seeds=seeds), make_flatness_record(seeds=seeds, pair=pair, random=random))
+    ]
+    return text(claims.flatness_verdict(records))
+
+
+def test_the_verdict_on_flatness_follows_the_numbers():
+    flat = flatness_verdict_of((0.3, 0.2), (0.4, 0.2))
+    assert "costs more than a random direction as long, by 0.150 ± 0.071 nats (calibrated, in all 2 pairs)" in flat
+    assert "so that flatness is not ruled out; at its end a random direction costs 0.400 ± 0.000 nats" in flat
+    steep = flatness_verdict_of((0.2, 0.3), (0.2, 0.4))
+    assert "costs less than a random direction as long, by 0.150" in steep and "flatness does not explain it" in steep
+    undecided = flatness_verdict_of((0.2, 0.3), (0.3, 0.2))
+    assert "(the pairs disagree: 0.000 ± 0.141 nats)" in undecided
+    assert "in the one pair measured" in flatness_verdict_of((0.3, 0.2))
+    assert claims.flatness_verdict([]) == "**Verdict**: nothing is measured."
+    assert claims.flatness_verdict([make_record(16)]) == "**Verdict**: nothing is measured."
+
+
+def test_sentences_on_flatness_say_what_the_records_say():
+    records = flatness_sweep(pair=0.2)
+    found = text(claims.lines_finding(records))
+    assert "MLP on digits at ×16, from 0.100 nats and 96.7 % at network a; halfway to network b 0.200 nats" in found
+    assert "with β = 1.20, at the end 0.100 nats; random 0.200 nats" in found and found.endswith("(2 pairs).")
+    halfway = text(claims.halfway_finding(records))
+    assert "at ×1 50 % (random), 50 % (random, by layer)" in halfway and "100 % (to untrained networks)." in halfway
+    shown = tables.halfway(records)
+    assert list(shown["line"][:2]) == ["to network b", "random"] and shown["length (norm of a)"][0].startswith("1.50")
+
+
+# --- a common start --------------------------------------------------------------------------------------------------
+
+
+def test_what_pairs_share_is_in_order_and_in_words():
+    table = starts.spawned_table(start_sweep()[::-1])
+    assert list(table["in_common"].unique()) == ["nothing", "order", "0 %", "10 %"]
+    assert starts.name_of("0 %") == "initialisation" and starts.name_of("10 %") == "first 10 %"
+    assert starts.in_common("start", 0.02) == "2 %"
+    shown = tables.starts(start_sweep())
+    assert list(shown["in common"]) == ["nothing shared", "order alone", "initialisation", "first 10 %"]
+
+
+def test_with_batch_norm_another_law_is_that_of_orthogonal_networks():
+    # the merged logits are (f_a + f_b)/4 exactly: half of what LLFC predicts, so e = 2 and LLFC is off by a half
+    inside = with_metrics(
+        make_layerwise_record(16.0, recipe="vgg11-digits"), decay_exponent=2.0, llfc_error=0.5, lewc_error=999.0
+    )
+    [row] = starts.spawned_table([make_record(16.0, recipe="vgg11-digits"), inside]).to_dict("records")
+    assert row["orthogonal_error"] == pytest.approx(0, abs=1e-6)
+    [plain] = starts.spawned_table(
+        [make_record(16.0), with_metrics(make_layerwise_record(16.0), lewc_error=0.4)]
+    ).to_dict("records")
+    assert plain["orthogonal_error"] == pytest.approx(0.4)
+
+
+def test_no_line_joins_what_is_no_sequence():
+    figure = figures.barriers_by_start(start_sweep())
+    joined = [
+        list(line.get_xdata())
+        for line in figure.axes[0].lines
+        if line.get_linestyle() == "-" and line.get_marker() in ("none", "None")
+    ]
+    assert [2, 3] in joined and not any(0 in places and 2 in places for places in joined)
+
+
+@pytest.mark.parametrize(
+    ("alike", "said"),
+    [
+        (
+            STARTS[2:],
+            [
+                "networks, in every pair, for pairs that share nothing or the order alone; nearer to LLFC's law, in "
+                "every pair, for pairs that share the initialisation or the first 10 %."
+            ],
+        ),
+        (STARTS, ["are nearer to LLFC's law, in every pair, for pairs that share nothing, the order alone"]),
+        (
+            (),
+            ["networks, in every pair, for pairs that share nothing, the order alone, the initialisation or the first"],
+        ),
+    ],
+)
+def test_the_verdict_on_common_starts_follows_the_numbers(alike, said):
+    verdict = text(claims.start_verdict(start_sweep(alike=alike)))
+    assert all(each in verdict for each in said), verdict
+
+
+def test_a_law_is_named_only_where_all_pairs_agree():
+    kinds = STARTS[:1]
+    mixed = [*start_sweep(alike=(), kinds=kinds, pairs=1), *start_sweep(alike=STARTS, kinds=kinds)[2:]]
+    assert "nearer to the one law in some pairs and to the other in others for pairs that share nothing." in text(
+        claims.start_verdict(mixed)
+    )
+    assert claims.start_verdict([]) == "**Verdict**: nothing is measured."
+
+
+def test_longer_starts_are_summed_up():
+    kinds = (*STARTS[:2], *(("start", fraction) for fraction in (0.0, 0.01, 0.1, 0.2)))
+    records = start_sweep(alike=kinds[3:], kinds=kinds)
+    verdict = text(claims.start_verdict(records))
+    assert "for pairs that share nothing, the order alone or the initialisation;" in verdict
+    assert verdict.endswith("for pairs that share the first 1 % or more.")
+
+
+def test_sentences_on_common_starts_say_what_the_records_say():
+    found = text(claims.start_finding(start_sweep()))
+    assert (
+        "10.0 ± 0.0 and 0.150 ± 0.000 (nothing shared), " in found
+        and "0.5 ± 0.0 and 0.008 ± 0.000 (initialisation)" in found
+    )
+    inside = text(claims.mechanism_start_finding(start_sweep()))
+    assert "nothing shared → order alone → initialisation → first 10 %: decay exponent 3.50 ± 0.00 → 3.50" in inside
+    assert "commutativity 0.95 ± 0.00 → 0.95 ± 0.00 → 0.05 ± 0.00 → 0.05 ± 0.00." in inside
+
+
+def test_pairs_that_share_something_are_compared_with_independent_ones():
+    table = pairs_table(start_sweep())
+    assert sharing_effect(table, shared="order") == pytest.approx([0, 0])
+    assert sharing_effect(table, shared="start") == pytest.approx([-0.095] * 2)
+    assert sharing_effect(table, shared="start", column="commutativity") == pytest.approx([-0.9] * 2)
+    assert spawned(table, fraction=0.1, column="llfc_error") == pytest.approx([0.05] * 2)
+    assert spawned(table, fraction=0.2) == []
+
+
+# --- claims ----------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("recipe", ["mlp-digits", "vgg11-digits"])
+def test_each_chapter_has_claims_that_its_records_decide(recipe):
+    starting = start_sweep(recipe, alike=(*STARTS[2:], ("start", 0.2)), kinds=(*STARTS, ("start", 0.2)))
+    for chapter, records, count in (
+        ("08_weight_decay", penalty_sweep(recipe), 3),
+        ("09_flatness", flatness_sweep(recipe, pair=0.1), 3),
+        ("10_same_start", starting, 4),
+    ):
+        verdicts = [verdict for verdict in claims.judge(records, claims.of_chapter(chapter)) if verdict.values]
+        assert len(verdicts) == count and all(len(verdict.values) == 2 for verdict in verdicts)
+        assert {verdict.word for verdict in verdicts} == {"reproduced"}
+        assert all(verdict.claim.recipe == recipe for verdict in verdicts)
+
+
+def test_claims_on_flatness_can_fail():
+    [verdict] = [
+        verdict
+        for verdict in claims.judge(flatness_sweep(pair=0.3, random=0.2), claims.of_chapter("09_flatness"))
+        if verdict.claim.id == "flatness-mlp-digits"
+    ]
+    assert verdict.values == pytest.approx((-0.1, -0.1)) and verdict.word == "not reproduced"
+    replaced = replace(verdict, values=(0.01,))
+    assert replaced.word == "partly"
+
+
+def test_explorers_show_independent_pairs_alone():
+    from lmcbook.widgets.source import is_plain, sources
+
+    mixed = [*start_sweep(), *penalty_sweep(dips={10.0: (0.3,)})]
+    [source] = sources(mixed, "interpolation")
+    assert len(source.records) == 2 and all(each.config.shared == "nothing" for each in source.records)
+    assert all(each.config.training.spread_penalty == 0 for each in source.records)
+    assert not any(is_plain(record, "interpolation") for record in start_sweep(kinds=STARTS[1:]))

@@ -1,0 +1,171 @@
+"""Tests of the extension that makes the site small: every page says and does the same afterwards."""
+
+import html
+import json
+import re
+from importlib.util import module_from_spec, spec_from_file_location
+from pathlib import Path
+from types import ModuleType, SimpleNamespace
+from typing import Any
+from xml.etree import ElementTree
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[1]
+ipywidgets = pytest.importorskip("ipywidgets")
+
+
+@pytest.fixture(scope="module")
+def small_site() -> ModuleType:
+    spec = spec_from_file_location("small_site", ROOT / "book" / "_extensions" / "small_site.py")
+    assert spec is not None and spec.loader is not None
+    module = module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+# --- widgets ---------------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def page_with_widgets() -> str:
+    """A page as MyST-NB writes it, with an explorer in miniature and a frame that holds a script's end."""
+    ipywidgets.Widget.close_all()
+    frames = [ipywidgets.HTML(f"<p>λ = {index}</p></script>") for index in range(3)]
+    slider = ipywidgets.SelectionSlider(options=["a", "b", "c"], description="step")
+    stack = ipywidgets.Stack(frames, selected_index=0, layout=ipywidgets.Layout(width="100%"))
+    ipywidgets.jsdlink((slider, "index"), (stack, "selected_index"))
+    root = ipywidgets.VBox([slider, stack]).add_class("lmc-explorer")
+    state = json.dumps(ipywidgets.Widget.get_manager_state()).replace("</script", "<\\/script")
+    view = json.dumps({"version_major": 2, "version_minor": 0, "model_id": root.model_id})
+    ipywidgets.Widget.close_all()
+    return (
+        '<html><body><script type="application/vnd.jupyter.widget-view+json">'
+        f'{view}</script><p>text</p><script type="application/vnd.jupyter.widget-state+json">{state}</script></body>'
+    )
+
+
+def widgets_of(page: str) -> tuple[str, dict[str, dict[str, Any]]]:
+    """The id of the shown widget, and all models of a page."""
+    state, view = (
+        json.loads(re.findall(rf'<script type="application/vnd.jupyter.widget-{kind}\+json">(.*?)</script>', page)[0])
+        for kind in ("state", "view")
+    )
+    return view["model_id"], state["state"]
+
+
+def unfolded(name: str, models: dict[str, dict[str, Any]], small_site: ModuleType) -> Any:
+    """A model with everything it refers to in the place of names, and with all its defaults."""
+    model = models[name]
+    state = {**small_site._defaults(model["model_module"], model["model_name"]), **model["state"]}
+
+    def resolve(value: Any) -> Any:
+        if isinstance(value, str) and value.startswith("IPY_MODEL_"):
+            return unfolded(value.removeprefix("IPY_MODEL_"), models, small_site)
+        return [resolve(each) for each in value] if isinstance(value, list) else value
+
+    return model["model_name"], {key: resolve(value) for key, value in state.items()}
+
+
+def test_shortened_widgets_are_the_same_widgets(small_site, page_with_widgets):
+    shorter = small_site.shorten_widgets(page_with_widgets)
+    assert len(shorter) < 0.7 * len(page_with_widgets)
+    (before, models_before), (after, models_after) = map(widgets_of, (page_with_widgets, shorter))
+    assert len(models_before) == len(models_after)
+    assert unfolded(after, models_after, small_site) == unfolded(before, models_before, small_site)
+    links = [model for model in models_after.values() if model["model_name"] == "DirectionalLinkModel"]
+    [(source, target)] = [(link["state"]["source"], link["state"]["target"]) for link in links]
+    assert models_after[source[0].removeprefix("IPY_MODEL_")]["model_name"] == "SelectionSliderModel"
+    assert (source[1], target[1]) == ("index", "selected_index")
+
+
+def test_shortening_twice_is_shortening_once_and_other_pages_stay(small_site, page_with_widgets):
+    once = small_site.shorten_widgets(page_with_widgets)
+    assert small_site.shorten_widgets(once) == once
+    assert small_site.shorten_widgets("<html>no widget</html>") == "<html>no widget</html>"
+
+
+# --- figures ---------------------------------------------------------------------------------------------------------
+
+
+def page_with_figures() -> str:
+    """Two figures of a page, as `lmcbook.figures.page` writes them."""
+    from matplotlib.figure import Figure
+
+    from lmcbook.figures import page, style
+
+    drawings = []
+    for name in ("first", "second"):
+        figure = Figure(figsize=(3, 2))
+        axes = figure.subplots()
+        axes.plot([0, 1, 2], [1, 3, 2], marker="o", color=style.STRONG)
+        axes.set_title("a b  c < d")
+        drawings.append(f'<div class="lmc-wide">{page.to_svg(figure, name, "words")}</div>')
+    return "<body>" + "<hr/>".join(drawings) + "</body>"
+
+
+def drawn(page: str) -> list[Any]:
+    """Every mark of every drawing, with its style and what it refers to in the place of names."""
+    root = ElementTree.fromstring(page)
+    styles = dict(
+        re.findall(r"\.([\w-]+)\{([^}]*)\}", "".join(each.text or "" for each in root.iter() if "style" in each.tag))
+    )
+    ids = {each.get("id"): each for each in root.iter() if each.get("id")}
+
+    def mark(element: Any) -> Any:
+        given = {
+            key: re.sub(r"\s*([A-Za-z])\s*", r"\1", value).strip() if key == "d" else value
+            for key, value in element.attrib.items()
+            if key != "id"
+        }
+        if given.get("class") in styles:
+            given["class"] = styles[given["class"]]
+        for key, value in given.items():
+            if found := re.fullmatch(r"(?:url\()?#([\w-]+)\)?", value):
+                given[key] = [mark(each) for each in ids[found[1]].iter()]
+        return element.tag, given, (element.text or "").strip() if element.tag.endswith("text") else ""
+
+    return [mark(each) for each in root.iter() if not each.tag.endswith(("}g", "style"))]
+
+
+def test_shortened_figures_are_the_same_drawings(small_site):
+    page = page_with_figures()
+    shorter = small_site.shorten_figures(page)
+    assert len(shorter) < 0.9 * len(page)
+    assert drawn(shorter) == drawn(page)
+    names = re.findall(r' id="([^"]+)"', shorter)
+    assert len(set(names)) == len(names), "two shapes of one page share a name"
+    assert small_site.shorten_figures(shorter) == shorter
+
+
+# --- sources ---------------------------------------------------------------------------------------------------------
+
+
+def test_highlighted_sources_keep_their_text_and_their_colours(small_site):
+    pygments, lexers, formatters = (pytest.importorskip(f"pygments{part}") for part in ("", ".lexers", ".formatters"))
+    source = Path(small_site.__file__).read_text(encoding="utf-8")
+    body = pygments.highlight(source, lexers.PythonLexer(), formatters.HtmlFormatter())
+    context: dict[str, Any] = {"body": body, "sidebars": ["navigation"]}
+    small_site.leave_navigation_off_sources(SimpleNamespace(), "_modules/x", "page.html", context, None)
+    assert len(context["body"]) < 0.75 * len(body)
+    text = [html.unescape(re.sub(r"<[^>]+>", "", each)) for each in (body, context["body"])]
+    assert text[0] == text[1]
+    dropped = set(re.findall(r'class="(\w+)"', body)) - set(re.findall(r'class="(\w+)"', context["body"]))
+    assert dropped <= {"n", "nn", "nx", "p", "w"}
+
+    untouched: dict[str, Any] = {"body": body}
+    small_site.leave_navigation_off_sources(SimpleNamespace(), "results/x", "page.html", untouched, None)
+    assert untouched == {"body": body}
+
+
+@pytest.mark.parametrize("style", ["a11y-high-contrast-light", "a11y-high-contrast-dark"])
+def test_what_loses_its_mark_had_the_colour_of_the_text(style):
+    """The two code styles of the theme; only what looks like plain text may lose its mark."""
+    pytest.importorskip("a11y_pygments")
+    token = pytest.importorskip("pygments.token")
+    colours = pytest.importorskip("pygments.styles").get_style_by_name(style)
+    plain = colours.style_for_token(token.Text)["color"]
+    marks = (token.Name, token.Name.Namespace, token.Name.Other, token.Punctuation, token.Whitespace)
+    found = [colours.style_for_token(each) for each in marks]
+    assert plain and {each["color"] for each in found} == {plain}
+    assert not any(each["bold"] or each["italic"] or each["underline"] for each in found)
