@@ -42,7 +42,7 @@ def with_installation(notebook: dict[str, Any], url: str, branch: str) -> dict[s
         "%cd -q /content/checkout",
         "%pip install --quiet .",
     )
-    cell = {
+    cell: dict[str, Any] = {
         "cell_type": "code",
         "execution_count": None,
         "id": "installation",

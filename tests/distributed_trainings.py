@@ -18,7 +18,7 @@ from lmcbook.training.distributed import conduct
 MLP = TrainingConfig(
     dataset="digits", architecture="mlp", hidden_width=16, num_layers=3, epochs=2, batch_size=33, learning_rate=0.1
 )
-# so low a learning rate that rounding is not blown up: at 0.1 two trainings in one process, started 1e-7 apart, part too
+# so low a learning rate that rounding is not blown up: at 0.1 even two trainings that start 1e-7 apart part
 RESNET = replace(
     MLP, architecture="resnet20", hidden_width=None, num_layers=None, width_multiplier=0.25, augment=True, epochs=1,
     batch_size=99, learning_rate=0.005,

@@ -123,7 +123,7 @@ def test_directions_are_the_same_twice_and_independent_of_each_other(pair):
     first, again, other = (gaussian_direction(to, random_stream(0, "direction", index)) for index in (0, 0, 1))
     assert all(torch.equal(first[name], again[name]) for name in to)
     flat = [torch.cat([tensor.flatten() for tensor in each.values()]) for each in (first, other)]
-    cosine = torch.cosine_similarity(*flat, dim=0)
+    cosine = torch.cosine_similarity(flat[0], flat[1], dim=0)
     assert abs(cosine) < 5 / len(flat[0]) ** 0.5
     assert flat[0].mean().abs() < 5 / len(flat[0]) ** 0.5 and flat[0].std() == pytest.approx(1, abs=0.1)
 
@@ -240,8 +240,8 @@ def test_the_study_leaves_the_states_alone(pair):
 def test_a_flatness_record_is_small_and_the_same_twice(pico_pair, trained_pair, digits, tmp_path):
     config = replace(pico_pair, measurement="flatness", num_coefficients=9)
     model = build_model(config.training, input_shape=digits.input_shape, num_classes=digits.num_classes)
-    states = [trained.state for trained in trained_pair]
-    data, again = (measure_flatness(config, model, *states, digits) for _ in range(2))
+    state_a, state_b = (trained.state for trained in trained_pair)
+    data, again = (measure_flatness(config, model, state_a, state_b, digits) for _ in range(2))
     assert data == again
     record = replace(make_record(), config=config, measurement="flatness", digest="", data=data)
     assert write_record(record, tmp_path).stat().st_size < 60_000 and record.not_finite == ()

@@ -44,12 +44,14 @@ def test_the_gradient_of_the_spread_is_right():
 
 
 def test_every_linear_map_is_penalised_and_nothing_else():
-    model = nn.Sequential(nn.Conv2d(1, 3, 3), nn.BatchNorm2d(3), nn.Flatten(), nn.Linear(12, 5), nn.ReLU())
-    weights = [model[0].weight, model[3].weight]
+    convolution, normalisation, linear = nn.Conv2d(1, 3, 3), nn.BatchNorm2d(3), nn.Linear(12, 5)
+    model = nn.Sequential(convolution, normalisation, nn.Flatten(), linear, nn.ReLU())
+    weights = [convolution.weight, linear.weight]
     assert spectral_spread(model).item() == pytest.approx(sum(relative_spread(each).item() for each in weights))
     spectral_spread(model).backward()
     assert all(weight.grad is not None for weight in weights)
-    assert model[0].bias.grad is None and model[1].weight.grad is None
+    assert convolution.bias is not None and convolution.bias.grad is None
+    assert normalisation.weight.grad is None
 
 
 def test_the_penalty_raises_the_rank_and_leaves_the_accuracy(pico, digits):

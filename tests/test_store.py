@@ -53,9 +53,12 @@ def test_many_are_what_each_is_alone(pico, wide, digits, monkeypatch):
     alone = [ensure(config, progress=False) for config in (narrow[1], wide)]
     asked = []
     monkeypatch.setattr(store, "train", lambda config, *rest, **options: pytest.fail("trained again"))
-    monkeypatch.setattr(store, "train_together", lambda group, *rest, **options: (
-        asked.extend(group) or train_together(group, *rest, **options)
-    ))  # fmt: skip
+
+    def noted(group, *rest, **options):
+        asked.extend(group)
+        return train_together(group, *rest, **options)
+
+    monkeypatch.setattr(store, "train_together", noted)
     runs = ensure_many([narrow[0], wide, *narrow, replace(base, epochs=1)], progress=False)
     assert [run.config for run in runs] == [narrow[0], wide, *narrow, replace(base, epochs=1)]
     assert asked == [narrow[0], *narrow[2:], replace(base, epochs=1)]

@@ -163,7 +163,7 @@ def test_streamed_images_look_like_a_tensor_and_refuse_to_be_computed_with(insec
 
 def test_the_centre_is_what_torchvision_cuts(tmp_path):
     import_torchvision()
-    from torchvision.transforms import v2  # type: ignore[import-not-found]
+    from torchvision.transforms import v2
 
     transforms = v2.Compose([v2.Resize(256), v2.CenterCrop(224)])
     random = np.random.default_rng(1)
@@ -177,7 +177,7 @@ def test_the_centre_is_what_torchvision_cuts(tmp_path):
 
 def test_a_random_part_is_cut_scaled_and_mirrored_as_torchvision_does(tmp_path):
     import_torchvision()
-    from torchvision.transforms.v2 import functional  # type: ignore[import-not-found]
+    from torchvision.transforms.v2 import functional
 
     file = tmp_path / "image.png"
     Image.fromarray(np.random.default_rng(2).integers(0, 256, size=(300, 400, 3), dtype=np.uint8)).save(file)
@@ -195,7 +195,7 @@ def test_a_random_part_is_cut_scaled_and_mirrored_as_torchvision_does(tmp_path):
 @pytest.mark.parametrize("size", [(500, 375), (375, 500), (40, 400), (400, 40), (1, 1)])
 def test_random_parts_have_the_areas_and_ratios_of_torchvisions(size):
     import_torchvision()
-    from torchvision.transforms import RandomResizedCrop  # type: ignore[import-not-found]
+    from torchvision.transforms import RandomResizedCrop
 
     width, height = size
     draws = torch.rand(4000, ATTEMPTS, 4, generator=random_stream(0, "parts", *size), dtype=torch.float64).numpy()

@@ -4,6 +4,7 @@ import math
 import subprocess
 import sys
 from dataclasses import replace
+from typing import Any
 
 import pytest
 import torch
@@ -79,7 +80,7 @@ def test_every_step_is_that_of_a_training_by_itself(short, digits, tmp_path, act
         for seed, decay in ((0, 3e-3), (1, 0.0))
     ]
     files = {config: tmp_path / f"{config.seed}.safetensors" for config in configs}
-    options = {"deadline": -math.inf, "progress": False}  # passed already, so each call does one step
+    options: dict[str, Any] = {"deadline": -math.inf, "progress": False}  # passed already, so each call does one step
     for step in range(1, 13):
         expected = {}
         before = {config: files[config].read_bytes() for config in configs if files[config].exists()}
@@ -102,8 +103,7 @@ def test_every_step_is_that_of_a_training_by_itself(short, digits, tmp_path, act
             assert at.step == wanted_at.step == step
             torch.testing.assert_close(at.losses, wanted_at.losses, rtol=1e-5, atol=1e-6, equal_nan=True)
             assert abs(int(at.correct) - int(wanted_at.correct)) <= 1  # a tie may be broken by rounding
-            for found, wanted in zip(at.history["loss"], wanted_at.history["loss"], strict=True):
-                assert found == pytest.approx(wanted, rel=1e-5)
+            assert at.history["loss"] == pytest.approx(wanted_at.history["loss"], rel=1e-5)
 
 
 def test_what_is_learned_is_what_a_training_by_itself_learns(pico, digits, trained_pair):
@@ -320,7 +320,7 @@ def test_a_cell_trains_its_networks_before_it_measures_and_one_that_diverges_spo
         return train_together(group, *rest, **options)
 
     good, bad = [*planned(), *planned(weight_decay=0.0)], planned(weight_decay=1e30)
-    groups = []
+    groups: list[int] = []
     monkeypatch.setattr(store, "train_together", counted)
     with pytest.raises(TrainingsDiverged) as caught:
         measure_missing([good[0], *bad, *good[1:]], folder=tmp_path, progress=False)

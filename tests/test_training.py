@@ -256,8 +256,8 @@ def test_the_spread_is_largest_at_rank_one_and_nothing_for_equal_singular_values
 
 def test_the_penalty_counts_all_weights_and_works_against_low_rank(pico, digits):
     model = build_model(pico, input_shape=digits.input_shape, num_classes=digits.num_classes)
-    total = sum(relative_spread(parameter) for parameter in model.parameters())
-    assert spectral_spread(model).item() == pytest.approx(total.item(), rel=1e-6)
+    total = sum(relative_spread(parameter).item() for parameter in model.parameters())
+    assert spectral_spread(model).item() == pytest.approx(total, rel=1e-6)
     plain, penalised = (
         train(replace(pico, weight_decay=0.01, spread_penalty=penalty), digits, progress=False)
         for penalty in (0.0, 1.0)
