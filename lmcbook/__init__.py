@@ -12,11 +12,12 @@ if TYPE_CHECKING:
     from lmcbook.data import load
     from lmcbook.errors import InputError
     from lmcbook.evaluation import barriers, coefficients_grid, interpolation_curve, predict_logits
+    from lmcbook.matching import activation_matching, weight_matching
     from lmcbook.merging import interpolate, merge, merge_many, recompute_batch_norm
     from lmcbook.models import build_model
     from lmcbook.permutation import PermutationSpec
     from lmcbook.records import read_records
-    from lmcbook.store import ensure
+    from lmcbook.store import ensure, ensure_many
     from lmcbook.training import train
 
 __version__ = "0.1.0"
@@ -26,10 +27,12 @@ _HOME = {
     "PairConfig": "config",
     "PermutationSpec": "permutation",
     "TrainingConfig": "config",
+    "activation_matching": "matching",
     "barriers": "evaluation",
     "build_model": "models",
     "coefficients_grid": "evaluation",
     "ensure": "store",
+    "ensure_many": "store",
     "expected_calibration_error": "calibration",
     "fit_inverse_temperature": "calibration",
     "interpolate": "merging",
@@ -41,6 +44,7 @@ _HOME = {
     "read_records": "records",
     "recompute_batch_norm": "merging",
     "train": "training",
+    "weight_matching": "matching",
 }
 
 
@@ -50,10 +54,12 @@ __all__ = [
     "PermutationSpec",
     "TrainingConfig",
     "__version__",
+    "activation_matching",
     "barriers",
     "build_model",
     "coefficients_grid",
     "ensure",
+    "ensure_many",
     "expected_calibration_error",
     "fit_inverse_temperature",
     "interpolate",
@@ -65,6 +71,7 @@ __all__ = [
     "read_records",
     "recompute_batch_norm",
     "train",
+    "weight_matching",
 ]
 
 

@@ -265,6 +265,19 @@ def find(entries, layer: str, coefficient: float | None = None):
     return found[0]["metrics"]
 
 
+@pytest.mark.parametrize("exponent", [-60, -20, 0, 7, 60])
+def test_cosines_do_not_depend_on_the_length_of_a_vector(exponent):
+    first, other = random_images(2, "first").flatten(1).float(), random_images(2, "second").flatten(1).float()
+    second = first + 0.1 * other
+    expected = layerwise.cosines(first, second)
+    assert torch.equal(layerwise.cosines(first, second * 2.0**exponent), expected)
+    exact = torch.nn.functional.cosine_similarity(first.double(), second.double())
+    torch.testing.assert_close(expected, exact, rtol=0, atol=1e-6)
+    # the LEWC prediction of layer 20 is a million times smaller than a layer that batch norm keeps at its size
+    twentieth = layerwise.cosines(first * 1.5, second * 2.0**-20)
+    torch.testing.assert_close(twentieth, exact, rtol=0, atol=1e-6)
+
+
 @pytest.mark.parametrize("architecture", ALL)
 def test_measured_numbers_are_those_of_the_plain_functions(architecture):
     model, state_a, state_b, merged, images, entries = measured(architecture)

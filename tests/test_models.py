@@ -19,6 +19,7 @@ from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
 
 from lmcbook.config import TrainingConfig
+from lmcbook.data.torchvision_guard import import_torchvision
 from lmcbook.errors import InputError
 from lmcbook.models import (
     ACTIVATIONS,
@@ -36,6 +37,7 @@ from lmcbook.models import (
     pre_activations,
     scaled_width,
     trace,
+    trace_bytes,
 )
 from lmcbook.permutation import StateDict
 from lmcbook.randomness import random_stream
@@ -189,6 +191,34 @@ def test_resnet20_computes_what_a_plain_resnet_does():
     assert torch.allclose(model(images), logits, rtol=1e-10, atol=1e-12)
 
 
+@torch.no_grad()
+def test_resnet50_computes_what_torchvisions_does():
+    import_torchvision()
+    from torchvision.models import resnet50 as their_resnet50  # type: ignore[import-not-found]
+
+    config = small_config("resnet50", width_multiplier=1.0)
+    model = build_model(config, input_shape=(3, 64, 64), num_classes=7)
+    theirs = their_resnet50(num_classes=7)
+    names = {"stem.linear": "conv1", "stem.normalisation": "bn1", "classifier.linear": "fc"}
+    for stage, blocks in enumerate((3, 4, 6, 3), start=1):
+        for block in range(blocks):
+            ours, other = f"stage{stage}.block{block + 1}", f"layer{stage}.{block}"
+            names |= {f"{ours}.conv{number}.linear": f"{other}.conv{number}" for number in (1, 2, 3)}
+            names |= {f"{ours}.conv{number}.normalisation": f"{other}.bn{number}" for number in (1, 2, 3)}
+            if block == 0:
+                names |= {f"{ours}.shortcut.linear": f"{other}.downsample.0"}
+                names |= {f"{ours}.shortcut.normalisation": f"{other}.downsample.1"}
+    renamed = {f"{names[name.rpartition('.')[0]]}.{name.rpartition('.')[2]}": name for name in model.state_dict()}
+    assert renamed.keys() == theirs.state_dict().keys()
+    model.load_state_dict({ours: theirs.state_dict()[other] for other, ours in renamed.items()})
+    images = torch.randn(2, 3, 64, 64, generator=random_stream(0, "photographs"))
+    model, theirs = model.double(), theirs.double()
+    for mode in (False, True):
+        found, expected = model.train(mode)(images.double()), theirs.train(mode)(images.double())
+        torch.testing.assert_close(found, expected, rtol=1e-10, atol=1e-10)
+    assert model.num_layers == 50 and num_parameters(model) == num_parameters(theirs)
+
+
 def test_several_networks_run_at_once_under_vmap_in_training_mode():
     for name in ALL:
         (model, first), (_, second) = small_model(name), small_model(name, seed=1)
@@ -270,6 +300,21 @@ def test_flops_are_two_for_each_multiply_add(network):
     with FlopCounterMode(display=False) as counter, torch.no_grad():
         model(images)
     assert forward_flops(model, INPUT_SHAPE) == by_hand == counter.get_total_flops()
+
+
+def test_resnet50_has_the_size_and_the_cost_that_are_known_of_it():
+    config = small_config("resnet50", width_multiplier=1.0)
+    model = build_model(config, input_shape=(3, 224, 224), num_classes=1000, device="meta")
+    assert num_parameters(model) == 25_557_032
+    # 4.09 billion multiply-adds
+    assert forward_flops(model, (3, 224, 224)) == pytest.approx(2 * 4.089e9, rel=1e-3)
+
+
+@pytest.mark.parametrize("architecture", ALL)
+def test_the_memory_of_a_trace_is_that_of_its_tensors(architecture):
+    model, state = small_model(architecture)
+    held = {id(tensor): tensor for layer in trace(model, state, random_images(1)) for tensor in layer[2:]}
+    assert trace_bytes(model, INPUT_SHAPE) == sum(tensor.nbytes for tensor in held.values())
 
 
 def test_flops_of_the_mlp_are_those_of_the_formula():
@@ -411,6 +456,7 @@ def build(input_shape=INPUT_SHAPE, num_classes=NUM_CLASSES, **changes) -> Layere
         ({"architecture": "mlp", "num_layers": 3}, "hidden_width and num_layers are None and 3; an mlp needs both"),
         ({"architecture": "vgg11", "input_shape": (1, 1, 8)}, r"input_shape is \(1, 1, 8\); vgg11 needs at least 2×2"),
         ({"architecture": "resnet20", "input_shape": (1, 3, 8)}, "resnet20 needs at least 4×4 pixels"),
+        ({"architecture": "resnet50", "input_shape": (3, 7, 8)}, "resnet50 needs at least 8×8 pixels"),
         ({"architecture": "vgg11", "input_shape": (0, 8, 8)}, "input_shape's channels is 0; it must be a whole number"),
         ({"architecture": "vgg11", "num_classes": 1}, "num_classes is 1; it must be a whole number at least 2"),
     ],

@@ -141,6 +141,20 @@ def test_vgg11_has_one_group_per_convolution():
     assert spec.axes["classifier.linear.bias"] == (None,)
 
 
+def test_resnet50_has_one_group_per_stream_and_two_per_bottleneck():
+    _, state, spec = named("resnet50")
+    groups = {"stem": 4}
+    for stage, (inside, blocks) in enumerate(((4, 3), (8, 4), (16, 6), (32, 3)), start=1):
+        groups[f"stage{stage}"] = 4 * inside
+        groups |= {
+            f"stage{stage}.block{block + 1}.conv{number}": inside for block in range(blocks) for number in (1, 2)
+        }
+    assert spec.groups(state) == groups
+    written = {name for name, axis in spec.members("stage2") if axis == 0 and name.endswith("linear.weight")}
+    thirds = {f"stage2.block{block}.conv3.linear.weight" for block in (1, 2, 3, 4)}
+    assert written == {*thirds, "stage2.block1.shortcut.linear.weight"}
+
+
 def test_resnet20_has_one_group_per_stage_and_one_per_block():
     _, state, spec = named("resnet20")
     stages = {f"stage{stage}": width for stage, width in ((1, 4), (2, 8), (3, 16))}

@@ -6,7 +6,13 @@ from typing import Any
 
 from torch import Tensor, relu
 
-from lmcbook.layerwise.lewc import cosines_of_norms, exponent_of, lewc_prediction, llfc_prediction
+from lmcbook.layerwise.lewc import (
+    cosines_of_norms,
+    cosines_of_unequal,
+    exponent_of,
+    lewc_prediction,
+    llfc_prediction,
+)
 from lmcbook.layerwise.second_moments import (
     active_share,
     evenly_chosen,
@@ -73,8 +79,9 @@ class ConnectivityAccumulator:
             if name == "lewc" or self.depth > 1:  # in layer 1 both laws say the same
                 prediction = lewc_prediction(output_a, output_b, self.coefficient, exponent)
                 predicted_norms = example_norms(prediction)
+                cosines = cosines_of_unequal(merged, prediction, norms, predicted_norms)
                 differences = example_norms(prediction.sub_(merged))
-            self._cosines[name].add(cosines_of_norms(norms, predicted_norms, differences))
+            self._cosines[name].add(cosines)
             self._errors[name].add(differences, predicted_norms)
         self._linear.add(norms, predicted_norms)
         self._norm_a.add(norms_a, norms)

@@ -3,7 +3,7 @@
 import math
 
 from jaxtyping import Float
-from torch import Tensor, where
+from torch import Tensor, exp2, isfinite, log2, where
 
 from lmcbook.layerwise.streaming import Mean, RatioOfNorms, example_norms
 
@@ -35,7 +35,25 @@ def cosines(
 
     Where both vectors are zero they agree: 1. Where only one is, there is no direction to agree with: 0.
     """
-    return cosines_of_norms(example_norms(first), example_norms(second), example_norms(first - second))
+    return cosines_of_unequal(first, second, example_norms(first), example_norms(second))
+
+
+def cosines_of_unequal(
+    first: Float[Tensor, "examples units *positions"],
+    second: Float[Tensor, "examples units *positions"],
+    first_norms: Float[Tensor, " examples"],
+    second_norms: Float[Tensor, " examples"],
+) -> Float[Tensor, " examples"]:
+    r"""`cosines` of vectors whose norms are known and may be of any ratio.
+
+    In layer 20 the LEWC prediction may be $2^{20}$ times smaller than the merged layer: in their difference nothing
+    would be left of it. So the second vectors are scaled to the size of the first, by a power of two, which is exact.
+    """
+    ratio = first_norms.sum() / second_norms.sum()
+    scale = exp2(log2(ratio).round())
+    scale = where(isfinite(scale) & (scale > 0), scale, 1.0)
+    differences = example_norms((second * scale.to(second.dtype)).sub_(first))
+    return cosines_of_norms(first_norms, second_norms * scale, differences)
 
 
 def cosines_of_norms(

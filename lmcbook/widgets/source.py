@@ -131,9 +131,10 @@ def sources(records: Sequence[Record], measurement: str, **choice: Unpack[Choice
 
 
 def is_plain(record: Record, measurement: str) -> bool:
-    """Whether ``record`` is this measurement of an independent pair that is merged as it is."""
+    """Whether ``record`` is this measurement of an independent pair, trained as its recipe says and merged as it is."""
     config = record.config
-    return record.measurement == measurement and config.alignment == "identity" and config.shared == "nothing"
+    as_usual = config.shared == "nothing" and config.training.spread_penalty == 0 and not record.short
+    return record.measurement == measurement and config.alignment == "identity" and as_usual
 
 
 def _place(record: Record) -> tuple[float, float]:
