@@ -1,12 +1,15 @@
 """The time budget: value per cost decides, the plan is told truly, the clock is obeyed."""
 
+import json
 from dataclasses import replace
 
 import pytest
 
 from lmcbook import budget, plan
+from lmcbook.config import ALIGNMENTS
 from lmcbook.errors import InputError
 from lmcbook.records import find_record
+from lmcbook.schedule import decay_product
 
 CPU = budget.costs_of("cpu")
 
@@ -86,3 +89,179 @@ def test_bad_input_is_refused(small_plan, tmp_path):
         budget.run_within_budget("embedded", folder=tmp_path, recipes=["mlp-moon"])
     with pytest.raises(InputError, match="device is 'tpu'"):
         budget.describe_plan("embedded", device="tpu")
+
+
+# --- what things cost -------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def rates(tmp_path):
+    """A file of two cards; a step of an MLP was measured at two sizes, one of them ten thousand times the other."""
+
+    def rows(factor: float) -> list[dict]:
+        common = {"architecture": "mlp", "precision": "float32", "variant": "eager"}
+        sizes = ((1e8, 1e-3), (1e12, 1e-1))
+        return [
+            {**common, "step_operations": operations, "step_seconds": factor * seconds, "forward_operations": 1e6,
+             "forward_seconds": factor * 1e-6}
+            for operations, seconds in sizes
+        ] + [{**common, "variant": "graphs", "step_operations": 1e9, "step_seconds": 1e-9}]  # fmt: skip
+
+    cards = [{"gpu": "fast", "rows": rows(1)}, {"gpu": "slow", "rows": rows(10)}]
+    (tmp_path / "gpu.json").write_text(json.dumps({"cards": cards}))
+    return tmp_path
+
+
+def test_measured_rates_are_interpolated_and_carried_on(rates):
+    points = budget.costs_of("cuda", "fast", rates).steps["mlp", "float32"]
+    assert points == [(1e8, 1e-3), (1e12, 1e-1)]
+    between = budget.costs.between
+    assert between(points, 1e12) == pytest.approx(1e-1)
+    assert between(points, 1e10) == pytest.approx(1e-2)  # half-way in logarithms
+    assert between(points, 1e6) == 1e-3  # nothing takes less than its launches
+    assert between(points, 3e12) == pytest.approx(0.3)  # the rate of the largest
+
+
+def test_the_card_at_hand_decides_whose_rates_count(rates, pico):
+    fast, slow, unknown = (budget.costs_of("cuda", gpu, rates) for gpu in ("fast", "slow", "another"))
+    assert (fast.gpu, slow.gpu, unknown.gpu) == ("fast", "slow", "fast")
+    assert slow.step_seconds(pico) == pytest.approx(10 * fast.step_seconds(pico))
+    assert budget.costs_of("cpu", None, rates).gpu is None
+    # what was not measured is estimated from its operations
+    rounded = replace(pico, precision="bfloat16")
+    assert fast.step_seconds(rounded) == budget.costs_of("cuda", None, rates / "nowhere").step_seconds(rounded)
+
+
+def test_a_damaged_file_of_rates_is_named(tmp_path):
+    (tmp_path / "gpu.json").write_text('{"cards": [{"gpu": "A", "rows": [{}]}]}')
+    with pytest.raises(InputError, match=r"gpu\.json cannot be read as rates .*python benchmarks/gpu\.py"):
+        budget.costs_of("cuda", None, tmp_path)
+
+
+def test_the_plan_says_what_its_estimates_rest_on(small_plan, rates, monkeypatch):
+    assert "no rates were measured on cpu" in budget.describe_plan("embedded", device="cpu")
+    monkeypatch.setattr(budget.costs.paths, "rates", lambda: rates / "gpu.json")
+    text = budget.describe_plan("embedded", device="cuda")
+    assert text.endswith("estimates from rates that benchmarks/gpu.py measured on fast")
+
+
+def test_the_operations_of_a_network_do_not_depend_on_its_training(pico):
+    other = replace(pico, weight_decay=0.0, seed=7, epochs=99, learning_rate=0.3)
+    assert budget.costs.forward_operations(pico) == budget.costs.forward_operations(other) == 2 * (64 * 16 + 256 + 160)
+    # 6 sweeps, two groups of 16 units; each unit has its incoming and outgoing weights
+    assert budget.costs.matching_operations(pico) == 2 * 6 * 16 * (16 * (64 + 16) + 16 * (16 + 10))
+
+
+# --- the order of the paper's scale -----------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def paper():
+    return budget.tasks(budget.planned_of("paper"), costs=budget.costs_of("cuda"))
+
+
+def test_the_papers_claim_comes_first_in_the_order_of_the_plan(paper):
+    first = [task for task in paper if task.stage is not None]
+    assert paper[: len(first)] == first
+    stages = [task.stage for task in first]
+    assert stages == sorted(stages) and set(stages) == {0, 1, 2, 3, 4, 5}
+    named = {stage: [task.name for task in first if task.stage == stage] for stage in set(stages)}
+    widths = ("0.25", "0.5", "1", "2", "4", "8", "16")
+    assert named[0] == [f"mlp-mnist_L4_x{width}_wd0.003 seeds {a},{a + 1}" for a in (0, 2, 4) for width in widths]
+    assert [name.replace("fashion_", "") for name in named[1]] == named[0]
+    conv = [f"x{width}_wd0.003 seeds {a},{a + 1}" for a in (0, 2, 4) for width in widths[2:6]]
+    assert named[2] == [f"resnet20-cifar10_{each}" for each in conv]
+    assert named[3] == [f"vgg11-cifar10_{each}" for each in conv]
+    recipes = ("mlp-mnist_L4", "mlp-fashion_mnist_L4", "resnet20-cifar10", "vgg11-cifar10")
+    assert set(named[4]) == {f"{name}_x8_wd0.0001 seeds {a},{a + 1}" for name in recipes for a in (0, 2, 4)}
+    assert [name.partition(" ")[0] for name in named[5]] == 3 * [
+        "resnet20-cifar10_x16_wd0.003",
+        "vgg11-cifar10_x16_wd0.003",
+        "resnet20-cifar10_x32_wd0.003",
+    ]
+
+
+def test_each_pair_is_measured_in_all_ways_while_its_weights_are_at_hand(paper):
+    for task in paper:
+        if task.stage is not None and task.stage < 4:
+            done = {(one.pair.measurement, one.pair.alignment) for one in task.planned}
+            assert {("interpolation", name) for name in ALIGNMENTS} <= done
+            assert {("layerwise", "identity"), ("layerwise", "weight_matching")} <= done
+
+
+def test_one_plan_for_every_device_says_the_arithmetic():
+    precisions: dict[str, set[str]] = {"float32": set(), "bfloat16": set()}
+    for one in budget.planned_of("paper"):
+        training = one.pair.training
+        precisions[training.precision].add(f"{training.architecture} ×{training.width_multiplier:g}")
+    assert precisions["float32"] == {"mlp ×0.25", "mlp ×0.5", "mlp ×1", "mlp ×2"}
+    assert {"mlp ×4", "mlp ×16", "resnet20 ×1", "vgg11 ×16"} <= precisions["bfloat16"]
+    assert not precisions["float32"] & precisions["bfloat16"]
+    assert {one.pair.training.precision for one in budget.planned_of("paper", ["01_width"], "float32")} == {"float32"}
+    assert {one.pair.training.precision for one in budget.planned_of("embedded")} == {"float32"}
+    with pytest.raises(InputError, match="precision is 'float16'"):
+        budget.planned_of("embedded", None, "float16")
+
+
+def test_the_widest_are_shortened_where_the_budget_asks_for_it(paper):
+    costs = budget.costs_of("cuda")
+    widest = next(task for task in paper if task.name.startswith("resnet20-cifar10_x32"))
+    brief = budget.shortened(widest, costs)
+    assert brief is not None and brief.seconds < 0.8 * widest.seconds
+    assert brief.name.endswith("short (10 epochs)") and all(one.short for one in brief.planned)
+    training = brief.planned[0].pair.training
+    assert decay_product(training, 45_000) >= plan.DECAY_PRODUCT
+    # VGG-11 has no epoch to spare, and what comes earlier is never shortened
+    assert budget.shortened(next(task for task in paper if task.name.startswith("vgg11-cifar10_x16")), costs) is None
+    assert budget.shortened(paper[0], costs) is None
+    assert budget.within([widest], brief.seconds, costs) == [brief]
+    assert budget.within([widest], brief.seconds) == []
+    assert budget.within([widest], widest.seconds, costs) == [widest]
+
+
+def test_imagenet_is_priced_but_waits_for_its_data(tmp_path, monkeypatch):
+    monkeypatch.setenv("LMCBOOK_DATA", str(tmp_path))
+    text = budget.describe_plan("paper", device="cuda", max_minutes=1e9)
+    waiting = text.partition("waiting for data")[2]
+    assert waiting.startswith(" (imagenet; `python -m lmcbook data get imagenet` says where to put them):")
+    assert "resnet50-imagenet_x1_wd0.003 seeds 0,1" in waiting
+    assert "imagenet_x" not in text.partition("waiting for data")[0] + text.partition("minutes buy")[2]
+    lines: list[str] = []
+    written = budget.run_within_budget(
+        "paper", folder=tmp_path / "records", recipes=["resnet50-imagenet"], device="cpu", report=lines.append
+    )
+    assert written == []
+    assert lines == [
+        "12 records wait for data that are not here: see `python -m lmcbook plan --scale paper`",
+        "0 records written, 0 still missing",
+    ]
+
+
+def test_what_does_not_fit_or_diverges_is_left_out(small_plan, tmp_path, monkeypatch):
+    from lmcbook import pipeline
+    from lmcbook.training import DoesNotFit, TrainingDiverged
+
+    found = iter([DoesNotFit("mlp ×1 does not fit"), TrainingDiverged("the loss is nan")])
+    real = pipeline.measure
+
+    def measure(one, **options):
+        problem = next(found, None)
+        if problem is not None:
+            raise problem
+        return real(replace_width(one), **options)
+
+    def replace_width(one):
+        return replace(one, pair=replace(one.pair, training=replace(one.pair.training, width_multiplier=1.0)))
+
+    monkeypatch.setattr(pipeline, "measure", measure)
+    lines: list[str] = []
+    written = budget.run_within_budget("embedded", folder=tmp_path, device="cpu", report=lines.append)
+    assert len(written) == 1
+    assert "  left out: mlp ×1 does not fit" in lines and "  left out: the loss is nan" in lines
+    assert lines[-1] == "1 records written, 2 still missing"
+
+
+def test_what_the_environment_asks_for_is_checked_first(small_plan, tmp_path, monkeypatch):
+    monkeypatch.setenv("LMCBOOK_GRAPHS", "maybe")
+    with pytest.raises(InputError, match="LMCBOOK_GRAPHS is 'maybe'; it may be 0 or 1"):
+        budget.run_within_budget("embedded", folder=tmp_path, device="cpu")

@@ -194,7 +194,7 @@ def test_resnet20_computes_what_a_plain_resnet_does():
 @torch.no_grad()
 def test_resnet50_computes_what_torchvisions_does():
     import_torchvision()
-    from torchvision.models import resnet50 as their_resnet50  # type: ignore[import-not-found]
+    from torchvision.models import resnet50 as their_resnet50
 
     config = small_config("resnet50", width_multiplier=1.0)
     model = build_model(config, input_shape=(3, 64, 64), num_classes=7)

@@ -14,7 +14,7 @@ from sphinx.application import Sphinx
 PARTS = {
     "What is measured, and on what": ("config", "data", "permutation", "models", "matching", "plan"),
     "From training to numbers": ("randomness", "training", "store", "merging", "calibration", "evaluation"),
-    "Inside the networks": ("layerwise", "theory"),
+    "Inside the networks": ("layerwise", "flatness", "theory"),
     "What is kept": ("records", "provenance", "pipeline", "collect", "budget", "engine"),
     "What is shown": ("figures", "tables", "claims", "widgets", "notebooks", "parameters"),
     "Ground": ("errors", "paths"),

@@ -2,7 +2,7 @@
 
 from lmcbook.budget.costs import Costs, costs_of, estimated_measuring_seconds, estimated_training_seconds
 from lmcbook.budget.order import stage
-from lmcbook.budget.tasks import Task, describe_plan, planned_of, tasks, within
+from lmcbook.budget.tasks import Task, describe_plan, planned_of, shortened, tasks, within
 from lmcbook.budget.work import run_within_budget
 
 __all__ = [
@@ -14,6 +14,7 @@ __all__ = [
     "estimated_training_seconds",
     "planned_of",
     "run_within_budget",
+    "shortened",
     "stage",
     "tasks",
     "within",

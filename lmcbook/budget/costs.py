@@ -16,7 +16,7 @@ from lmcbook.plan import PlannedPair
 
 # Where nothing was measured yet: operations a second in training and in measuring, and seconds that each step costs.
 # CPU: one thread of a server core; GPU: a large card without tuning. Both are only orders of magnitude.
-_UNMEASURED = {"cpu": (3e10, 3e10, 8e-4), "cuda": (1e14, 3e13, 1.5e-3)}
+_UNMEASURED = {"cpu": (3e10, 3e10, 8e-4), "cuda": (1e14, 1e14, 1.5e-3)}
 
 _DECODED_PER_SECOND = 1500.0
 """Images in files that are decoded in a second, on some ten cores: what a pass over them takes at least."""
