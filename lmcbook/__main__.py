@@ -64,6 +64,9 @@ def _parser() -> argparse.ArgumentParser:
     run.add_argument("--notebook", action="append", help="only what this notebook shows (may be given several times)")
     run.add_argument("--device", default="auto", help="auto, cpu or cuda (default: auto)")
     run.add_argument("--precision", help="float32 or bfloat16 for all trainings (default: the plan's own for each)")
+    run.add_argument(
+        "--forget-weights", action="store_true", help="delete a pair's networks once its records are written"
+    )
     run.add_argument("--threads", type=int, help="CPU threads of the numerical libraries (default: theirs)")
     run.set_defaults(command=_run)
 
@@ -142,6 +145,7 @@ def _run(options: argparse.Namespace) -> None:
             device=options.device,
             max_minutes=options.max_minutes,
             precision=options.precision,
+            forget_weights=options.forget_weights,
         )
 
     if int(os.environ.get("WORLD_SIZE", "1")) > 1:  # torchrun started this process and others

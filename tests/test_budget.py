@@ -5,7 +5,7 @@ from dataclasses import replace
 
 import pytest
 
-from lmcbook import budget, plan
+from lmcbook import budget, paths, plan, store
 from lmcbook.config import ALIGNMENTS
 from lmcbook.errors import InputError
 from lmcbook.records import find_record
@@ -66,6 +66,16 @@ def test_the_run_stops_at_its_deadline_and_goes_on_afterwards(small_plan, tmp_pa
     assert {record.digest for record in written} == {one.pair.digest for one in small}
     assert all(find_record(one.pair.digest, tmp_path) for one in small)
     assert budget.run_within_budget("embedded", folder=tmp_path, device="cpu", report=lines.append) == []
+
+
+def test_weights_are_forgotten_only_if_asked_for_and_not_before_their_records(small_plan, tmp_path, monkeypatch):
+    small = [one for one in small_plan if one.pair.training.width_multiplier == 1]
+    monkeypatch.setattr(plan, "pairs", lambda scale, notebooks=None: small)
+    written = budget.run_within_budget("embedded", folder=tmp_path, device="cpu", forget_weights=True)
+    assert len(written) == 2
+    assert not any(store.is_stored(config) for one in small for config in (one.pair.training_a, one.pair.training_b))
+    budget.run_within_budget("embedded", folder=tmp_path / "others", device="cpu")
+    assert all(store.is_stored(config) for one in small for config in (one.pair.training_a, one.pair.training_b))
 
 
 def test_the_plan_says_what_is_there_and_what_is_missing(small_plan):
@@ -140,7 +150,7 @@ def test_a_damaged_file_of_rates_is_named(tmp_path):
 
 def test_the_plan_says_what_its_estimates_rest_on(small_plan, rates, monkeypatch):
     assert "no rates were measured on cpu" in budget.describe_plan("embedded", device="cpu")
-    monkeypatch.setattr(budget.costs.paths, "rates", lambda: rates / "gpu.json")
+    monkeypatch.setattr(paths, "rates", lambda: rates / "gpu.json")
     text = budget.describe_plan("embedded", device="cuda")
     assert text.endswith("estimates from rates that benchmarks/gpu.py measured on fast")
 
@@ -160,6 +170,7 @@ def paper():
     return budget.tasks(budget.planned_of("paper"), costs=budget.costs_of("cuda"))
 
 
+@pytest.mark.slow
 def test_the_papers_claim_comes_first_in_the_order_of_the_plan(paper):
     first = [task for task in paper if task.stage is not None]
     assert paper[: len(first)] == first
@@ -181,6 +192,7 @@ def test_the_papers_claim_comes_first_in_the_order_of_the_plan(paper):
     ]
 
 
+@pytest.mark.slow
 def test_each_pair_is_measured_in_all_ways_while_its_weights_are_at_hand(paper):
     for task in paper:
         if task.stage is not None and task.stage < 4:
@@ -189,6 +201,7 @@ def test_each_pair_is_measured_in_all_ways_while_its_weights_are_at_hand(paper):
             assert {("layerwise", "identity"), ("layerwise", "weight_matching")} <= done
 
 
+@pytest.mark.slow
 def test_one_plan_for_every_device_says_the_arithmetic():
     precisions: dict[str, set[str]] = {"float32": set(), "bfloat16": set()}
     for one in budget.planned_of("paper"):
@@ -203,6 +216,7 @@ def test_one_plan_for_every_device_says_the_arithmetic():
         budget.planned_of("embedded", None, "float16")
 
 
+@pytest.mark.slow
 def test_the_widest_are_shortened_where_the_budget_asks_for_it(paper):
     costs = budget.costs_of("cuda")
     widest = next(task for task in paper if task.name.startswith("resnet20-cifar10_x32"))
@@ -219,6 +233,7 @@ def test_the_widest_are_shortened_where_the_budget_asks_for_it(paper):
     assert budget.within([widest], widest.seconds, costs) == [widest]
 
 
+@pytest.mark.slow
 def test_imagenet_is_priced_but_waits_for_its_data(tmp_path, monkeypatch):
     monkeypatch.setenv("LMCBOOK_DATA", str(tmp_path))
     text = budget.describe_plan("paper", device="cuda", max_minutes=1e9)

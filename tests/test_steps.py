@@ -5,7 +5,6 @@ import subprocess
 import sys
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import pytest
 import torch
@@ -236,13 +235,21 @@ def test_too_little_memory_is_one_line_with_what_may_help(architecture, executio
 def test_tf32_is_for_bfloat16_trainings_on_a_gpu_alone():
     assert uses_tf32("bfloat16", "cuda:1")
     assert not any(uses_tf32(*each) for each in (("float32", "cuda"), ("bfloat16", "cpu"), ("float32", "cpu")))
-    cudnn: Any = torch.backends.cudnn
-    before = torch.backends.cuda.matmul.fp32_precision, cudnn.conv.fp32_precision, cudnn.benchmark
-    for precision, device, found in (("bfloat16", "cuda", "tf32"), ("float32", "cuda", "ieee")):
+    cudnn = torch.backends.cudnn
+
+    def found() -> tuple[str, bool, bool]:
+        return torch.get_float32_matmul_precision(), cudnn.allow_tf32, cudnn.benchmark
+
+    before = found()
+    for precision, device, expected in (
+        ("bfloat16", "cuda", ("high", True, True)),
+        ("float32", "cuda", ("highest", False, True)),
+        ("bfloat16", "cpu", ("highest", False, True)),
+    ):
         with pytest.raises(RuntimeError, match="stop"), arithmetic(precision, device):
-            assert torch.backends.cuda.matmul.fp32_precision == cudnn.conv.fp32_precision == found
+            assert found() == expected
             raise RuntimeError("stop")
-    assert (torch.backends.cuda.matmul.fp32_precision, cudnn.conv.fp32_precision, cudnn.benchmark) == before
+        assert found() == before
 
 
 def test_the_environment_says_how_a_training_is_done():

@@ -12,11 +12,20 @@ from typing import Any
 from sphinx.application import Sphinx
 
 PARTS = {
-    "What is measured, and on what": ("config", "data", "permutation", "models", "matching", "plan"),
-    "From training to numbers": ("randomness", "training", "store", "merging", "calibration", "evaluation"),
+    "What is measured, and on what": ("config", "data", "permutation", "models", "matching", "recipes", "plan"),
+    "From training to numbers": (
+        "randomness",
+        "schedule",
+        "execution",
+        "training",
+        "store",
+        "merging",
+        "calibration",
+        "evaluation",
+    ),
     "Inside the networks": ("layerwise", "flatness", "theory"),
     "What is kept": ("records", "provenance", "pipeline", "collect", "budget", "engine"),
-    "What is shown": ("figures", "tables", "claims", "widgets", "notebooks", "parameters"),
+    "What is shown": ("figures", "theory_figures", "tables", "claims", "widgets", "notebooks", "parameters"),
     "Ground": ("errors", "paths"),
 }
 

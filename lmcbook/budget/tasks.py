@@ -218,9 +218,8 @@ def describe_plan(
         lines.append(f"together about {sum(task.seconds for task in todo) / 3600:.1f} hours on one {device} device")
     if waiting:
         names = sorted({task.planned[0].pair.training.dataset for task in waiting})
-        lines.append(
-            f"waiting for data ({', '.join(names)}: `python -m lmcbook data get {names[0]}` says where to put):"
-        )
+        way_out = f"`python -m lmcbook data get {names[0]}` says where to put them"
+        lines.append(f"waiting for data ({', '.join(names)}; {way_out}):")
         lines += [_line(task) for task in waiting]
     if todo or waiting:
         lines.append(_rests_on(costs, gpu))

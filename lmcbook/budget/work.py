@@ -1,5 +1,6 @@
 """Work off what is missing of a scale until it is done or the time is up."""
 
+import shutil
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -30,6 +31,7 @@ def run_within_budget(
     device: str = "auto",
     max_minutes: float | None = None,
     precision: str | None = None,
+    forget_weights: bool = False,
     report: Callable[[str], None] = print,
 ) -> list[Record]:
     """Work off what is missing of a scale in its order; stop cleanly when the time is up.
@@ -38,12 +40,17 @@ def run_within_budget(
     soon as it is measured. What does not fit on the device or diverges is reported and left out. With ``max_minutes``
     the widest networks are trained on a shorter schedule, flagged as such, where only that fits into what is left.
 
+    Args:
+        forget_weights: Delete the two networks of a pair as soon as all its records are written: a pair of the widest
+            takes 20 GB.
+
     Raises:
         InputError: unknown scale, recipe, notebook, device or precision, a folder that cannot be written, or
             ``max_minutes`` not above 0.
     """
     from lmcbook.pipeline import measure, resolve_device, train_narrow
     from lmcbook.records import write_record
+    from lmcbook.store import run_folder
     from lmcbook.training import DoesNotFit, TimeIsUp, TrainingDiverged
 
     started = time.monotonic()
@@ -79,6 +86,9 @@ def run_within_budget(
                 record = measure(one, device=device, deadline=deadline)
                 report(f"  {write_record(record, folder)}")
                 written.append(record)
+            if forget_weights:
+                for config in {each for one in chosen.planned for each in (one.pair.training_a, one.pair.training_b)}:
+                    shutil.rmtree(run_folder(config), ignore_errors=True)
         except (DoesNotFit, TrainingDiverged) as problem:
             report(f"  left out: {problem}")
         except TimeIsUp as stopped:

@@ -18,13 +18,14 @@ def uses_tf32(precision: str, device: str | torch.device) -> bool:
 @contextmanager
 def arithmetic(precision: str, device: str | torch.device) -> Iterator[None]:
     """Products and convolutions as `uses_tf32` says; cuDNN may try which of its algorithms is fastest."""
-    found = "tf32" if uses_tf32(precision, device) else "ieee"
+    # torch's newer switches (fp32_precision) make its own compiler, which reads the older ones, stop with an error
     cudnn = torch.backends.cudnn
-    matmul, conv = torch.backends.cuda.matmul, cudnn.conv  # type: ignore[attr-defined]
-    before = matmul.fp32_precision, conv.fp32_precision, cudnn.benchmark
+    before = torch.get_float32_matmul_precision(), cudnn.allow_tf32, cudnn.benchmark
     try:
-        matmul.fp32_precision = conv.fp32_precision = found
-        cudnn.benchmark = True
+        allowed = uses_tf32(precision, device)
+        torch.set_float32_matmul_precision("high" if allowed else "highest")
+        cudnn.allow_tf32, cudnn.benchmark = allowed, True
         yield
     finally:
-        matmul.fp32_precision, conv.fp32_precision, cudnn.benchmark = before
+        torch.set_float32_matmul_precision(before[0])
+        cudnn.allow_tf32, cudnn.benchmark = before[1:]
