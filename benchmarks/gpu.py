@@ -56,6 +56,8 @@ VARIANTS = {
     "graphs": Execution(graphs=True),
     "compiled": Execution(compiled=True),
     "compiled+graphs": Execution(compiled=True, graphs=True),
+    "half": Execution(half_weights=True),
+    "half+graphs": Execution(half_weights=True, graphs=True),
     "recompute": Execution(recompute=True),
 }
 

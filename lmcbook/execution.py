@@ -12,6 +12,7 @@ SHARDS: tuple[str, ...] = ("data", "parameters")
 VARIABLES: dict[str, str] = {
     "compiled": "LMCBOOK_COMPILE",
     "graphs": "LMCBOOK_GRAPHS",
+    "half_weights": "LMCBOOK_HALF_WEIGHTS",
     "recompute": "LMCBOOK_RECOMPUTE",
     "micro_batch": "LMCBOOK_MICRO_BATCH",
     "shard": "LMCBOOK_SHARD",
@@ -32,6 +33,8 @@ class Execution:
     """The network goes through `torch.compile`."""
     graphs: bool = False
     """On a GPU a step is recorded once as a CUDA graph and replayed: one launch in place of hundreds."""
+    half_weights: bool = False
+    """In bfloat16 the weights' copies last from one update to the next: less traffic, the same numbers."""
     recompute: bool = False
     """Activations inside of stretches of layers are computed again in the backward pass in place of being kept: a third
     more arithmetic, a fraction of the memory, the same numbers."""
@@ -42,7 +45,7 @@ class Execution:
     """What several processes divide: data (each holds the whole network) or parameters (each holds a part of it)."""
 
     def __post_init__(self) -> None:
-        for name in ("compiled", "graphs", "recompute"):
+        for name in ("compiled", "graphs", "half_weights", "recompute"):
             if not isinstance(getattr(self, name), bool):
                 raise InputError(f"{VARIABLES[name]} is {getattr(self, name)!r}; it may be 0 or 1")
         if self.micro_batch is not None:

@@ -416,7 +416,7 @@ def test_failed_write_leaves_nothing_behind(folder, monkeypatch):
 
 def test_unknown_name_lists_the_known_ones(folder):
     save(folder / "mine.safetensors", random_content())
-    known = "digits, mnist, fashion_mnist, cifar10, cifar100, mine"
+    known = "digits, mnist, fashion_mnist, cifar10, cifar100, imagenet, mine"
     for use in (data.load, data.dataset_sha256, data.describe, data.get):
         with pytest.raises(InputError, match=f"dataset is 'mnits'; it may be one of: {known}; .*data import"):
             use("mnits")

@@ -18,7 +18,7 @@ from lmcbook import figures
 from lmcbook.errors import InputError
 from lmcbook.figures import style
 
-ELSEWHERE = ("calibrating", "temperatures", "weight_decay")
+ELSEWHERE = ("calibrating", "costs", "lines", "temperatures", "weight_decay")
 """Modules whose figures are drawn from other measurements, and tested with them."""
 
 ALL = [draw for draw in figures.FIGURES if draw.__module__.split(".")[-1] not in ELSEWHERE]

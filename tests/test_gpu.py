@@ -73,6 +73,8 @@ def test_a_gpu_trains_the_same_network_in_float32(config, digits):
     [
         Execution(graphs=True),
         Execution(recompute=True),
+        pytest.param(Execution(half_weights=True), marks=pytest.mark.slow),
+        pytest.param(Execution(half_weights=True, graphs=True), marks=pytest.mark.slow),
         pytest.param(Execution(compiled=True), marks=pytest.mark.slow),
         pytest.param(Execution(compiled=True, graphs=True), marks=pytest.mark.slow),
     ],
@@ -84,7 +86,8 @@ def test_recorded_compiled_and_recomputed_steps_train_the_same(config, execution
     plain, other = (train(config, digits, device="cuda", progress=False, execution=each) for each in (None, execution))
     rtol, atol = (5e-3, 5e-4) if precision == "float32" else (0.1, 0.02)
     check_close(other.state, plain.state, rtol=rtol, atol=atol)
-    assert execution.told().items() <= other.execution.items()
+    told = replace(execution, half_weights=execution.half_weights and precision == "bfloat16").told()
+    assert told.items() <= other.execution.items()
 
 
 @needs_gpu

@@ -19,6 +19,7 @@ from lmcbook.models import ARCHITECTURES, LayeredModel, build_model
 from lmcbook.randomness import random_stream
 from lmcbook.training import DoesNotFit, arithmetic, loop, optimiser_of, train, uses_tf32
 from lmcbook.training.graph import GraphedStep, unchanged
+from lmcbook.training.half_weights import HalfWeightStep, uses_half_weights
 from lmcbook.training.step import Step
 from lmcbook.training.team import Team
 
@@ -195,6 +196,60 @@ def test_a_cpu_records_nothing(pico, digits):
         for graphs in (False, True)
     )
     assert all(torch.equal(graphed.state[name], tensor) for name, tensor in plain.state.items())
+
+
+# --- bfloat16 weights that last --------------------------------------------------------------------------------------
+
+
+def in_half(architecture: str, kind: type[Step], *, resumed: bool = False) -> tuple[dict, list, dict]:
+    """Three steps in bfloat16: the state, the losses and the momentum."""
+    config = config_of(architecture, precision="bfloat16", weight_decay=0.01)
+    model = build_model(config, input_shape=INPUT_SHAPE, num_classes=NUM_CLASSES).train()
+    step = kind(model, optimiser_of(model, config), config)
+    images, labels = batch()
+    if resumed:  # as a checkpoint does it: after the step was made, before it is done
+        other = {name: tensor * 1.5 for name, tensor in model.state_dict().items()}
+        model.load_state_dict(other)
+    losses = [step(images.float(), labels, rate)[0] for rate in (0.1, 0.2, 0.05)]
+    momentum = {name: step.optimiser.state[each]["momentum_buffer"] for name, each in model.named_parameters()}
+    return model.state_dict(), losses, momentum
+
+
+@pytest.mark.parametrize("resumed", [False, True])
+@pytest.mark.parametrize("architecture", ["mlp", "resnet20"])
+def test_bfloat16_copies_that_last_give_the_same_steps(architecture, resumed):
+    expected, found = (in_half(architecture, kind, resumed=resumed) for kind in (Step, HalfWeightStep))
+    assert all(parameter.dtype == torch.float32 for name, parameter in found[0].items() if name.endswith("weight"))
+    for ours, theirs in ((found[0], expected[0]), (found[2], expected[2])):
+        assert ours.keys() == theirs.keys()
+        for name, tensor in theirs.items():
+            torch.testing.assert_close(ours[name], tensor, rtol=1e-5, atol=1e-6, msg=name)
+    torch.testing.assert_close(found[1], expected[1], rtol=1e-5, atol=1e-6)
+
+
+def test_copies_are_made_anew_after_a_warm_up():
+    config = config_of("mlp", precision="bfloat16")
+    model = build_model(config, input_shape=INPUT_SHAPE, num_classes=NUM_CLASSES).train()
+    step = HalfWeightStep(model, optimiser_of(model, config), config)
+    images, labels = batch()
+    with unchanged(model, step.optimiser):
+        step(images.float(), labels, 0.5)
+    assert not torch.equal(step.copies[0], step.weights[0].bfloat16())
+    step.refresh()
+    assert all(torch.equal(copy, weight.bfloat16()) for copy, weight in zip(step.copies, step.weights, strict=True))
+
+
+def test_lasting_copies_are_for_plain_trainings_in_bfloat16(pico, digits):
+    wanted = Execution(half_weights=True)
+    rounded = replace(pico, epochs=1, precision="bfloat16")
+    assert uses_half_weights(rounded, wanted, 1)
+    assert not uses_half_weights(rounded, Execution(), 1) and not uses_half_weights(rounded, wanted, 2)
+    assert not uses_half_weights(replace(rounded, spread_penalty=0.1), wanted, 1)
+    assert not uses_half_weights(rounded, replace(wanted, micro_batch=7), 1)
+    # the manifest says what was done, not what was asked for
+    assert train(rounded, digits, progress=False, execution=wanted).execution == {"half_weights": True}
+    exact = replace(rounded, precision="float32")
+    assert train(exact, digits, progress=False, execution=replace(wanted, graphs=True)).execution == {}
 
 
 # --- memory -----------------------------------------------------------------------------------------------------------

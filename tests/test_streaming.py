@@ -289,3 +289,30 @@ def test_imagenets_layout_goes_all_the_way_from_training_to_record(measurement, 
         apart = [entry["layer"] for entry in read.data["layers"] if entry["depth"] is None]
         assert apart == [f"stage{stage}.block1.shortcut" for stage in (1, 2, 3, 4)]
     assert store.is_stored(pair.training_a) and store.is_stored(pair.training_b)
+
+
+@pytest.mark.slow
+def test_cifar100s_layout_goes_all_the_way_from_training_to_record(tmp_path, monkeypatch):
+    from lmcbook.data.files import Arrays, path_of, write_arrays
+    from lmcbook.pipeline import measure
+
+    monkeypatch.setenv("LMCBOOK_DATA", str(tmp_path))
+    random = np.random.default_rng(0)
+
+    def images(examples: int) -> np.ndarray:
+        return random.integers(0, 256, size=(examples, 3, 32, 32), dtype=np.uint8)
+
+    labels = np.arange(1200) % 100
+    arrays = Arrays(
+        train_images=images(1200), train_labels=labels, test_images=images(200), test_labels=labels[:200].copy()
+    )
+    names = tuple(f"class {number}" for number in range(100))
+    write_arrays(path_of("cifar100"), arrays, names, data.catalogue.digest_of_arrays(arrays))
+    chosen = recipe("resnet20-cifar100")
+    assert chosen.training.augment and chosen.training.epochs == 20 and chosen.training.batch_size == 500
+    training = replace(chosen.training, width_multiplier=0.125, epochs=1, warmup_epochs=0.0, batch_size=100)
+    for measurement in ("interpolation", "layerwise"):
+        pair = PairConfig(training=training, measurement=measurement, num_coefficients=3, batch_norm_examples=200)
+        record = measure(PlannedPair(scale="paper", recipe=chosen.name, pair=pair), progress=False)
+        assert record.dataset_sha256 == data.dataset_sha256("cifar100")
+    assert data.load("cifar100").num_classes == 100 and data.load("cifar100").class_names == names

@@ -24,6 +24,9 @@ _DECODED_PER_SECOND = 1500.0
 _SWEEPS = 6
 """Sweeps of a weight matching; `benchmarks/matching_cost.py` counts 5 to 8."""
 
+_ASSIGNMENT = 1e-7
+"""Seconds that a processor takes to assign units to each other, by the square of their number: from the same file."""
+
 Point = tuple[float, float]
 """Operations, and the seconds that they take."""
 
@@ -116,6 +119,11 @@ def matching_operations(config: TrainingConfig) -> int:
     return _operations(_network_of(config))[1]
 
 
+def assignment_seconds(config: TrainingConfig) -> float:
+    """Time of the assignments of a weight matching, which a GPU does not do."""
+    return _ASSIGNMENT * _SWEEPS * _operations(_network_of(config))[2]
+
+
 def _network_of(config: TrainingConfig) -> TrainingConfig:
     """What of a training decides its network: the plan has thousands of trainings of some dozens of networks."""
     kept = ("dataset", "architecture", "width_multiplier", "hidden_width", "num_layers", "bias", "activation")
@@ -123,8 +131,8 @@ def _network_of(config: TrainingConfig) -> TrainingConfig:
 
 
 @lru_cache(maxsize=1024)
-def _operations(config: TrainingConfig) -> tuple[int, int]:
-    """Of the forward pass of one example, and of a weight matching."""
+def _operations(config: TrainingConfig) -> tuple[int, int, int]:
+    """Of the forward pass of one example, of a weight matching, and the sum of the squares of the groups' sizes."""
     from lmcbook.models import build_model, forward_flops, permutation_spec
 
     facts = describe(config.dataset)
@@ -134,7 +142,7 @@ def _operations(config: TrainingConfig) -> tuple[int, int]:
     sizes = spec.groups(state)
     entries = {group: sum(state[name].numel() for name, _ in spec.members(group)) for group in sizes}
     matching = 2 * _SWEEPS * sum(size * entries[group] for group, size in sizes.items())
-    return forward_flops(model, facts.input_shape), matching
+    return forward_flops(model, facts.input_shape), matching, sum(size**2 for size in sizes.values())
 
 
 def estimated_training_seconds(config: TrainingConfig, costs: Costs) -> float:
@@ -160,7 +168,7 @@ def estimated_measuring_seconds(planned: PlannedPair, costs: Costs) -> float:
     }[pair.measurement]
     seconds = 1.0 + costs.forward_seconds(pair.training, passes)
     if pair.alignment.endswith("matching"):
-        seconds += matching_operations(pair.training) / _UNMEASURED[costs.kind][1]
+        seconds += matching_operations(pair.training) / _UNMEASURED[costs.kind][1] + assignment_seconds(pair.training)
     return seconds
 
 

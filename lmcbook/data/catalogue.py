@@ -20,7 +20,7 @@ def known_names() -> tuple[str, ...]:
     """Every name that `load` takes: the known datasets, then the imported ones of the data folder."""
     files = {path.stem for path in paths.data().glob("*.safetensors")}
     folders = {path.parent.name for path in paths.data().glob("*/train") if is_folder_dataset(path.parent.name)}
-    return (*DATASETS, *(name for name in sorted(files | folders - {*DATASETS}) if NAME_PATTERN.fullmatch(name)))
+    return (*DATASETS, *(name for name in sorted((files | folders) - {*DATASETS}) if NAME_PATTERN.fullmatch(name)))
 
 
 def check_name(name: str) -> None:

@@ -102,7 +102,7 @@ class StreamedImages(Tensor):
         return self.batches((chosen, None) for chosen in torch.arange(len(self)).split(batch_size))
 
     def batches(
-        self, wanted: Iterable[tuple[Int64[Tensor, " some"], Crops | None]]
+        self, wanted: Iterable[tuple[Int64[Tensor, " _some"], Crops | None]]
     ) -> Iterator[Float32[Tensor, "some 3 height width"]]:
         """The images of each set of indices, cropped at random where it comes with `Crops`, decoded ahead.
 

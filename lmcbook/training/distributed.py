@@ -52,8 +52,13 @@ def conduct(work: Callable[[], Any], *, device: str = "auto") -> None:
     dist.init_process_group("cpu:gloo,cuda:nccl" if kind == "cuda" else "gloo")
     _control.append(dist.new_group(backend="gloo", timeout=timedelta(days=365)))
     if dist.get_rank() == 0:
-        # when work fails its process ends, and torchrun the others: nobody may be waiting for an order then
-        work()
+        try:
+            work()
+        except InputError as error:
+            if not isinstance(error.__cause__, torch.OutOfMemoryError):
+                _tell(None)  # the others wait for an order, for bad input is found before they have one
+            raise
+        # whatever else stops this process may do so within a training: torchrun then ends the others
         _tell(None)
     else:
         while (order := _tell(None)) is not None:

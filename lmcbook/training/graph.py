@@ -44,6 +44,7 @@ class GraphedStep:
                 for _ in range(WARM_UP):
                     step.update(self.images, self.labels)
             torch.cuda.current_stream(device).wait_stream(side)
+        step.refresh()
         step.optimiser.zero_grad(set_to_none=True)
         self.graph = torch.cuda.CUDAGraph()
         with torch.cuda.graph(self.graph):

@@ -1,9 +1,9 @@
 """Steps in bfloat16 that move fewer bytes: the weights' copies last from one update to the next.
 
 Autocast makes a bfloat16 copy of every weight in every forward pass, and a float32 copy of every bfloat16 gradient in
-every backward pass. In a wide multilayer perceptron that is as much traffic as the update itself. Here the network holds
-bfloat16 copies while it is at work, and one kernel reads gradient, weight and momentum and writes weight, momentum and
-the next copy. Weights and momentum are float32 as ever; products and gradients are the same bits.
+every backward pass. In a wide multilayer perceptron that is as much traffic as the update itself. Here the network
+holds bfloat16 copies while it is at work, and one kernel reads gradient, weight and momentum and writes weight,
+momentum and the next copy. Weights and momentum are float32 as ever; products and gradients are the same bits.
 """
 
 from collections.abc import Iterator, Sequence
@@ -32,10 +32,8 @@ class HalfWeightStep(Step):
 
     def __init__(self, model: nn.Module, optimiser: torch.optim.SGD, config: TrainingConfig, **options: Any) -> None:
         super().__init__(model, optimiser, config, **options)
-        self.maps = [
-            module for module in model.modules() if isinstance(module, nn.Linear | nn.modules.conv._ConvNd)
-        ]
-        self.weights = [module.weight for module in self.maps]
+        self.maps = [module for module in model.modules() if isinstance(module, nn.Linear | nn.modules.conv._ConvNd)]
+        self.weights: list[nn.Parameter] = [module.weight for module in self.maps]  # type: ignore[misc]
         self.copies = [nn.Parameter(weight.detach().bfloat16()) for weight in self.weights]
         self.rate = torch.zeros((), device=self.weights[0].device)
         self.is_fresh = False
@@ -58,23 +56,14 @@ class HalfWeightStep(Step):
         with self._at_work():
             # in here the optimiser sees no gradient of a weight: it updates scales, shifts and biases
             found = super().update(images, labels)
-        [group] = [group for group in self.optimiser.param_groups if group["params"][0] is self._first_parameter()]
-        rate = group["lr"] if isinstance(group["lr"], Tensor) else self.rate.fill_(group["lr"])
-        gradients = [copy.grad for copy in self.copies]
+        rate = self.optimiser.param_groups[0]["lr"]
+        if not isinstance(rate, Tensor):  # a number would be compiled into the rule, one after the other
+            rate = self.rate.fill_(rate)
+        gradients = [copy.grad for copy in self.copies if copy.grad is not None]
         with torch.no_grad():
-            self.rule(
-                self.weights,
-                self._momenta(),
-                self.copies,
-                gradients,
-                rate,
-                self.config.momentum,
-                self.config.weight_decay,
-            )
+            decay = self.config.weight_decay
+            self.rule(self.weights, self._momenta(), self.copies, gradients, rate, self.config.momentum, decay)
         return found
-
-    def _first_parameter(self) -> Tensor:
-        return next(iter(self.model.parameters()))
 
     def _momenta(self) -> list[Tensor]:
         momenta = []

@@ -2,7 +2,7 @@
 
 import math
 import time
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +22,7 @@ from lmcbook.training.checkpoint import Progress
 from lmcbook.training.divergence import TrainingDiverged, divergence
 from lmcbook.training.feed import feed
 from lmcbook.training.graph import GraphedStep
+from lmcbook.training.half_weights import HalfWeightStep, uses_half_weights
 from lmcbook.training.memory import memory_explained
 from lmcbook.training.seeds import initialisation_seed
 from lmcbook.training.step import Step, check_micro_batch
@@ -181,7 +182,8 @@ def prepare_step(
         model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     network, optimiser, forward = team.prepare(model, config, device)
     network.train()
-    step = Step(
+    kind = HalfWeightStep if uses_half_weights(config, execution, team.size) else Step
+    step = kind(
         network,
         optimiser,
         config,
@@ -193,7 +195,9 @@ def prepare_step(
 
 
 def _told(config: TrainingConfig, execution: Execution, device: torch.device, team: Team) -> dict[str, Any]:
-    told = execution.told()
+    recorded = execution.graphs and device.type == "cuda"
+    lasting = uses_half_weights(config, execution, team.size)
+    told = replace(execution, graphs=recorded, half_weights=lasting).told()
     if team.size > 1:
         told["processes"] = team.size
     if device.type == "cuda":

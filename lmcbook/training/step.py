@@ -16,8 +16,8 @@ class Step:
 
     Args:
         forward: images → logits, where it is not the model itself (compiled, or shared with other processes).
-        batch_size: of the whole step; where several processes share it, one of them sees fewer images.
-        processes: how many share it; their gradients are averaged.
+        micro_batch: at most so many images pass at once.
+        processes: how many share each step; their gradients are averaged.
     """
 
     def __init__(
@@ -64,6 +64,9 @@ class Step:
             found = torch.stack(losses).sum() / self.processes, torch.stack(hits).sum()
         self.optimiser.step()
         return found
+
+    def refresh(self) -> None:
+        """Called after somebody else has changed the weights."""
 
     def _backward(
         self, images: Tensor, labels: Tensor, loss_of: Callable[[Tensor, Tensor], Tensor], *, penalised: bool
