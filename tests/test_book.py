@@ -471,7 +471,7 @@ def test_search_finds_a_word_of_the_book(protocol: str, browser: Browser, server
         time.sleep(0.25)
     browser.drain(visit)
     assert hits
-    assert [url for url in visit.requested if not url.startswith(base)] == []
+    assert {urlsplit(url).hostname for url in visit.requested} <= {None, "127.0.0.1"}
     if protocol == "http":  # a page from the disk may not read the others, from which the previews would be
         assert_clean(visit, server)
 

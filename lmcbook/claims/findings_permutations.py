@@ -136,6 +136,5 @@ FINDINGS: tuple[Callable[[Sequence[Record]], list[str]], ...] = (
     matched_calibration_finding,
     inside_finding,
     mechanism_finding,
-    cost_finding,
 )
 """Every finding of this file."""
