@@ -82,7 +82,7 @@ class TrainingConfig:
     decay_normalisation: bool = True
     """Whether scale and shift of batch norm decay like every other parameter."""
     augment: bool = False
-    """Random crop with padding 4 and horizontal flip."""
+    """Random crop with padding 4 and horizontal flip; of streamed images, random resized crop and flip."""
     precision: str = "float32"
     """Arithmetic of forward and backward pass; the weights are float32 in any case."""
     spread_penalty: float = 0.0
