@@ -1,6 +1,6 @@
 """Inside two networks and their merge, layer by layer: LEWC, LLFC, their conditions, active units, ranks."""
 
-from lmcbook.layerwise.accumulator import MAX_UNITS, METRICS, ConnectivityAccumulator, LayerAccumulator
+from lmcbook.layerwise.accumulator import MAX_UNITS, METRICS, LayerAccumulator
 from lmcbook.layerwise.lewc import (
     cosines,
     decay_exponent,
@@ -31,7 +31,6 @@ __all__ = [
     "MAX_UNITS",
     "MEASURED_COEFFICIENTS",
     "METRICS",
-    "ConnectivityAccumulator",
     "LayerAccumulator",
     "active_share",
     "commutativity",

@@ -1,18 +1,14 @@
 """All layerwise metrics of one pair, gathered batch by batch, so that the widest networks fit into memory."""
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
+import torch
 from torch import Tensor, relu
 
-from lmcbook.layerwise.lewc import (
-    cosines_of_norms,
-    cosines_of_unequal,
-    exponent_of,
-    lewc_prediction,
-    llfc_prediction,
-)
+from lmcbook.layerwise.gram import CombinationSums
+from lmcbook.layerwise.lewc import exponent_of, lewc_prediction, llfc_prediction
 from lmcbook.layerwise.second_moments import (
     active_share,
     evenly_chosen,
@@ -21,7 +17,7 @@ from lmcbook.layerwise.second_moments import (
     overlap,
     quantiles,
 )
-from lmcbook.layerwise.streaming import Mean, RatioOfNorms, UnitSecondMoments, example_norms, finite_or_none
+from lmcbook.layerwise.streaming import Mean, UnitSecondMoments, finite_or_none
 from lmcbook.layerwise.weak_additivity import are_opposite
 from lmcbook.models import LayerTrace
 
@@ -61,89 +57,58 @@ METRICS: dict[str, str] = {
 """Every metric that `measure_layers` writes, in words."""
 
 
-class ConnectivityAccumulator:
-    """One layer of one merged model: how far it is from LEWC and from LLFC."""
-
-    def __init__(self, depth: int, coefficient: float) -> None:
-        self.depth = depth
-        self.coefficient = coefficient
-        self._cosines = {"lewc": Mean(), "llfc": Mean()}
-        self._errors = {"lewc": RatioOfNorms(), "llfc": RatioOfNorms()}
-        self._linear = RatioOfNorms()
-        self._norm_a, self._norm_b = RatioOfNorms(), RatioOfNorms()
-
-    def add(self, merged: Tensor, output_a: Tensor, output_b: Tensor, norms_a: Tensor, norms_b: Tensor) -> None:
-        """Take in one batch of the layer's outputs, with the `example_norms` of the two models' own."""
-        norms = example_norms(merged)
-        for name, exponent in (("lewc", self.depth), ("llfc", 1)):
-            if name == "lewc" or self.depth > 1:  # in layer 1 both laws say the same
-                prediction = lewc_prediction(output_a, output_b, self.coefficient, exponent)
-                predicted_norms = example_norms(prediction)
-                cosines = cosines_of_unequal(merged, prediction, norms, predicted_norms)
-                differences = example_norms(prediction.sub_(merged))
-            self._cosines[name].add(cosines)
-            self._errors[name].add(differences, predicted_norms)
-        self._linear.add(norms, predicted_norms)
-        self._norm_a.add(norms_a, norms)
-        self._norm_b.add(norms_b, norms)
-
-    def metrics(self) -> dict[str, float | None]:
-        """The layer's metrics over all batches."""
-        found = {f"{name}_cosine": mean.value for name, mean in self._cosines.items()}
-        found |= {f"{name}_error": ratio.value for name, ratio in self._errors.items()}
-        squares = self._norm_a.value**2 + self._norm_b.value**2
-        found["output_norm"] = (2 / squares) ** 0.5 if squares else math.nan
-        if self.coefficient == 0.5:
-            # the LLFC prediction is half of f(a) + f(b)
-            found["decay_exponent"] = exponent_of(self._linear.value / 2)
-        return {name: finite_or_none(value) for name, value in found.items()}
-
-
 class LayerAccumulator:
-    """One layer of the two endpoints: the conditions, and which units are active."""
+    """One layer of the two endpoints and of their merged models: the laws, the conditions, the active units.
 
-    def __init__(self, name: str, depth: int, *, hidden: bool, activation: Callable[[Tensor], Tensor] = relu) -> None:
-        self.name, self.depth, self._hidden, self._activation = name, depth, hidden, activation
-        self._additivity_cosine, self._additivity_error = Mean(), RatioOfNorms()
+    Args:
+        name: the layer's.
+        depth: ℓ, counted from 1.
+        coefficients: λ of each merged model.
+        hidden: whether an activation follows.
+        activation: which one.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        depth: int,
+        coefficients: Sequence[float] = (),
+        *,
+        hidden: bool,
+        activation: Callable[[Tensor], Tensor] = relu,
+    ) -> None:
+        self.name, self.depth, self.coefficients, self.hidden = name, depth, tuple(coefficients), hidden
+        self._activation = activation
+        self._outputs = _laws(depth, self.coefficients, hidden=hidden)
+        self._products = _conditions()
         self._opposite, self._positive = Mean(), (Mean(), Mean())
         self._moments = UnitSecondMoments(), UnitSecondMoments()
-        self._b_on_a, self._a_on_b, self._commutativity = RatioOfNorms(), RatioOfNorms(), RatioOfNorms()
 
-    def add(self, trace_a: LayerTrace, trace_b: LayerTrace) -> None:
-        """Take in one batch of a hidden layer's pre-activations; the classifier has no activation to be additive."""
-        if not self._hidden:
-            return
-        before_a, before_b = trace_a.pre_activation, trace_b.pre_activation
-        # the right side of Definition 5.1 needs no activation: the outputs are there
-        of_mean = self._activation(llfc_prediction(before_a, before_b, 0.5))
-        mean = llfc_prediction(trace_a.output, trace_b.output, 0.5)
-        norms, mean_norms = example_norms(of_mean), example_norms(mean)
-        differences = example_norms(mean.sub_(of_mean))
-        self._additivity_cosine.add(cosines_of_norms(norms, mean_norms, differences))
-        self._additivity_error.add(differences, mean_norms)
-        self._opposite.add(are_opposite(before_a, before_b))
-        for before, positive, moments in zip((before_a, before_b), self._positive, self._moments, strict=True):
-            positive.add(before > 0)
-            moments.add(before)
+    def add(self, trace_a: LayerTrace, trace_b: LayerTrace, merged_outputs: Sequence[Tensor] = ()) -> None:
+        """Take in one batch: the endpoints' layer, and the outputs of each merged model's."""
+        outputs = [trace_a.output, trace_b.output, *merged_outputs]
+        if self.hidden:
+            before_a, before_b = trace_a.pre_activation, trace_b.pre_activation
+            # the right side of Definition 5.1 needs no activation: the outputs are there
+            outputs.append(self._activation(llfc_prediction(before_a, before_b, 0.5)))
+            self._opposite.add(are_opposite(before_a, before_b))
+            for before, positive, moments in zip((before_a, before_b), self._positive, self._moments, strict=True):
+                positive.add(before > 0)
+                moments.add(before)
+        self._outputs.add(outputs)
 
     def add_products(self, a_on_a: Tensor, b_on_b: Tensor, a_on_b: Tensor, b_on_a: Tensor) -> None:
         """Take in one batch of the four products; ``b_on_a`` is model b's weights on model a's input."""
-        if self.depth == 1:
-            return
-        self._b_on_a.add(example_norms(b_on_a), example_norms(a_on_a))
-        self._a_on_b.add(example_norms(a_on_b), example_norms(b_on_b))
-        own = a_on_a + b_on_b
-        own_norms = example_norms(own)
-        self._commutativity.add(example_norms(own.sub_(a_on_b).sub_(b_on_a)), own_norms)
+        self._products.add([a_on_a, b_on_b, a_on_b, b_on_a])
 
     def metrics(self) -> dict[str, float | None]:
-        """The layer's metrics over all batches."""
+        """The endpoints' metrics over all batches."""
         found: dict[str, float] = {}
-        if self._hidden:
+        if self.hidden:
             moments_a, moments_b = (moments.value for moments in self._moments)
             found |= {
-                "weak_additivity": self._additivity_cosine.value,
-                "weak_additivity_error": self._additivity_error.value,
+                "weak_additivity": self._outputs.cosine("additivity"),
+                "weak_additivity_error": self._outputs.ratio("additivity difference", "mean"),
                 "opposite_signs": self._opposite.value,
                 "positive_a": self._positive[0].value,
                 "positive_b": self._positive[1].value,
@@ -153,13 +118,27 @@ class LayerAccumulator:
                 "active_share_b": active_share(moments_b),
             }
         if self.depth > 1:
-            directions = self._b_on_a.value, self._a_on_b.value
+            directions = self._products.ratio("b on a", "a on a"), self._products.ratio("a on b", "b on b")
             found |= {
                 "reciprocal_orthogonality": (sum(ratio**2 for ratio in directions) / 2) ** 0.5,
                 "reciprocal_orthogonality_of_b_on_a": directions[0],
                 "reciprocal_orthogonality_of_a_on_b": directions[1],
-                "commutativity": self._commutativity.value,
+                "commutativity": self._products.ratio("difference", "own"),
             }
+        return {name: finite_or_none(value) for name, value in found.items()}
+
+    def merged_metrics(self, coefficient: float) -> dict[str, float | None]:
+        """The metrics of the merged model with this λ over all batches: how far the layer is from LEWC and LLFC."""
+        outputs, merged = self._outputs, f"merged {coefficient}"
+        found: dict[str, float] = {}
+        for law in ("lewc", "llfc"):
+            found[f"{law}_cosine"] = outputs.cosine(f"{law} {coefficient}")
+            found[f"{law}_error"] = outputs.ratio(f"{law} {coefficient} difference", f"{law} {coefficient}")
+        squares = outputs.ratio("a", merged) ** 2 + outputs.ratio("b", merged) ** 2
+        found["output_norm"] = (2 / squares) ** 0.5 if squares else math.nan
+        if coefficient == 0.5:
+            # the LLFC prediction is half of f(a) + f(b)
+            found["decay_exponent"] = exponent_of(outputs.ratio(merged, f"llfc {coefficient}") / 2)
         return {name: finite_or_none(value) for name, value in found.items()}
 
     def units(self) -> dict[str, Any]:
@@ -178,14 +157,38 @@ class LayerAccumulator:
             }
         return result
 
-    @property
-    def hidden(self) -> bool:
-        """Whether an activation follows."""
-        return self._hidden
-
 
 def entry(
     name: str, depth: int | None, metrics: Mapping[str, float | None], *, coefficient: float | None = None, **more: Any
 ) -> dict[str, Any]:
     """One entry of ``data["layers"]`` of a record; ``coefficient`` is λ of the merged model, if there is one."""
     return {"layer": name, "depth": depth, "coefficient": coefficient, "metrics": dict(metrics), **more}
+
+
+def _laws(depth: int, coefficients: Sequence[float], *, hidden: bool) -> CombinationSums:
+    # of the vectors f(a), f(b), one f(merged) for each λ, and of a hidden layer the activation of the mean
+    basis = torch.eye(2 + len(coefficients) + hidden, dtype=torch.float64)
+    a, b = basis[0], basis[1]
+    norms, cosines = {"a": a, "b": b}, {}
+    for merged, coefficient in zip(basis[2:], coefficients, strict=False):
+        norms[f"merged {coefficient}"] = merged
+        laws = {
+            "lewc": lewc_prediction(a, b, coefficient, depth),
+            "llfc": llfc_prediction(a, b, coefficient),
+        }
+        for law, prediction in laws.items():
+            name = f"{law} {coefficient}"
+            norms |= {name: prediction, f"{name} difference": prediction - merged}
+            cosines[name] = prediction, merged
+    if hidden:
+        mean, of_mean = llfc_prediction(a, b, 0.5), basis[-1]
+        norms |= {"mean": mean, "additivity difference": mean - of_mean}
+        cosines["additivity"] = mean, of_mean
+    return CombinationSums(norms, cosines)
+
+
+def _conditions() -> CombinationSums:
+    # of the four products of the two models' weights and inputs
+    products = dict(zip(("a on a", "b on b", "a on b", "b on a"), torch.eye(4, dtype=torch.float64), strict=True))
+    own = products["a on a"] + products["b on b"]
+    return CombinationSums(products | {"own": own, "difference": own - products["a on b"] - products["b on a"]})

@@ -31,41 +31,22 @@ def llfc_prediction(
 def cosines(
     first: Float[Tensor, "examples units *positions"], second: Float[Tensor, "examples units *positions"]
 ) -> Float[Tensor, " examples"]:
-    """The cosine between the two vectors of each example (all units and positions of an example are one vector).
+    r"""The cosine between the two vectors of each example (all units and positions of an example are one vector).
 
-    Where both vectors are zero they agree: 1. Where only one is, there is no direction to agree with: 0.
+    As $1 - (\lVert u-v \rVert^2 - (\lVert u \rVert - \lVert v \rVert)^2) / (2uv)$, exact near 1, where the quotient of
+    an inner product and two norms has lost half of its digits. Where both vectors are zero they agree: 1. Where only
+    one is, there is no direction to agree with: 0.
     """
-    return cosines_of_unequal(first, second, example_norms(first), example_norms(second))
-
-
-def cosines_of_unequal(
-    first: Float[Tensor, "examples units *positions"],
-    second: Float[Tensor, "examples units *positions"],
-    first_norms: Float[Tensor, " examples"],
-    second_norms: Float[Tensor, " examples"],
-) -> Float[Tensor, " examples"]:
-    r"""`cosines` of vectors whose norms are known and may be of any ratio.
-
-    In layer 20 the LEWC prediction may be $2^{20}$ times smaller than the merged layer: in their difference nothing
-    would be left of it. So the second vectors are scaled to the size of the first, by a power of two, which is exact.
-    """
-    ratio = first_norms.sum() / second_norms.sum()
-    scale = exp2(log2(ratio).round())
+    norms, other_norms = example_norms(first), example_norms(second)
+    # In layer 20 the LEWC prediction may be 2²⁰ times smaller than the merged layer: in their difference nothing would
+    # be left of it. So it is scaled to the size of the first, by a power of two, which is exact.
+    scale = exp2(log2(norms.sum() / other_norms.sum()).round())
     scale = where(isfinite(scale) & (scale > 0), scale, 1.0)
     differences = example_norms((second * scale.to(second.dtype)).sub_(first))
-    return cosines_of_norms(first_norms, second_norms * scale, differences)
-
-
-def cosines_of_norms(
-    first: Float[Tensor, " examples"], second: Float[Tensor, " examples"], difference: Float[Tensor, " examples"]
-) -> Float[Tensor, " examples"]:
-    r"""The cosines from three norms, $1 - (\lVert u-v \rVert^2 - (\lVert u \rVert - \lVert v \rVert)^2) / (2uv)$.
-
-    Exact near 1, where the quotient of an inner product and two norms has lost half of its digits.
-    """
-    norms = first * second
-    cosine = 1 - (difference.square() - (first - second).square()) / (2 * where(norms == 0, 1.0, norms))
-    return where(norms == 0, ((first == 0) & (second == 0)).double(), cosine.clamp(-1, 1))
+    other_norms = other_norms * scale
+    lengths = norms * other_norms
+    cosine = 1 - (differences.square() - (norms - other_norms).square()) / (2 * where(lengths == 0, 1.0, lengths))
+    return where(lengths == 0, ((norms == 0) & (other_norms == 0)).double(), cosine.clamp(-1, 1))
 
 
 def mean_cosine(

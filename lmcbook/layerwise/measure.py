@@ -1,6 +1,6 @@
 """One pair of networks, measured inside: all metrics of all layers, streaming over batches of images."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import torch
@@ -8,12 +8,12 @@ from jaxtyping import Float
 from torch import Tensor
 
 from lmcbook.errors import InputError, check_number
-from lmcbook.layerwise.accumulator import ConnectivityAccumulator, LayerAccumulator, entry
+from lmcbook.layerwise.accumulator import LayerAccumulator, entry
 from lmcbook.layerwise.lewc import llfc_prediction
 from lmcbook.layerwise.orthogonality import weight_norm_ratio
 from lmcbook.layerwise.ranks import rank_measures
-from lmcbook.layerwise.streaming import example_norms, finite_or_none
-from lmcbook.models import LayeredModel, LayerTrace, linear_map, trace
+from lmcbook.layerwise.streaming import finite_or_none
+from lmcbook.models import LayeredModel, LayerTrace, linear_map, with_state
 from lmcbook.permutation import StateDict
 
 MEASURED_COEFFICIENTS: tuple[float, ...] = (0.25, 0.5, 0.75)
@@ -27,7 +27,7 @@ def measure_layers(
     merged_states: Mapping[float, StateDict],
     images: Float[Tensor, "examples channels height width"],
     *,
-    batch_size: int = 250,
+    batch_size: int = 500,
     ranks: bool = True,
 ) -> list[dict[str, Any]]:
     r"""LEWC, its two conditions, commutativity, active units and ranks of every layer of a pair.
@@ -40,8 +40,9 @@ def measure_layers(
 
     Over the images this costs one pass of each endpoint, one of each merged model but for its first layer (which is
     linear in the weights, so that the endpoints' products serve it too), and two more products per layer from the
-    second on: less than 7 forward passes for three merged models. Sums are in float64; the batch size changes no more
-    than their rounding.
+    second on: less than 7 forward passes for three merged models, and four products more of each shortcut. What is not
+    a product of weights, the norms of `Gram`, counts for the more the narrower a network is. Sums are in float64; the
+    batch size changes no more than their rounding.
 
     Args:
         model: the network; its own weights do not count.
@@ -49,7 +50,7 @@ def measure_layers(
         state_b: model b, after its alignment.
         merged_states: λ → merged model, batch norm recomputed.
         images: test images, on the device of the states.
-        batch_size: so many at once; three networks' layers of one batch are held in memory.
+        batch_size: so many at once; one layer of each network, of one batch, is held in memory.
         ranks: whether to compute the ranks of the weights, which costs an eigenvalue problem per layer and model.
 
     Raises:
@@ -65,6 +66,7 @@ def measure_layers(
         LayerAccumulator(
             name,
             depth,
+            tuple(merged_states),
             hidden=model.layer(name).activation is not None,
             activation=model.layer(name).activation or _none,
         )
@@ -72,10 +74,6 @@ def measure_layers(
     ]
     # of a shortcut only the products with its weights are measured: as if it stood anywhere but first
     shortcuts = {opener: LayerAccumulator(name, 2, hidden=False) for opener, name in model.shortcuts.items()}
-    merged_layers = {
-        coefficient: [ConnectivityAccumulator(depth, coefficient) for depth in range(1, len(names) + 1)]
-        for coefficient in merged_states
-    }
     first_key = model.weight_key(names[0])
     with torch.no_grad():
         of_endpoints = {
@@ -84,41 +82,36 @@ def measure_layers(
             )
             for coefficient, state in merged_states.items()
         }
+        of_a, of_b = with_state(model, state_a), with_state(model, state_b)
+        of_merged = {coefficient: with_state(model, state) for coefficient, state in merged_states.items()}
         for batch in images.split(batch_size):
-            traces_a, traces_b = trace(model, state_a, batch), trace(model, state_b, batch)
-            for layer, trace_a, trace_b in zip(layers, traces_a, traces_b, strict=True):
-                layer.add(trace_a, trace_b)
+            steps_a, steps_b = of_a.steps(batch), of_b.steps(batch)
+            merged_steps: list[Iterator[LayerTrace]] = []
+            for layer in layers:
+                step_a, step_b = next(steps_a), next(steps_b)
+                if layer.depth == 1:
+                    for coefficient, merged in of_merged.items():
+                        first = None
+                        if of_endpoints[coefficient]:
+                            first = llfc_prediction(step_a.linear_output, step_b.linear_output, coefficient)
+                        merged_steps.append(merged.steps(batch, first_linear_output=first))
+                layer.add(step_a, step_b, [next(steps).output for steps in merged_steps])
                 if layer.depth > 1:
-                    a_on_b = linear_map(model, state_a, layer.name, trace_b.input)
-                    b_on_a = linear_map(model, state_b, layer.name, trace_a.input)
-                    layer.add_products(trace_a.linear_output, trace_b.linear_output, a_on_b, b_on_a)
+                    a_on_b = linear_map(model, state_a, layer.name, step_b.input)
+                    b_on_a = linear_map(model, state_b, layer.name, step_a.input)
+                    layer.add_products(step_a.linear_output, step_b.linear_output, a_on_b, b_on_a)
                 if layer.name in shortcuts:
-                    _add_shortcut(shortcuts[layer.name], model, state_a, state_b, trace_a, trace_b)
-            norms_a, norms_b = ([example_norms(each.output) for each in traces] for traces in (traces_a, traces_b))
-            for coefficient, state in merged_states.items():
-                first = None
-                if of_endpoints[coefficient]:
-                    first = llfc_prediction(traces_a[0].linear_output, traces_b[0].linear_output, coefficient)
-                traces = trace(model, state, batch, first_linear_output=first)
-                for index, merged in enumerate(merged_layers[coefficient]):
-                    merged.add(
-                        traces[index].output,
-                        traces_a[index].output,
-                        traces_b[index].output,
-                        norms_a[index],
-                        norms_b[index],
-                    )
-                del traces
+                    _add_shortcut(shortcuts[layer.name], model, state_a, state_b, step_a, step_b)
     entries = []
     for layer in [*layers, *shortcuts.values()]:
         is_shortcut = layer.name not in names
         metrics = layer.metrics() | _weights(model, state_a, state_b, layer.name, ranks=ranks)
         more: dict[str, Any] = {"units": layer.units()} if layer.hidden else {}
         entries.append(entry(layer.name, None if is_shortcut else layer.depth, metrics, **more))
-    for coefficient, accumulators in merged_layers.items():
+    for coefficient in merged_states:
         entries += [
-            entry(name, merged.depth, merged.metrics(), coefficient=float(coefficient))
-            for name, merged in zip(names, accumulators, strict=True)
+            entry(layer.name, layer.depth, layer.merged_metrics(coefficient), coefficient=float(coefficient))
+            for layer in layers
         ]
     return entries
 

@@ -21,6 +21,13 @@ def finite_or_none(value: float) -> float | None:
     return value if math.isfinite(value) else None
 
 
+def root_of_ratio(numerator: float, denominator: float) -> float:
+    """The root of the ratio of two sums of squares: NaN if both are zero, infinite if the denominator's alone is."""
+    if denominator == 0:
+        return math.inf if numerator > 0 else math.nan
+    return math.sqrt(numerator / denominator)
+
+
 class RatioOfNorms:
     r"""$\sqrt{\sum_x \lVert u(x) \rVert^2 / \sum_x \lVert v(x) \rVert^2}$, gathered batch by batch.
 
@@ -41,10 +48,7 @@ class RatioOfNorms:
     @property
     def value(self) -> float:
         """The ratio so far: NaN if both norms are zero, infinite if the denominator's alone is."""
-        numerator, denominator = float(self._numerator), float(self._denominator)
-        if denominator == 0:
-            return math.inf if numerator > 0 else math.nan
-        return math.sqrt(numerator / denominator)
+        return root_of_ratio(float(self._numerator), float(self._denominator))
 
 
 class Mean:

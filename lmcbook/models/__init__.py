@@ -3,7 +3,14 @@
 from lmcbook.models.architectures import ARCHITECTURES, Architecture, build_model, permutation_spec
 from lmcbook.models.groups import chain_permutation_spec, spec_from_groups
 from lmcbook.models.layered import ACTIVATIONS, Layer, LayeredModel, LayerTrace, Shortcut, scaled_width
-from lmcbook.models.scan import layer_outputs, linear_map, linear_outputs, pre_activations, trace
+from lmcbook.models.scan import (
+    layer_outputs,
+    linear_map,
+    linear_outputs,
+    pre_activations,
+    trace,
+    with_state,
+)
 from lmcbook.models.size import forward_flops, num_parameters, trace_bytes
 from lmcbook.permutation import evaluation_mode
 
@@ -29,4 +36,5 @@ __all__ = [
     "spec_from_groups",
     "trace",
     "trace_bytes",
+    "with_state",
 ]

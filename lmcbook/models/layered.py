@@ -169,9 +169,11 @@ class LayeredModel(nn.Module):
                 λθ_a + (1−λ)θ_b it is λ W₁ᵃx + (1−λ) W₁ᵇx, and two products serve every λ.
             trace: return a `LayerTrace` for each layer in place of the logits.
         """
+        if trace:
+            return tuple(self.steps(images, first_linear_output=first_linear_output))
         signal: Tensor = images
         skip: Tensor | None = None
-        if self.recompute and not trace and first_linear_output is None and torch.is_grad_enabled():
+        if self.recompute and first_linear_output is None and torch.is_grad_enabled():
             stretch = max(2, math.isqrt(self.num_layers))
             for start in range(1, self.num_layers + 1, stretch):
                 depths = range(start, min(start + stretch, self.num_layers + 1))
@@ -185,15 +187,30 @@ class LayeredModel(nn.Module):
                     context_fn=lambda: (nullcontext(), _frozen_statistics(self)),
                 )
             return signal
-        scan: list[LayerTrace] = []
         for depth in range(1, self.num_layers + 1):
             step, skip = self._step(depth, signal, skip, first_linear_output if depth == 1 else None)
             signal = step.output
-            if trace:
-                scan.append(step)
             # what nobody asked for is free before the next layer needs the memory
             del step
-        return tuple(scan) if trace else signal
+        return signal
+
+    def steps(
+        self,
+        images: Float[Tensor, "examples ..."],
+        *,
+        first_linear_output: Float[Tensor, "examples units *positions"] | None = None,
+    ) -> Iterator[LayerTrace]:
+        """The trace, one layer at a time: each is computed when it is asked for, so that no more than one is held.
+
+        The arguments are those of `forward`.
+        """
+        signal: Tensor = images
+        skip: Tensor | None = None
+        for depth in range(1, self.num_layers + 1):
+            step, skip = self._step(depth, signal, skip, first_linear_output if depth == 1 else None)
+            signal = step.output
+            yield step
+            del step
 
     def _stretch(self, depths: range, signal: Tensor, skip: Tensor | None) -> tuple[Tensor, Tensor | None]:
         for depth in depths:

@@ -1,9 +1,13 @@
 """What a layered network computes inside, with the weights of any state dict."""
 
+import copy
+from typing import Any
+
 import torch
 from jaxtyping import Float
-from torch import Tensor
+from torch import Tensor, nn
 
+from lmcbook.errors import InputError
 from lmcbook.models.layered import LayeredModel, LayerTrace, apply_weight
 from lmcbook.permutation import StateDict, evaluation_mode
 
@@ -23,6 +27,37 @@ def trace(
         return torch.func.functional_call(
             model, state, (images,), {"trace": True, "first_linear_output": first_linear_output}
         )
+
+
+def with_state(model: LayeredModel, state: StateDict) -> LayeredModel:
+    """A second network like ``model``, in evaluation mode, whose tensors are those of ``state``: none is copied.
+
+    For what goes through several networks layer by layer, where `trace` would hold all their layers at once.
+
+    Raises:
+        InputError: ``state`` lacks a tensor of the model.
+    """
+    names = [*dict(model.named_parameters()), *dict(model.named_buffers())]
+    missing = [name for name in names if name not in state]
+    if missing:
+        raise InputError(f"state has no tensor {missing[0]!r}; give the state dict of a network of the same shape")
+    return _shallow(model, state, "").eval()
+
+
+def _shallow(module: nn.Module, state: StateDict, prefix: str) -> Any:
+    twin = copy.copy(module)
+    twin._parameters = {
+        name: None if tensor is None else nn.Parameter(state[prefix + name].detach(), requires_grad=False)
+        for name, tensor in module._parameters.items()
+    }
+    twin._buffers = {
+        name: None if tensor is None else state.get(prefix + name, tensor) for name, tensor in module._buffers.items()
+    }
+    twin._modules = {
+        name: None if child is None else _shallow(child, state, f"{prefix}{name}.")
+        for name, child in module._modules.items()
+    }
+    return twin
 
 
 def layer_outputs(model: LayeredModel, state: StateDict, images: Float[Tensor, "examples ..."]) -> dict[str, Tensor]:
