@@ -95,26 +95,25 @@ def _verb(both: DataFrame, column: str, sign: int) -> str:
 
 
 def lines_finding(records: Sequence[Record]) -> list[str]:
-    """Calibrated loss, accuracy and β halfway, and calibrated loss at the end, of the widest: one for each network."""
+    """Calibrated loss, accuracy and β halfway, of the widest: a sentence for each network."""
     sentences = []
     for _, table in groups(along_lines_table(records), "recipe"):
         parts = []
         for kind in LINES:
-            halfway, end = (table[(table["kind"] == kind) & (table["distance"] == at)] for at in (0.5, 1.0))
-            if halfway.empty:
-                continue
-            beta = halfway["inverse_temperature"].median()
-            parts.append(
-                f"{_line(kind)} {halfway['calibrated_loss'].mean():.3f} nats and "
-                f"{100 * halfway['accuracy'].mean():.1f} % with β = {beta:.2f}, at the end "
-                f"{end['calibrated_loss'].mean():.3f} nats"
-            )
+            halfway = table[(table["kind"] == kind) & (table["distance"] == 0.5)]
+            if not halfway.empty:
+                beta = halfway["inverse_temperature"].median()
+                parts.append(f"{_line(kind)} {_calibrated(halfway)} at β = {beta:.2f}")
         start = table[table["distance"] == 0]
         sentences.append(
-            f"{_network(table)}, from {start['calibrated_loss'].mean():.3f} nats and "
-            f"{100 * start['accuracy'].mean():.1f} % at network a; halfway {'; '.join(parts)} ({_pair_count(table)})."
+            f"{_network(table)}: calibrated, network a has {_calibrated(start)}; halfway {'; '.join(parts)} "
+            f"({_pair_count(table)})."
         )
     return sentences
+
+
+def _calibrated(table: DataFrame) -> str:
+    return f"{table['calibrated_loss'].mean():.3f} nats and {100 * table['accuracy'].mean():.1f} %"
 
 
 def halfway_finding(records: Sequence[Record]) -> list[str]:
@@ -180,7 +179,11 @@ def start_finding(records: Sequence[Record]) -> list[str]:
 
 
 def mechanism_start_finding(records: Sequence[Record]) -> list[str]:
-    """Exponent, errors of both laws and both conditions for each thing in common: a sentence for each network."""
+    """Exponent, errors of both laws and both conditions: a sentence for each network.
+
+    Of pairs with nothing in common, with the initialisation alone, and with the longest start: between the first two
+    the mechanisms change places. The others are in the figure and its data.
+    """
     names = {
         "decay_exponent": "decay exponent",
         "orthogonal_error": "error of the law of orthogonal networks",
@@ -190,7 +193,8 @@ def mechanism_start_finding(records: Sequence[Record]) -> list[str]:
     }
     sentences = []
     for _, table in groups(spawned_table(records), "recipe"):
-        kinds = groups(table, "in_common")
+        every = groups(table, "in_common")
+        kinds = [(kind, rows) for kind, rows in every if kind[0] in (NOTHING, "0 %", every[-1][0][0])]
         parts = [
             f"{name} {' → '.join(_spread(rows[column], 1, 2) for _, rows in kinds)}" for column, name in names.items()
         ]
