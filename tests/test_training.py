@@ -4,7 +4,6 @@ import copy
 import math
 from dataclasses import replace
 
-import numpy as np
 import pytest
 import torch
 from torch import nn
@@ -12,7 +11,6 @@ from torch import nn
 from lmcbook.config import PairConfig
 from lmcbook.data import equal_batches
 from lmcbook.errors import InputError
-from lmcbook.layerwise import effective_rank, singular_values
 from lmcbook.models import build_model
 from lmcbook.randomness import random_stream
 from lmcbook.schedule import decay_product, learning_rate_at
@@ -21,8 +19,6 @@ from lmcbook.training import (
     TrainingDiverged,
     initialisation_seed,
     order_seed_at,
-    relative_spread,
-    spectral_spread,
     train,
 )
 from lmcbook.training.checkpoint import read_checkpoint
@@ -234,36 +230,3 @@ def test_a_spawned_model_is_its_parent_until_they_part(pico, digits, tmp_path, f
     parting = round(18 * fraction)
     assert equal_after == [True] * parting + [False] * (17 - parting)
     assert initialisation_seed(pair.training_b) == initialisation_seed(pair.training_a) == 3
-
-
-@pytest.mark.parametrize("shape", [(7, 5), (5, 7), (6, 6), (4, 3, 3, 3)])
-def test_the_spread_is_that_of_the_singular_values(shape):
-    weight = torch.randn(shape, generator=random_stream(0, "spread", *map(str, shape)), dtype=torch.float64)
-    squares = np.linalg.svd(weight.flatten(start_dim=1).numpy(), compute_uv=False) ** 2
-    spread = relative_spread(weight).item()
-    assert spread == pytest.approx(squares.var() / squares.mean() ** 2, rel=1e-10)
-    assert relative_spread(1e-3 * weight).item() == pytest.approx(spread, rel=1e-10)
-
-
-def test_the_spread_is_largest_at_rank_one_and_nothing_for_equal_singular_values():
-    generator = random_stream(0, "spread")
-    rank_one = torch.outer(*(torch.randn(size, generator=generator, dtype=torch.float64) for size in (5, 8)))
-    assert relative_spread(rank_one).item() == pytest.approx(4)
-    orthogonal, _ = torch.linalg.qr(torch.randn(8, 5, generator=generator, dtype=torch.float64))
-    assert relative_spread(3 * orthogonal).item() == pytest.approx(0, abs=1e-12)
-    assert relative_spread(orthogonal.T).item() == pytest.approx(0, abs=1e-12)
-
-
-def test_the_penalty_counts_all_weights_and_works_against_low_rank(pico, digits):
-    model = build_model(pico, input_shape=digits.input_shape, num_classes=digits.num_classes)
-    total = sum(relative_spread(parameter).item() for parameter in model.parameters())
-    assert spectral_spread(model).item() == pytest.approx(total, rel=1e-6)
-    plain, penalised = (
-        train(replace(pico, weight_decay=0.01, spread_penalty=penalty), digits, progress=False)
-        for penalty in (0.0, 1.0)
-    )
-    for name, weight in plain.state.items():
-        assert relative_spread(penalised.state[name]) < 0.5 * relative_spread(weight)
-        ranks = [effective_rank(singular_values(one)) for one in (weight, penalised.state[name])]
-        assert ranks[1] > ranks[0] + 1
-    assert penalised.history["accuracy"][-1] > 0.9
