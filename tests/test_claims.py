@@ -142,7 +142,7 @@ def test_every_claim_is_sound(claim: Claim):
 
 def test_a_shortened_training_is_said():
     table = claims.verdict_table(claims.judge(pair_of_widths(short=True)))
-    assert set(table[table["verdict"] != "not measured"]["scale"]) == {"embedded, shortened training"}
+    assert set(table[table["verdict"] != "not measured"]["scale"]) == {"embedded, up to ×8 of ×32, shortened training"}
 
 
 def test_statistics_take_other_columns_too():
@@ -231,6 +231,14 @@ def test_ids_are_unique():
     assert len({claim.id for claim in CLAIMS}) == len(CLAIMS)
 
 
+def test_the_widest_network_that_is_missing_is_said():
+    width = [claim for claim in CLAIMS if claim.id == "width-mlp-digits"]
+    (judged,) = claims.judge(width_sweep(widths=(1, 8, 32), pairs=1), width)
+    assert judged.up_to is None and judged.seen == "embedded"
+    (judged,) = claims.judge([], width)
+    assert judged.up_to is None and judged.seen == "–"
+
+
 def test_tables_of_verdicts():
     verdicts = claims.judge(pair_of_widths())
     table = claims.verdict_table(verdicts)
@@ -238,7 +246,9 @@ def test_tables_of_verdicts():
     row = table[(table["network"] == "MLP on digits") & (table["source"] == "Abstract, Fig. 1")].iloc[0]
     assert row["ours"].replace("\u00a0", " ") == "20 ± 10 (3) % of the narrowest" and row["verdict"] == "reproduced"
     assert (
-        row["asked"] == "at most 25 % of the narrowest" and row["paper"] == "no number" and row["scale"] == "embedded"
+        row["asked"] == "at most 25 % of the narrowest"
+        and row["paper"] == "no number"
+        and row["scale"] == "embedded, up to ×8 of ×32"
     )
     matrix = claims.verdict_matrix([verdict for verdict in verdicts if verdict.values])
     assert list(matrix.columns) == ["claim", "asked", "MLP on digits"]

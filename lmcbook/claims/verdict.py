@@ -10,7 +10,7 @@ from pandas import DataFrame
 from lmcbook.claims.catalogue import CLAIMS
 from lmcbook.claims.claim import Claim
 from lmcbook.claims.statistics import values_of
-from lmcbook.figures.style import recipe_label
+from lmcbook.figures.style import recipe_label, width_label
 from lmcbook.plan import recipe
 from lmcbook.records import Record, pairs_table
 from lmcbook.tables import mean_and_spread
@@ -30,6 +30,17 @@ class Verdict:
     """Of the records that were looked at."""
     short: bool = False
     """Whether some of them are of trainings shorter than the recipe's."""
+    up_to: float | None = None
+    """The largest width multiplier among them where that is not yet the recipe's largest."""
+
+    @property
+    def seen(self) -> str:
+        """The scales of the records that were looked at, and what they lack: of widths, of epochs."""
+        lacks = ["shortened training"] if self.short else []
+        if self.up_to is not None:
+            widest = recipe(self.claim.recipe).width_multipliers[-1]
+            lacks.insert(0, f"up to {width_label(self.up_to)} of {width_label(widest)}")
+        return ", ".join([*self.scales, *lacks]) or "–"
 
     @property
     def mean(self) -> float | None:
@@ -73,7 +84,17 @@ def judge(records: Sequence[Record], claims: Iterable[Claim] = CLAIMS) -> list[V
         values = tuple(values_of(claim, table))
         used = [record for record in counted if record.recipe == claim.recipe] if values else []
         scales = tuple(sorted({record.scale for record in used}))
-        verdicts.append(Verdict(claim=claim, values=values, scales=scales, short=any(record.short for record in used)))
+        widest = max((record.config.training.width_multiplier for record in used), default=None)
+        complete = widest is None or widest >= recipe(claim.recipe).width_multipliers[-1]
+        verdicts.append(
+            Verdict(
+                claim=claim,
+                values=values,
+                scales=scales,
+                short=any(record.short for record in used),
+                up_to=None if complete else widest,
+            )
+        )
     return verdicts
 
 
@@ -117,7 +138,7 @@ def verdict_table(verdicts: Iterable[Verdict]) -> DataFrame:
             verdict.ours,
             verdict.claim.reproduced.describe(verdict.claim.factor, verdict.claim.unit),
             verdict.word,
-            (", ".join(verdict.scales) or "–") + (", shortened training" if verdict.short else ""),
+            verdict.seen,
         ]
         for verdict in verdicts
     ]
