@@ -14,14 +14,15 @@ LAYERS = (
     *("errors", "paths", "randomness", "config", "execution", "schedule", "provenance", "data", "permutation"),
     "models",
     *("matching", "training", "store", "merging", "calibration", "evaluation", "flatness", "layerwise", "theory"),
-    *("records", "recipes", "plan", "pipeline", "collect", "budget", "parameters", "figures", "tables", "claims"),
+    *("records", "recipes", "plan", "pipeline", "collect", "budget", "parameters", "floors", "figures"),
+    *("tables", "claims"),
     *("theory_figures", "widgets", "notebooks", "engine", "__init__", "__main__"),
 )
 
 TORCH_FREE = (
     *("errors", "paths", "config", "execution", "schedule", "provenance", "records", "recipes", "plan", "collect"),
     "budget",
-    *("parameters", "figures", "tables", "claims", "widgets", "notebooks", "engine", "__init__", "__main__"),
+    *("parameters", "floors", "figures", "tables", "claims", "widgets", "notebooks", "engine", "__init__", "__main__"),
 )
 
 

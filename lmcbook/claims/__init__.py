@@ -13,6 +13,7 @@ from lmcbook.claims.findings_controls import (
     start_finding,
     start_verdict,
 )
+from lmcbook.claims.findings_floors import floor_finding
 from lmcbook.claims.findings_layers import (
     activity_finding,
     additivity_finding,
@@ -84,6 +85,7 @@ __all__ = [
     "explained_finding",
     "exponent_finding",
     "flatness_verdict",
+    "floor_finding",
     "gain_finding",
     "halfway_finding",
     "histogram_finding",

@@ -9,6 +9,7 @@ from lmcbook.figures.barriers import barrier_against_width, barrier_table
 from lmcbook.figures.calibrating import calibration_examples, reliability_diagrams, temperature_choices
 from lmcbook.figures.costs import cost_against_width, read_search_costs, search_cost_against_units
 from lmcbook.figures.curves import accuracy_against_coefficient, accuracy_table, loss_against_coefficient, loss_table
+from lmcbook.figures.floors import floor_against_width
 from lmcbook.figures.laws import law_errors_by_layer
 from lmcbook.figures.layers import (
     commutativity_by_layer,
@@ -66,6 +67,7 @@ __all__ = [
     "conditions_against_decay",
     "cost_against_width",
     "decay_exponent_by_layer",
+    "floor_against_width",
     "halfway_against_width",
     "histograms_by_layer",
     "inverse_temperature_against_coefficient",

@@ -1,0 +1,88 @@
+"""A floor that was put in is found, one that was not is not claimed, and the sentences say which."""
+
+import math
+
+import numpy as np
+import pytest
+from synthetic_records import make_record, width_sweep  # type: ignore[import-not-found]
+
+from lmcbook import claims, figures
+from lmcbook.errors import InputError
+from lmcbook.figures.floors import floor_table
+from lmcbook.floors import fit_floor
+
+WIDTHS = [width for width in (1.0, 2.0, 4.0, 8.0, 16.0, 32.0) for _ in range(3)]
+
+
+def barriers(floor: float, *, noise: float, seed: int = 0, exponent: float = 1.5) -> list[float]:
+    """Pairs on the curve itself, times a random factor; the ceiling is 0.8, the half width 2."""
+    random = np.random.default_rng(seed)
+    exact = [floor + (0.8 - floor) / (1 + (width / 2) ** exponent) for width in WIDTHS]
+    return [value * math.exp(noise * random.normal()) for value in exact]
+
+
+def test_a_curve_without_noise_is_found():
+    fit = fit_floor(WIDTHS, barriers(0.05, noise=0.0), ceiling=0.8)
+    assert fit is not None
+    # the floor is chosen from a grid whose steps are 9 %
+    assert fit.floor == pytest.approx(0.05, rel=0.05)
+    assert fit.exponent == pytest.approx(1.5, rel=0.1) and fit.half_width == pytest.approx(2, rel=0.1)
+    assert 0 < fit.low <= fit.floor <= fit.high and fit.p_value < 1e-6
+    assert fit.at(np.array([1e9]))[0] == pytest.approx(fit.floor)
+    assert fit.at(np.array([1e-9]))[0] == pytest.approx(0.8)
+    assert fit.at(np.array([1e9]), floor=False)[0] < 1e-3
+
+
+def test_a_fall_to_zero_has_no_floor():
+    fit = fit_floor(WIDTHS, barriers(0.0, noise=0.0), ceiling=0.8)
+    assert fit is not None and fit.floor < 1e-3 and fit.low == 0
+    assert fit.exponent_without == pytest.approx(1.5, rel=1e-4) and fit.half_width_without == pytest.approx(2, rel=1e-4)
+
+
+def test_the_interval_holds_the_truth_about_as_often_as_it_says():
+    for floor in (0.0, 0.04):
+        fits = [fit_floor(WIDTHS, barriers(floor, noise=0.3, seed=seed), ceiling=0.8) for seed in range(25)]
+        held = sum(fit.low <= floor <= fit.high for fit in fits if fit)
+        # binomial with 25 draws of 0.95: fewer than 20 have a chance of one in a thousand
+        assert held >= 20
+    assert sum(fit.low > 0 for fit in fits if fit) > 5, "the interval is not so wide that it says nothing"
+
+
+def test_what_cannot_be_fitted_is_not():
+    assert fit_floor([1, 2, 4] * 3, [0.5, 0.3, 0.2] * 3, ceiling=0.8) is None
+    assert fit_floor([1, 2, 4, 8], [0.5, 0.3, 0.1, -0.01], ceiling=0.8) is None
+    with pytest.raises(InputError, match="barriers has 1 entries and widths 2"):
+        fit_floor([1, 2], [0.5], ceiling=0.8)
+    with pytest.raises(InputError, match="ceiling is 0; it must be above 0"):
+        fit_floor([1, 2], [0.5, 0.2], ceiling=0)
+
+
+def sweep(floor: float):
+    """Records of three pairs at six widths whose accuracy barriers are those above."""
+    dips = barriers(floor, noise=0.1)
+    return [
+        make_record(width, seeds=(2 * (index % 3), 2 * (index % 3) + 1), depth_of_dip=dip)
+        for index, (width, dip) in enumerate(zip(WIDTHS, dips, strict=True))
+    ]
+
+
+def test_sentences_say_whether_there_is_a_floor():
+    (floored,) = claims.floor_finding(sweep(0.1))
+    assert floored.startswith("MLP on digits, weight decay 3e-3: accuracy barrier: a floor of ")
+    assert "95% interval" in floored and "18 pairs" in floored
+    (falling,) = claims.floor_finding(sweep(0.0))
+    assert "no floor is proved" in falling
+    none = [*sweep(0.0), make_record(64, depth_of_dip=-0.01)]
+    assert "1 of 1 pairs at ×64 lose nothing, so none is fitted" in claims.floor_finding(none)[0]
+    assert "too few widths for a fit (2)" in claims.floor_finding(width_sweep(widths=(1, 4), pairs=1))[0]
+
+
+def test_the_table_is_of_the_fits_that_are_drawn():
+    records = sweep(0.1)
+    table = floor_table(records)
+    assert list(table["barrier"]) == ["midpoint_accuracy_barrier", "midpoint_calibrated_loss_barrier"]
+    assert (table["low"] <= table["floor"]).all() and (table["floor"] <= table["high"]).all()
+    assert set(table["num_pairs"]) == {18} and set(table["num_widths"]) == {6}
+    figure = figures.floor_against_width(records)
+    lines = [line.get_linestyle() for line in figure.axes[0].lines]
+    assert "-" in lines and ":" in lines and figure.axes[0].collections, "both fits and the interval are drawn"
