@@ -41,3 +41,13 @@ def collect(
         measured = measure_missing(missing, folder=fresh, device=device, progress=progress)
         found |= {record.digest: record for record in measured}
     return [record for one in planned if (record := found[one.pair.digest]) is not None]
+
+
+def present(planned: Iterable[PlannedPair]) -> list[Record]:
+    """The records of those planned measurements that have one already, in the order of the plan; none is measured.
+
+    For what a chapter shows beside its own scale: the committed records of a larger one, as far as they reach.
+    """
+    folders = paths.fresh_records(), paths.committed_records()
+    found = [find_record(one.pair.digest, *folders) for one in planned]
+    return [record for record in found if record is not None]

@@ -95,6 +95,12 @@ def test_one_pair_of_one_kind_can_be_drawn(draw):
     check_layout(draw(alone[draw]))
 
 
+def test_two_figures_of_one_kind_may_stand_in_one_page():
+    pages = [figures.to_html(figures.barriers_by_start, start_sweep(pairs=pairs), [], "") for pairs in (1, 2)]
+    names = [set(re.findall(r' (?:id|class)="(f[0-9a-f]{6}-[^"]+)"', page)) for page in pages]
+    assert names[0] and names[1] and names[0].isdisjoint(names[1])
+
+
 # --- records that are not what others are about ----------------------------------------------------------------------
 
 

@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from lmcbook import pipeline, store
-from lmcbook.collect import collect
+from lmcbook.collect import collect, present
 from lmcbook.config import PairConfig
 from lmcbook.errors import InputError
 from lmcbook.evaluation import accuracy, predict_logits
@@ -47,6 +47,17 @@ def test_a_record_tells_the_truth_about_the_endpoints(planned, digits, trained_p
     assert record.run_keys == tuple(map(store.run_key, (planned.pair.training_a, planned.pair.training_b)))
     assert record.dataset_sha256 == digits.sha256
     assert record.provenance["versions"]["torch"] == torch.__version__
+
+
+def test_what_is_present_is_read_and_nothing_is_measured(planned, tmp_path, monkeypatch, trained_already):
+    monkeypatch.setenv("LMCBOOK_RUNS", str(tmp_path / "runs"))
+    monkeypatch.setenv("LMCBOOK_RECORDS", str(tmp_path / "committed"))
+    other = replace(planned, pair=replace(planned.pair, alignment="random"))
+    assert present([planned, other]) == [] and trained_already == []
+    record = measure(planned, progress=False)
+    write_record(record, tmp_path / "committed")
+    asked = len(trained_already)
+    assert [each.digest for each in present([other, planned])] == [record.digest] and len(trained_already) == asked
 
 
 def test_two_measurements_differ_in_nothing_but_provenance(planned, tmp_path):

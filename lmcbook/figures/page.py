@@ -209,8 +209,9 @@ def to_svg(figure: Figure, name: str, alt: str) -> str:
     svg = buffer.getvalue()
     svg = svg[svg.index("<svg") :]
     svg = re.sub(r"<metadata>.*?</metadata>|<style.*?</style>", "", svg, flags=re.DOTALL)
-    # of matplotlib's many ids, those that something refers to; several figures stand in one page, so each gets a mark
-    mark = "f" + hashlib.sha256(name.encode()).hexdigest()[:6]
+    # of matplotlib's many ids, those that something refers to; several figures stand in one page, of one kind too, so
+    # each gets a mark of its own
+    mark = "f" + hashlib.sha256(f"{name}: {svg}".encode()).hexdigest()[:6]
     used = set(re.findall(r'(?:href="|url\()#([^")]+)', svg))
     svg = re.sub(r' id="([^"]+)"', lambda found: f' id="{mark}-{found[1]}"' if found[1] in used else "", svg)
     svg = re.sub(r'(href="|url\()#', rf"\1#{mark}-", svg)
