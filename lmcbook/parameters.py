@@ -38,6 +38,10 @@ class Request:
         names = ("scale", "recipes", "width_multipliers", "seed_pairs", "weight_decays", "epochs")
         return {name: getattr(self, name) for name in names}
 
+    def command_at(self, scale: str) -> str:
+        """The command that runs the notebook at ``scale`` and with nothing else changed."""
+        return f"{' '.join(self.command.split()[:3])} -p scale {scale}"
+
     @property
     def measuring(self) -> dict[str, Any]:
         """What `lmcbook.collect.collect` takes."""

@@ -239,6 +239,13 @@ def test_the_widest_network_that_is_missing_is_said():
     assert judged.up_to is None and judged.seen == "–"
 
 
+def test_claims_are_found_by_chapter_and_by_source():
+    found = claims.about("08_weight_decay", "Fig. 9")
+    assert {claim.chapter for claim in found} >= {"08_weight_decay", "01_width"}
+    assert all("Fig. 9" in claim.source or claim.chapter == "08_weight_decay" for claim in found)
+    assert claims.about("no such chapter") == ()
+
+
 def test_tables_of_verdicts():
     verdicts = claims.judge(pair_of_widths())
     table = claims.verdict_table(verdicts)

@@ -274,6 +274,9 @@ def test_sentences_on_decay_say_what_the_records_say():
         claims.normalisation_finding(spared)
     )
     assert "weight decay 0 → 3e-3: reciprocal orthogonality" in text(claims.decay_condition_finding(records))
+    cosines = claims.last_layer_finding(decay_sweep())
+    assert len(cosines) == 1 and cosines[0].endswith(" with 3e-3.") and " with 1e-4, " in cosines[0]
+    assert cosines[0].startswith("MLP on digits at ×16, cosine with LEWC's prediction, last hidden layer → logits: 0.")
 
 
 def test_trainings_of_one_product_are_set_beside_each_other():

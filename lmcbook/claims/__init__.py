@@ -1,6 +1,6 @@
 """Claims as data, and what the records say of them: verdicts and sentences are computed, never typed."""
 
-from lmcbook.claims.catalogue import CLAIMS, of_chapter
+from lmcbook.claims.catalogue import CLAIMS, about, of_chapter
 from lmcbook.claims.claim import Claim, Range
 from lmcbook.claims.findings import calibration_finding, control_finding, temperature_finding, width_finding
 from lmcbook.claims.findings_controls import (
@@ -53,6 +53,7 @@ from lmcbook.claims.findings_weight_decay import (
     decay_condition_finding,
     decay_finding,
     decay_verdict,
+    last_layer_finding,
     normalisation_finding,
     product_finding,
 )
@@ -67,6 +68,7 @@ __all__ = [
     "Claim",
     "Range",
     "Verdict",
+    "about",
     "activity_finding",
     "additivity_finding",
     "alignment_finding",
@@ -91,6 +93,7 @@ __all__ = [
     "histogram_finding",
     "inside_finding",
     "judge",
+    "last_layer_finding",
     "law_finding",
     "lewc_finding",
     "lines_finding",

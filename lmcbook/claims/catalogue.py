@@ -165,3 +165,8 @@ CLAIMS: tuple[Claim, ...] = (
 def of_chapter(*chapters: str) -> tuple[Claim, ...]:
     """Those of `CLAIMS` that are measured by the notebooks ``chapters``."""
     return tuple(claim for claim in CLAIMS if claim.chapter in chapters)
+
+
+def about(*words: str) -> tuple[Claim, ...]:
+    """Those of `CLAIMS` whose chapter or source has one of the ``words`` in its name."""
+    return tuple(claim for claim in CLAIMS if any(word in f"{claim.chapter}, {claim.source}" for word in words))

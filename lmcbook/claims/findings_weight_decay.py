@@ -8,7 +8,7 @@ from lmcbook.claims.statistics import ACCURACY, MAIN_DECAY, USUAL_DECAY
 from lmcbook.figures.curves import groups
 from lmcbook.figures.style import decay_label, recipe_label, width_label
 from lmcbook.figures.weight_decay import FULL, SHORTER, SPARED, decay_table
-from lmcbook.records import Record
+from lmcbook.records import Record, layers_table
 from lmcbook.tables import mean_and_spread
 
 _SAME_PRODUCT = 1.25
@@ -16,7 +16,10 @@ _SAME_PRODUCT = 1.25
 
 
 def decay_finding(records: Sequence[Record]) -> list[str]:
-    """The accuracy barrier and the unmerged accuracy at each weight decay: a sentence for each network."""
+    """The accuracy barrier and the unmerged accuracy at each weight decay: a sentence for each network.
+
+    Then what it changes to leave batch norm's own parameters alone, where that is measured.
+    """
     sentences = []
     for _, table in groups(_of(records, FULL), "recipe"):
         parts = [
@@ -26,7 +29,7 @@ def decay_finding(records: Sequence[Record]) -> list[str]:
         ]
         cost = f"{_network(table)}: averaging costs so many points of accuracy: {', '.join(parts)}"
         sentences.append(f"{cost} ({_pairs(table)}).")
-    return sentences
+    return sentences + normalisation_finding(records)
 
 
 def normalisation_finding(records: Sequence[Record]) -> list[str]:
@@ -61,6 +64,33 @@ def decay_condition_finding(records: Sequence[Record]) -> list[str]:
         ]
         said = " → ".join(decay_label(decay) for decay, _ in ends)
         sentences.append(f"{_network(table)}, weight decay {said}: {'; '.join(parts)} ({_pairs(table)}).")
+    return sentences
+
+
+def last_layer_finding(records: Sequence[Record]) -> list[str]:
+    """LEWC's cosine at λ = ½ in the last hidden layer and at the logits: a sentence for each network.
+
+    With the usual decay and the paper's. Where it rises, the classifier reads little of the hidden layer's error.
+    """
+    table = layers_table([record for record in records if record.config.training.decay_normalisation])
+    table = table[
+        (table["metric"] == "lewc_cosine") & (table["coefficient"] == 0.5) & (table["alignment"] == "identity")
+    ]
+    keys = ["recipe", "width_multiplier", "weight_decay", "seed_a", "seed_b"]
+    full = _of(records, FULL)[keys]
+    sentences = []
+    for _, rows in groups(table.merge(full, on=keys).dropna(subset=["depth"]), "recipe"):
+        last = rows["depth"].max()
+        parts = [
+            f"{_spread(chosen[chosen['depth'] == last - 1]['value'], 1, 3)} → "
+            f"{_spread(chosen[chosen['depth'] == last]['value'], 1, 3)} with {decay_label(decay)}"
+            for decay, chosen in _decays(rows)
+            if decay in (USUAL_DECAY, MAIN_DECAY)
+        ]
+        if parts:
+            sentences.append(
+                f"{_network(rows)}, cosine with LEWC's prediction, last hidden layer → logits: {', '.join(parts)}."
+            )
     return sentences
 
 
