@@ -1,6 +1,6 @@
 """What looking into all layers of one pair costs, in forward passes of one endpoint over the same images.
 
-    python benchmarks/layerwise.py        # about two minutes
+    python benchmarks/layerwise.py        # about three minutes
 
 All that `lmcbook.layerwise.measure_layers` measures but the ranks of the weights, which are a matter of the networks
 and not of the images: three merged models, five networks' layers, products across the models. Untrained networks on

@@ -53,9 +53,9 @@ class FloorFit:
 def fit_floor(widths: Sequence[float], barriers: Sequence[float], *, ceiling: float) -> FloorFit | None:
     """Fit the barriers of single pairs, each at its width multiplier, with and without a floor.
 
-    Least squares of the logarithms: the spread over pairs is about the same share of the barrier at every width. The
-    interval is that of the floors whose best fit an F test does not reject (profile likelihood for Gaussian errors of
-    the logarithms); with a handful of pairs it says how little is known, too.
+    Least squares of the logarithms, which takes the spread over pairs for the same share of the barrier at every width.
+    The interval is that of the floors whose best fit an F test does not reject (profile likelihood for Gaussian errors
+    of the logarithms); with a handful of pairs it says how little is known, too.
 
     Args:
         widths: width multipliers.
