@@ -1,8 +1,7 @@
-"""The tables of the book, made from records alone: mean ± standard deviation (number of pairs), beside the paper's."""
+"""The tables of the book, made from records alone: mean ± standard deviation (number of pairs)."""
 
 import html
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 from pandas import DataFrame, Series
@@ -16,51 +15,6 @@ from lmcbook.figures.spawned import name_of, spawned_table
 from lmcbook.figures.style import decay_label, recipe_label, width_label
 from lmcbook.figures.weight_decay import FULL, decay_table
 from lmcbook.records import Record, barriers_table
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class PaperRow:
-    """One row of the paper's Table 1: barriers at λ = ½ of networks merged as they are and after weight matching."""
-
-    recipe: str
-    width_multiplier: float
-    accuracy_barrier: float
-    """A fraction."""
-    calibrated_loss_barrier: float
-    """Nats."""
-    matched_accuracy_barrier: float
-    """After weight matching, a fraction."""
-    matched_loss_barrier: float
-    """After weight matching, in nats; we take it as not calibrated."""
-
-
-PAPER_TABLE_1: tuple[PaperRow, ...] = (
-    PaperRow(
-        recipe="mlp-mnist",
-        width_multiplier=16.0,
-        accuracy_barrier=0.00519,
-        calibrated_loss_barrier=0.013,
-        matched_accuracy_barrier=-0.00027,
-        matched_loss_barrier=-0.003,
-    ),
-    PaperRow(
-        recipe="vgg11-cifar10",
-        width_multiplier=16.0,
-        accuracy_barrier=0.01308,
-        calibrated_loss_barrier=0.066,
-        matched_accuracy_barrier=0.07,
-        matched_loss_barrier=0.177,
-    ),
-    PaperRow(
-        recipe="resnet20-cifar10",
-        width_multiplier=32.0,
-        accuracy_barrier=0.02694,
-        calibrated_loss_barrier=0.087,
-        matched_accuracy_barrier=0.05135,
-        matched_loss_barrier=0.173,
-    ),
-)
-
 
 _STYLE = """
 .lmc-table {overflow-x: auto; margin: 1rem 0}
@@ -222,42 +176,6 @@ def _summarised(
         }
         rows.append(names | {"pairs": str(len(cell))} | means)
     return DataFrame(rows, columns=["network", title, "pairs", *columns])
-
-
-def against_paper(records: Sequence[Record], *, weight_decay: float = 3e-3, alignment: str = "identity") -> DataFrame:
-    """The paper's Table 1 beside ours, at the paper's width, or at our widest, which is then named.
-
-    ``alignment`` is ``identity`` or ``weight_matching``, the two that the paper has.
-    """
-    table = barriers_table(records)
-    table = table[(table["alignment"] == alignment) & (table["weight_decay"] == weight_decay)]
-    rows = []
-    for paper in PAPER_TABLE_1:
-        ours = table[table["recipe"] == paper.recipe]
-        width = paper.width_multiplier
-        if not ours.empty and width not in set(ours["width_multiplier"]):
-            width = float(ours["width_multiplier"].max())
-        ours = ours[ours["width_multiplier"] == width]
-        at = "" if width == paper.width_multiplier else f" at {width_label(width)}"
-        row = {"network": f"{recipe_label(paper.recipe)}, {width_label(paper.width_multiplier)}"}
-        for title, value, column, factor in _PAPER_COLUMNS[alignment]:
-            measured = mean_and_spread(ours[column], factor=factor, digits=3) + at
-            row[f"{title}: paper"] = f"{factor * getattr(paper, value):.3f}".replace("-", "−")
-            row[f"{title}: ours"] = "not measured" if ours.empty else measured
-        rows.append(row)
-    return DataFrame(rows)
-
-
-_PAPER_COLUMNS = {
-    "identity": (
-        ("accuracy barrier (points)", "accuracy_barrier", "midpoint_accuracy_barrier", 100),
-        ("calibrated loss barrier (nats)", "calibrated_loss_barrier", "midpoint_calibrated_loss_barrier", 1),
-    ),
-    "weight_matching": (
-        ("accuracy barrier (points)", "matched_accuracy_barrier", "midpoint_accuracy_barrier", 100),
-        ("loss barrier (nats)", "matched_loss_barrier", "midpoint_loss_barrier", 1),
-    ),
-}
 
 
 def show(

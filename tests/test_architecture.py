@@ -15,14 +15,15 @@ LAYERS = (
     "models",
     *("matching", "training", "store", "merging", "calibration", "evaluation", "flatness", "layerwise", "theory"),
     *("records", "recipes", "plan", "pipeline", "collect", "budget", "parameters", "floors", "figures"),
-    *("tables", "claims"),
+    *("tables", "paper_table", "claims"),
     *("theory_figures", "widgets", "notebooks", "engine", "__init__", "__main__"),
 )
 
 TORCH_FREE = (
     *("errors", "paths", "config", "execution", "schedule", "provenance", "records", "recipes", "plan", "collect"),
     "budget",
-    *("parameters", "floors", "figures", "tables", "claims", "widgets", "notebooks", "engine", "__init__", "__main__"),
+    *("parameters", "floors", "figures", "tables", "paper_table", "claims", "widgets", "notebooks", "engine"),
+    *("__init__", "__main__"),
 )
 
 

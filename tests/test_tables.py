@@ -43,31 +43,6 @@ def test_a_barrier_stands_in_its_cell():
     assert control.empty and "accuracy barrier (points)" in control.columns
 
 
-def test_our_numbers_stand_beside_the_papers():
-    measured = make_record(16, recipe="mlp-mnist", scale="paper", depth_of_dip=0.006)
-    narrower = make_record(4, recipe="vgg11-cifar10", scale="paper", depth_of_dip=0.1)
-    table = tables.against_paper([measured, narrower])
-    assert list(table["network"]) == ["MLP on MNIST, ×16", "VGG-11 on CIFAR-10, ×16", "ResNet-20 on CIFAR-10, ×32"]
-    paper, ours = "accuracy barrier (points): paper", "accuracy barrier (points): ours"
-    assert list(zip(table[paper], table[ours], strict=True)) == [
-        ("0.519", "0.600 (1)"),
-        ("1.308", "10.000 (1) at ×4"),
-        ("2.694", "not measured"),
-    ]
-    assert set(tables.against_paper([])[ours]) == {"not measured"}
-
-
-def test_after_weight_matching_the_paper_has_numbers_too():
-    measured = make_record(16, recipe="mlp-mnist", scale="paper", depth_of_dip=0.01, alignment="weight_matching")
-    table = tables.against_paper([measured], alignment="weight_matching")
-    assert list(table["accuracy barrier (points): paper"]) == ["−0.027", "7.000", "5.135"]
-    assert list(table["loss barrier (nats): paper"]) == ["−0.003", "0.177", "0.173"]
-    assert list(table["accuracy barrier (points): ours"]) == ["1.000 (1)", "not measured", "not measured"]
-    loss = measured.data["barriers"]["midpoint_loss_barrier"]
-    assert table["loss barrier (nats): ours"][0] == f"{loss:.3f} (1)", "the raw loss, not the calibrated one"
-    assert set(tables.against_paper([measured])["accuracy barrier (points): ours"]) == {"not measured"}
-
-
 def test_alignments_stand_side_by_side():
     records = [
         make_record(width, seeds=(2 * i, 2 * i + 1), alignment=alignment, depth_of_dip=dip / width)

@@ -25,7 +25,10 @@ PARTS = {
     ),
     "Inside the networks": ("layerwise", "flatness", "theory"),
     "What is kept": ("records", "provenance", "pipeline", "collect", "budget", "engine"),
-    "What is shown": ("figures", "theory_figures", "tables", "claims", "widgets", "notebooks", "parameters"),
+    "What is shown": (
+        *("figures", "theory_figures", "tables", "paper_table", "claims", "widgets"),
+        *("notebooks", "parameters"),
+    ),
     "Ground": ("errors", "paths"),
 }
 

@@ -3,7 +3,7 @@
 from lmcbook.claims.claim import Claim, Range
 from lmcbook.claims.controls import control_claims
 from lmcbook.claims.inside import layer_claims, permutation_claims
-from lmcbook.tables import PAPER_TABLE_1
+from lmcbook.paper_table import PAPER_TABLE_1
 
 _MULTILAYER_PERCEPTRONS = ("mlp-digits", "mlp-mnist", "mlp-fashion_mnist")
 

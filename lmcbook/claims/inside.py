@@ -7,7 +7,7 @@ correlation were set after its value had been seen: on digits they describe, on 
 from collections.abc import Sequence
 
 from lmcbook.claims.claim import Claim, Range
-from lmcbook.tables import PAPER_TABLE_1
+from lmcbook.paper_table import PAPER_TABLE_1
 
 
 def permutation_claims(recipes: Sequence[str]) -> list[Claim]:

@@ -1,8 +1,9 @@
 """Where a figure's or a table's numbers come from, in words that are computed from the records."""
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from typing import Any
 
 from lmcbook.records import COMMITTED, Record
 
@@ -45,16 +46,23 @@ def _commit(record: Record) -> str:
     return f"{commit[:10]} with changes" if record.provenance.get("dirty") else str(commit[:10])
 
 
+def trained_on(record: Record) -> str:
+    """The hardware that trained the record's two networks, and the precision they were trained in."""
+    trainings = record.provenance.get("training") or [record.provenance]
+    return f"{_listed(_device(each) for each in trainings)}; {record.config.training.precision}"
+
+
 def _hardware(records: Sequence[Record]) -> str:
-    names = []
-    for record in records:
-        given = record.provenance
-        threads = given.get("threads")
-        on_cpu = given.get("processor") or "a processor of unknown name"
-        on_cpu += f" ({threads} thread{'s' if threads != 1 else ''})" if threads else ""
-        names.append(str(given.get("gpu") or on_cpu))
     precisions = {record.config.training.precision for record in records}
-    return f"{_listed(names)}; {_listed(precisions)}"
+    return f"{_listed(_device(record.provenance) for record in records)}; {_listed(precisions)}"
+
+
+def _device(given: Mapping[str, Any]) -> str:
+    """The card or, without one, the processor and its threads."""
+    threads = given.get("threads")
+    on_cpu = given.get("processor") or "a processor of unknown name"
+    on_cpu += f" ({threads} thread{'s' if threads != 1 else ''})" if threads else ""
+    return str(given.get("gpu") or on_cpu)
 
 
 def _dates(records: Sequence[Record]) -> str:

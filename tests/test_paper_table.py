@@ -1,0 +1,128 @@
+"""The paper's Table 1 beside ours: which records count, at which width, and what is said of their trainings."""
+
+from dataclasses import replace
+
+import pytest
+from synthetic_records import PROVENANCE, SEED_PAIRS, make_record  # type: ignore[import-not-found]
+
+from lmcbook.paper_table import NOT_MEASURED, PAPER_TABLE_1, against_paper, coverage, schedule_of
+from lmcbook.recipes import recipe
+from lmcbook.records import Record
+
+BARRIER = "barrier at λ = ½"
+AS_THEY_ARE = ("as they are: accuracy barrier (points)", "as they are: calibrated loss barrier (nats)")
+MATCHED = ("b matched by weights: accuracy barrier (points)", "b matched by weights: loss barrier (nats)")
+
+
+def trained(name: str, width: float, **options) -> Record:
+    """A made-up record whose networks were trained as the recipe says."""
+    record = make_record(width, recipe=name, scale="paper", **options)
+    own = recipe(name).training
+    training = replace(own, width_multiplier=width, weight_decay=record.config.training.weight_decay)
+    config = replace(record.config, training=training)
+    return replace(record, config=config, digest=config.digest)
+
+
+def rows_of(records: list[Record], name: str = "MLP on MNIST", **options) -> dict[str, dict[str, str]]:
+    table = against_paper(records, **options)
+    chosen = table[table["network"].str.startswith(f"{name},")]
+    return {row[BARRIER]: row for row in chosen.to_dict("records")}
+
+
+def text(value: str) -> str:
+    return value.replace("\u00a0", " ")
+
+
+def test_the_papers_numbers_stand_as_the_paper_has_them():
+    table = against_paper([])
+    assert list(table["network"].unique()) == [
+        "MLP on MNIST, ×16 in the paper",
+        "VGG-11 on CIFAR-10, ×16 in the paper",
+        "ResNet-20 on CIFAR-10, ×32 in the paper",
+    ]
+    found = [tuple(rows["paper"]) for _, rows in table.groupby(BARRIER, sort=False)]
+    assert found == [
+        ("0.519", "1.308", "2.694"),
+        ("0.013", "0.066", "0.087"),
+        ("−0.027", "7.000", "5.135"),
+        ("−0.003", "0.177", "0.173"),
+    ]
+    assert set(table["ours"]) == {NOT_MEASURED} and set(table["trained on"]) == {"–"}
+
+
+def test_ours_are_the_mean_over_pairs_at_the_papers_width():
+    dips = (0.004, 0.006, 0.008)
+    records = [
+        trained("mlp-mnist", 16, seeds=seeds, depth_of_dip=dip) for seeds, dip in zip(SEED_PAIRS, dips, strict=True)
+    ]
+    rows = rows_of([*records, trained("mlp-mnist", 4, depth_of_dip=0.3)])
+    accuracy, loss = (rows[title] for title in AS_THEY_ARE)
+    assert (text(accuracy["ours"]), accuracy["our width"]) == ("0.600 ± 0.200 (3)", "×16")
+    assert text(loss["ours"]) == "0.009 ± 0.003 (3)"
+    assert {rows[title]["ours"] for title in MATCHED} == {NOT_MEASURED}
+    assert list(rows_of(records, alignments=["identity"])) == list(AS_THEY_ARE)
+
+
+def test_without_the_papers_width_our_widest_counts_and_is_named():
+    rows = rows_of(
+        [trained("vgg11-cifar10", width, depth_of_dip=0.1 * width) for width in (1, 4)], "VGG-11 on CIFAR-10"
+    )
+    assert (rows[AS_THEY_ARE[0]]["ours"], rows[AS_THEY_ARE[0]]["our width"]) == ("40.000 (1)", "×4")
+
+
+def test_after_matching_it_is_the_raw_loss():
+    measured = trained("mlp-mnist", 16, depth_of_dip=0.01, alignment="weight_matching")
+    rows = rows_of([measured])
+    assert rows[MATCHED[0]]["ours"] == "1.000 (1)"
+    raw, calibrated = (measured.data["barriers"][f"midpoint_{name}_barrier"] for name in ("loss", "calibrated_loss"))
+    assert rows[MATCHED[1]]["ours"] == f"{raw:.3f} (1)" != f"{calibrated:.3f} (1)"
+    assert rows[AS_THEY_ARE[0]]["ours"] == NOT_MEASURED
+
+
+def test_a_record_counts_once_and_a_full_schedule_before_a_short_one():
+    full = trained("mlp-mnist", 16, depth_of_dip=0.01)
+    short = trained("mlp-mnist", 16, seeds=(2, 3), depth_of_dip=0.5, short=True)
+    alone = trained("mlp-mnist", 16, depth_of_dip=0.5, short=True)
+    assert rows_of([full, full, short])[AS_THEY_ARE[0]]["ours"] == "1.000 (1)"
+    row = rows_of([alone])[AS_THEY_ARE[0]]
+    assert row["ours"] == "50.000 (1)" and row["schedule"].endswith(", short")
+
+
+@pytest.mark.parametrize("change", [{"num_layers": 3}, {"spread_penalty": 0.1}, {"weight_decay": 1e-4}])
+def test_other_trainings_are_passed_over(change):
+    record = trained("mlp-mnist", 16)
+    config = replace(record.config, training=replace(record.config.training, **change))
+    other = replace(record, config=config, digest=config.digest)
+    assert rows_of([other])[AS_THEY_ARE[0]]["ours"] == NOT_MEASURED
+    assert rows_of([record, other])[AS_THEY_ARE[0]]["ours"].endswith("(1)")
+
+
+def test_how_they_were_trained_is_said():
+    card = {**PROVENANCE, "training": [{**PROVENANCE, "gpu": "Test Card"}, {**PROVENANCE, "threads": 1}]}
+    row = rows_of([trained("mlp-mnist", 16, provenance=card)])[AS_THEY_ARE[0]]
+    assert row["trained on"] == "Test Card, Test Processor 3000 (1 thread); float32"
+    epochs = recipe("mlp-mnist").training.epochs
+    assert row["schedule"].startswith(f"{epochs} epochs, decay product 5.0")
+
+
+def test_the_decay_product_is_at_the_papers_weight_decay():
+    weak, strong = (trained("mlp-mnist", 1, weight_decay=decay) for decay in (1e-4, 3e-3))
+    assert schedule_of(weak) == schedule_of(strong)
+
+
+def test_coverage_counts_pairs_at_each_width():
+    records = [trained("mlp-mnist", 0.25, seeds=seeds) for seeds in SEED_PAIRS]
+    records += [
+        trained("mlp-mnist", 1),
+        trained("mlp-mnist", 2, weight_decay=1e-4),
+        trained("mlp-mnist", 4, alignment="random"),
+    ]
+    first, second = coverage(records, ["mlp-mnist", "resnet20-cifar10"]).to_dict("records")
+    assert first["widths measured (pairs)"] == "×1/4 (3), ×1 (1)"
+    assert first["widths asked for"].startswith("×1/4") and first["widths asked for"].endswith("×16")
+    assert second["widths measured (pairs)"] == "none yet" and second["schedule"] == "–"
+
+
+def test_every_row_of_the_paper_has_a_recipe_with_that_width():
+    for row in PAPER_TABLE_1:
+        assert row.width_multiplier == recipe(row.recipe).width_multipliers[-1]
