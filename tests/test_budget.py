@@ -2,13 +2,16 @@
 
 import json
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
+from synthetic_records import make_record  # type: ignore[import-not-found]
 
 from lmcbook import budget, paths, plan, store
-from lmcbook.config import ALIGNMENTS
+from lmcbook.config import ALIGNMENTS, TrainingConfig
+from lmcbook.data import describe
 from lmcbook.errors import InputError
-from lmcbook.records import find_record
+from lmcbook.records import Record, find_record, write_record
 from lmcbook.schedule import decay_product
 
 CPU = budget.costs_of("cpu")
@@ -149,10 +152,49 @@ def test_a_damaged_file_of_rates_is_named(tmp_path):
 
 
 def test_the_plan_says_what_its_estimates_rest_on(small_plan, rates, monkeypatch):
-    assert "no rates were measured on cpu" in budget.describe_plan("embedded", device="cpu")
+    empty = rates / "none"
+    assert "no rates were measured on cpu" in budget.describe_plan("embedded", device="cpu", folder=empty)
     monkeypatch.setattr(paths, "rates", lambda: rates / "gpu.json")
     text = budget.describe_plan("embedded", device="cuda")
     assert text.endswith("estimates from rates that benchmarks/gpu.py measured on fast")
+
+
+def trained(config: TrainingConfig, seconds: float, **origin) -> Record:
+    """A made-up record of a pair whose second training was slowed down by a neighbour."""
+    record = make_record()
+    told = {"device": "cpu", "gpu": None, "processor": "Test Processor", "threads": 1, **origin}
+    training = [{**told, "seconds": each} for each in (seconds, 5 * seconds)]
+    pair = replace(record.config, training=config)
+    return replace(record, config=pair, digest=pair.digest, provenance={**record.provenance, "training": training})
+
+
+def test_without_rates_the_trainings_in_the_records_say_what_things_cost(pico):
+    steps = pico.epochs * (describe(pico.dataset).num_train // pico.batch_size)
+    slow = budget.costs_of("cpu", records=[trained(pico, 100.0 * steps)])
+    costs = budget.costs_of("cpu", records=[trained(pico, 3.0 * steps), trained(pico, 100.0 * steps)])
+    assert costs.trained_on == ("Test Processor (1 thread)",)
+    assert costs.step_seconds(pico) == pytest.approx(3.0), "the fastest of all trainings of this network"
+    assert slow.step_seconds(pico) == pytest.approx(100.0)
+    assert costs.forward_seconds(pico, 3 * pico.batch_size) == pytest.approx(3.0), "a third of a step's operations"
+    wider = replace(pico, hidden_width=64)
+    share = budget.costs.forward_operations(wider) / budget.costs.forward_operations(pico)
+    assert costs.step_seconds(wider) == pytest.approx(3.0 * share)
+    assert costs.step_seconds(replace(pico, precision="bfloat16")) == pytest.approx(3.0)
+
+
+def test_trainings_on_another_kind_of_device_say_nothing(pico):
+    on_a_card = trained(pico, 1.0, device="cuda:0", gpu="Test Card")
+    assert budget.costs_of("cpu", records=[on_a_card]) == budget.costs_of("cpu")
+    costs = budget.costs_of("cuda", folder=Path("nowhere"), records=[on_a_card, trained(pico, 1.0)])
+    assert costs.trained_on == ("Test Card",) and costs.gpu is None
+    rounded = replace(pico, precision="bfloat16")
+    assert costs.step_seconds(rounded) == budget.costs_of("cuda", folder=Path("nowhere")).step_seconds(rounded)
+
+
+def test_the_plan_names_what_the_trainings_in_the_records_ran_on(small_plan, tmp_path):
+    write_record(trained(small_plan[0].pair.training, 60.0), tmp_path)
+    text = budget.describe_plan("embedded", device="cpu", folder=tmp_path)
+    assert text.endswith("estimates from the time that the trainings in the records took on Test Processor (1 thread)")
 
 
 def test_the_operations_of_a_network_do_not_depend_on_its_training(pico):
@@ -207,8 +249,8 @@ def test_one_plan_for_every_device_says_the_arithmetic():
     for one in budget.planned_of("paper"):
         training = one.pair.training
         precisions[training.precision].add(f"{training.architecture} ×{training.width_multiplier:g}")
-    assert precisions["float32"] == {"mlp ×0.25", "mlp ×0.5", "mlp ×1", "mlp ×2"}
-    assert {"mlp ×4", "mlp ×16", "resnet20 ×1", "vgg11 ×16"} <= precisions["bfloat16"]
+    assert precisions["float32"] == {"mlp ×0.25", "mlp ×0.5", "mlp ×1", "mlp ×2", "mlp ×4"}
+    assert {"mlp ×8", "mlp ×16", "resnet20 ×1", "vgg11 ×16"} <= precisions["bfloat16"]
     assert not precisions["float32"] & precisions["bfloat16"]
     assert {one.pair.training.precision for one in budget.planned_of("paper", ["01_width"], "float32")} == {"float32"}
     assert {one.pair.training.precision for one in budget.planned_of("embedded")} == {"float32"}

@@ -26,7 +26,7 @@ def trained(name: str, width: float, **options) -> Record:
 def rows_of(records: list[Record], name: str = "MLP on MNIST", **options) -> dict[str, dict[str, str]]:
     table = against_paper(records, **options)
     chosen = table[table["network"].str.startswith(f"{name},")]
-    return {row[BARRIER]: row for row in chosen.to_dict("records")}
+    return {str(row[BARRIER]): {str(name): row[name] for name in row} for row in chosen.to_dict("records")}
 
 
 def text(value: str) -> str:

@@ -7,12 +7,14 @@ from dataclasses import dataclass, field
 from functools import lru_cache
 from itertools import pairwise
 from pathlib import Path
+from typing import Any
 
 from lmcbook import paths
 from lmcbook.config import TrainingConfig
 from lmcbook.data import describe
 from lmcbook.errors import InputError
 from lmcbook.plan import PlannedPair
+from lmcbook.records import Record
 
 # Where nothing was measured yet: operations a second in training and in measuring, and seconds that each step costs.
 # CPU: one thread of a server core; GPU: a large card without tuning. Both are only orders of magnitude.
@@ -37,7 +39,9 @@ class Costs:
 
     device: str
     gpu: str | None = None
-    """Name of the card that the rates were measured on; None where they were not measured."""
+    """Name of the card that `benchmarks/gpu.py` measured the rates on, if it did."""
+    trained_on: tuple[str, ...] = ()
+    """Names of what the trainings ran on that the rates were taken from, if they were taken from records."""
     steps: Mapping[tuple[str, str], Sequence[Point]] = field(default_factory=dict)
     """(architecture, precision) → (operations, seconds) of a training step, ascending."""
     forwards: Mapping[tuple[str, str], Sequence[Point]] = field(default_factory=dict)
@@ -47,35 +51,45 @@ class Costs:
     def kind(self) -> str:
         return "cuda" if self.device.startswith("cuda") else "cpu"
 
+    def _measured(
+        self, rates: Mapping[tuple[str, str], Sequence[Point]], config: TrainingConfig
+    ) -> Sequence[Point] | None:
+        # a GPU has units of their own for bfloat16; to a CPU it makes no difference of orders of magnitude
+        precisions = (config.precision,) if self.kind == "cuda" else (config.precision, "float32", "bfloat16")
+        return next((rates[key] for each in precisions if (key := (config.architecture, each)) in rates), None)
+
     def step_seconds(self, config: TrainingConfig) -> float:
         """Time of one step: forward once, backward twice as much, and the update."""
         operations = 3.0 * config.batch_size * forward_operations(config)
-        points = self.steps.get((config.architecture, config.precision))
+        points = self._measured(self.steps, config)
         rate, _, overhead = _UNMEASURED[self.kind]
         return between(points, operations) if points else overhead + operations / rate
 
     def forward_seconds(self, config: TrainingConfig, images: float) -> float:
         """Time of the forward passes of so many images."""
         operations = float(forward_operations(config))
-        points = self.forwards.get((config.architecture, config.precision))
+        points = self._measured(self.forwards, config)
         rate = _UNMEASURED[self.kind][1]
         seconds = images * (between(points, operations) if points else operations / rate)
         return max(seconds, images / _DECODED_PER_SECOND if describe(config.dataset).streamed else 0.0)
 
 
-def costs_of(device: str, gpu: str | None = None, folder: Path | None = None) -> Costs:
+def costs_of(
+    device: str, gpu: str | None = None, folder: Path | None = None, *, records: Sequence[Record] = ()
+) -> Costs:
     """The costs on ``device``: by rates that `benchmarks/gpu.py` measured, if there are any, of the card ``gpu``.
 
-    Without a name, or for a card that nobody measured, those of the first card that was: the plan says which.
+    Without a name, or for a card that nobody measured, those of the first card that was: the plan says which. Where
+    there are none, on a CPU for example, by the time that the trainings in ``records`` took on this kind of device.
 
     Raises:
         InputError: the file of rates cannot be read.
     """
     if not device.startswith("cuda"):
-        return Costs(device=device)
+        return costs_from_records(device, records)
     path = paths.rates() if folder is None else folder / "gpu.json"
     if not path.is_file():
-        return Costs(device=device)
+        return costs_from_records(device, records)
     try:
         cards = json.loads(path.read_text())["cards"]
         card = next((one for one in cards if one["gpu"] == gpu), cards[0])
@@ -93,6 +107,38 @@ def costs_of(device: str, gpu: str | None = None, folder: Path | None = None) ->
         raise InputError(
             f"{path} cannot be read as rates ({error!r}): write it anew with `python benchmarks/gpu.py`"
         ) from error
+
+
+def costs_from_records(device: str, records: Sequence[Record]) -> Costs:
+    """Costs by the trainings in ``records`` that ran on this kind of device; without any, by operations alone.
+
+    Of each network the fastest training counts: slower ones had neighbours. Measuring is taken to run at its rate.
+    """
+    kind = device.split(":")[0]
+    names = set()
+    steps: dict[tuple[str, str], dict[float, float]] = {}
+    forwards: dict[tuple[str, str], dict[float, float]] = {}
+    for record in records:
+        config = record.config.training
+        for training in record.provenance.get("training", []):
+            if str(training["device"]).split(":")[0] != kind:
+                continue
+            names.add(_name_of(training))
+            count = config.epochs * (describe(config.dataset).num_train // config.batch_size)
+            operations, seconds = float(forward_operations(config)), training["seconds"] / count
+            for points, at, each in (
+                (steps, 3.0 * config.batch_size * operations, seconds),
+                (forwards, operations, seconds / config.batch_size / 3.0),
+            ):
+                known = points.setdefault((config.architecture, config.precision), {})
+                known[at] = min(each, known.get(at, math.inf))
+    ascending = [{key: sorted(points.items()) for key, points in found.items()} for found in (steps, forwards)]
+    return Costs(device=device, trained_on=tuple(sorted(names)), steps=ascending[0], forwards=ascending[1])
+
+
+def _name_of(training: Mapping[str, Any]) -> str:
+    threads = training["threads"]
+    return str(training["gpu"] or f"{training['processor']} ({threads} thread{'s' if threads != 1 else ''})")
 
 
 def between(points: Sequence[Point], operations: float) -> float:

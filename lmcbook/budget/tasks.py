@@ -201,11 +201,12 @@ def describe_plan(
     if max_minutes is not None:
         check_number("max_minutes", max_minutes, above=0)
     device, gpu = device_and_gpu(device)
-    costs = costs_of(device, gpu)
     folders = (paths.fresh_records(), paths.committed_records()) if folder is None else (folder,)
+    records = read_records(*folders)
+    costs = costs_of(device, gpu, records=records)
     planned = planned_of(scale, precision=precision)
     missing = missing_of(planned, *folders)
-    todo = tasks(missing, costs=costs, records=read_records(*folders))
+    todo = tasks(missing, costs=costs, records=records)
     waiting = [task for task in todo if lacks_data(task)]
     todo = [task for task in todo if not lacks_data(task)]
     here = len(planned) - len(missing)
@@ -238,6 +239,8 @@ def _line(task: Task) -> str:
 
 
 def _rests_on(costs: Costs, gpu: str | None) -> str:
+    if costs.trained_on:
+        return f"estimates from the time that the trainings in the records took on {', '.join(costs.trained_on)}"
     if costs.gpu is None:
         return f"estimates from operations alone, orders of magnitude: no rates were measured on {costs.device}"
     other = "" if gpu in (None, costs.gpu) else f" (this is {gpu}: measure it with `python benchmarks/gpu.py`)"

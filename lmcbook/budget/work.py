@@ -64,12 +64,13 @@ def run_within_budget(
     device = resolve_device(device)
     check_writable(folder)
     missing = [one for one in missing_of(planned, folder) if recipes is None or one.recipe in recipes]
-    costs = costs_of(*device_and_gpu(device))
+    records = read_records(folder)
+    costs = costs_of(*device_and_gpu(device), records=records)
     deadline = None if max_minutes is None else started + 60 * max_minutes
     written: list[Record] = []
     trained: set[TrainingConfig] = set()
     waiting = 0
-    for task in tasks(missing, costs=costs, records=read_records(folder)):
+    for task in tasks(missing, costs=costs, records=records):
         if lacks_data(task):
             waiting += len(task.planned)
             continue

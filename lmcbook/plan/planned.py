@@ -44,7 +44,7 @@ class PlannedPair:
         return f"{self.network}_wd{self.pair.training.weight_decay:g}"
 
 
-WIDEST_IN_FLOAT32 = 1024
+WIDEST_IN_FLOAT32 = 2048
 """Hidden units of the widest multilayer perceptron of the paper's scale that is trained in float32, also on a GPU."""
 
 
