@@ -85,6 +85,79 @@ def test_shortening_twice_is_shortening_once_and_other_pages_stay(small_site, pa
     assert small_site.shorten_widgets("<html>no widget</html>") == "<html>no widget</html>"
 
 
+def test_empty_lists_of_classes_are_left_to_the_page(small_site, page_with_widgets):
+    before, after = (
+        [model["state"].get("_dom_classes") for model in widgets_of(page)[1].values()]
+        for page in (page_with_widgets, small_site.shorten_widgets(page_with_widgets))
+    )
+    assert [] in before and [] not in after
+    assert [each for each in before if each] == [each for each in after if each] == [["lmc-explorer"]]
+
+
+def test_frames_have_single_quotes_where_that_is_the_same_html(small_site):
+    from html.parser import HTMLParser
+
+    from lmcbook.widgets import drawing
+
+    class Pieces(HTMLParser):
+        def __init__(self, text: str) -> None:
+            super().__init__()
+            self.found: list[Any] = []
+            self.feed(text)
+
+        def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+            self.found.append((tag, attrs))
+
+        def handle_data(self, data: str) -> None:
+            self.found.append(data)
+
+    chart = drawing.Chart(title='a < b\'s "c"', x=(0, 1), y=(0, 1), x_ticks={0: "0"}, y_ticks={1: "1"}, x_label="x")
+    frame = drawing.panels(drawing.svg(chart.axes(), chart.dot(0.5, 0.5, "k", 3)), label='model a\'s "best" & > all')
+    shorter = small_site.single_quoted(frame)
+    assert '"' not in shorter and len(shorter) == len(frame)
+    assert Pieces(shorter).found == Pieces(frame).found
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        '<p class="a">it\'s</p>',
+        '<p class="a">"quoted"</p>',
+        '<style>.a[b="c"] {}</style><p class="a">x</p>',
+        '<textarea><p class="a"></textarea>',
+        '<!-- <p class="a"> --><p>x</p>',
+        '<p title="a > b">x</p>',
+        '<p title=a"b>x</p>',
+        '2 < 3 <p class="a">x</p>',
+    ],
+)
+def test_html_that_might_be_something_else_keeps_its_quotes(value, small_site):
+    assert small_site.single_quoted(value) == value
+
+
+# --- lines -----------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("page", "shorter"),
+    [
+        ("<ul>\n\n      <li>a</li>  \n   \n <li>b</li>\n</ul>", "<ul>\n<li>a</li>\n<li>b</li>\n</ul>"),
+        ("<p><b>two</b>\n   <i>words</i> <u>more</u></p>", "<p><b>two</b>\n<i>words</i> <u>more</u></p>"),
+        ("<p>text\n   <b>x</b>\n   text</p>", "<p>text\n   <b>x</b>\n   text</p>"),
+        ("<pre><b>x</b>\n    <i>y</i>\n</pre>\n\n<p></p>", "<pre><b>x</b>\n    <i>y</i>\n</pre>\n<p></p>"),
+        ("<script>a = '<b>\n\n  <i>'</script>", "<script>a = '<b>\n\n  <i>'</script>"),
+        ("<svg><g>\n\n <g/></g></svg>", "<svg><g>\n\n <g/></g></svg>"),
+        ("<TEXTAREA><b>\n\n </b></TEXTAREA>", "<TEXTAREA><b>\n\n </b></TEXTAREA>"),
+        ("<style>a>\n\n<b</style>", "<style>a>\n\n<b</style>"),
+        ("<!-- <a>\n\n <b> -->", "<!-- <a>\n\n <b> -->"),
+        ("<preface>\n\n <b></b></preface>", "<preface>\n<b></b></preface>"),
+    ],
+)
+def test_blank_lines_go_and_spaces_between_words_stay(page, shorter, small_site):
+    assert small_site.shorten_lines(page) == shorter
+    assert small_site.shorten_lines(shorter) == shorter
+
+
 # --- figures ---------------------------------------------------------------------------------------------------------
 
 

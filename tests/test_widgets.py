@@ -3,6 +3,7 @@
 import json
 import math
 import random
+import re
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -16,6 +17,7 @@ from synthetic_records import make_record, width_sweep  # type: ignore[import-no
 from lmcbook import widgets
 from lmcbook.config import PairConfig
 from lmcbook.errors import InputError
+from lmcbook.figures.style import width_label
 from lmcbook.records import Record, read_records
 from lmcbook.widgets import drawing
 from lmcbook.widgets.explorer import states
@@ -291,6 +293,62 @@ def test_what_was_not_measured_says_so():
     explorer.widget()
 
 
+@pytest.mark.parametrize("kind", ["barrier", "layers", "active_units", "temperature"])
+@pytest.mark.parametrize("everywhere", [3e-3, 1e-4])
+def test_a_weight_decay_that_some_widths_lack_breaks_nothing(kind, everywhere):
+    """One of the two weight decays was trained at a single width, neither the narrowest nor the widest."""
+    make = by_layer if kind in ("layers", "active_units") else along_the_line
+    widths = (1.0, 4.0, 8.0, 32.0)
+    records = [
+        record
+        for record in sweep(make, widths, recipe="mlp-mnist")
+        if record.config.training.weight_decay == everywhere or record.config.training.width_multiplier == 4.0
+    ]
+    explorer = getattr(widgets, kind)(records).members[0]
+    by_name = {control.name: control.values for control in explorer.controls}
+    assert (by_name["width_multiplier"], by_name["weight_decay"]) == ([*widths], [3e-3, 1e-4])
+    start = explorer.start()
+    assert (start["weight_decay"], start["width_multiplier"] == 4.0) == (3e-3, everywhere != 3e-3)
+    explorer.widget()
+    page = Page()
+    assert page.shown(stage_of(page)) == explorer.draw(start)
+    for state in states(explorer.controls):
+        text = "".join(explorer.draw(state))
+        ElementTree.fromstring(f"<div>{text}</div>")
+        measured = state["weight_decay"] == everywhere or state["width_multiplier"] == 4.0
+        missing = f"No record of width {width_label(state['width_multiplier'])}, "
+        assert (missing in text) is not measured
+        assert (f'aria-label="{missing}' in text) is not measured, "those who listen are not told what is missing"
+        assert "nan" not in text
+    still = explorer.still_html()
+    ElementTree.fromstring(f"<div>{still}</div>")
+    assert "No record" not in still
+    assert not re.search(r"(?<!\w)–(?!\w)", explorer.finding()), explorer.finding()
+    assert not explorer.table().empty
+
+
+def test_a_width_without_a_record_of_the_weight_decays_to_choose_from_is_not_offered():
+    odd = make_record(16.0, weight_decay=1e-2)
+    [source] = sources([*width_sweep(pairs=1, widths=(1.0, 2.0)), odd], "interpolation")
+    assert (source.width_multipliers, source.weight_decays) == ((1.0, 2.0), (3e-3, 1e-4))
+
+
+def test_networks_of_the_papers_data_come_first_and_the_one_of_most_widths_is_shown_first():
+    records = [
+        *sweep(along_the_line, pairs=1),
+        *sweep(along_the_line, (1.0, 4.0), pairs=1, recipe="mlp-fashion_mnist", scale="paper"),
+        *sweep(along_the_line, (1.0, 4.0), pairs=1, recipe="mlp-mnist", scale="paper"),
+    ]
+    whole = widgets.barrier(records)
+    assert [member.network.split(" on ")[1] for member in whole.members] == ["MNIST", "Fashion-MNIST", "digits"]
+    root = f"IPY_MODEL_{whole.widget().model_id}"
+    page = Page()
+    assert page.state(page.control("network"))["index"] == whole.start == 2
+    assert ["MLP on digits" in text for text in page.shown(root) if "lmc-title" in text] == [True]
+    [first, *_] = widgets.barrier(records, recipes=["mlp-digits", "mlp-mnist"]).members
+    assert first.network == "MLP on digits", "who names the networks puts them in order"
+
+
 # --- active units ------------------------------------------------------------------------------------------------
 
 
@@ -302,13 +360,72 @@ def test_units_are_marked_in_proportion_and_the_first_are_the_most_active_of_a()
             entry["units"]["b"]["root_second_moments"] = [1.0, 0.0, *[0.0] * 14]
     explorer = widgets.active_units([record]).members[0]
     frame = explorer.draw(explorer.start())[-1]
-    drawn = ElementTree.fromstring(f"<div>{frame}</div>")
-    paths = {str(each.get("class")): str(each.get("d")) for each in drawn.iter("path")}
-    discs = [piece.split("a")[1].split(" ")[0] for piece in paths["A"].split("M")[1:]]
-    assert len(discs) == 2
-    assert float(discs[0]) == pytest.approx(2 * float(discs[1]), abs=0.1)
-    assert paths["B"].count("z") == 1
+    discs, squares = units_of(frame)
+    assert len(discs) == 2 and len(squares) == 1
+    (first, across, down), (second, *_) = discs
+    assert first == pytest.approx(2 * second, abs=0.2)
+    x, y, side = squares[0]
+    third = x + side / 2, y + side / 2
+    assert third[0] - discs[1][1] == pytest.approx(discs[1][1] - across, abs=0.2)
+    assert third[1] == pytest.approx(down, abs=0.2)
     assert "all 16 units, seeds 0 and 1" in frame
+
+
+def test_units_stand_in_a_grid_whichever_way_their_marks_are_drawn():
+    """Many of one size are points with round caps, few are arcs, and each begins where the one before it stood."""
+    record = by_layer(8.0)
+    for entry in record.data["layers"]:
+        if "units" in entry:
+            entry["units"]["a"]["root_second_moments"] = [2.0] * 50 + [1.5, 1.25] + [1.0] * 76
+            entry["units"]["b"]["root_second_moments"] = [2.0] * 128
+    frame = widgets.active_units([record]).members[0].draw({"width_multiplier": 8.0, "weight_decay": 3e-3, "depth": 2})
+    discs, squares = units_of(frame[-1])
+    assert frame[-1].count("stroke-width=") == 2 and frame[-1].count(" 0 1 0 ") == 2
+    assert len(discs) == len(squares) == 128
+    centres = {(x + side / 2, y + side / 2) for x, y, side in squares}
+    assert len(centres) == 128
+    for _, x, y in discs:
+        assert min(math.dist(centre, (x, y)) for centre in centres) < 0.15, "a disc is not in the middle of its square"
+    largest = max(size for size, *_ in discs)
+    assert sorted({size / largest for size, *_ in discs}) == pytest.approx([0.5, 0.625, 0.75, 1], abs=0.02)
+
+
+def units_of(frame: str) -> tuple[list[tuple[float, float, float]], list[tuple[float, float, float]]]:
+    """Of a frame's units: diameter and middle of each disc; corner and side of each square."""
+    [group] = [
+        each for each in ElementTree.fromstring(f"<div>{frame}</div>").iter("g") if each.get("transform") == "scale(.1)"
+    ]
+    discs, squares = [], []
+    [square_path] = [each for each in group if each.get("class") == "B"]
+    for x, y, shape in marks_of(square_path):
+        side = float(re.fullmatch(r"h(\d+)v\1h-\1z", shape)[1])  # type: ignore[index]
+        squares.append((x / 10, y / 10, side / 10))
+    for element in group.iter("path"):
+        if size := element.get("stroke-width"):
+            assert all(shape == "h0" for *_, shape in marks_of(element))
+            discs += [(float(size) / 10, x / 10, y / 10) for x, y, _ in marks_of(element)]
+        elif element.get("class") == "A":
+            for x, y, shape in marks_of(element):
+                radius = float(re.fullmatch(r"a(\S+) \1 0 1 0 1 0z", shape)[1])  # type: ignore[index]
+                discs.append((radius / 5, x / 10, (y + radius) / 10))
+    return sorted(discs, reverse=True), squares
+
+
+def marks_of(element: Any) -> list[tuple[int, int, str]]:
+    """Where each mark of a path stands, and the steps of it; only marks that end where they begin."""
+    found: list[tuple[int, int, str]] = []
+    for move, x, y, shape in re.findall(r"([Mm])(-?\d+) ?(-?\d+)([^Mm]*)", element.get("d")):
+        start = found[-1][:2] if move == "m" else (0, 0)
+        found.append((start[0] + int(x), start[1] + int(y), shape))
+    return found
+
+
+def test_many_units_take_few_bytes():
+    record = by_layer(32.0, units=512)
+    explorer = widgets.active_units([record]).members[0]
+    frame = explorer.draw(explorer.start())[-1]
+    discs, squares = units_of(frame)
+    assert len(frame) < 17 * (len(discs) + len(squares)) and len(discs) > 400
 
 
 def test_wide_layers_are_sampled_and_the_frame_says_so():
@@ -502,8 +619,26 @@ def test_a_chart_puts_values_where_they_belong():
 def test_a_line_stops_where_there_is_no_value():
     chart = drawing.Chart(title="t", x=(0.0, 4.0), y=(0.0, 1.0), x_ticks={}, y_ticks={}, x_label="x")
     line = chart.line([(0, 0.0), (1, 0.5), (2, None), (3, 7.0), (4, 1.0)], "l")
-    assert (line.count("M"), line.count("L")) == (2, 1)
+    assert re.sub(r"[^MlhvL]", "", line.split(' d="')[1]) == "MlM"
     assert chart.line([(0, None)], "l") == chart.dot(0, None, "k", 3) == chart.value(0, None, "0") == ""
+
+
+def test_steps_of_a_line_add_up_to_its_places():
+    draw = random.Random(0)
+    chart = drawing.Chart(title="t", x=(0.0, 200.0), y=(0.0, 1.0), x_ticks={}, y_ticks={}, x_label="x")
+    points = [(index, draw.random() if index % 3 else 0.5) for index in range(200)] + [
+        (199, 0.5),
+        (200, 0.5),
+        (200, 0.75),
+    ]
+    x = y = 0.0
+    steps = re.findall(r"([MlhvL])([^MlhvL\"]+)", chart.line(points, "l").split(' d="')[1])
+    assert {step for step, _ in steps} == {*"Mlhv"}
+    for (place, value), (step, numbers) in zip(points, steps, strict=True):
+        given = [float(each) for each in re.findall(r"-?[\d.]+", numbers)]
+        across, down = {"h": (given[0], 0), "v": (0, given[0])}.get(step) or given
+        x, y = (across, down) if step == "M" else (x + across, y + down)
+        assert (x, y) == (pytest.approx(chart.across(place), abs=0.051), pytest.approx(chart.up(value), abs=0.051))
 
 
 @pytest.mark.parametrize("top", [0.013, 0.4, 1.0, 1.9, 2.31, 7.9, 64.0])
@@ -514,7 +649,8 @@ def test_ticks_are_few_round_and_reach_the_top(top):
 
 
 @pytest.mark.parametrize(
-    ("value", "text"), [(12.0, "12"), (0.04, "0"), (-0.04, "0"), (-0.51, "-.5"), (3.25, "3.2"), (170.96, "171")]
+    ("value", "text"),
+    [(12.0, "12"), (0.04, "0"), (-0.04, "0"), (-0.51, "-.5"), (0.51, ".5"), (3.25, "3.2"), (170.96, "171")],
 )
 def test_coordinates_are_short(value, text):
     assert drawing.number(value) == text

@@ -28,6 +28,23 @@ FIGURE_NAME = re.compile(r"\bf[0-9a-f]{6}-\w+")
 WIDGET_STATE = re.compile(r'(<script type="application/vnd\.jupyter\.widget-state\+json">)(.*?)(</script>)', re.DOTALL)
 WIDGET_VIEW = re.compile(r'("model_id": ?")([^"]+)(")')
 
+# A tag as lmcbook's frames have them: names and values without brackets, and double quotes around every value.
+TAG = re.compile(r"""</?[A-Za-z][^\s<>"'/=]*(?:\s+[^\s<>"'/=]+(?:="[^"'<>]*")?)*\s*/?>""")
+
+# What stands in these is no HTML, and what looks like a tag there is none.
+RAW_TEXT = re.compile(
+    r"<(?:iframe|noembed|noframes|noscript|plaintext|script|style|textarea|title|xmp)\b", re.IGNORECASE
+)
+
+# Lists that the page takes to be empty where a widget does not say what they hold; ipywidgets says it every time,
+# because to traitlets a list has no default value but a way to make one.
+EMPTY_LISTS = ("_dom_classes", "titles")
+
+# Lines between two tags, or an element in which they count, or which is not to be touched, that stands before them.
+LINES = re.compile(
+    r"(<(pre|script|style|svg|textarea)\b.*?</\2\s*>|<!--.*?-->)|(?<=>)[ \t]*\n\s*(?=<)", re.DOTALL | re.IGNORECASE
+)
+
 
 def leave_navigation_off_sources(
     app: Sphinx, page: str, template: str, context: dict[str, Any], doctree: object
@@ -50,9 +67,14 @@ def drop_what_no_reader_asks_for(app: Sphinx, exception: Exception | None) -> No
     shutil.rmtree(static / "locales", ignore_errors=True)  # the book is in English
     for page in Path(app.outdir).rglob("*.html"):
         text = page.read_text(encoding="utf-8")
-        shorter = shorten_widgets(shorten_figures(ICON_SCRIPT.sub("", text)))
+        shorter = shorten_lines(shorten_widgets(shorten_figures(ICON_SCRIPT.sub("", text))))
         if shorter != text:
             page.write_text(shorter, encoding="utf-8")
+
+
+def shorten_lines(page: str) -> str:
+    """The page without indentation and blank lines between tags; one line break stays, for it parts words."""
+    return LINES.sub(lambda found: found[1] or "\n", page)
 
 
 def shorten_figures(page: str) -> str:
@@ -96,7 +118,17 @@ def _own(model: dict[str, Any], names: dict[str, str]) -> dict[str, Any]:
     """A widget's model with only the values that are not its kind's defaults, as ipywidgets itself embeds it."""
     defaults = _defaults(model["model_module"], model["model_name"])
     state = {key: value for key, value in model["state"].items() if key not in defaults or defaults[key] != value}
+    if model["model_name"] == "HTMLModel" and isinstance(state.get("value"), str):
+        state["value"] = single_quoted(state["value"])
     return {**model, "state": _renamed(state, names)}
+
+
+def single_quoted(value: str) -> str:
+    """The same HTML with single quotes, which JSON need not escape; as it is, if that might be something else."""
+    # a bracket or a quote outside of plain tags: a comment, a text in quotes, a value without them
+    if "'" in value or RAW_TEXT.search(value) or not {*'<>"'}.isdisjoint(TAG.sub("", value)):
+        return value
+    return value.replace('"', "'")
 
 
 def _renamed(value: Any, names: dict[str, str]) -> Any:
@@ -115,7 +147,7 @@ def _defaults(module: str, name: str) -> dict[str, Any]:
     for kind in _kinds(ipywidgets.Widget):
         traits = kind.class_traits(sync=True)
         if (traits["_model_module"].default_value, traits["_model_name"].default_value) == (module, name):
-            values = {key: trait.default_value for key, trait in traits.items()}
+            values = {key: () if key in EMPTY_LISTS else trait.default_value for key, trait in traits.items()}
             return {key: list(value) if isinstance(value, tuple) else value for key, value in values.items()}
     return {}
 

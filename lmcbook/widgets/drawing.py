@@ -54,13 +54,19 @@ class Chart:
 
     def line(self, points: Iterable[Point], look: str) -> str:
         """A line through the points; one without a value, or far beyond the panel, interrupts it."""
-        steps, pen = [], "M"
+        steps: list[str] = []
+        pen: tuple[int, int] | None = None
         for x, y in points:
             if y is None or y > self.y[1] + 0.03 * (self.y[1] - self.y[0]):
-                pen = "M"
+                pen = None
                 continue
-            steps.append(f"{pen}{number(self.across(x))} {number(self.up(y))}")
-            pen = "L"
+            # steps from tenth to tenth are shorter than places, and end where these are
+            place = round(10 * self.across(x)), round(10 * self.up(y))
+            if pen is None:
+                steps.append(f"M{number(place[0] / 10)} {number(place[1] / 10)}")
+            else:
+                steps.append(_step((place[0] - pen[0]) / 10, (place[1] - pen[1]) / 10))
+            pen = place
         return f'<path class="{look}" d="{"".join(steps)}"/>' if steps else ""
 
     def dot(self, x: float, y: float | None, look: str, radius: float) -> str:
@@ -91,9 +97,20 @@ class Chart:
 
 
 def disc(x: float, y: float, radius: float) -> str:
-    """A full circle as part of a path."""
-    arc = f"a{number(radius)} {number(radius)} 0 1 0"
-    return f"M{number(x - radius)} {number(y)}{arc} {number(2 * radius)} 0{arc} -{number(2 * radius)} 0"
+    """A full circle as part of a path: an arc all around to a tenth beside its start."""
+    return f"M{number(x)} {number(y - radius)}{round_step(radius)}"
+
+
+def round_step(radius: float, aside: float = 0.1) -> str:
+    """The arc of a `disc`, from its topmost point; how far ``aside`` it ends must be too little to be seen."""
+    return f"a{number(radius)} {number(radius)} 0 1 0 {number(aside)} 0z"
+
+
+def _step(across: float, down: float) -> str:
+    """A straight step of a path."""
+    if down == 0 or across == 0:
+        return f"h{number(across)}" if down == 0 else f"v{number(down)}"
+    return f"l{number(across)} {number(down)}".replace(" -", "-")
 
 
 def svg(*parts: str, height: float = HEIGHT, look: str = "") -> str:
@@ -132,14 +149,16 @@ def room(*names: str) -> str:
 
 def nothing(what: str) -> str:
     """A frame that says that ``what`` is not measured."""
-    return (
-        f'<div class="lmc-panels" role="img" aria-label="Not measured"><p>No record of {html.escape(what)}.</p></div>'
-    )
+    words = html.escape(f"No record of {what}.")
+    return f'<div class="lmc-panels" role="img" aria-label="{words}"><p>{words}</p></div>'
 
 
 def number(value: float) -> str:
     """A coordinate, to a tenth."""
-    return f"{value:.1f}".removesuffix(".0").replace("-0.", "-.") if abs(value) >= 0.05 else "0"
+    if abs(value) < 0.05:
+        return "0"
+    digits = f"{abs(value):.1f}".removesuffix(".0").removeprefix("0")
+    return f"-{digits}" if value < 0 else digits
 
 
 def amount(value: float | None, digits: int = 3, unit: str = "") -> str:

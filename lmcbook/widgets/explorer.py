@@ -193,6 +193,8 @@ class Explorers:
     """The same explorer of several networks, with a list to choose from."""
 
     members: tuple[Explorer, ...]
+    start: int = 0
+    """Position of the one that is shown first, and whose static figure is shown."""
 
     def widget(self) -> Any:
         """The explorer of the only network, or all of them with a list to choose from."""
@@ -202,17 +204,18 @@ class Explorers:
             return self.members[0].widget()
         choice = ipywidgets.Dropdown(
             options=[(member.network or member.title, index) for index, member in enumerate(self.members)],
+            index=self.start,
             description="network",
             style={"description_width": "initial"},
             layout=ipywidgets.Layout(width="max-content", max_width="100%"),
         )
-        stack = ipywidgets.Stack([member.widget() for member in self.members], selected_index=0)
+        stack = ipywidgets.Stack([member.widget() for member in self.members], selected_index=self.start)
         ipywidgets.jsdlink((choice, "index"), (stack, "selected_index"))
         return _classed(ipywidgets.VBox([choice, stack]), "lmc-explorers")
 
     def still(self, command: str = "") -> None:
-        """Show the static figure of the first network."""
-        self.members[0].still(command)
+        """Show the static figure of the network that is shown first."""
+        self.members[self.start].still(command)
 
     def _ipython_display_(self) -> None:
         from IPython.display import display

@@ -37,7 +37,7 @@ def _explorer(source: Source) -> Explorer:
     drawn = _Drawn(source)
     factors = drawn.factors()
     fitted = min(range(len(factors)), key=lambda index: abs(math.log(factors[index])))
-    width = source.width_multipliers[-1]
+    width = source.ends[-1]
     as_it_is = drawn.nearest_to_one(width, source.weight_decays[0])
     return trained.of_network(
         source,

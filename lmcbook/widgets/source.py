@@ -7,7 +7,7 @@ from typing import Any, TypedDict, Unpack
 
 from lmcbook.errors import InputError
 from lmcbook.figures import style
-from lmcbook.recipes import MAIN_WEIGHT_DECAY, USUAL_WEIGHT_DECAY
+from lmcbook.recipes import MAIN_WEIGHT_DECAY, RECIPES, USUAL_WEIGHT_DECAY
 from lmcbook.records import Record
 
 Compute = Callable[..., Iterable[Record]]
@@ -21,7 +21,7 @@ class Choice(TypedDict, total=False):
     """Gives the records of any width and weight decay while the explorer is used, which needs a kernel; by default,
     only those at hand are shown."""
     recipes: Sequence[str] | None
-    """The networks; by default, all of the records."""
+    """The networks; by default, all of the records, those on the paper's own data first."""
     width_multipliers: Sequence[float] | None
     """By default, those of the records."""
     weight_decays: Sequence[float] | None
@@ -50,8 +50,12 @@ class Source:
 
     @property
     def ends(self) -> tuple[float, ...]:
-        """The narrowest and the widest networks; one width if there is only one."""
-        return tuple(dict.fromkeys((self.width_multipliers[0], self.width_multipliers[-1])))
+        """The narrowest and the widest networks of the first weight decay; one width if there is only one."""
+        decay = self.weight_decays[0]
+        # the widest networks may have been trained with another weight decay only, about which there is nothing to say
+        there = [width for width in self.width_multipliers if self.compute or self.at_hand(width, decay)]
+        widths = there or self.width_multipliers
+        return tuple(dict.fromkeys((widths[0], widths[-1])))
 
     def of(self, width_multiplier: float, weight_decay: float) -> tuple[Record, ...]:
         """The pairs of this width and weight decay; computed, and kept, where there is a ``compute``.
@@ -103,10 +107,10 @@ def sources(records: Sequence[Record], measurement: str, **choice: Unpack[Choice
     compute = choice.get("compute")
     plain = [record for record in records if is_plain(record, measurement)]
     found = []
-    for recipe in choice.get("recipes") or dict.fromkeys(record.recipe for record in plain):
+    for recipe in choice.get("recipes") or _listed(plain):
         kept = _of_one_kind([record for record in plain if record.recipe == recipe])
-        widths = choice.get("width_multipliers") or [record.config.training.width_multiplier for record in kept]
         decays = choice.get("weight_decays") or _decays(kept)
+        widths = choice.get("width_multipliers") or _widths(kept, decays)
         if not kept and (compute is None or not widths or not decays):
             raise InputError(
                 f"records hold no {measurement} of {recipe} merged without a permutation; measure it, or give compute, "
@@ -141,7 +145,20 @@ def _place(record: Record) -> tuple[float, float]:
     return record.config.training.width_multiplier, record.config.training.weight_decay
 
 
-def _decays(records: list[Record]) -> list[float]:
+def _listed(records: Sequence[Record]) -> list[str]:
+    """The recipes: first those on the paper's own data, in the order of the book, then those in its place."""
+    scales = {record.recipe: record.scale for record in records}
+    order = [*RECIPES, *scales]
+    return sorted(scales, key=lambda recipe: (scales[recipe] != "paper", order.index(recipe)))
+
+
+def _widths(records: Sequence[Record], decays: Sequence[float]) -> list[float]:
+    """The widths that have a record of one of these weight decays."""
+    places = [_place(record) for record in records]
+    return [width for width, decay in places if decay in decays] or [width for width, _ in places]
+
+
+def _decays(records: Sequence[Record]) -> list[float]:
     """The two weight decays that every width is trained with; others are measured at a single width."""
     there = [record.config.training.weight_decay for record in records]
     return [decay for decay in (MAIN_WEIGHT_DECAY, USUAL_WEIGHT_DECAY) if decay in there] or there

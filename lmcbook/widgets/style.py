@@ -75,7 +75,10 @@ SHEET = f"""
 .lmc-panels .m {{fill: var(--lmc-a); stroke: var(--lmc-ground); stroke-width: 2}}
 .lmc-panels .k {{fill: var(--lmc-a); stroke: none}}
 .lmc-panels .A, .lmc-key .A {{fill: var(--lmc-a); stroke: none}}
+.lmc-panels .A path {{stroke: var(--lmc-a); stroke-linecap: round}}
 .lmc-panels .B, .lmc-key .B {{fill: none; stroke: var(--lmc-b); stroke-width: 1.6}}
+.lmc-panels .u .B {{stroke-width: 16}}
+.lmc-panels .u .g {{stroke-width: 7}}
 .lmc-panels .s {{fill: var(--lmc-quiet); stroke: none}}
 .lmc-panels .f {{fill: var(--lmc-faint); stroke: none}}
 .lmc-panels .half {{opacity: .5}}
@@ -96,4 +99,5 @@ SHEET = f"""
 .lmc-still {{break-inside: avoid; min-width: 0}}
 """
 """Letters for what stands in every frame: T title, h text over lines, x axis, g grid, c other curves, p pairs, l mean,
-d prediction, e other prediction, v guide, m marker, k point, A unit of a, B unit of b, s shared, f ground."""
+d prediction, e other prediction, v guide, m marker, k point, A unit of a, B unit of b, u drawn in tenths, s shared,
+f ground."""

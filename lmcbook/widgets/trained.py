@@ -14,8 +14,10 @@ from lmcbook.widgets.source import Source
 
 
 def of_networks(found: Iterable[Source], make: Callable[[Source], Explorer]) -> Explorers:
-    """One explorer for each of the networks, with a list to choose from."""
-    return Explorers(members=tuple(make(source) for source in found))
+    """One explorer for each of the networks, with a list to choose from; first shown is the one of the most widths."""
+    networks = list(found)
+    start = max(range(len(networks)), key=lambda index: len(networks[index].width_multipliers))
+    return Explorers(members=tuple(make(source) for source in networks), start=start)
 
 
 def of_network(source: Source, kind: str, title: str, **parts: Any) -> Explorer:
@@ -39,7 +41,7 @@ def width_and_decay(source: Source, *, play: bool = False, widest_first: bool = 
             label="width",
             options={width_label(each): each for each in widths},
             play=play,
-            start=len(widths) - 1 if widest_first else 0,
+            start=widths.index(source.ends[-1 if widest_first else 0]),
         ),
         Control(
             name="weight_decay",

@@ -1,7 +1,7 @@
 """The active-units explorer: which hidden units the two networks use, and how far they are the same."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, Unpack
 
 from lmcbook.figures.style import decay_label, width_label
@@ -222,22 +222,62 @@ def _marks(roots_a: Sequence[float | None], roots_b: Sequence[float | None]) -> 
     rows = math.ceil(len(order) / columns)
     cell = min(WIDTH / columns, GRID_HEIGHT / rows, 44)
     left, top = (WIDTH - cell * columns) / 2, 26 + (GRID_HEIGHT - cell * rows) / 2
-    discs, squares, places = [], [], []
+    places: list[_Mark] = []
+    squares: list[_Mark] = []
+    discs: dict[int, list[_Mark]] = {}
     for index, (a, b) in enumerate(order):
-        x, y = left + cell * (index % columns + 0.5), top + cell * (index // columns + 0.5)
-        size_a, size_b = (each / largest * cell * 0.46 for each in (a, b))
+        # in tenths, which need no decimal points
+        x, y = 10 * (left + cell * (index % columns + 0.5)), 10 * (top + cell * (index // columns + 0.5))
+        size_a, size_b = (10 * each / largest * cell * 0.46 for each in (a, b))
         if max(a, b) < VISIBLE * largest:
-            places.append(f"M{drawing.number(x - 0.6)} {drawing.number(y)}h1.2")
+            places.append((round(x) - 6, round(y), "h12"))
         if a >= VISIBLE * largest:
-            discs.append(drawing.disc(x, y, size_a))
+            discs.setdefault(round(2 * size_a), []).append((round(x), round(y), "h0"))
         if b >= VISIBLE * largest:
-            side = drawing.number(2 * size_b)
-            squares.append(f"M{drawing.number(x - size_b)} {drawing.number(y - size_b)}h{side}v{side}h-{side}z")
-    return "".join(
-        f'<path class="{look}" d="{"".join(steps)}"/>'
-        for look, steps in (("g", places), ("A", discs), ("B", squares))
-        if steps
-    )
+            side = round(2 * size_b)
+            squares.append((round(x - size_b), round(y - size_b), f"h{side}v{side}h-{side}z"))
+    drawn = [f'<path class="g" d="{_path(places, drift=12)}"/>'] if places else []
+    drawn += _discs(discs)
+    drawn += [f'<path class="B" d="{_path(squares)}"/>'] if squares else []
+    return f'<g class="u" transform="scale(.1)">{"".join(drawn)}</g>'
+
+
+_Mark = tuple[int, int, str]
+"""Where a mark begins, and its steps from there."""
+
+FEW = 3
+"""Discs of so many of one size are a path of their own."""
+
+
+def _discs(by_size: Mapping[int, Sequence[_Mark]]) -> list[str]:
+    """Discs in as few bytes as they take: points that are stroked with round caps, where several have one size.
+
+    Others are arcs, three times as many bytes as a point and half of a path of their own.
+    """
+    arcs, points = [], []
+    for size, marks in by_size.items():
+        if len(marks) >= FEW:
+            points.append(f'<path stroke-width="{size}" d="{_path(marks)}"/>')
+        else:
+            arcs += [(x, y - size // 2, drawing.round_step(size / 2, 1)) for x, y, _ in marks]
+    return [
+        *([f'<path class="A" d="{_path(arcs)}"/>'] if arcs else []),
+        *([f'<g class="A">{"".join(points)}</g>'] if points else []),
+    ]
+
+
+def _path(marks: Sequence[_Mark], drift: int = 0) -> str:
+    """Marks as the steps of one path; each of them ends ``drift`` to the right of where it begins.
+
+    Whole numbers add up without an error, so that a mark may be found from the one before, which is shorter.
+    """
+    steps = []
+    pen: tuple[int, int] | None = None
+    for x, y, shape in marks:
+        ways = [f"M{x} {y}"] if pen is None else [f"m{x - pen[0]} {y - pen[1]}", f"M{x} {y}"]
+        steps.append(min((way.replace(" -", "-") for way in ways), key=len) + shape)
+        pen = x + drift, y
+    return "".join(steps)
 
 
 def _hidden(record: Record) -> list[dict[str, Any]]:
