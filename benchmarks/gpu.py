@@ -210,6 +210,9 @@ def row_of(
     except DoesNotFit as problem:
         print(f"{name} ×{width:g} {variant}: {problem}")
         return None
+    except Exception as problem:  # a compiler's or a kernel's, of any kind: the other rows must not be lost with it
+        print(f"{name} ×{width:g} {variant}: FAILED, {type(problem).__name__}: {str(problem).splitlines()[0]}")
+        return None
     finally:
         free(device)
     return row
@@ -274,7 +277,6 @@ def write(path: Path, card: dict[str, Any]) -> None:
     cards = [card, *(one for one in known if one["gpu"] != card["gpu"])]
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(json.dumps({"cards": cards}, indent=1, sort_keys=True) + "\n")
-    print(f"written: {path}")
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -303,7 +305,9 @@ def main(arguments: list[str] | None = None) -> int:
         f"{bytes_a_second / 1e12:.3g} TB/s in a copy"
     )
     variants = list(VARIANTS) if "all" in options.variant else options.variant
-    rows = []
+    rows: list[dict[str, Any]] = []
+    measured = {"operations_a_second": operations_a_second, "bytes_a_second": bytes_a_second}
+    card = {"gpu": gpu, **measured, "provenance": provenance(options.device), "rows": rows}
     for name in options.recipe or RECIPES:
         for width in options.width or plan.recipe(name).width_multipliers[: 1 if options.quick else None]:
             for variant in variants:
@@ -313,9 +317,10 @@ def main(arguments: list[str] | None = None) -> int:
                 row = row_of(name, width, variant, device, options)
                 if row is not None:
                     rows.append(report(row, operations_a_second, bytes_a_second))
+                    if options.write is not None:  # after each row: whoever stops it keeps what was measured
+                        write(options.write, card)
     if options.write is not None:
-        measured = {"operations_a_second": operations_a_second, "bytes_a_second": bytes_a_second}
-        write(options.write, {"gpu": gpu, **measured, "provenance": provenance(options.device), "rows": rows})
+        print(f"written: {options.write}")
     return 0 if options.quick or device.type == "cpu" else marks(rows)
 
 

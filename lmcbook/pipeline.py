@@ -1,5 +1,6 @@
 """The whole story of one measurement, in order: train, align, merge, calibrate, measure, record."""
 
+import gc
 import time
 from collections.abc import Callable, Iterable
 from dataclasses import replace
@@ -25,7 +26,7 @@ from lmcbook.evaluation import (
 )
 from lmcbook.flatness import flatness_study
 from lmcbook.layerwise import MEASURED_COEFFICIENTS, measure_layers
-from lmcbook.matching import activation_matching, observe_layers, weight_matching
+from lmcbook.matching import Matching, activation_matching, observe_layers, weight_matching
 from lmcbook.merging import merge
 from lmcbook.models import LayeredModel, build_model, permutation_spec, trace_bytes
 from lmcbook.permutation import StateDict, apply, check_function_preserved, random_permutation
@@ -88,25 +89,43 @@ def _check_table(training: TrainingConfig, input_shape: tuple[int, int, int], nu
 
 
 def align(
-    pair: PairConfig, model: LayeredModel, state_a: StateDict, state_b: StateDict, splits: Splits, *, progress: bool
-) -> tuple[StateDict, dict[str, Any]]:
-    """Model b's state after the alignment of ``pair``, and what is to be told of it in the record."""
+    pair: PairConfig, model: LayeredModel, run_a: Run, run_b: Run, splits: Splits, *, progress: bool
+) -> tuple[StateDict, StateDict, dict[str, Any], float]:
+    """Both models' states on the data's device, b's after the alignment of ``pair``.
+
+    Also what is to be told of the alignment in the record, and how many CPU seconds the search for it took.
+    """
+    device = splits.test.images.device
+    state_a, state_b = ({name: tensor.to(device) for name, tensor in run.state.items()} for run in (run_a, run_b))
     if pair.alignment == "identity":
-        return state_b, {}
+        return state_a, state_b, {}, 0.0
     spec = permutation_spec(model)
     if pair.alignment == "random":
         generator = random_stream(pair.seeds[1], "permutation", pair.seeds[0])
-        return apply(spec, random_permutation(spec, state_b, generator), state_b), {}
+        return state_a, apply(spec, random_permutation(spec, state_b, generator), state_b), {}, 0.0
     _check_table(replace(pair.training, seed=0), splits.input_shape, splits.num_classes)
-    if pair.alignment == "weight_matching":
-        matching = weight_matching(spec, state_a, state_b, model=None, seed=pair.seeds[0], progress=progress)
-    else:
-        images = in_memory(batch_norm_sample(splits, pair.matching_examples))
-        matching = activation_matching(
-            spec, state_a, state_b, observe=observe_layers(model), images=images, model=None, progress=progress
-        )
+    networks = (run_a.weights_sha256, run_b.weights_sha256, str(device))
+    search = (pair.alignment, pair.seeds[0], pair.matching_examples)
+    if networks not in _searched:
+        _searched.clear()
+        _searched[networks] = {}
+    if search not in _searched[networks]:
+        started = time.process_time()
+        if pair.alignment == "weight_matching":
+            matching = weight_matching(spec, state_a, state_b, model=None, seed=pair.seeds[0], progress=progress)
+        else:
+            images = in_memory(batch_norm_sample(splits, pair.matching_examples))
+            matching = activation_matching(
+                spec, state_a, state_b, observe=observe_layers(model), images=images, model=None, progress=progress
+            )
+        _searched[networks][search] = matching, time.process_time() - started
+    matching, seconds = _searched[networks][search]
     told = {name: getattr(matching, name) for name in ("objective", "l2_distance", "identity_objective", "sweeps")}
-    return apply(spec, matching.permutation, state_b), told
+    return state_a, apply(spec, matching.permutation, state_b), told, seconds
+
+
+# A pair is measured in several ways, one after the other, and a search in wide networks takes a processor many minutes.
+_searched: dict[tuple[str, ...], dict[tuple[str, int, int], tuple[Matching, float]]] = {}
 
 
 def measure_interpolation(
@@ -239,14 +258,13 @@ def measure(
         splits=splits,
         deadline=deadline,
     )
+    if device.startswith("cuda"):
+        torch.cuda.reset_peak_memory_stats(device)  # what the record tells is its own peak
     started = time.monotonic()
     # of the network itself only the structure is used: its tensors are the pair's
     model = build_model(pair.training, input_shape=splits.input_shape, num_classes=splits.num_classes, device="meta")
-    state_a, state_b = ({name: tensor.to(device) for name, tensor in run.state.items()} for run in (run_a, run_b))
     with arithmetic(pair.training.precision, device):
-        aligning = time.process_time()
-        state_b, alignment = align(pair, model, state_a, state_b, splits, progress=progress)
-        aligning = time.process_time() - aligning
+        state_a, state_b, alignment, searching = align(pair, model, run_a, run_b, splits, progress=progress)
         data = _MEASUREMENTS[pair.measurement](pair, model, state_a, state_b, splits)
     return Record(
         scale=planned.scale,
@@ -263,7 +281,7 @@ def measure(
             "precision": pair.training.precision,
             "tf32": uses_tf32(pair.training.precision, device),
             "seconds": time.monotonic() - started,
-            "alignment_cpu_seconds": aligning,
+            "alignment_cpu_seconds": searching,
             "training": [_training_summary(run) for run in (run_a, run_b)],
         },
     )
@@ -281,6 +299,13 @@ def _training_summary(run: Run) -> dict[str, Any]:
             for name in ("device", "gpu", "processor", "threads", "commit", "date", "peak_memory_bytes")
         },
     }
+
+
+def release_memory() -> None:
+    """Give back what failed work still holds: its tensors refer to each other, and so outlive it."""
+    gc.collect()
+    if torch.cuda.is_available():
+        torch.cuda.empty_cache()
 
 
 def measure_missing(

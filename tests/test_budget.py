@@ -5,6 +5,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+import torch
 from synthetic_records import make_record  # type: ignore[import-not-found]
 
 from lmcbook import budget, paths, plan, store
@@ -13,6 +14,7 @@ from lmcbook.data import describe
 from lmcbook.errors import InputError
 from lmcbook.records import Record, find_record, write_record
 from lmcbook.schedule import decay_product
+from lmcbook.training import DoesNotFit, TrainingDiverged
 
 CPU = budget.costs_of("cpu")
 
@@ -200,8 +202,8 @@ def test_the_plan_names_what_the_trainings_in_the_records_ran_on(small_plan, tmp
 def test_the_operations_of_a_network_do_not_depend_on_its_training(pico):
     other = replace(pico, weight_decay=0.0, seed=7, epochs=99, learning_rate=0.3)
     assert budget.costs.forward_operations(pico) == budget.costs.forward_operations(other) == 2 * (64 * 16 + 256 + 160)
-    # 6 sweeps, two groups of 16 units; each unit has its incoming and outgoing weights
-    assert budget.costs.matching_operations(pico) == 2 * 6 * 16 * (16 * (64 + 16) + 16 * (16 + 10))
+    # two groups of 16 units; each unit has its incoming and outgoing weights
+    assert budget.costs.matching_operations(pico) == 2 * budget.costs._SWEEPS * 16 * (16 * (64 + 16) + 16 * (16 + 10))
 
 
 # --- the order of the paper's scale -----------------------------------------------------------------------------------
@@ -294,11 +296,18 @@ def test_imagenet_is_priced_but_waits_for_its_data(tmp_path, monkeypatch):
     ]
 
 
-def test_what_does_not_fit_or_diverges_is_left_out(small_plan, tmp_path, monkeypatch):
+@pytest.mark.parametrize(
+    "problems",
+    [
+        (DoesNotFit("mlp ×1 does not fit"), TrainingDiverged("the loss is nan")),
+        (InputError("mnist is not here"), torch.OutOfMemoryError("out of memory")),
+        (RuntimeError("cuDNN error"), store.DamagedRun("weights are missing")),
+    ],
+)
+def test_what_fails_is_left_out_and_the_rest_is_measured(problems, small_plan, tmp_path, monkeypatch):
     from lmcbook import pipeline
-    from lmcbook.training import DoesNotFit, TrainingDiverged
 
-    found = iter([DoesNotFit("mlp ×1 does not fit"), TrainingDiverged("the loss is nan")])
+    found = iter(problems)
     real = pipeline.measure
 
     def measure(one, **options):
@@ -314,8 +323,27 @@ def test_what_does_not_fit_or_diverges_is_left_out(small_plan, tmp_path, monkeyp
     lines: list[str] = []
     written = budget.run_within_budget("embedded", folder=tmp_path, device="cpu", report=lines.append)
     assert len(written) == 1
-    assert "  left out: mlp ×1 does not fit" in lines and "  left out: the loss is nan" in lines
+    assert [line for line in lines if "left out" in line] == [f"  left out: {problem}" for problem in problems]
     assert lines[-1] == "1 records written, 2 still missing"
+
+
+def test_a_measurement_that_would_not_end_in_time_is_not_begun(pico_pair, tmp_path, monkeypatch):
+    from lmcbook.budget import work
+
+    matched = replace(pico_pair, alignment="weight_matching")
+    planned = [plan.PlannedPair(scale="embedded", recipe="mlp-digits", pair=pair) for pair in (matched, pico_pair)]
+    monkeypatch.setattr(plan, "pairs", lambda scale, notebooks=None: planned)
+    seconds = {"weight_matching": 1e6, "identity": 1.0}
+    monkeypatch.setattr(work, "estimated_measuring_seconds", lambda one, costs: seconds[one.pair.alignment])
+    lines: list[str] = []
+    options = {"folder": tmp_path, "device": "cpu", "report": lines.append, "forget_weights": True}
+    [record] = budget.run_within_budget("embedded", max_minutes=10, **options)
+    assert record.config.alignment == "identity", "searches come last"
+    assert "  1 measurements would not end in time and are left for another call" in lines
+    assert store.is_stored(pico_pair.training_a), "its networks are still wanted"
+    [record] = budget.run_within_budget("embedded", **options)
+    assert record.config.alignment == "weight_matching"
+    assert not store.is_stored(pico_pair.training_a)
 
 
 def test_what_the_environment_asks_for_is_checked_first(small_plan, tmp_path, monkeypatch):

@@ -223,6 +223,25 @@ def test_what_does_not_fit_is_one_line_of_the_benchmark(benchmark, monkeypatch, 
     assert line.startswith("mlp-mnist ×0.25 eager: mlp ×0.25 on mnist does not fit on cpu")
 
 
+def test_a_row_that_fails_costs_no_other_row(benchmark, monkeypatch, tmp_path, capsys):
+    real = benchmark.prepare_step
+    first = iter([True])
+
+    def failing(*arguments: object) -> object:
+        if next(first, False):
+            return real(*arguments)
+        raise NotImplementedError("no such kernel\nand a long story")
+
+    monkeypatch.setattr(benchmark, "prepare_step", failing)
+    out = tmp_path / "gpu.json"
+    variants = ["--variant", "eager", "recompute"]
+    options = ["--device", "cpu", "--quick", "--recipe", "mlp-mnist", *variants, "--write", str(out)]
+    assert benchmark.main(options) == 0
+    assert "mlp-mnist ×0.25 recompute: FAILED, NotImplementedError: no such kernel\n" in capsys.readouterr().out
+    [card] = json.loads(out.read_text())["cards"]
+    assert [row["variant"] for row in card["rows"]] == ["eager"]
+
+
 def test_a_card_measured_again_takes_the_place_of_its_older_rates(benchmark, tmp_path, capsys):
     path = tmp_path / "gpu.json"
     for gpu, rows in (("A", [1]), ("B", [2]), ("A", [3])):

@@ -1,6 +1,8 @@
 """The pipeline: a record holds what was asked for, twice the same, nothing is done twice, bad input costs nothing."""
 
+import gc
 import json
+import weakref
 from dataclasses import replace
 
 import pytest
@@ -9,8 +11,10 @@ import torch
 from lmcbook import pipeline, store
 from lmcbook.collect import collect, present
 from lmcbook.config import PairConfig
+from lmcbook.data import load
 from lmcbook.errors import InputError
 from lmcbook.evaluation import accuracy, predict_logits
+from lmcbook.matching import weight_matching
 from lmcbook.models import build_model
 from lmcbook.pipeline import measure, measure_missing, resolve_device
 from lmcbook.plan import PlannedPair
@@ -128,3 +132,44 @@ def test_auto_takes_the_gpu_where_there_is_one(monkeypatch):
 def test_equal_seeds_are_refused(pico):
     with pytest.raises(InputError, match="must differ"):
         PairConfig(training=pico, seeds=(3, 3))
+
+
+def test_a_search_is_done_once_for_all_measurements_of_a_pair(planned, monkeypatch):
+    searches = []
+
+    def counted(*arguments, **options):
+        searches.append(options["seed"])
+        return weight_matching(*arguments, **options)
+
+    monkeypatch.setattr(pipeline, "weight_matching", counted)
+    monkeypatch.setattr(pipeline, "_searched", {})
+    matched = replace(planned, pair=replace(planned.pair, alignment="weight_matching"))
+    inside = replace(matched, pair=replace(matched.pair, measurement="layerwise"))
+    first, *_, second = (measure(each, progress=False) for each in (matched, planned, inside))
+    assert searches == [0]
+    assert first.data["alignment"] == second.data["alignment"]
+    assert first.provenance["alignment_cpu_seconds"] == second.provenance["alignment_cpu_seconds"] > 0
+    # the same search for other weights is another one
+    run_a, run_b = store.ensure_many((planned.pair.training_a, planned.pair.training_b), progress=False)
+    pair, splits = matched.pair, load("digits")
+    model = build_model(pair.training, input_shape=splits.input_shape, num_classes=10, device="meta")
+    changed = replace(run_b, manifest={**run_b.manifest, "files": {store.WEIGHTS: "0" * 64}})
+    pipeline.align(pair, model, run_a, changed, splits, progress=False)
+    assert searches == [0, 0]
+
+
+def test_what_failed_work_holds_is_released():
+    class Held:
+        pass
+
+    held = Held()
+    held.itself = held  # type: ignore[attr-defined]
+    gone = weakref.ref(held)
+    gc.disable()
+    try:
+        del held
+        assert gone() is not None
+        pipeline.release_memory()
+        assert gone() is None
+    finally:
+        gc.enable()

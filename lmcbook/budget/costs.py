@@ -23,8 +23,8 @@ _UNMEASURED = {"cpu": (3e10, 3e10, 8e-4), "cuda": (1e14, 1e14, 1.5e-3)}
 _DECODED_PER_SECOND = 1500.0
 """Images in files that are decoded in a second, on some ten cores: what a pass over them takes at least."""
 
-_SWEEPS = 6
-"""Sweeps of a weight matching; `benchmarks/matching_cost.py` counts 5 to 8."""
+_SWEEPS = 48
+"""Sweeps of a weight matching, all starts and shakes together: 140 assignments for the three groups of trained MLPs."""
 
 _ASSIGNMENT = 1e-7
 """Seconds that a processor takes to assign units to each other, by the square of their number: from the same file."""

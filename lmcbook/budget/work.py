@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from lmcbook import plan
-from lmcbook.budget.costs import Costs, costs_of
+from lmcbook.budget.costs import Costs, costs_of, estimated_measuring_seconds
 from lmcbook.budget.tasks import (
     Task,
     device_and_gpu,
@@ -17,8 +17,9 @@ from lmcbook.budget.tasks import (
     tasks,
 )
 from lmcbook.config import TrainingConfig, company
-from lmcbook.errors import check_choice, check_number
+from lmcbook.errors import InputError, check_choice, check_number
 from lmcbook.execution import Execution
+from lmcbook.plan import PlannedPair
 from lmcbook.records import Record, check_writable, read_records
 
 
@@ -37,8 +38,9 @@ def run_within_budget(
     """Work off what is missing of a scale in its order; stop cleanly when the time is up.
 
     A training that is running at that moment saves a checkpoint and goes on at the next call. Each record is written as
-    soon as it is measured. What does not fit on the device or diverges is reported and left out. With ``max_minutes``
-    the widest networks are trained on a shorter schedule, flagged as such, where only that fits into what is left.
+    soon as it is measured. What fails (it does not fit on the device, it diverges, its data are not here) is reported
+    and left out. With ``max_minutes`` no measurement is begun that is not expected to end in time, and the widest
+    networks are trained on a shorter schedule, flagged as such, where only that fits into what is left.
 
     Args:
         forget_weights: Delete the two networks of a pair as soon as all its records are written: a pair of the widest
@@ -48,10 +50,10 @@ def run_within_budget(
         InputError: unknown scale, recipe, notebook, device or precision, a folder that cannot be written, or
             ``max_minutes`` not above 0.
     """
-    from lmcbook.pipeline import measure, resolve_device, train_narrow
+    from lmcbook.pipeline import measure, release_memory, resolve_device, train_narrow
     from lmcbook.records import write_record
-    from lmcbook.store import run_folder
-    from lmcbook.training import DoesNotFit, TimeIsUp, TrainingDiverged
+    from lmcbook.store import is_stored, run_folder
+    from lmcbook.training import TimeIsUp
 
     started = time.monotonic()
     check_choice("scale", scale, plan.SCALES)
@@ -83,22 +85,37 @@ def run_within_budget(
             if deadline is None and alike not in trained:  # with a deadline each pair has its turn
                 trained.add(alike)
                 train_narrow([one for one in missing if company(one.pair.training) == alike], device=device)
-            for one in missing_of(chosen.planned, folder):
+            late = 0
+            # searches take longest and add least: they come last, should the time be up before
+            for one in sorted(missing_of(chosen.planned, folder), key=_searches):
+                # a training stops at the deadline by itself, a measurement does not
+                is_trained = is_stored(one.pair.training_a) and is_stored(one.pair.training_b)
+                ends = time.monotonic() + estimated_measuring_seconds(one, costs)
+                if deadline is not None and is_trained and ends > deadline:
+                    late += 1
+                    continue
                 record = measure(one, device=device, deadline=deadline)
                 report(f"  {write_record(record, folder)}")
                 written.append(record)
-            if forget_weights:
+            if late:
+                report(f"  {late} measurements would not end in time and are left for another call")
+            elif forget_weights:
                 for config in {each for one in chosen.planned for each in (one.pair.training_a, one.pair.training_b)}:
                     shutil.rmtree(run_folder(config), ignore_errors=True)
-        except (DoesNotFit, TrainingDiverged) as problem:
-            report(f"  left out: {problem}")
         except TimeIsUp as stopped:
             report(f"  {stopped}; the next call goes on from there")
             break
+        except (InputError, RuntimeError) as problem:  # torch's errors on a device are RuntimeErrors
+            report(f"  left out: {problem}")
+        release_memory()
     if waiting:
         report(f"{waiting} records wait for data that are not here: see `python -m lmcbook plan --scale {scale}`")
     report(f"{len(written)} records written, {len(missing) - len(written) - waiting} still missing")
     return written
+
+
+def _searches(one: PlannedPair) -> bool:
+    return one.pair.alignment.endswith("matching")
 
 
 def _affordable(task: Task, seconds: float | None, costs: Costs) -> Task:

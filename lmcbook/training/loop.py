@@ -88,6 +88,8 @@ def train(
             "so it may be at most that"
         )
     device = torch.device(device)
+    if device.type == "cuda":
+        torch.cuda.reset_peak_memory_stats(device)  # what is told of this training is its own peak
     model = build_model(
         config,
         input_shape=splits.input_shape,
@@ -178,6 +180,9 @@ def prepare_step(
 ) -> Step | GraphedStep:
     """What is done with every batch: the model on its device and in training mode, with its optimiser."""
     model.recompute = execution.recompute
+    if execution.compiled or execution.half_weights:
+        # the compiler counts networks of other shapes as changes of one program, and after eight of them it gives up
+        torch.compiler.reset()
     if device.type == "cuda":
         model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     network, optimiser, forward = team.prepare(model, config, device)
