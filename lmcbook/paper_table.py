@@ -154,7 +154,7 @@ def _measured(records: Sequence[Record], name: str, alignment: str) -> list[Reco
         and record.config.shared == "nothing"
         and all(
             getattr(record.config.training, field) == getattr(own, field)
-            for field in ("weight_decay", "num_layers", "decay_normalisation", "spread_penalty")
+            for field in ("weight_decay", "num_layers", "decay_normalisation", "spread_penalty", "batch_size")
         )
     ]
 

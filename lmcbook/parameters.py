@@ -229,5 +229,6 @@ NOTEBOOKS: dict[str, dict[str, Parameter]] = {
     "08_weight_decay": COMMON,
     "09_flatness": COMMON,
     "10_same_start": COMMON,
+    "13_batch_size": COMMON,
 }
 """Notebook → its parameters. A notebook with more of its own is one more line."""

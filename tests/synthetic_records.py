@@ -2,6 +2,7 @@
 
 import math
 
+from lmcbook import recipes
 from lmcbook.config import PairConfig, TrainingConfig
 from lmcbook.records import Record
 
@@ -83,7 +84,7 @@ def training_of(recipe: str, width: float, weight_decay: float, num_layers: int 
         hidden_width=16 if architecture == "mlp" else None,
         num_layers=num_layers if architecture == "mlp" else None,
         epochs=10,
-        batch_size=50,
+        batch_size=recipes.recipe(recipe).training.batch_size,
         learning_rate=0.1,
         weight_decay=weight_decay,
     )

@@ -43,7 +43,16 @@ def place(one: PlannedPair) -> tuple[float, ...]:
 def _is_plain(one: PlannedPair) -> bool:
     """Whether its networks are trained as the recipe says, in its depth, and independently."""
     training, own = one.pair.training, recipe(one.recipe).training
-    alike = ("num_layers", "bias", "activation", "decay_normalisation", "spread_penalty", "epochs", "augment")
+    alike = (
+        "num_layers",
+        "bias",
+        "activation",
+        "decay_normalisation",
+        "spread_penalty",
+        "epochs",
+        "batch_size",
+        "augment",
+    )
     return (
         one.pair.shared == "nothing"
         and one.pair.measurement != "flatness"

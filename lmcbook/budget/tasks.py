@@ -38,6 +38,8 @@ class Task:
             parts.append(f"shared {pair.shared}" + (f" {pair.shared_fraction:g}" if pair.shared == "start" else ""))
         if not pair.training.decay_normalisation:
             parts.append("normalisation spared")
+        if pair.training.batch_size != plan.recipe(first.recipe).training.batch_size:
+            parts.append(f"batch {pair.training.batch_size}")
         if pair.training.spread_penalty:
             parts.append(f"penalty {pair.training.spread_penalty:g}")
         if pair.measurement == "flatness":

@@ -101,7 +101,7 @@ def judge(records: Sequence[Record], claims: Iterable[Claim] = CLAIMS) -> list[V
 def _is_the_recipes_own(record: Record) -> bool:
     ours = record.config.training
     usual = recipe(record.recipe).training
-    names = ("architecture", "bias", "activation", "decay_normalisation")
+    names = ("architecture", "bias", "activation", "decay_normalisation", "batch_size")
     return all(getattr(ours, name) == getattr(usual, name) for name in names)
 
 

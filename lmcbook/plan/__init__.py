@@ -1,5 +1,6 @@
 """Which configurations make up which notebook, at which scale: the one description of all experiments."""
 
+from lmcbook.plan.batch_size import BATCH_FACTORS, SMALL_BATCH, batch_size
 from lmcbook.plan.cells import cells
 from lmcbook.plan.controls import SHARED_FRACTIONS, SPREAD_PENALTIES, against_low_rank, flatness, same_start
 from lmcbook.plan.experiments import BEYOND, EXPERIMENTS, beyond, pairs
@@ -17,6 +18,7 @@ from lmcbook.recipes import (
 )
 
 __all__ = [
+    "BATCH_FACTORS",
     "BEYOND",
     "DECAY_PRODUCT",
     "EXPERIMENTS",
@@ -25,12 +27,14 @@ __all__ = [
     "SCALES",
     "SEED_PAIRS",
     "SHARED_FRACTIONS",
+    "SMALL_BATCH",
     "SPREAD_PENALTIES",
     "USUAL_WEIGHT_DECAY",
     "WEIGHT_DECAYS",
     "PlannedPair",
     "Recipe",
     "against_low_rank",
+    "batch_size",
     "beyond",
     "cells",
     "depth",

@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterable
 from typing import Any
 
 from lmcbook.errors import check_choice
+from lmcbook.plan.batch_size import batch_size
 from lmcbook.plan.controls import against_low_rank, flatness, same_start
 from lmcbook.plan.planned import SCALES, SEED_PAIRS, PlannedPair
 from lmcbook.plan.weight_decay import weight_decay
@@ -30,6 +31,7 @@ EXPERIMENTS: dict[str, Callable[..., list[PlannedPair]]] = {
     ],
     "09_flatness": flatness,
     "10_same_start": same_start,
+    "13_batch_size": batch_size,
 }
 """Notebook → the function that plans its measurements; a notebook that measures nothing is not here."""
 

@@ -112,7 +112,7 @@ _IDENTITY = (
     "seed_a",
     "seed_b",
     "alignment",
-    *("spread_penalty", "shared", "shared_fraction"),
+    *("batch_size", "spread_penalty", "shared", "shared_fraction"),
 )
 
 _LAYER = ("layer", "depth", "num_layers")
@@ -140,6 +140,7 @@ def _identity(record: Record) -> dict[str, Any]:
         "seed_a": record.config.seeds[0],
         "seed_b": record.config.seeds[1],
         "alignment": record.config.alignment,
+        "batch_size": training.batch_size,
         "spread_penalty": training.spread_penalty,
         "shared": record.config.shared,
         "shared_fraction": record.config.shared_fraction,

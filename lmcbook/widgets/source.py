@@ -169,4 +169,14 @@ def _of_one_kind(records: list[Record]) -> list[Record]:
         return replace(record.config.training, width_multiplier=1.0, weight_decay=0.0)
 
     counts = Counter(kind(record) for record in records)
-    return [record for record in records if kind(record) == counts.most_common(1)[0][0]]
+    # batches of other sizes are a control, however many there are
+    own = _own_batch_size(records[0].recipe) if records else None
+    most = max(counts, key=lambda each: (each.batch_size == own, counts[each]), default=None)
+    return [record for record in records if kind(record) == most]
+
+
+def _own_batch_size(name: str) -> int | None:
+    try:
+        return recipe_of(name).training.batch_size
+    except InputError:  # records of data that are not known here
+        return None

@@ -1,0 +1,63 @@
+"""The measurements against batch size: the same number of steps, noisier or quieter ones."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+from lmcbook.data import describe
+from lmcbook.errors import check_choice
+from lmcbook.plan.planned import SCALE_RECIPES, SCALES, SEED_PAIRS, PlannedPair, planned_pairs
+from lmcbook.recipes import MAIN_WEIGHT_DECAY, epochs_for, recipe
+
+BATCH_FACTORS: tuple[float, ...] = (0.125, 0.25, 1.0, 4.0)
+"""Batch sizes by the recipe's, at the width in the middle."""
+
+SMALL_BATCH = 0.25
+"""The batch size, by the recipe's, that every width is trained with beside the recipe's own."""
+
+_EMBEDDED_FACTORS = (0.25, 1.0, 4.0)
+
+
+def batch_size(
+    scale: str = "embedded",
+    *,
+    recipes: Sequence[str] | None = None,
+    width_multipliers: Sequence[float] | None = None,
+    seed_pairs: Sequence[tuple[int, int]] | None = None,
+    weight_decays: Sequence[float] | None = None,
+    epochs: int | None = None,
+) -> list[PlannedPair]:
+    """Multilayer perceptrons trained with smaller and larger batches, at the same learning rate for as many steps.
+
+    So the decay product (`lmcbook.schedule.decay_product`) is the same, and what differs is the noise of the gradient
+    and how many examples are seen. All batch sizes at the recipe's width in the middle, or at those that are given; two
+    of them at the other widths, which `embedded` leaves out. Recipes of other networks are left out: images in colour
+    ask for more epochs than the decay product does, and so for another number of steps.
+
+    Raises:
+        InputError: an argument is not what it may be.
+    """
+    check_choice("scale", scale, SCALES)
+    every = _EMBEDDED_FACTORS if scale == "embedded" else BATCH_FACTORS
+    planned = []
+    for name in recipes or SCALE_RECIPES[scale]:
+        chosen = recipe(name)
+        own = chosen.training
+        if own.num_layers is None:
+            continue
+        middle = chosen.width_multipliers[len(chosen.width_multipliers) // 2]
+        usual = (middle,) if scale == "embedded" else chosen.width_multipliers
+        for multiplier in width_multipliers or usual:
+            for decay in weight_decays or (MAIN_WEIGHT_DECAY,):
+                for factor in every if width_multipliers or multiplier == middle else (SMALL_BATCH, 1.0):
+                    training = replace(own, width_multiplier=multiplier, weight_decay=decay)
+                    length = epochs
+                    if factor != 1:
+                        training = replace(training, batch_size=max(1, round(factor * own.batch_size)))
+                        length = epochs or _as_many_steps(training.dataset, training.batch_size, own.learning_rate)
+                    pairs, measurements = seed_pairs or SEED_PAIRS, ("interpolation", "layerwise")
+                    planned += planned_pairs(scale, chosen, training, length, pairs, ("identity",), measurements)
+    return planned
+
+
+def _as_many_steps(dataset: str, batch: int, learning_rate: float) -> int:
+    return epochs_for(describe(dataset).num_train, batch, learning_rate)
