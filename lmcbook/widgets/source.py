@@ -8,6 +8,7 @@ from typing import Any, TypedDict, Unpack
 from lmcbook.errors import InputError
 from lmcbook.figures import style
 from lmcbook.recipes import MAIN_WEIGHT_DECAY, RECIPES, USUAL_WEIGHT_DECAY
+from lmcbook.recipes import recipe as recipe_of
 from lmcbook.records import Record
 
 Compute = Callable[..., Iterable[Record]]
