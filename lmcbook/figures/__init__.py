@@ -6,6 +6,7 @@ page with its finding, its data and where they come from.
 
 from lmcbook.figures.additivity import weak_additivity_explained
 from lmcbook.figures.barriers import barrier_against_width, barrier_table
+from lmcbook.figures.batch_size import against_batch_size, barrier_by_batch_size
 from lmcbook.figures.calibrating import calibration_examples, reliability_diagrams, temperature_choices
 from lmcbook.figures.costs import cost_against_width, read_search_costs, search_cost_against_units
 from lmcbook.figures.curves import accuracy_against_coefficient, accuracy_table, loss_against_coefficient, loss_table
@@ -55,10 +56,12 @@ __all__ = [
     "accuracy_against_coefficient",
     "accuracy_table",
     "active_units_against_width",
+    "against_batch_size",
     "against_decay_product",
     "against_penalty",
     "barrier_against_width",
     "barrier_by_alignment",
+    "barrier_by_batch_size",
     "barrier_table",
     "barriers_against_decay",
     "barriers_by_start",

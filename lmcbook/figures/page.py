@@ -15,6 +15,7 @@ from pandas import DataFrame
 from lmcbook.errors import InputError
 from lmcbook.figures import (
     additivity,
+    batch_size,
     calibrating,
     costs,
     floors,
@@ -101,6 +102,8 @@ FIGURES: dict[Draw, Companions] = {
     weight_decay.conditions_against_decay: Companions(
         weight_decay.decay_table, weight_decay.conditions_against_decay_alt
     ),
+    batch_size.against_batch_size: Companions(batch_size.one_width, batch_size.against_batch_size_alt),
+    batch_size.barrier_by_batch_size: Companions(batch_size.several_widths, batch_size.barrier_by_batch_size_alt),
     low_rank.against_penalty: Companions(low_rank.penalty_table, low_rank.against_penalty_alt),
     lines.loss_along_lines: Companions(lines.along_lines_table, lines.along_lines_alt),
     lines.halfway_against_width: Companions(lines.halfway_table, lines.halfway_alt),

@@ -14,7 +14,8 @@ BATCH_FACTORS: tuple[float, ...] = (0.125, 0.25, 1.0, 4.0)
 SMALL_BATCH = 0.25
 """The batch size, by the recipe's, that every width is trained with beside the recipe's own."""
 
-_EMBEDDED_FACTORS = (0.25, 1.0, 4.0)
+# The recipe's batches of digits are small already: with a quarter of them some trainings diverge.
+_DIGITS_FACTORS, _SMALL_BATCH_OF_DIGITS = (0.5, 1.0, 4.0), 0.5
 
 
 def batch_size(
@@ -37,18 +38,20 @@ def batch_size(
         InputError: an argument is not what it may be.
     """
     check_choice("scale", scale, SCALES)
-    every = _EMBEDDED_FACTORS if scale == "embedded" else BATCH_FACTORS
     planned = []
     for name in recipes or SCALE_RECIPES[scale]:
         chosen = recipe(name)
         own = chosen.training
         if own.num_layers is None:
             continue
+        is_digits = own.dataset == "digits"
+        every = _DIGITS_FACTORS if is_digits else BATCH_FACTORS
+        two = (_SMALL_BATCH_OF_DIGITS if is_digits else SMALL_BATCH, 1.0)
         middle = chosen.width_multipliers[len(chosen.width_multipliers) // 2]
         usual = (middle,) if scale == "embedded" else chosen.width_multipliers
         for multiplier in width_multipliers or usual:
             for decay in weight_decays or (MAIN_WEIGHT_DECAY,):
-                for factor in every if width_multipliers or multiplier == middle else (SMALL_BATCH, 1.0):
+                for factor in every if width_multipliers or multiplier == middle else two:
                     training = replace(own, width_multiplier=multiplier, weight_decay=decay)
                     length = epochs
                     if factor != 1:
