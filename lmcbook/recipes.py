@@ -44,6 +44,12 @@ def epochs_for(
     return max(least, math.ceil(steps / (num_examples // batch_size)))
 
 
+def epochs_with_batches_of(batch_size: int, chosen: Recipe) -> int:
+    """The fewest epochs that make as many steps with batches of this size as the recipe makes with its own."""
+    num_train, own = describe(chosen.training.dataset).num_train, chosen.training
+    return math.ceil(own.epochs * (num_train // own.batch_size) / (num_train // batch_size))
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Network:
     """What a recipe takes from its network: learning rates as in the authors' earlier public code, ResNet-50's ours."""

@@ -6,6 +6,7 @@ from typing import Any
 
 from pandas import DataFrame, Series
 
+from lmcbook.figures.batch_size import one_width
 from lmcbook.figures.curves import groups as groups_of
 from lmcbook.figures.lines import KINDS, halfway_table
 from lmcbook.figures.low_rank import penalty_table
@@ -131,6 +132,20 @@ def penalties(records: Sequence[Record]) -> DataFrame:
     }
     table = penalty_table(records).sort_values("spread_penalty", kind="stable")
     return _summarised(table, "penalty", "spread_penalty", lambda penalty: f"{penalty:g}", columns)
+
+
+def batch_sizes(records: Sequence[Record]) -> DataFrame:
+    """Barriers, ranks and conditions at λ = ½ for each batch size at one width: mean ± standard deviation."""
+    columns = {
+        "accuracy, unmerged (%)": ("endpoint_accuracy", 100, 1),
+        "accuracy barrier (points)": ("midpoint_accuracy_barrier", 100, 1),
+        "loss barrier (nats)": ("midpoint_loss_barrier", 1, 3),
+        "calibrated loss barrier (nats)": ("midpoint_calibrated_loss_barrier", 1, 3),
+        "reciprocal orthogonality": ("reciprocal_orthogonality", 1, 2),
+        "weak additivity": ("weak_additivity", 1, 3),
+        "relative effective rank": ("relative_effective_rank", 1, 3),
+    }
+    return _summarised(one_width(records), "batch size", "batch_size", lambda size: f"{size:g}", columns)
 
 
 def halfway(records: Sequence[Record]) -> DataFrame:

@@ -174,6 +174,29 @@ def penalty_sweep(
     return records
 
 
+def batch_sweep(
+    recipe: str = "mlp-digits",
+    dips: dict[float, dict[int, tuple[float, ...]]] | None = None,
+    orthogonality: dict[int, float] | None = None,
+) -> list[Record]:
+    """Records by width and batch size, with these accuracy barriers of the pairs and this orthogonality."""
+    dips = dips or {
+        4.0: {16: (0.12, 0.14), 32: (0.3, 0.31)},
+        16.0: {16: (0.01, 0.02), 32: (0.09, 0.1), 128: (0.25, 0.3)},
+    }
+    orthogonality = orthogonality or {16: 0.3, 32: 0.4, 128: 0.5}
+    records = []
+    for width, of_width in dips.items():
+        for size, of_pairs in of_width.items():
+            for seeds, dip in zip(SEED_PAIRS, of_pairs, strict=False):
+                options: dict = {"recipe": recipe, "seeds": seeds}
+                layered = make_layerwise_record(width, **options)
+                inside = with_metrics(layered, reciprocal_orthogonality=orthogonality[size])
+                for record in (make_record(width, depth_of_dip=dip, **options), inside):
+                    records.append(changed(record, batch_size=size))
+    return records
+
+
 STARTS: tuple[tuple[str, float], ...] = (("nothing", 0.0), ("order", 0.0), ("start", 0.0), ("start", 0.1))
 
 

@@ -7,7 +7,7 @@ import pytest
 from lmcbook import parameters, plan
 from lmcbook.errors import InputError
 
-OURS = ("08_weight_decay", "09_flatness", "10_same_start")
+OURS = ("08_weight_decay", "09_flatness", "10_same_start", "13_batch_size")
 
 
 @pytest.mark.parametrize("scale", ["embedded", "desk"])
@@ -78,7 +78,7 @@ def test_chapters_of_controls_are_in_the_plan_and_take_the_common_parameters(not
     assert {(one.pair.training.weight_decay, one.pair.training.epochs, one.short) for one in only} == {(1e-3, 2, True)}
 
 
-@pytest.mark.parametrize("planning", [plan.against_low_rank, plan.same_start, plan.flatness])
+@pytest.mark.parametrize("planning", [plan.against_low_rank, plan.same_start, plan.flatness, plan.batch_size])
 def test_an_unknown_scale_is_refused(planning):
     with pytest.raises(InputError, match="scale is 'huge'; it may be one of: embedded, desk, paper"):
         planning("huge")

@@ -18,7 +18,7 @@ from lmcbook import figures
 from lmcbook.errors import InputError
 from lmcbook.figures import style
 
-ELSEWHERE = ("calibrating", "costs", "lines", "low_rank", "spawned", "temperatures", "weight_decay")
+ELSEWHERE = ("batch_size", "calibrating", "costs", "lines", "low_rank", "spawned", "temperatures", "weight_decay")
 """Modules whose figures are drawn from other measurements or at one width, and tested with records of that kind."""
 
 ALL = [draw for draw in figures.FIGURES if draw.__module__.split(".")[-1] not in ELSEWHERE]

@@ -11,6 +11,7 @@ import pandas
 import pytest
 from control_records import (  # type: ignore[import-not-found]
     STARTS,
+    batch_sweep,
     changed,
     decay_sweep,
     flatness_sweep,
@@ -33,6 +34,8 @@ from lmcbook.records import LINES, lines_table, pairs_table
 from lmcbook.records.flatness import flatness_summary
 
 ALL = (
+    figures.against_batch_size,
+    figures.barrier_by_batch_size,
     figures.against_penalty,
     figures.loss_along_lines,
     figures.halfway_against_width,
@@ -48,7 +51,8 @@ def records():
     every = (*STARTS[:3], *(("start", fraction) for fraction in (0.01, 0.02, 0.05, 0.1, 0.2)))
     of_starts = [*start_sweep(kinds=every), *start_sweep("vgg11-digits", kinds=every, pairs=1)]
     of_penalty = [*penalty_sweep(), *penalty_sweep("vgg11-digits", width=4.0)]
-    return dict(zip(ALL, (of_penalty, of_lines, of_lines, of_starts, of_starts), strict=True))
+    of_batches = [*batch_sweep(), *batch_sweep("vgg11-digits")]
+    return dict(zip(ALL, (of_batches, of_batches, of_penalty, of_lines, of_lines, of_starts, of_starts), strict=True))
 
 
 def text(sentences) -> str:
@@ -85,7 +89,10 @@ def test_pages_are_whole_and_have_their_data(draw, records):
 
 @pytest.mark.parametrize("draw", ALL)
 def test_one_pair_of_one_kind_can_be_drawn(draw):
+    one_batch, two_widths = ({width: {16: (0.1,)} for width in widths} for widths in ((16.0,), (4.0, 16.0)))
     alone = {
+        figures.against_batch_size: batch_sweep(dips=one_batch),
+        figures.barrier_by_batch_size: batch_sweep(dips=two_widths),
         figures.against_penalty: penalty_sweep(dips={0.0: (0.1,)}),
         figures.loss_along_lines: flatness_sweep(widths=(16,), pairs=1),
         figures.halfway_against_width: flatness_sweep(widths=(16,), pairs=1),
@@ -116,9 +123,10 @@ def test_every_pair_has_its_own_layers_beside_it():
     assert list(pairs_table(penalty_sweep())["spread_penalty"]) == [0.0] * 2 + [0.1] * 2 + [10.0] * 2
 
 
-def test_penalised_and_spawned_pairs_decide_no_other_claim():
+def test_penalised_and_spawned_pairs_and_other_batches_decide_no_other_claim():
     plain = make_record(16, depth_of_dip=0.1)
     variants = [*start_sweep(kinds=STARTS[1:]), *(changed(each, spread_penalty=1.0) for each in penalty_sweep())]
+    variants += [each for each in batch_sweep() if each.config.training.batch_size != 32]
     ours = [each for each in claims.CLAIMS if each.statistic not in ("penalty_effect", "sharing_effect", "spawned")]
     for alone, mixed in zip(claims.judge([plain], ours), claims.judge([plain, *variants], ours), strict=True):
         assert alone.values == mixed.values, alone.claim.id

@@ -3,6 +3,7 @@
 from lmcbook.claims.catalogue import CLAIMS, about, of_chapter
 from lmcbook.claims.claim import Claim, Range
 from lmcbook.claims.findings import calibration_finding, control_finding, temperature_finding, width_finding
+from lmcbook.claims.findings_batch_size import batch_finding, batch_verdict, batch_width_finding
 from lmcbook.claims.findings_controls import (
     flatness_verdict,
     halfway_finding,
@@ -72,6 +73,9 @@ __all__ = [
     "activity_finding",
     "additivity_finding",
     "alignment_finding",
+    "batch_finding",
+    "batch_verdict",
+    "batch_width_finding",
     "calibration_finding",
     "choice_finding",
     "commutativity_finding",

@@ -76,7 +76,7 @@ def against_batch_size_alt(records: Sequence[Record]) -> str:
 
 
 def barrier_by_batch_size(records: Sequence[Record], *, narrow: bool = False) -> Figure:
-    """Barriers at λ = ½ against the width multiplier, a line for each batch size: every pair a point, lines join means."""
+    """Barriers at λ = ½ against the width multiplier: every pair a point, a line through the means of each size."""
     table = several_widths(records)
     recipes = list(table["recipe"].unique())
     with style.applied():

@@ -3,10 +3,9 @@
 from collections.abc import Sequence
 from dataclasses import replace
 
-from lmcbook.data import describe
 from lmcbook.errors import check_choice
 from lmcbook.plan.planned import SCALE_RECIPES, SCALES, SEED_PAIRS, PlannedPair, planned_pairs
-from lmcbook.recipes import MAIN_WEIGHT_DECAY, epochs_for, recipe
+from lmcbook.recipes import MAIN_WEIGHT_DECAY, epochs_with_batches_of, recipe
 
 BATCH_FACTORS: tuple[float, ...] = (0.125, 0.25, 1.0, 4.0)
 """Batch sizes by the recipe's, at the width in the middle."""
@@ -27,12 +26,12 @@ def batch_size(
     weight_decays: Sequence[float] | None = None,
     epochs: int | None = None,
 ) -> list[PlannedPair]:
-    """Multilayer perceptrons trained with smaller and larger batches, at the same learning rate for as many steps.
+    """Pairs trained with smaller and larger batches, at the same learning rate for as many steps.
 
     So the decay product (`lmcbook.schedule.decay_product`) is the same, and what differs is the noise of the gradient
     and how many examples are seen. All batch sizes at the recipe's width in the middle, or at those that are given; two
-    of them at the other widths, which `embedded` leaves out. Recipes of other networks are left out: images in colour
-    ask for more epochs than the decay product does, and so for another number of steps.
+    of them at the other widths, which `embedded` leaves out. Only multilayer perceptrons, unless ``recipes`` says
+    otherwise.
 
     Raises:
         InputError: an argument is not what it may be.
@@ -42,7 +41,7 @@ def batch_size(
     for name in recipes or SCALE_RECIPES[scale]:
         chosen = recipe(name)
         own = chosen.training
-        if own.num_layers is None:
+        if recipes is None and own.num_layers is None:
             continue
         is_digits = own.dataset == "digits"
         every = _DIGITS_FACTORS if is_digits else BATCH_FACTORS
@@ -55,12 +54,9 @@ def batch_size(
                     training = replace(own, width_multiplier=multiplier, weight_decay=decay)
                     length = epochs
                     if factor != 1:
-                        training = replace(training, batch_size=max(1, round(factor * own.batch_size)))
-                        length = epochs or _as_many_steps(training.dataset, training.batch_size, own.learning_rate)
+                        size = max(1, round(factor * own.batch_size))
+                        training = replace(training, batch_size=size)
+                        length = epochs or epochs_with_batches_of(size, chosen)
                     pairs, measurements = seed_pairs or SEED_PAIRS, ("interpolation", "layerwise")
                     planned += planned_pairs(scale, chosen, training, length, pairs, ("identity",), measurements)
     return planned
-
-
-def _as_many_steps(dataset: str, batch: int, learning_rate: float) -> int:
-    return epochs_for(describe(dataset).num_train, batch, learning_rate)

@@ -6,8 +6,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from lmcbook.config import PairConfig, TrainingConfig
-from lmcbook.data import describe
-from lmcbook.recipes import Recipe, epochs_for, warmup
+from lmcbook.recipes import Recipe, epochs_with_batches_of, warmup
 
 SCALES: tuple[str, ...] = ("embedded", "desk", "paper")
 
@@ -88,17 +87,9 @@ def planned_pairs(
             scale=scale,
             recipe=chosen.name,
             pair=PairConfig(training=training, seeds=seeds, alignment=alignment, measurement=measurement, **options),
-            short=training.epochs < _full_epochs(training, chosen),
+            short=training.epochs < epochs_with_batches_of(training.batch_size, chosen),
         )
         for seeds in pairs
         for alignment in alignments
         for measurement in measurements
     ]
-
-
-def _full_epochs(training: TrainingConfig, chosen: Recipe) -> int:
-    """How many epochs this training takes in full: the recipe's, or with other batches what the decay product asks."""
-    if training.batch_size == chosen.training.batch_size:
-        return chosen.training.epochs
-    num_train = describe(training.dataset).num_train
-    return epochs_for(num_train, training.batch_size, training.learning_rate, momentum=training.momentum)

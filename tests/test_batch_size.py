@@ -1,0 +1,146 @@
+"""Batch size: what is planned, that nothing but noise is varied, and what is said of it."""
+
+from dataclasses import replace
+
+import pytest
+from control_records import batch_sweep, changed  # type: ignore[import-not-found]
+from test_layer_chapters import ROOT, cells, figures_of  # type: ignore[import-not-found]
+
+from lmcbook import claims, plan, tables
+from lmcbook.data import describe
+from lmcbook.errors import InputError
+from lmcbook.figures.batch_size import one_width, several_widths
+from lmcbook.records import find_record
+from lmcbook.schedule import decay_product
+
+
+def text(sentences: list[str] | str) -> str:
+    return " ".join([sentences] if isinstance(sentences, str) else sentences).replace("\u00a0", " ")
+
+
+# --- the plan --------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("scale", plan.SCALES)
+def test_trainings_differ_in_the_batches_alone_and_take_as_many_steps(scale):
+    planned = plan.batch_size(scale)
+    for one in planned:
+        training, own = one.pair.training, plan.recipe(one.recipe).training
+        same = ("batch_size", "epochs", "warmup_epochs", "width_multiplier", "precision")
+        assert replace(training, **{name: getattr(own, name) for name in same}) == own
+        num_train = describe(training.dataset).num_train
+        steps, usual = (each.epochs * (num_train // each.batch_size) for each in (training, own))
+        # whole epochs: at most one more than it takes
+        assert usual <= steps < usual + num_train // training.batch_size
+        assert decay_product(training, num_train) >= plan.DECAY_PRODUCT
+        assert not one.short and one.pair.alignment == "identity"
+    assert {one.recipe for one in planned} == {
+        name
+        for name in ("mlp-digits", "mlp-mnist", "mlp-fashion_mnist")
+        if (name == "mlp-digits") == (scale != "paper")
+    }
+
+
+def test_every_batch_size_at_one_width_and_two_at_the_others():
+    sizes: dict[float, set[int]] = {}
+    for one in plan.batch_size("paper", recipes=["mlp-mnist"]):
+        sizes.setdefault(one.pair.training.width_multiplier, set()).add(one.pair.training.batch_size)
+    assert sizes.pop(2.0) == {62, 125, 500, 2000}
+    assert set(sizes) == {0.25, 0.5, 1.0, 4.0, 8.0, 16.0} and all(found == {125, 500} for found in sizes.values())
+    embedded = {
+        (one.pair.training.width_multiplier, one.pair.training.batch_size) for one in plan.batch_size("embedded")
+    }
+    assert embedded == {(8.0, 16), (8.0, 32), (8.0, 128)}
+    asked = plan.batch_size("paper", recipes=["mlp-mnist"], width_multipliers=[0.25], seed_pairs=[(0, 1)])
+    assert {one.pair.training.batch_size for one in asked} == {62, 125, 500, 2000}
+
+
+def test_the_recipes_own_batches_are_measured_by_the_chapter_on_width_already():
+    of_width = {one.pair.digest for one in plan.width("paper")}
+    own = [
+        one for one in plan.batch_size("paper")
+        if one.pair.training.batch_size == 500 and one.pair.measurement == "interpolation"
+    ]  # fmt: skip
+    assert own and {one.pair.digest for one in own} <= of_width
+
+
+def test_fewer_epochs_than_that_are_flagged_as_short():
+    planned = plan.batch_size("embedded", epochs=10)
+    assert {one.pair.training.epochs for one in planned} == {10} and all(one.short for one in planned)
+    long = plan.batch_size("embedded", epochs=1000)
+    assert not any(one.short for one in long)
+
+
+def test_other_networks_are_trained_where_they_are_asked_for_and_a_bad_scale_is_refused():
+    sizes = {one.pair.training.batch_size for one in plan.batch_size("embedded", recipes=["vgg11-digits"])}
+    assert sizes == {25, 50, 200}
+    with pytest.raises(InputError, match="scale is 'huge'"):
+        plan.batch_size("huge")
+
+
+# --- what is said of it ----------------------------------------------------------------------------------------------
+
+
+def test_the_width_with_the_most_batch_sizes_is_shown():
+    table = one_width(batch_sweep())
+    assert set(table["width_multiplier"]) == {16.0} and list(table["batch_size"].unique()) == [16, 32, 128]
+    assert set(several_widths(batch_sweep())["batch_size"]) == {16, 32}
+    weak = [changed(each, weight_decay=1e-4) for each in batch_sweep()]
+    assert len(one_width([*batch_sweep(), *weak])) == len(table), "the paper's weight decay"
+    assert len(one_width(weak)) == len(table), "or the only one there is"
+
+
+def test_the_table_has_a_row_for_each_batch_size():
+    shown = tables.batch_sizes(batch_sweep())
+    assert list(shown["batch size"]) == ["16", "32", "128"] and list(shown["pairs"]) == ["2"] * 3
+    assert text(shown["accuracy barrier (points)"][2]) == "27.5 ± 3.5"
+    assert text(shown["reciprocal orthogonality"][0]) == "0.30 ± 0.00"
+
+
+def test_the_sentences_say_what_the_records_say():
+    [one] = claims.batch_finding(batch_sweep())
+    assert text(one).startswith("MLP on digits at ×16, batches of 16 → 32 → 128: points of accuracy lost 1.5 ± 0.7 → ")
+    assert "reciprocal orthogonality 0.30 ± 0.00 → 0.40 ± 0.00 → 0.50 ± 0.00" in text(one)
+    assert one.endswith("(2 pairs each).")
+    [wide] = claims.batch_width_finding(batch_sweep())
+    assert text(wide) == (
+        "MLP on digits: averaging costs 13.0 ± 1.4 at ×4 and 1.5 ± 0.7 at ×16 with batches of 16; 30.5 ± 0.7 at ×4 and "
+        "9.5 ± 0.7 at ×16 with batches of 32 (points of accuracy, 2 pairs each)."
+    )
+
+
+def test_the_verdict_counts_pairs_in_both_directions():
+    verdict = claims.batch_verdict(batch_sweep())
+    assert (
+        "MLP on digits ×16 loses 1.5 points with batches of 16 and 27.5 with batches of 128; with the smaller ones the "
+        "loss of accuracy is smaller in 2, reciprocal orthogonality is closer to 0 in 2, the relative stable rank is "
+        "lower in 0 of 2 pairs."
+    ) in verdict
+    against = batch_sweep(dips={16.0: {16: (0.3, 0.01), 128: (0.1, 0.1)}}, orthogonality={16: 0.5, 128: 0.3})
+    assert "smaller in 1, reciprocal orthogonality is closer to 0 in 0," in claims.batch_verdict(against)
+    alone = batch_sweep(dips={16.0: {32: (0.1,)}})
+    assert claims.batch_verdict(alone) == "**Verdict.** Nothing is measured that could tell."
+
+
+# --- the chapter -----------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.slow
+def test_the_chapter_runs_on_the_committed_records(monkeypatch, tmp_path):
+    chapter = ROOT / "notebooks" / "13_batch_size.ipynb"
+    planned = plan.pairs("embedded", [chapter.stem])
+    if any(find_record(one.pair.digest, ROOT / "records") is None for one in planned):
+        pytest.skip("not all records of this chapter came with this checkout")
+    monkeypatch.setenv("LMCBOOK_RUNS", str(tmp_path))
+    monkeypatch.setenv("LMCBOOK_RECORDS", str(ROOT / "records"))
+    shown: list[dict] = []
+    monkeypatch.setattr("IPython.display.display", lambda bundle, raw: shown.append(bundle))
+    namespace: dict = {}
+    for cell in cells(chapter):
+        if cell["cell_type"] == "code":
+            exec(compile("".join(cell["source"]), chapter.name, "exec"), namespace)
+            if "parameters" in cell["metadata"].get("tags", []):
+                namespace["require_cached"] = True
+    drawn = [bundle for bundle in shown if "<svg" in bundle["text/html"]]
+    assert len(drawn) == len(figures_of(chapter))
+    assert all("nan" not in bundle["text/html"].split('class="lmc-finding"')[1].split("</ul>")[0] for bundle in drawn)
