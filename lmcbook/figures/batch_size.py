@@ -32,7 +32,8 @@ def batch_table(records: Sequence[Record]) -> DataFrame:
     table = table[plain]
     if (table["weight_decay"] == MAIN_WEIGHT_DECAY).any():
         table = table[table["weight_decay"] == MAIN_WEIGHT_DECAY]
-    return table[[*PAIR, "batch_size", *COLUMNS]].astype(dict.fromkeys(COLUMNS, float)).reset_index(drop=True)
+    numbers = dict.fromkeys(("batch_size", *COLUMNS), float)
+    return table[[*PAIR, "batch_size", *COLUMNS]].astype(numbers).reset_index(drop=True)
 
 
 def one_width(records: Sequence[Record]) -> DataFrame:
