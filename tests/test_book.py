@@ -172,7 +172,7 @@ def test_citations_can_be_copied() -> None:
 
 def test_the_site_is_small_enough_to_send_around() -> None:
     sizes = {file: file.stat().st_size for file in SITE.rglob("*") if file.is_file()}
-    assert sum(sizes.values()) < 24.5e6  # 25 MB are the limit
+    assert sum(sizes.values()) < 25e6
     # the page of the explorers is the largest: each of them may have 1.5 MB
     assert not [file for file, size in sizes.items() if size > 7e6]
 

@@ -1,6 +1,7 @@
 """Against batch size, at one width and at several: what the noise of the gradient has to do with merging."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
@@ -11,7 +12,7 @@ from lmcbook.figures import rows, style
 from lmcbook.figures.barriers import scale_values, scale_widths
 from lmcbook.figures.curves import groups
 from lmcbook.figures.panels import FOURTH, MAIN, OTHER, THIRD, Series, handle_of, look_of
-from lmcbook.figures.sweeps import COLUMNS, PAIR, draw_sweep, sweep_words
+from lmcbook.figures.sweeps import COLUMNS, PAIR, PANELS, draw_sweep, sweep_words
 from lmcbook.recipes import MAIN_WEIGHT_DECAY
 from lmcbook.records import Record, pairs_table
 
@@ -19,6 +20,8 @@ _METRICS = (
     ("midpoint_accuracy_barrier", "accuracy barrier (points)", 100.0),
     ("midpoint_calibrated_loss_barrier", "calibrated loss barrier (nats)", 1.0),
 )
+# ranks stay low whatever the batches are, and their changes would not be seen against a full rank
+_SWEEP = (replace(PANELS[0], limits=(0, None)), *PANELS[1:])
 _LOOKS = (MAIN, OTHER, THIRD, FOURTH)
 
 
@@ -59,7 +62,7 @@ def against_batch_size(records: Sequence[Record], *, narrow: bool = False) -> Fi
 
     Every pair is a point, lines join means.
     """
-    return draw_sweep(one_width(records), "batch_size", scale_batches, narrow=narrow)
+    return draw_sweep(one_width(records), "batch_size", scale_batches, narrow=narrow, panels=_SWEEP)
 
 
 def scale_batches(axis: Axes, places: Mapping[float, float]) -> None:

@@ -1,6 +1,6 @@
 """One thing in training varied at one width: ranks, the conditions of Theorem 5.3, barriers, unmerged accuracy."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
@@ -18,7 +18,7 @@ COLUMNS = (
 )
 """What the panels show, as `lmcbook.records.pairs_table` calls it."""
 
-_PANELS = (
+PANELS = (
     Panel(
         label="relative rank",
         series=(
@@ -61,7 +61,12 @@ _IN_A_LINE = 3
 
 
 def draw_sweep(
-    table: DataFrame, varied: str, scale: Callable[[Axes, Mapping[float, float]], None], *, narrow: bool
+    table: DataFrame,
+    varied: str,
+    scale: Callable[[Axes, Mapping[float, float]], None],
+    *,
+    narrow: bool,
+    panels: Sequence[Panel] = PANELS,
 ) -> Figure:
     """Every pair of ``table`` a point against its column ``varied``, lines through the means; two lines of panels each.
 
@@ -70,15 +75,16 @@ def draw_sweep(
         varied: the column of what was varied.
         scale: labels the horizontal axis, given the place of each value.
         narrow: whether to draw for a phone.
+        panels: three to a line.
     """
     table = table.assign(hollow=False)
     recipes = list(table["recipe"].unique())
-    lines = len(_PANELS) // _IN_A_LINE
+    lines = len(panels) // _IN_A_LINE
     with style.applied():
         figure, drawn = rows.rows([2.2] * lines * len(recipes), _IN_A_LINE, narrow=narrow, legend_lines=2)
         for index, (part, axes) in enumerate(drawn):
             of_recipe = table[table["recipe"] == recipes[index // lines]]
-            of_line = _PANELS[(index % lines) * _IN_A_LINE :][:_IN_A_LINE]
+            of_line = panels[(index % lines) * _IN_A_LINE :][:_IN_A_LINE]
             places = places_of(of_recipe[varied].unique())
             for axis, panel in zip(axes, of_line, strict=True):
                 draw_panel(axis, panel, of_recipe, varied, places)
