@@ -42,6 +42,22 @@ THIRD: dict[str, Any] = {"color": style.FOURTH, "marker": "^", "linestyle": "-"}
 FOURTH: dict[str, Any] = {"color": style.CONTROL, "marker": "D", "linestyle": "-"}
 
 
+ACCURACY_BARRIER = Panel(
+    label="accuracy barrier (points)",
+    series=(Series(column="midpoint_accuracy_barrier", look=MAIN),),
+    factor=100,
+    guide=0,
+)
+LOSS_BARRIERS = Panel(
+    label="loss barrier (nats)",
+    series=(
+        Series(column="midpoint_loss_barrier", label="as it is", look=OTHER),
+        Series(column="midpoint_calibrated_loss_barrier", label="calibrated", look=MAIN),
+    ),
+    logarithmic=True,
+)
+
+
 def draw_panel(axis: Axes, panel: Panel, table: DataFrame, across: str, places: Mapping[float, float]) -> None:
     """Draw the series of ``panel`` against the column ``across``; rows that are ``hollow`` have lines of their own."""
     for series in panel.series:

@@ -1,6 +1,7 @@
 """Pairs that share nothing, the order of the examples, or their start: barriers, laws and conditions as it moves."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 from matplotlib.axes import Axes
@@ -13,7 +14,7 @@ from lmcbook.figures.barriers import scale_values
 from lmcbook.figures.curves import groups
 from lmcbook.figures.laws import error_at_half_size
 from lmcbook.figures.layers import label_room, name_layers
-from lmcbook.figures.panels import MAIN, OTHER, Panel, Series, look_of
+from lmcbook.figures.panels import ACCURACY_BARRIER, LOSS_BARRIERS, MAIN, OTHER, Panel, Series, look_of
 from lmcbook.records import Record, layers_table, pairs_table
 
 _PAIR = ["recipe", "width_multiplier", "weight_decay", "seed_a", "seed_b"]
@@ -60,20 +61,8 @@ def _ordered(table: DataFrame) -> DataFrame:
 
 
 _BARRIER_PANELS = (
-    Panel(
-        label="accuracy barrier (points)",
-        series=(Series(column="midpoint_accuracy_barrier", look=MAIN),),
-        factor=100,
-        guide=0,
-    ),
-    Panel(
-        label="loss barrier (nats)",
-        series=(
-            Series(column="midpoint_loss_barrier", label="as it is", look=OTHER),
-            Series(column="midpoint_calibrated_loss_barrier", label="calibrated", look=MAIN),
-        ),
-        guide=0,
-    ),
+    ACCURACY_BARRIER,
+    replace(LOSS_BARRIERS, guide=0, logarithmic=False),
 )
 _MECHANISM_PANELS = (
     Panel(

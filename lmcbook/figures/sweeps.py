@@ -9,7 +9,17 @@ from pandas import DataFrame
 
 from lmcbook.figures import rows, style
 from lmcbook.figures.curves import groups
-from lmcbook.figures.panels import MAIN, OTHER, Panel, Series, draw_panel, look_of, places_of
+from lmcbook.figures.panels import (
+    ACCURACY_BARRIER,
+    LOSS_BARRIERS,
+    MAIN,
+    OTHER,
+    Panel,
+    Series,
+    draw_panel,
+    look_of,
+    places_of,
+)
 
 PAIR = ("recipe", "width_multiplier", "weight_decay", "seed_a", "seed_b")
 COLUMNS = (
@@ -36,20 +46,8 @@ PANELS = (
     Panel(
         label="weak additivity", series=(Series(column="weak_additivity", look=MAIN),), guide=1, limits=(None, 1.005)
     ),
-    Panel(
-        label="accuracy barrier (points)",
-        series=(Series(column="midpoint_accuracy_barrier", look=MAIN),),
-        factor=100,
-        guide=0,
-    ),
-    Panel(
-        label="loss barrier (nats)",
-        series=(
-            Series(column="midpoint_loss_barrier", label="as it is", look=OTHER),
-            Series(column="midpoint_calibrated_loss_barrier", label="calibrated", look=MAIN),
-        ),
-        logarithmic=True,
-    ),
+    ACCURACY_BARRIER,
+    LOSS_BARRIERS,
     Panel(
         label="unmerged accuracy (%)",
         series=(Series(column="endpoint_accuracy", look=MAIN),),

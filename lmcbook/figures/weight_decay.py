@@ -17,7 +17,9 @@ from lmcbook.data import describe
 from lmcbook.figures import rows, style
 from lmcbook.figures.curves import PAPER_DECAY, groups
 from lmcbook.figures.panels import (
+    ACCURACY_BARRIER,
     FOURTH,
+    LOSS_BARRIERS,
     MAIN,
     OTHER,
     THIRD,
@@ -76,20 +78,8 @@ def _decay_product(training: TrainingConfig) -> float:
 
 
 _BARRIER_PANELS = (
-    Panel(
-        label="accuracy barrier (points)",
-        series=(Series(column="midpoint_accuracy_barrier", look=MAIN),),
-        factor=100,
-        guide=0,
-    ),
-    Panel(
-        label="loss barrier (nats)",
-        series=(
-            Series(column="midpoint_loss_barrier", label="as it is", look=OTHER),
-            Series(column="midpoint_calibrated_loss_barrier", label="calibrated", look=MAIN),
-        ),
-        logarithmic=True,
-    ),
+    ACCURACY_BARRIER,
+    LOSS_BARRIERS,
     Panel(label="unmerged accuracy (%)", series=(Series(column="endpoint_accuracy", look=MAIN),), factor=100),
 )
 _CONDITION_PANELS = (
