@@ -35,9 +35,9 @@ def test_cheap_and_first_comes_before_dear_and_repeated(small_plan):
     tasks = budget.tasks(small_plan, costs=CPU)
     names = [task.name for task in tasks]
     assert names == [
-        "mlp-digits_L3_x1_wd0.003 seeds 2,3",
-        "mlp-digits_L3_x1_wd0.003 seeds 0,1",
-        "mlp-digits_L3_x64_wd0.003 seeds 0,1",
+        "mlp-digits_L3_x1_wd0.003 seeds 2,3 batch 100",
+        "mlp-digits_L3_x1_wd0.003 seeds 0,1 batch 100",
+        "mlp-digits_L3_x64_wd0.003 seeds 0,1 batch 100",
     ]
     ratios = [task.value / task.seconds for task in tasks]
     assert ratios == sorted(ratios, reverse=True)
@@ -49,8 +49,8 @@ def test_a_measured_time_replaces_the_estimate(small_plan, tmp_path):
 
     record = measure(small_plan[2], progress=False)
     known = {task.name: task for task in budget.tasks(small_plan, costs=CPU, records=[record])}
-    assert known["mlp-digits_L3_x1_wd0.003 seeds 2,3"].is_measured
-    assert not known["mlp-digits_L3_x64_wd0.003 seeds 0,1"].is_measured
+    assert known["mlp-digits_L3_x1_wd0.003 seeds 2,3 batch 100"].is_measured
+    assert not known["mlp-digits_L3_x64_wd0.003 seeds 0,1 batch 100"].is_measured
 
 
 def test_only_what_fits_is_bought(small_plan):
@@ -86,7 +86,7 @@ def test_weights_are_forgotten_only_if_asked_for_and_not_before_their_records(sm
 def test_the_plan_says_what_is_there_and_what_is_missing(small_plan):
     text = budget.describe_plan("embedded", device="cpu")
     assert text.startswith("scale embedded: 0 of 3 records are there")
-    assert "mlp-digits_L3_x64_wd0.003 seeds 0,1" in text and "~" in text
+    assert "mlp-digits_L3_x64_wd0.003 seeds 0,1 batch 100" in text and "~" in text
 
 
 @pytest.mark.parametrize("scale", plan.SCALES)
