@@ -27,7 +27,10 @@ _SWEEPS = 48
 """Sweeps of a weight matching, all starts and shakes together: 140 assignments for the three groups of trained MLPs."""
 
 _ASSIGNMENT = 1e-7
-"""Seconds that a processor takes to assign units to each other, by the square of their number: from the same file."""
+"""Seconds that a processor takes to assign units to each other, by the square of their number.
+
+Measured by `benchmarks/matching_cost.py`.
+"""
 
 Point = tuple[float, float]
 """Operations, and the seconds that they take."""
