@@ -3,7 +3,8 @@
 import sys
 from pathlib import Path
 
-from lmcbook import engine, paths, plan
+from lmcbook.lab import paths, plan
+from lmcbook.pages import workflow
 
 SCALE = config.get("scale", "embedded")
 DEVICE = config.get("device", "auto")
@@ -30,12 +31,12 @@ rule book:
 
 rule measurements:
     input:
-        [engine.receipt_path(SCALE, cell) for cell in CELLS],
+        [workflow.receipt_path(SCALE, cell) for cell in CELLS],
 
 
 rule notebook:
     input:
-        lambda wildcards: engine.receipts_of(SCALE, wildcards.notebook),
+        lambda wildcards: workflow.receipts_of(SCALE, wildcards.notebook),
         PACKAGE,
         source="notebooks/{notebook}.ipynb",
     output:
@@ -50,7 +51,7 @@ rule cell:
     output:
         f"{paths.runs()}/receipts/{SCALE}/{{cell}}.json",
     priority:
-        lambda wildcards: engine.priority(CELLS[wildcards.cell])
+        lambda wildcards: workflow.priority(CELLS[wildcards.cell])
     resources:
         gpu=0 if DEVICE == "cpu" else 1,
         mem_mb=8000,

@@ -32,15 +32,15 @@ import torch
 from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
 
-from lmcbook import plan
-from lmcbook.config import TrainingConfig
 from lmcbook.data import Dataset, Split, Splits, describe
 from lmcbook.evaluation import predict_logits
-from lmcbook.execution import Execution
+from lmcbook.lab import plan
+from lmcbook.lab.plan.planned import paper_precision
+from lmcbook.lab.provenance import provenance
 from lmcbook.models import LayeredModel, build_model, forward_flops, num_parameters
-from lmcbook.plan.planned import paper_precision
-from lmcbook.provenance import provenance
 from lmcbook.training import DoesNotFit, arithmetic
+from lmcbook.training.config import TrainingConfig
+from lmcbook.training.execution import Execution
 from lmcbook.training.feed import feed
 from lmcbook.training.loop import prepare_step
 from lmcbook.training.memory import memory_explained

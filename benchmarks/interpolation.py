@@ -16,10 +16,10 @@ from _per_sample import Images, PerSample, cpu_seconds, mnist_or_noise, plain_ml
 from torch import Tensor, nn
 from torch.utils.data import DataLoader
 
-from lmcbook.config import TrainingConfig
 from lmcbook.evaluation import accuracy, coefficients_grid, loss, predict_logits_along
 from lmcbook.models import build_model
 from lmcbook.randomness import random_stream
+from lmcbook.training.config import TrainingConfig
 
 HIDDEN_WIDTH = 512
 PROMISED = 5.0

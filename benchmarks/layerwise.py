@@ -15,13 +15,13 @@ import torch
 from _per_sample import cpu_seconds
 from torch.utils.flop_counter import FlopCounterMode
 
-from lmcbook.config import TrainingConfig
 from lmcbook.evaluation import predict_logits
 from lmcbook.layerwise import MEASURED_COEFFICIENTS, measure_layers
 from lmcbook.merging import merge
 from lmcbook.models import build_model, forward_flops
 from lmcbook.permutation import StateDict
 from lmcbook.randomness import random_stream
+from lmcbook.training.config import TrainingConfig
 
 PROMISED = 8.0
 REPETITIONS = 5

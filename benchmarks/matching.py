@@ -27,13 +27,13 @@ import torch
 from scipy.optimize import linear_sum_assignment
 from torch import Tensor, nn
 
-from lmcbook.config import TrainingConfig
 from lmcbook.data import is_available, load
 from lmcbook.matching import weight_matching
 from lmcbook.matching.similarity import learnable, objective_and_distance, plain_objective
 from lmcbook.models import LayeredModel, build_model, permutation_spec
 from lmcbook.permutation import Permutation, PermutationSpec, StateDict, identity
 from lmcbook.randomness import random_stream
+from lmcbook.training.config import TrainingConfig
 
 ORDERS = 12
 EPOCHS = 3

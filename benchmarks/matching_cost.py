@@ -20,8 +20,8 @@ from typing import Any
 import torch
 from matching import network, pair_of
 
+from lmcbook.lab.provenance import peak_memory_bytes, provenance
 from lmcbook.matching import weight_matching
-from lmcbook.provenance import peak_memory_bytes, provenance
 
 OUT = Path(__file__).resolve().parent / "results" / "matching_cost.json"
 WIDTHS = (0.25, 0.5, 1.0, 2.0, 4.0, 8.0, 16.0)

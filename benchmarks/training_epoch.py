@@ -16,11 +16,11 @@ from _per_sample import MEAN, STD, Images, PerSample, cpu_seconds, mnist_or_nois
 from torch import nn
 from torch.utils.data import DataLoader
 
-from lmcbook.config import TrainingConfig
 from lmcbook.data import Split, Splits
 from lmcbook.models import build_model
 from lmcbook.randomness import random_stream
 from lmcbook.training import train
+from lmcbook.training.config import TrainingConfig
 
 PROMISED = {128: 5.0, 512: 1.4}
 

@@ -18,10 +18,10 @@ from pathlib import Path
 import torch
 from _per_sample import MEAN, STD, cpu_seconds, mnist_or_noise, verdict
 
-from lmcbook.config import TrainingConfig
 from lmcbook.data import Split, Splits, load
 from lmcbook.training import TimeIsUp, train, train_together
 from lmcbook.training.checkpoint import read_checkpoint
+from lmcbook.training.config import TrainingConfig
 
 TURNS = 3
 DIGITS = {16: 8.0, 64: 4.0, 256: 1.5}

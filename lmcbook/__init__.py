@@ -1,85 +1,90 @@
-"""Do we really need permutations? Train, merge, calibrate and measure pairs of networks.
+"""Do we really need permutations? Merge, calibrate and measure pairs of networks, and train them.
 
-The public names below are loaded when they are first used, so that `import lmcbook` costs nothing.
+The core is at the top: what two networks of one's own need. `lmcbook.lab` trains from a plan, stores, measures and
+records; `lmcbook.pages` makes the book. The public names are loaded when they are first used, so that `import lmcbook`
+costs nothing.
 """
 
 import importlib
+import sys
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from lmcbook.calibration import expected_calibration_error, fit_inverse_temperature
-    from lmcbook.config import PairConfig, TrainingConfig
-    from lmcbook.data import load
+    from lmcbook.data import Split, load
     from lmcbook.errors import InputError
-    from lmcbook.evaluation import barriers, coefficients_grid, interpolation_curve, predict_logits
+    from lmcbook.evaluation import accuracy, barriers, coefficients_grid, interpolation_curve, loss, predict_logits
+    from lmcbook.layerwise import measure_layers
     from lmcbook.matching import activation_matching, weight_matching
     from lmcbook.merging import interpolate, merge, merge_many, recompute_batch_norm
     from lmcbook.models import build_model
-    from lmcbook.permutation import PermutationSpec
-    from lmcbook.records import read_records
-    from lmcbook.store import ensure, ensure_many
-    from lmcbook.training import train
+    from lmcbook.permutation import PermutationSpec, apply
+    from lmcbook.randomness import random_stream
+    from lmcbook.training import TrainingConfig, train
 
 __version__ = "0.1.0"
 
-_HOME = {
-    "InputError": "errors",
-    "PairConfig": "config",
-    "PermutationSpec": "permutation",
-    "TrainingConfig": "config",
-    "activation_matching": "matching",
-    "barriers": "evaluation",
-    "build_model": "models",
-    "coefficients_grid": "evaluation",
-    "ensure": "store",
-    "ensure_many": "store",
-    "expected_calibration_error": "calibration",
-    "fit_inverse_temperature": "calibration",
-    "interpolate": "merging",
-    "interpolation_curve": "evaluation",
-    "load": "data",
-    "merge": "merging",
-    "merge_many": "merging",
-    "predict_logits": "evaluation",
-    "read_records": "records",
-    "recompute_batch_norm": "merging",
-    "train": "training",
-    "weight_matching": "matching",
-}
-
-
 __all__ = [
     "InputError",
-    "PairConfig",
     "PermutationSpec",
+    "Split",
     "TrainingConfig",
     "__version__",
+    "accuracy",
     "activation_matching",
+    "apply",
     "barriers",
     "build_model",
     "coefficients_grid",
-    "ensure",
-    "ensure_many",
     "expected_calibration_error",
     "fit_inverse_temperature",
     "interpolate",
     "interpolation_curve",
     "load",
+    "loss",
+    "measure_layers",
     "merge",
     "merge_many",
     "predict_logits",
-    "read_records",
+    "random_stream",
     "recompute_batch_norm",
     "train",
     "weight_matching",
 ]
 
 
-def __getattr__(name: str) -> Any:
-    if name not in _HOME:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(importlib.import_module(f"{__name__}.{_HOME[name]}"), name)
+def names_on_demand(package: str, modules: Mapping[str, str]) -> tuple[Callable[[str], Any], Callable[[], list[str]]]:
+    """``__getattr__`` and ``__dir__`` of a package that loads a name's module when the name is first used.
+
+    Args:
+        modules: module of ``package`` → the names that come from it, separated by spaces.
+    """
+    home = {name: module for module, names in modules.items() for name in names.split()}
+
+    def get(name: str) -> Any:
+        if name not in home:
+            raise AttributeError(f"module {package!r} has no attribute {name!r}")
+        value = getattr(importlib.import_module(f"{package}.{home[name]}"), name)
+        setattr(sys.modules[package], name, value)
+        return value
+
+    return get, lambda: sorted({*vars(sys.modules[package]), *home})
 
 
-def __dir__() -> list[str]:
-    return sorted({*globals(), *__all__})
+__getattr__, __dir__ = names_on_demand(
+    __name__,
+    {
+        "calibration": "expected_calibration_error fit_inverse_temperature",
+        "data": "Split load",
+        "errors": "InputError",
+        "evaluation": "accuracy barriers coefficients_grid interpolation_curve loss predict_logits",
+        "layerwise": "measure_layers",
+        "matching": "activation_matching weight_matching",
+        "merging": "interpolate merge merge_many recompute_batch_norm",
+        "models": "build_model",
+        "permutation": "PermutationSpec apply",
+        "randomness": "random_stream",
+        "training": "TrainingConfig train",
+    },
+)

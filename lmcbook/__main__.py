@@ -5,9 +5,9 @@ import os
 import sys
 from pathlib import Path
 
-from lmcbook import paths, plan
 from lmcbook.errors import InputError
-from lmcbook.notebooks import NotebookError
+from lmcbook.lab import paths, plan
+from lmcbook.pages.notebooks import NotebookError
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -108,7 +108,7 @@ def _add_scale(parser: argparse.ArgumentParser) -> None:
 
 
 def _reproduce(options: argparse.Namespace) -> int:
-    from lmcbook.engine import reproduce
+    from lmcbook.pages.workflow import reproduce
 
     return reproduce(
         options.scale,
@@ -120,7 +120,7 @@ def _reproduce(options: argparse.Namespace) -> int:
 
 
 def _plan(options: argparse.Namespace) -> None:
-    from lmcbook.budget import describe_plan
+    from lmcbook.lab.budget import describe_plan
 
     print(
         describe_plan(
@@ -134,7 +134,7 @@ def _plan(options: argparse.Namespace) -> None:
 
 
 def _run(options: argparse.Namespace) -> None:
-    from lmcbook.budget import run_within_budget
+    from lmcbook.lab.budget import run_within_budget
 
     def work() -> None:
         run_within_budget(
@@ -157,19 +157,19 @@ def _run(options: argparse.Namespace) -> None:
 
 
 def _cell(options: argparse.Namespace) -> None:
-    from lmcbook.engine import work_off_cell
+    from lmcbook.pages.workflow import work_off_cell
 
     work_off_cell(options.scale, options.name, receipt=options.receipt, device=options.device)
 
 
 def _notebook(options: argparse.Namespace) -> None:
-    from lmcbook.engine import run_notebook
+    from lmcbook.pages.workflow import run_notebook
 
     run_notebook(options.scale, options.name, output=options.output)
 
 
 def _book(options: argparse.Namespace) -> int:
-    from lmcbook.engine import build_book
+    from lmcbook.pages.workflow import build_book
 
     return build_book()
 

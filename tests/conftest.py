@@ -5,9 +5,10 @@ import os
 import pytest
 import torch
 
-from lmcbook.config import PairConfig, TrainingConfig
 from lmcbook.data import Splits, load
+from lmcbook.lab.config import PairConfig
 from lmcbook.training import TrainedModel, train
+from lmcbook.training.config import TrainingConfig
 
 # Several test processes share the cores, and bit-identity is promised for equal thread counts: one thread here, and one
 # in the processes that tests start.

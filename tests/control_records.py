@@ -9,7 +9,7 @@ from synthetic_records import (  # type: ignore[import-not-found]
     make_record,
 )
 
-from lmcbook.records import Record
+from lmcbook.lab.records import Record
 
 CURVATURE = 0.32
 """Nats per squared octave: within 0.02 nats of the least lies a quarter of an octave to either side."""

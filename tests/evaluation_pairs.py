@@ -6,11 +6,11 @@ from functools import cache
 import torch
 from torch import nn
 
-from lmcbook.config import TrainingConfig
 from lmcbook.data import Split
 from lmcbook.evaluation import InterpolationCurve, coefficients_grid, interpolation_curve
 from lmcbook.models import build_model
 from lmcbook.randomness import random_stream
+from lmcbook.training.config import TrainingConfig
 
 GRID = coefficients_grid(5)
 

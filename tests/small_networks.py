@@ -5,7 +5,6 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from lmcbook.config import TrainingConfig
 from lmcbook.models import (
     ACTIVATIONS,
     ARCHITECTURES,
@@ -18,6 +17,7 @@ from lmcbook.models import (
 )
 from lmcbook.permutation import StateDict
 from lmcbook.randomness import random_stream
+from lmcbook.training.config import TrainingConfig
 
 INPUT_SHAPE = (3, 8, 8)
 NUM_CLASSES = 5

@@ -2,9 +2,10 @@
 
 import math
 
-from lmcbook import recipes
-from lmcbook.config import PairConfig, TrainingConfig
-from lmcbook.records import Record
+from lmcbook.lab import recipes
+from lmcbook.lab.config import PairConfig
+from lmcbook.lab.records import Record
+from lmcbook.training.config import TrainingConfig
 
 COEFFICIENTS = [index / 24 for index in range(25)]
 SEED_PAIRS = ((0, 1), (2, 3), (4, 5))

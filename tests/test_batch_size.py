@@ -6,12 +6,13 @@ import pytest
 from control_records import batch_sweep, changed  # type: ignore[import-not-found]
 from test_layer_chapters import ROOT, cells, figures_of  # type: ignore[import-not-found]
 
-from lmcbook import claims, plan, tables
 from lmcbook.data import describe
 from lmcbook.errors import InputError
-from lmcbook.figures.batch_size import one_width, several_widths
-from lmcbook.records import find_record
-from lmcbook.schedule import decay_product
+from lmcbook.lab import plan
+from lmcbook.lab.records import find_record
+from lmcbook.pages import claims, tables
+from lmcbook.pages.figures.batch_size import one_width, several_widths
+from lmcbook.training.schedule import decay_product
 
 
 def text(sentences: list[str] | str) -> str:

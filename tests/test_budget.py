@@ -8,13 +8,14 @@ import pytest
 import torch
 from synthetic_records import make_record  # type: ignore[import-not-found]
 
-from lmcbook import budget, paths, plan, store
-from lmcbook.config import ALIGNMENTS, TrainingConfig
 from lmcbook.data import describe
 from lmcbook.errors import InputError
-from lmcbook.records import Record, find_record, write_record
-from lmcbook.schedule import decay_product
+from lmcbook.lab import budget, paths, plan, store
+from lmcbook.lab.config import ALIGNMENTS
+from lmcbook.lab.records import Record, find_record, write_record
 from lmcbook.training import DoesNotFit, TrainingDiverged
+from lmcbook.training.config import TrainingConfig
+from lmcbook.training.schedule import decay_product
 
 CPU = budget.costs_of("cpu")
 
@@ -45,7 +46,7 @@ def test_cheap_and_first_comes_before_dear_and_repeated(small_plan):
 
 
 def test_a_measured_time_replaces_the_estimate(small_plan, tmp_path):
-    from lmcbook.pipeline import measure
+    from lmcbook.lab.pipeline import measure
 
     record = measure(small_plan[2], progress=False)
     known = {task.name: task for task in budget.tasks(small_plan, costs=CPU, records=[record])}
@@ -305,7 +306,7 @@ def test_imagenet_is_priced_but_waits_for_its_data(tmp_path, monkeypatch):
     ],
 )
 def test_what_fails_is_left_out_and_the_rest_is_measured(problems, small_plan, tmp_path, monkeypatch):
-    from lmcbook import pipeline
+    from lmcbook.lab import pipeline
 
     found = iter(problems)
     real = pipeline.measure
@@ -328,7 +329,7 @@ def test_what_fails_is_left_out_and_the_rest_is_measured(problems, small_plan, t
 
 
 def test_a_measurement_that_would_not_end_in_time_is_not_begun(pico_pair, tmp_path, monkeypatch):
-    from lmcbook.budget import work
+    from lmcbook.lab.budget import work
 
     matched = replace(pico_pair, alignment="weight_matching")
     planned = [plan.PlannedPair(scale="embedded", recipe="mlp-digits", pair=pair) for pair in (matched, pico_pair)]

@@ -10,9 +10,9 @@ from lmcbook.calibration import expected_calibration_error, fit_inverse_temperat
 from lmcbook.errors import InputError
 from lmcbook.evaluation import calibration_study, ensemble_logits, lewc_ensemble_weight, loss, predict_logits
 from lmcbook.evaluation.calibrating import DRAWS
+from lmcbook.lab.pipeline import measure_calibration
 from lmcbook.merging import merge
 from lmcbook.models import build_model
-from lmcbook.pipeline import measure_calibration
 from lmcbook.randomness import random_stream
 from lmcbook.theory import predicted_inverse_temperature
 

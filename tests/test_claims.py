@@ -15,11 +15,12 @@ from control_records import (  # type: ignore[import-not-found]
 )
 from synthetic_records import layers_sweep, make_record, width_sweep  # type: ignore[import-not-found]
 
-from lmcbook import claims, plan
-from lmcbook.claims import CLAIMS, STATISTICS, Claim, Range
-from lmcbook.claims.statistics import values_of
-from lmcbook.paper_table import PAPER_TABLE_1
-from lmcbook.records import pairs_table
+from lmcbook.lab import plan
+from lmcbook.lab.records import pairs_table
+from lmcbook.pages import claims
+from lmcbook.pages.claims import CLAIMS, STATISTICS, Claim, Range
+from lmcbook.pages.claims.statistics import values_of
+from lmcbook.pages.paper_table import PAPER_TABLE_1
 
 
 def pair_of_widths(narrow=(0.4, 0.5, 0.6), wide=(0.05, 0.1, 0.15), **options):

@@ -5,8 +5,9 @@ from dataclasses import replace
 
 import pytest
 
-from lmcbook.config import PairConfig, digest_of
 from lmcbook.errors import InputError
+from lmcbook.lab.config import PairConfig
+from lmcbook.training.config import digest_of
 
 
 @pytest.mark.parametrize(

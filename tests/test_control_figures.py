@@ -25,13 +25,13 @@ from matplotlib.legend import Legend
 from synthetic_records import make_record  # type: ignore[import-not-found]
 from test_figures import check_layout  # type: ignore[import-not-found]
 
-from lmcbook import claims, figures, tables
-from lmcbook.claims.catalogue import of_chapter
-from lmcbook.claims.statistics import batch_norm_temperature_error, decay_advantage, depth_temperature_error
 from lmcbook.data import describe
-from lmcbook.figures import calibrating, style, temperatures, weight_decay
-from lmcbook.records import pairs_table
-from lmcbook.schedule import decay_product
+from lmcbook.lab.records import pairs_table
+from lmcbook.pages import claims, figures, tables
+from lmcbook.pages.claims.catalogue import of_chapter
+from lmcbook.pages.claims.statistics import batch_norm_temperature_error, decay_advantage, depth_temperature_error
+from lmcbook.pages.figures import calibrating, style, temperatures, weight_decay
+from lmcbook.training.schedule import decay_product
 
 OF_TEMPERATURES = (
     figures.loss_against_temperature,

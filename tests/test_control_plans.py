@@ -4,8 +4,9 @@ from dataclasses import replace
 
 import pytest
 
-from lmcbook import parameters, plan
 from lmcbook.errors import InputError
+from lmcbook.lab import plan
+from lmcbook.pages import parameters
 
 OURS = ("08_weight_decay", "09_flatness", "10_same_start", "13_batch_size")
 

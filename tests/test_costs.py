@@ -1,4 +1,4 @@
-"""Tests of lmcbook.figures.costs and of what is said of it."""
+"""Tests of lmcbook.pages.figures.costs and of what is said of it."""
 
 import json
 import subprocess
@@ -10,9 +10,9 @@ import pytest
 from pandas import DataFrame
 from synthetic_records import make_record  # type: ignore[import-not-found]
 
-from lmcbook import claims, figures
 from lmcbook.errors import InputError
-from lmcbook.figures import costs
+from lmcbook.pages import claims, figures
+from lmcbook.pages.figures import costs
 
 ROOT = Path(__file__).resolve().parents[1]
 

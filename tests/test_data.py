@@ -19,8 +19,8 @@ import torch
 from PIL import Image
 from safetensors.numpy import load_file, save_file
 
-from lmcbook import data, paths
-from lmcbook.data import canonical, catalogue, download, files, splits
+from lmcbook import data
+from lmcbook.data import canonical, catalogue, download, files, paths, splits
 from lmcbook.data.datasets import DATASETS
 from lmcbook.errors import InputError
 from lmcbook.randomness import random_stream

@@ -11,9 +11,9 @@ import torch
 from distributed_trainings import MLP, TRAININGS  # type: ignore[import-not-found]
 from safetensors.torch import load_file
 
-from lmcbook.config import TrainingConfig
 from lmcbook.errors import InputError
 from lmcbook.training import train
+from lmcbook.training.config import TrainingConfig
 from lmcbook.training.distributed import conduct
 
 ROOT = Path(__file__).resolve().parents[1]

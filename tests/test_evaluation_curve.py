@@ -10,7 +10,6 @@ from evaluation_pairs import GRID, Pair, random_pair  # type: ignore[import-not-
 from torch import nn
 
 from lmcbook.calibration import expected_calibration_error, fit_inverse_temperature
-from lmcbook.config import TrainingConfig
 from lmcbook.data import Split
 from lmcbook.errors import InputError
 from lmcbook.evaluation import (
@@ -25,6 +24,7 @@ from lmcbook.evaluation import (
 from lmcbook.merging import merge
 from lmcbook.models import build_model
 from lmcbook.randomness import random_stream
+from lmcbook.training.config import TrainingConfig
 
 
 @pytest.fixture

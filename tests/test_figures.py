@@ -14,9 +14,9 @@ from matplotlib.figure import Figure
 from matplotlib.legend import Legend
 from synthetic_records import layers_sweep, make_record, width_sweep  # type: ignore[import-not-found]
 
-from lmcbook import figures
 from lmcbook.errors import InputError
-from lmcbook.figures import style
+from lmcbook.pages import figures
+from lmcbook.pages.figures import style
 
 ELSEWHERE = ("batch_size", "calibrating", "costs", "lines", "low_rank", "spawned", "temperatures", "weight_decay")
 """Modules whose figures are drawn from other measurements or at one width, and tested with records of that kind."""

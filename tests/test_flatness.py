@@ -12,7 +12,7 @@ from torch import nn
 from lmcbook.data import Split
 from lmcbook.errors import InputError
 from lmcbook.evaluation import loss, predict_logits
-from lmcbook.flatness import (
+from lmcbook.evaluation.flatness import (
     KINDS,
     RESCALINGS,
     difference,
@@ -22,11 +22,11 @@ from lmcbook.flatness import (
     length_of,
     rescaled,
 )
+from lmcbook.lab.pipeline import measure_flatness
+from lmcbook.lab.records import LINES, lines_table, write_record
 from lmcbook.merging import recompute_batch_norm
 from lmcbook.models import build_model
-from lmcbook.pipeline import measure_flatness
 from lmcbook.randomness import random_stream
-from lmcbook.records import LINES, lines_table, write_record
 
 DISTANCES = (0.0, 0.25, 0.5, 0.75, 1.0)
 

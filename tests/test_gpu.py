@@ -13,14 +13,14 @@ from types import ModuleType
 import pytest
 import torch
 
-from lmcbook.budget import costs_of
-from lmcbook.config import TrainingConfig
 from lmcbook.data import Splits, is_available, load
 from lmcbook.evaluation import accuracy, interpolation_curve, predict_logits
-from lmcbook.execution import Execution
+from lmcbook.lab.budget import costs_of
+from lmcbook.lab.plan import recipe, with_epochs
 from lmcbook.models import build_model
-from lmcbook.plan import recipe, with_epochs
 from lmcbook.training import TimeIsUp, train
+from lmcbook.training.config import TrainingConfig
+from lmcbook.training.execution import Execution
 
 ROOT = Path(__file__).resolve().parents[1]
 needs_gpu = pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU: its numbers were not compared here")

@@ -9,7 +9,7 @@ import pytest
 import torch
 from torch import nn
 
-from lmcbook import notebooks
+from lmcbook.pages import notebooks
 from lmcbook.randomness import random_stream
 
 ROOT = Path(__file__).resolve().parents[1]

@@ -118,7 +118,7 @@ def test_after_the_first_cell_the_checkout_is_where_the_notebook_looks(colab, tm
     [first] = colab.with_installation({"cells": []}, ROOT.as_uri(), done.stdout.strip())["cells"]
     code = "".join(first["source"]).replace("/content", str(tmp_path)).replace("%pip install --quiet .", "")
     script = tmp_path / "notebook.ipy"
-    script.write_text(f"{code}\nfrom lmcbook import paths\nprint(paths.checkout(), paths.committed_records())\n")
+    script.write_text(f"{code}\nfrom lmcbook.lab import paths\nprint(paths.checkout(), paths.committed_records())\n")
     without_folders = {name: value for name, value in os.environ.items() if not name.startswith("LMCBOOK_")}
     command = [sys.executable, "-m", "IPython", "--no-banner", "--colors=NoColor", str(script)]
     done = subprocess.run(command, capture_output=True, text=True, cwd=tmp_path, env=without_folders)

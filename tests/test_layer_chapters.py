@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from lmcbook import plan
-from lmcbook.notebooks import declared_parameters
+from lmcbook.lab import plan
+from lmcbook.pages.notebooks import declared_parameters
 
 ROOT = Path(__file__).resolve().parent.parent
 SOURCES = sorted((ROOT / "notebooks").glob("*.ipynb"))

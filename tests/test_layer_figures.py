@@ -14,8 +14,8 @@ from synthetic_records import (  # type: ignore[import-not-found]
 )
 
 from lmcbook import theory
-from lmcbook.figures import additivity, laws, layers, permutations, predictions, rows, style, units
-from lmcbook.records import histograms_table, layers_table, pairs_table, summaries_table, units_table
+from lmcbook.lab.records import histograms_table, layers_table, pairs_table, summaries_table, units_table
+from lmcbook.pages.figures import additivity, laws, layers, permutations, predictions, rows, style, units
 
 
 @pytest.fixture(scope="module")

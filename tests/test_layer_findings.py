@@ -8,8 +8,8 @@ from synthetic_records import (  # type: ignore[import-not-found]
     width_sweep,
 )
 
-from lmcbook import claims
-from lmcbook.claims import findings_layers, findings_permutations
+from lmcbook.pages import claims
+from lmcbook.pages.claims import findings_layers, findings_permutations
 
 FINDINGS = (*findings_layers.FINDINGS, *findings_permutations.FINDINGS)
 

@@ -7,7 +7,6 @@ import torch
 from torch import nn
 from torch.func import functional_call
 
-from lmcbook.config import TrainingConfig
 from lmcbook.data import equal_batches
 from lmcbook.errors import InputError
 from lmcbook.merging import (
@@ -22,6 +21,7 @@ from lmcbook.merging import (
 )
 from lmcbook.models import ARCHITECTURES, build_model
 from lmcbook.randomness import random_stream
+from lmcbook.training.config import TrainingConfig
 
 
 def bits_equal(state_a, state_b) -> bool:

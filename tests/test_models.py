@@ -18,7 +18,6 @@ from small_networks import (  # type: ignore[import-not-found]
 from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
 
-from lmcbook.config import TrainingConfig
 from lmcbook.data.torchvision_guard import import_torchvision
 from lmcbook.errors import InputError
 from lmcbook.models import (
@@ -42,6 +41,7 @@ from lmcbook.models import (
 )
 from lmcbook.permutation import StateDict
 from lmcbook.randomness import random_stream
+from lmcbook.training.config import TrainingConfig
 
 CIFAR_SHAPE = (3, 32, 32)
 VARIANTS = [*[(name, {}) for name in ALL], ("mlp", {"bias": True}), ("mlp", {"num_layers": 2, "activation": "gelu"})]

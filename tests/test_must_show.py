@@ -4,9 +4,10 @@ from pathlib import Path
 
 import pytest
 
-from lmcbook import claims, plan
-from lmcbook.figures import laws, permutations
-from lmcbook.records import layers_table, pairs_table, read_records, summaries_table
+from lmcbook.lab import plan
+from lmcbook.lab.records import layers_table, pairs_table, read_records, summaries_table
+from lmcbook.pages import claims
+from lmcbook.pages.figures import laws, permutations
 
 RECORDS = Path(__file__).resolve().parent.parent / "records"
 

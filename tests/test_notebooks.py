@@ -1,4 +1,4 @@
-"""Tests of lmcbook.notebooks, and of what every notebook of the book must keep."""
+"""Tests of lmcbook.pages.notebooks, and of what every notebook of the book must keep."""
 
 import ast
 import json
@@ -6,8 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from lmcbook import notebooks, plan
 from lmcbook.errors import InputError
+from lmcbook.lab import plan
+from lmcbook.pages import notebooks
 
 ROOT = Path(__file__).resolve().parents[1]
 SOURCES = sorted((ROOT / "notebooks").glob("*.ipynb"))
@@ -72,11 +73,12 @@ def test_a_missing_notebook_is_named(tmp_path):
 @pytest.mark.parametrize(
     ("code", "expected"),
     [
-        ("from lmcbook.records import read_records", True),
-        ("from lmcbook import figures, records", True),
-        ("import lmcbook.collect", True),
-        ("from lmcbook import figures", False),
-        ("words = 'from lmcbook import records'", False),
+        ("from lmcbook.lab.records import read_records", True),
+        ("from lmcbook.lab import paths, records", True),
+        ("import lmcbook.lab.on_demand", True),
+        ("from lmcbook.lab import collect, plan", True),
+        ("from lmcbook.pages import figures", False),
+        ("words = 'from lmcbook.lab import records'", False),
     ],
 )
 def test_reads_records(tmp_path, code, expected):
@@ -85,7 +87,7 @@ def test_reads_records(tmp_path, code, expected):
 
 def test_the_key_follows_the_notebook_and_the_records_it_reads(tmp_path, monkeypatch):
     monkeypatch.setenv("LMCBOOK_RECORDS", str(tmp_path / "records"))
-    reading = write_notebook(tmp_path / "a.ipynb", "from lmcbook.records import read_records")
+    reading = write_notebook(tmp_path / "a.ipynb", "from lmcbook.lab.records import read_records")
     other = write_notebook(tmp_path / "b.ipynb", "1 + 1")
     keys = [notebooks.result_key(source) for source in (reading, other)]
 
@@ -101,7 +103,7 @@ def test_the_key_follows_the_notebook_and_the_records_it_reads(tmp_path, monkeyp
 def test_the_key_of_an_experiment_follows_its_own_records_alone(tmp_path, monkeypatch):
     monkeypatch.setenv("LMCBOOK_RECORDS", str(tmp_path / "records"))
     (tmp_path / "records").mkdir()
-    experiment = write_notebook(tmp_path / "01_width.ipynb", "from lmcbook.collect import collect")
+    experiment = write_notebook(tmp_path / "01_width.ipynb", "from lmcbook.lab.on_demand import collect")
     before = notebooks.result_key(experiment)
     (tmp_path / "records" / "some_of_another_0123456789abcdef.json").write_text("{}")
     assert notebooks.result_key(experiment) == before

@@ -25,13 +25,13 @@ from matplotlib.legend import Legend
 from synthetic_records import make_layerwise_record, make_record  # type: ignore[import-not-found]
 from test_figures import check_layout  # type: ignore[import-not-found]
 
-from lmcbook import claims, figures, tables
-from lmcbook.claims.statistics import penalty_effect, sharing_effect, spawned
-from lmcbook.figures import lines, low_rank, style, weight_decay
-from lmcbook.figures import spawned as starts
-from lmcbook.figures.origin import number_of_pairs
-from lmcbook.records import LINES, lines_table, pairs_table
-from lmcbook.records.flatness import flatness_summary
+from lmcbook.lab.records import LINES, lines_table, pairs_table
+from lmcbook.lab.records.flatness import flatness_summary
+from lmcbook.pages import claims, figures, tables
+from lmcbook.pages.claims.statistics import penalty_effect, sharing_effect, spawned
+from lmcbook.pages.figures import lines, low_rank, style, weight_decay
+from lmcbook.pages.figures import spawned as starts
+from lmcbook.pages.figures.origin import number_of_pairs
 
 ALL = (
     figures.against_batch_size,
@@ -390,7 +390,7 @@ def test_claims_on_flatness_can_fail():
 
 
 def test_explorers_show_independent_pairs_alone():
-    from lmcbook.widgets.source import is_plain, sources
+    from lmcbook.pages.widgets.source import is_plain, sources
 
     mixed = [*start_sweep(), *penalty_sweep(dips={10.0: (0.3,)})]
     [source] = sources(mixed, "interpolation")

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from lmcbook import parameters
 from lmcbook.errors import InputError
+from lmcbook.pages import parameters
 
 
 def namespace(**changes):

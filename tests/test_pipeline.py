@@ -8,17 +8,17 @@ from dataclasses import replace
 import pytest
 import torch
 
-from lmcbook import pipeline, store
-from lmcbook.collect import collect, present
-from lmcbook.config import PairConfig
 from lmcbook.data import load
 from lmcbook.errors import InputError
 from lmcbook.evaluation import accuracy, predict_logits
+from lmcbook.lab import pipeline, store
+from lmcbook.lab.config import PairConfig
+from lmcbook.lab.on_demand import collect, present
+from lmcbook.lab.pipeline import measure, measure_missing, resolve_device
+from lmcbook.lab.plan import PlannedPair
+from lmcbook.lab.records import find_record, read_record, write_record
 from lmcbook.matching import weight_matching
 from lmcbook.models import build_model
-from lmcbook.pipeline import measure, measure_missing, resolve_device
-from lmcbook.plan import PlannedPair
-from lmcbook.records import find_record, read_record, write_record
 
 
 @pytest.fixture

@@ -6,11 +6,12 @@ from dataclasses import replace
 
 import pytest
 
-from lmcbook import engine, plan
-from lmcbook.config import company, trains_together
 from lmcbook.data import describe
 from lmcbook.errors import InputError
-from lmcbook.schedule import decay_product
+from lmcbook.lab import plan
+from lmcbook.pages import workflow
+from lmcbook.training.config import company, trains_together
+from lmcbook.training.schedule import decay_product
 
 
 @pytest.mark.parametrize("scale", plan.SCALES)
@@ -45,11 +46,11 @@ def test_every_recipe_lets_the_initialisation_decay(name):
 def test_the_dearest_cells_are_started_first():
     """The engine works off cells by falling priority; networks that measurements share are trained once."""
     one_pair = plan.width("embedded", recipes=["mlp-digits"], seed_pairs=[(0, 1)], weight_decays=[3e-3])
-    costs = {one.pair.training.width_multiplier: engine.priority([one]) for one in one_pair}
+    costs = {one.pair.training.width_multiplier: workflow.priority([one]) for one in one_pair}
     assert list(costs.values()) == sorted(costs.values()) and costs[32] > 2 * costs[1]
     first, other = (one for one in one_pair if one.pair.training.width_multiplier == 32)
-    apart = engine.priority([first]) + engine.priority([other])
-    assert max(engine.priority([first]), engine.priority([other])) < engine.priority([first, other]) < 0.6 * apart
+    apart = workflow.priority([first]) + workflow.priority([other])
+    assert max(workflow.priority([first]), workflow.priority([other])) < workflow.priority([first, other]) < 0.6 * apart
 
 
 def test_seed_pairs_are_disjoint():
@@ -77,7 +78,7 @@ def test_one_number_changes_only_the_cells_that_depend_on_it(monkeypatch):
         found = recipe(name)
         return replace(found, training=replace(found.training, momentum=0.8)) if name == "vgg11-digits" else found
 
-    monkeypatch.setattr(sys.modules["lmcbook.plan.width"], "recipe", changed)
+    monkeypatch.setattr(sys.modules["lmcbook.lab.plan.width"], "recipe", changed)
     after = plan.cells(plan.width("embedded"))
     assert {name for name in before if name not in after} == {name for name in before if name.startswith("vgg11")}
 
@@ -119,7 +120,8 @@ def test_short_schedules_are_flagged():
 
 def test_planning_needs_no_torch():
     code = (
-        "import sys; from lmcbook import plan, collect, records, figures, tables, claims, parameters, engine, budget; "
+        "import sys; from lmcbook.lab import plan, on_demand, records, budget; "
+        "from lmcbook.pages import figures, tables, claims, parameters, workflow; "
         "plan.pairs('paper'); print('torch' in sys.modules)"
     )
     assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout == "False\n"

@@ -16,9 +16,9 @@ from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
 import lmcbook
-from lmcbook import notebooks
 from lmcbook.__main__ import _parser
 from lmcbook.data.datasets import DATASETS
+from lmcbook.pages import notebooks
 
 ROOT = Path(__file__).resolve().parents[1]
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
@@ -203,11 +203,15 @@ def test_every_module_has_a_page_of_reference(tmp_path):
     (tmp_path / "api").mkdir()
     (tmp_path / "api" / "gone.md").write_text("a module that was removed")
     extension.write_pages(tmp_path / "api")
-    pages = {page.stem for page in (tmp_path / "api").glob("*.md")}
+    pages = {page.name.removesuffix(".md") for page in (tmp_path / "api").glob("*.md")}
     modules = {
-        path.stem for path in (ROOT / "lmcbook").iterdir() if path.suffix == ".py" or (path / "__init__.py").is_file()
+        ".".join((*path.parent.relative_to(ROOT / "lmcbook").parts, path.stem))
+        for folder in ("", "lab", "pages")
+        for path in (ROOT / "lmcbook" / folder).iterdir()
+        if path.suffix == ".py" or (path / "__init__.py").is_file()
     }
-    assert pages == {name for name in modules if not name.startswith("_")} | {"index"}
+    public = {name for name in modules if not name.rpartition(".")[2].startswith("_")} - {"lab", "pages"}
+    assert pages == public | {"index"}
     index = (tmp_path / "api" / "index.md").read_text(encoding="utf-8")
     assert all(f"[`{page}`]({page}.md)" in index for page in pages - {"index"})
 

@@ -7,11 +7,12 @@ import pytest
 from safetensors import safe_open
 from safetensors.torch import save_file
 
-from lmcbook import notebooks, paths, plan
-from lmcbook.config import PairConfig
-from lmcbook.data import is_available
-from lmcbook.pipeline import measure
-from lmcbook.records import barriers_table, read_records
+from lmcbook.data import is_available, paths
+from lmcbook.lab import plan
+from lmcbook.lab.config import PairConfig
+from lmcbook.lab.pipeline import measure
+from lmcbook.lab.records import barriers_table, read_records
+from lmcbook.pages import notebooks
 
 
 def needs(name: str) -> pytest.MarkDecorator:

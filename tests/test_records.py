@@ -10,9 +10,9 @@ import numpy
 import pytest
 from synthetic_records import COEFFICIENTS, make_record, width_sweep  # type: ignore[import-not-found]
 
-from lmcbook.config import PairConfig
 from lmcbook.errors import InputError
-from lmcbook.records import (
+from lmcbook.lab.config import PairConfig
+from lmcbook.lab.records import (
     BARRIERS,
     barriers_table,
     check_writable,
@@ -199,6 +199,6 @@ def test_a_record_is_readable_by_people(tmp_path):
 
 
 def test_reading_needs_no_torch():
-    modules = ("records", "parameters", "figures", "tables", "claims", "collect")
+    modules = ("lab.records", "lab.on_demand", "pages.parameters", "pages.figures", "pages.tables", "pages.claims")
     code = f"import sys, {', '.join(f'lmcbook.{module}' for module in modules)}; sys.exit('torch' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code]).returncode == 0

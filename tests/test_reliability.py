@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from lmcbook.records import read_records
+from lmcbook.lab.records import read_records
 
 ROOT = Path(__file__).parents[1]
 

@@ -97,7 +97,7 @@ def test_empty_lists_of_classes_are_left_to_the_page(small_site, page_with_widge
 def test_frames_have_single_quotes_where_that_is_the_same_html(small_site):
     from html.parser import HTMLParser
 
-    from lmcbook.widgets import drawing
+    from lmcbook.pages.widgets import drawing
 
     class Pieces(HTMLParser):
         def __init__(self, text: str) -> None:
@@ -162,10 +162,10 @@ def test_blank_lines_go_and_spaces_between_words_stay(page, shorter, small_site)
 
 
 def page_with_figures() -> str:
-    """Two figures of a page, as `lmcbook.figures.page` writes them."""
+    """Two figures of a page, as `lmcbook.pages.figures.page` writes them."""
     from matplotlib.figure import Figure
 
-    from lmcbook.figures import page, style
+    from lmcbook.pages.figures import page, style
 
     drawings = []
     for name in ("first", "second"):

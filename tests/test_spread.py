@@ -7,7 +7,7 @@ import pytest
 import torch
 from torch import nn
 
-from lmcbook.config import PairConfig
+from lmcbook.lab.config import PairConfig
 from lmcbook.layerwise import rank_measures
 from lmcbook.randomness import random_stream
 from lmcbook.training import order_seed_at, relative_spread, spectral_spread, train

@@ -11,13 +11,13 @@ import torch
 from small_networks import ALL, INPUT_SHAPE, NUM_CLASSES, small_config  # type: ignore[import-not-found]
 from torch import nn
 
-from lmcbook.config import TrainingConfig
 from lmcbook.data import Split, Splits
 from lmcbook.errors import InputError
-from lmcbook.execution import Execution
 from lmcbook.models import ARCHITECTURES, LayeredModel, build_model
 from lmcbook.randomness import random_stream
 from lmcbook.training import DoesNotFit, arithmetic, loop, optimiser_of, train, uses_tf32
+from lmcbook.training.config import TrainingConfig
+from lmcbook.training.execution import Execution
 from lmcbook.training.graph import GraphedStep, unchanged
 from lmcbook.training.half_weights import HalfWeightStep, uses_half_weights
 from lmcbook.training.step import Step

@@ -11,11 +11,11 @@ from dataclasses import asdict, replace
 import pytest
 import torch
 
-from lmcbook import paths, store
-from lmcbook.config import TrainingConfig
 from lmcbook.errors import InputError
-from lmcbook.store import DamagedRun, ensure, ensure_many, is_stored, run_folder, run_key
+from lmcbook.lab import paths, store
+from lmcbook.lab.store import DamagedRun, ensure, ensure_many, is_stored, run_folder, run_key
 from lmcbook.training import TrainingsDiverged, train, train_together
+from lmcbook.training.config import TrainingConfig
 
 
 @pytest.fixture
@@ -151,8 +151,9 @@ def test_killed_trainings_go_on_and_end_the_same(pico, digits, width_multiplier)
         for seed, decay in ((0, 3e-3), (1, 0.0))
     ]
     code = (
-        "import functools, json, sys, torch; torch.set_num_threads(1); from lmcbook import store, training; "
-        "from lmcbook.config import TrainingConfig; "
+        "import functools, json, sys, torch; torch.set_num_threads(1); "
+        "from lmcbook import training; from lmcbook.lab import store; "
+        "from lmcbook.training.config import TrainingConfig; "
         "store.train = functools.partial(training.train, checkpoint_seconds=0.1); "
         "store.train_together = functools.partial(training.train_together, checkpoint_seconds=0.1); "
         "store.ensure_many([TrainingConfig(**one) for one in json.loads(sys.argv[1])], progress=False)"

@@ -10,13 +10,14 @@ import torch
 from jpeg_folders import write_folders  # type: ignore[import-not-found]
 from PIL import Image
 
-from lmcbook import data, store
-from lmcbook.config import PairConfig
+from lmcbook import data
 from lmcbook.data import StreamedImages, folders, streaming
 from lmcbook.data.decoding import AREA, ATTEMPTS, RATIO, decode, random_box
 from lmcbook.data.torchvision_guard import import_torchvision
 from lmcbook.errors import InputError
-from lmcbook.plan import PlannedPair, recipe
+from lmcbook.lab import store
+from lmcbook.lab.config import PairConfig
+from lmcbook.lab.plan import PlannedPair, recipe
 from lmcbook.randomness import random_stream
 from lmcbook.training import TimeIsUp, train
 
@@ -267,8 +268,8 @@ def test_a_training_goes_on_in_the_middle_of_an_epoch_to_the_bit(insects, tmp_pa
     ],
 )
 def test_imagenets_layout_goes_all_the_way_from_training_to_record(measurement, alignment, tmp_path, monkeypatch):
-    from lmcbook.pipeline import measure
-    from lmcbook.records import read_records, write_record
+    from lmcbook.lab.pipeline import measure
+    from lmcbook.lab.records import read_records, write_record
 
     pair = PairConfig(
         training=small(),
@@ -294,7 +295,7 @@ def test_imagenets_layout_goes_all_the_way_from_training_to_record(measurement, 
 @pytest.mark.slow
 def test_cifar100s_layout_goes_all_the_way_from_training_to_record(tmp_path, monkeypatch):
     from lmcbook.data.files import Arrays, path_of, write_arrays
-    from lmcbook.pipeline import measure
+    from lmcbook.lab.pipeline import measure
 
     monkeypatch.setenv("LMCBOOK_DATA", str(tmp_path))
     random = np.random.default_rng(0)

@@ -6,7 +6,7 @@ import pytest
 from pandas import DataFrame
 from synthetic_records import make_record, width_sweep  # type: ignore[import-not-found]
 
-from lmcbook import tables
+from lmcbook.pages import tables
 
 
 @pytest.mark.parametrize(

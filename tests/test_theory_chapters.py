@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from lmcbook import theory_figures
 from lmcbook.errors import InputError
+from lmcbook.pages import theory_figures
 
 ROOT = Path(__file__).resolve().parent.parent
 CHAPTERS = sorted((ROOT / "notebooks").glob("2*_theorem.ipynb"))

@@ -9,15 +9,16 @@ from typing import Any
 import pytest
 import torch
 
-from lmcbook import store
-from lmcbook.config import CODE_VERSIONS, PairConfig, TrainingConfig, company, digest_of, trains_together
 from lmcbook.data import Split, Splits
 from lmcbook.errors import InputError
+from lmcbook.lab import store
+from lmcbook.lab.config import CODE_VERSIONS as MEASURING_VERSIONS
+from lmcbook.lab.config import PairConfig
+from lmcbook.lab.pipeline import measure_missing
+from lmcbook.lab.plan import PlannedPair
+from lmcbook.lab.records import find_record
 from lmcbook.models import build_model
-from lmcbook.pipeline import measure_missing
-from lmcbook.plan import PlannedPair
 from lmcbook.randomness import random_stream
-from lmcbook.records import find_record
 from lmcbook.training import (
     TimeIsUp,
     TrainingDiverged,
@@ -28,6 +29,7 @@ from lmcbook.training import (
     train_together,
 )
 from lmcbook.training.checkpoint import read_checkpoint
+from lmcbook.training.config import CODE_VERSIONS, TrainingConfig, company, digest_of, trains_together
 
 
 @pytest.fixture
@@ -287,13 +289,13 @@ def test_only_what_trains_together_has_new_addresses(pico, pico_pair):
     assert wide.digest == digest_of({"training": wide.to_dict(), "version": CODE_VERSIONS["training"]})
     assert pico.digest != digest_of({"training": pico.to_dict(), "version": CODE_VERSIONS["training"]})
     pair = replace(pico_pair, training=wide)
-    versions = {name: CODE_VERSIONS[name] for name in ("training", "interpolation")}
+    versions = {"training": CODE_VERSIONS["training"], "interpolation": MEASURING_VERSIONS["interpolation"]}
     assert pair.digest == digest_of({"pair": pair.to_dict(), "versions": versions})
     assert pico_pair.digest != digest_of({"pair": pico_pair.to_dict(), "versions": versions})
 
 
 def test_the_decision_needs_no_torch():
-    code = "import sys; from lmcbook.config import trains_together; print('torch' in sys.modules)"
+    code = "import sys; from lmcbook.training.config import trains_together; print('torch' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout == "False\n"
 
 

@@ -8,12 +8,11 @@ import pytest
 import torch
 from torch import nn
 
-from lmcbook.config import PairConfig
 from lmcbook.data import equal_batches
 from lmcbook.errors import InputError
+from lmcbook.lab.config import PairConfig
 from lmcbook.models import build_model
 from lmcbook.randomness import random_stream
-from lmcbook.schedule import decay_product, learning_rate_at
 from lmcbook.training import (
     TimeIsUp,
     TrainingDiverged,
@@ -23,6 +22,7 @@ from lmcbook.training import (
 )
 from lmcbook.training.checkpoint import read_checkpoint
 from lmcbook.training.feed import feed
+from lmcbook.training.schedule import decay_product, learning_rate_at
 
 
 def equal(state_a, state_b):

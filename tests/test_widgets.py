@@ -1,4 +1,4 @@
-"""Tests of lmcbook.widgets: what a browser without a kernel shows, what a kernel shows, and what stands on paper."""
+"""Tests of lmcbook.pages.widgets: what a browser shows without a kernel and with it, and what stands on paper."""
 
 import json
 import math
@@ -14,15 +14,15 @@ import ipywidgets
 import pytest
 from synthetic_records import make_record, width_sweep  # type: ignore[import-not-found]
 
-from lmcbook import widgets
-from lmcbook.config import PairConfig
 from lmcbook.errors import InputError
-from lmcbook.figures.style import width_label
-from lmcbook.records import Record, read_records
-from lmcbook.widgets import drawing
-from lmcbook.widgets.explorer import states
-from lmcbook.widgets.source import sources
-from lmcbook.widgets.unit_grid import MARKS
+from lmcbook.lab.config import PairConfig
+from lmcbook.lab.records import Record, read_records
+from lmcbook.pages import widgets
+from lmcbook.pages.figures.style import width_label
+from lmcbook.pages.widgets import drawing
+from lmcbook.pages.widgets.explorer import states
+from lmcbook.pages.widgets.source import sources
+from lmcbook.pages.widgets.unit_grid import MARKS
 
 LIMIT = 1.5e6
 """Bytes that one network's explorer may take."""

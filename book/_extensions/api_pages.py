@@ -12,31 +12,25 @@ from typing import Any
 from sphinx.application import Sphinx
 
 PARTS = {
-    "What is measured, and on what": ("config", "data", "permutation", "models", "matching", "recipes", "plan"),
-    "From training to numbers": (
-        "randomness",
-        "schedule",
-        "execution",
-        "training",
-        "store",
-        "merging",
-        "calibration",
-        "evaluation",
+    "": (
+        "The core",
+        "What two networks of one's own need. Imports neither the lab nor the pages.",
     ),
-    "Inside the networks": ("layerwise", "flatness", "theory"),
-    "What is kept": ("records", "provenance", "pipeline", "collect", "budget", "engine"),
-    "What is shown": (
-        *("figures", "theory_figures", "tables", "paper_table", "claims", "widgets"),
-        *("notebooks", "parameters"),
+    "lab": (
+        "The lab",
+        "What trains from a plan, stores, measures and records. Imports the core.",
     ),
-    "Ground": ("errors", "paths"),
+    "pages": (
+        "The pages",
+        "What makes the book out of records. Imports the lab, and no torch.",
+    ),
 }
+"""Sub-package → title and sentence."""
 
 INDEX = """# Reference
 
-All public modules, generated from their docstrings. **[source]** beside a name leads to its code. Data flow one way, in
-the order of this page; a module imports only from modules that come before it in that flow, and only `pipeline` knows
-the whole story.
+All public modules, generated from their docstrings. **[source]** beside a name leads to its code. The package has a
+core and two wings, and imports run one way: the core knows neither wing, the lab knows the core, the pages know both.
 
 For everyday use the most wanted names can be taken from the package itself:
 `from lmcbook import load, train, merge`.
@@ -44,16 +38,21 @@ For everyday use the most wanted names can be taken from the package itself:
 
 
 def modules() -> dict[str, str]:
-    """Every public module or sub-package of lmcbook, and the first sentence of its docstring; nothing is imported."""
+    """Every public module or sub-package of the core and of the two wings → the first sentence of its docstring.
+
+    Names are dotted and without ``lmcbook.``; nothing is imported.
+    """
     spec = importlib.util.find_spec("lmcbook")
     assert spec is not None and spec.submodule_search_locations, "the extension runs where the package is installed"
     [folder] = map(Path, spec.submodule_search_locations)
     found = {}
-    for module in pkgutil.iter_modules([str(folder)]):
-        if not module.name.startswith("_"):
-            file = folder / module.name / "__init__.py" if module.ispkg else folder / f"{module.name}.py"
-            documentation = ast.get_docstring(ast.parse(file.read_text(encoding="utf-8"))) or ""
-            found[module.name] = documentation.partition("\n\n")[0].replace("\n", " ")
+    for part in PARTS:
+        for module in pkgutil.iter_modules([str(folder / part)]):
+            if not module.name.startswith("_") and module.name not in PARTS:
+                path = folder / part / module.name
+                file = path / "__init__.py" if module.ispkg else path.with_suffix(".py")
+                documentation = ast.get_docstring(ast.parse(file.read_text(encoding="utf-8"))) or ""
+                found[f"{part}.{module.name}".lstrip(".")] = documentation.partition("\n\n")[0].replace("\n", " ")
     return found
 
 
@@ -64,15 +63,11 @@ def page(module: str) -> str:
 
 def index(found: dict[str, str]) -> str:
     """The MyST text of the page that lists the modules ``found``."""
-    listed = {name for names in PARTS.values() for name in names}
-    parts = {**PARTS, "Further modules": tuple(name for name in found if name not in listed)}
     lines = [INDEX]
-    for title, names in parts.items():
-        rows = [
-            f"| [`{name}`]({name}.md) | {found[name].replace('|', chr(92) + '|')} |" for name in names if name in found
-        ]
-        if rows:
-            lines += [f"## {title}\n", "| Module | |", "| --- | --- |", *rows, ""]
+    for part, (title, sentence) in PARTS.items():
+        names = [name for name in found if name.rpartition(".")[0] == part]
+        rows = [f"| [`{name}`]({name}.md) | {found[name].replace('|', chr(92) + '|')} |" for name in names]
+        lines += [f"## {title}\n", f"{sentence}\n", "| Module | |", "| --- | --- |", *rows, ""]
     return "\n".join(lines)
 
 

@@ -17,7 +17,7 @@ from sphinx.errors import ExtensionError
 from sphinx.util import logging
 
 from lmcbook.errors import InputError
-from lmcbook.notebooks import NotebookError, bring_up_to_date
+from lmcbook.pages.notebooks import NotebookError, bring_up_to_date
 
 logger = logging.getLogger(__name__)
 

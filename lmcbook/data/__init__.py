@@ -4,8 +4,9 @@ The names below are loaded when they are first used: the table of datasets serve
 without torch, and only `load`, `equal_batches`, `augment`, streamed images and a download need it.
 """
 
-import importlib
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from lmcbook import names_on_demand
 
 if TYPE_CHECKING:
     from lmcbook.data.augmentation import augment
@@ -36,26 +37,16 @@ __all__ = [
     "load",
 ]
 
-_MODULES = {
-    "augmentation": ("augment",),
-    "batches": ("equal_batches",),
-    "catalogue": ("dataset_sha256", "describe", "is_available", "known_names", "list_datasets"),
-    "datasets": ("DATASETS", "Dataset"),
-    "download": ("get",),
-    "importing": ("import_images",),
-    "splits": ("Split", "Splits", "load"),
-    "streaming": ("StreamedImages", "in_memory"),
-}
-_HOME = {name: module for module, names in _MODULES.items() for name in names}
-
-
-def __getattr__(name: str) -> Any:
-    if name not in _HOME:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    value = getattr(importlib.import_module(f"{__name__}.{_HOME[name]}"), name)
-    globals()[name] = value
-    return value
-
-
-def __dir__() -> list[str]:
-    return sorted({*globals(), *__all__})
+__getattr__, __dir__ = names_on_demand(
+    __name__,
+    {
+        "augmentation": "augment",
+        "batches": "equal_batches",
+        "catalogue": "dataset_sha256 describe is_available known_names list_datasets",
+        "datasets": "DATASETS Dataset",
+        "download": "get",
+        "importing": "import_images",
+        "splits": "Split Splits load",
+        "streaming": "StreamedImages in_memory",
+    },
+)

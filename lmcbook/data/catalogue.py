@@ -5,7 +5,7 @@ import re
 from functools import lru_cache
 from pathlib import Path
 
-from lmcbook import paths
+from lmcbook.data import paths
 from lmcbook.data.canonical import dataset_digest, example_digests
 from lmcbook.data.datasets import DATASETS, Dataset
 from lmcbook.data.files import Arrays, path_of, read_arrays, read_header

@@ -16,7 +16,7 @@ from urllib.parse import urlsplit
 
 import numpy as np
 
-from lmcbook import paths
+from lmcbook.data import paths
 from lmcbook.data.catalogue import check_name, digest_of_arrays, is_available, where
 from lmcbook.data.datasets import DATASETS
 from lmcbook.data.files import Arrays, lock, path_of, write_arrays

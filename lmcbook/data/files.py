@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 from jaxtyping import Int64, UInt8
 
-from lmcbook import paths
+from lmcbook.data import paths
 from lmcbook.errors import InputError
 
 LAYOUT = "train_images and test_images uint8 (examples, channels, height, width), train_labels and test_labels int64"

@@ -15,7 +15,7 @@ from pathlib import Path
 import numpy as np
 from jaxtyping import Int64
 
-from lmcbook import paths
+from lmcbook.data import paths
 from lmcbook.data.datasets import DATASETS
 from lmcbook.errors import InputError
 

@@ -5,7 +5,6 @@ from dataclasses import dataclass
 
 import torch
 
-from lmcbook.config import TrainingConfig
 from lmcbook.errors import InputError, check_choice, check_number
 from lmcbook.models.groups import chain_permutation_spec
 from lmcbook.models.layered import ACTIVATIONS, LayeredModel
@@ -15,6 +14,7 @@ from lmcbook.models.resnet50 import resnet50, resnet50_permutation_spec
 from lmcbook.models.vgg import vgg11
 from lmcbook.permutation import PermutationSpec
 from lmcbook.randomness import random_stream
+from lmcbook.training.config import TrainingConfig
 
 # fields of a TrainingConfig that not every architecture has, with the value that says "not given"
 OPTIONS: dict[str, object] = {"hidden_width": None, "num_layers": None, "bias": False}

@@ -5,9 +5,9 @@ from itertools import pairwise
 
 from torch import nn
 
-from lmcbook.config import TrainingConfig
 from lmcbook.errors import InputError
 from lmcbook.models.layered import ACTIVATIONS, Layer, LayeredModel, scaled_width
+from lmcbook.training.config import TrainingConfig
 
 
 def mlp(config: TrainingConfig, input_shape: tuple[int, int, int], num_classes: int) -> LayeredModel:

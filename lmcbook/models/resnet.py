@@ -2,11 +2,11 @@
 
 from torch import nn
 
-from lmcbook.config import TrainingConfig
 from lmcbook.errors import InputError
 from lmcbook.models.groups import spec_from_groups
 from lmcbook.models.layered import ACTIVATIONS, Layer, LayeredModel, Shortcut, scaled_width
 from lmcbook.permutation import PermutationSpec
+from lmcbook.training.config import TrainingConfig
 
 # He et al. (2016), section 4.2: 6n + 2 layers with n = 3, channels of the three stages
 CHANNELS = (16, 32, 64)

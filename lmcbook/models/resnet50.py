@@ -2,11 +2,11 @@
 
 from torch import nn
 
-from lmcbook.config import TrainingConfig
 from lmcbook.errors import InputError
 from lmcbook.models.groups import spec_from_groups
 from lmcbook.models.layered import ACTIVATIONS, Layer, LayeredModel, Shortcut, scaled_width
 from lmcbook.permutation import PermutationSpec
+from lmcbook.training.config import TrainingConfig
 
 # He et al. (2016), table 1: blocks of the four stages, channels inside of their bottlenecks and how much wider they end
 BLOCKS = (3, 4, 6, 3)

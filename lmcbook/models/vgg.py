@@ -2,9 +2,9 @@
 
 from torch import nn
 
-from lmcbook.config import TrainingConfig
 from lmcbook.errors import InputError
 from lmcbook.models.layered import ACTIVATIONS, Layer, LayeredModel, scaled_width
+from lmcbook.training.config import TrainingConfig
 
 # Simonyan & Zisserman (2015), configuration A: channels of the eight convolutions, and which are followed by a pooling
 CHANNELS = (64, 128, 256, 256, 512, 512, 512, 512)

@@ -1,20 +1,31 @@
-"""Training: stochastic gradient descent with momentum, warm-up and decay; resumable at any step, bit for bit."""
+"""Training: stochastic gradient descent with momentum, warm-up and decay; resumable at any step, bit for bit.
 
-from lmcbook.training.arithmetic import arithmetic, uses_tf32
-from lmcbook.training.checkpoint import Progress, load_checkpoint, save_checkpoint
-from lmcbook.training.divergence import TrainingDiverged, TrainingsDiverged
-from lmcbook.training.loop import TimeIsUp, TrainedModel, train
-from lmcbook.training.memory import DoesNotFit
-from lmcbook.training.optimiser import optimiser_of
-from lmcbook.training.seeds import initialisation_seed, order_seed_at
-from lmcbook.training.spread import relative_spread, spectral_spread
-from lmcbook.training.together import train_together
+The names below are loaded when they are first used: configurations and schedules serve the plan and the figures, which
+start without torch.
+"""
+
+from typing import TYPE_CHECKING
+
+from lmcbook import names_on_demand
+
+if TYPE_CHECKING:
+    from lmcbook.training.checkpoint import Progress, load_checkpoint, save_checkpoint
+    from lmcbook.training.config import TrainingConfig
+    from lmcbook.training.divergence import TrainingDiverged, TrainingsDiverged
+    from lmcbook.training.loop import TimeIsUp, TrainedModel, train
+    from lmcbook.training.memory import DoesNotFit
+    from lmcbook.training.optimiser import optimiser_of
+    from lmcbook.training.precision import arithmetic, uses_tf32
+    from lmcbook.training.seeds import initialisation_seed, order_seed_at
+    from lmcbook.training.spread import relative_spread, spectral_spread
+    from lmcbook.training.together import train_together
 
 __all__ = [
     "DoesNotFit",
     "Progress",
     "TimeIsUp",
     "TrainedModel",
+    "TrainingConfig",
     "TrainingDiverged",
     "TrainingsDiverged",
     "arithmetic",
@@ -29,3 +40,19 @@ __all__ = [
     "train_together",
     "uses_tf32",
 ]
+
+__getattr__, __dir__ = names_on_demand(
+    __name__,
+    {
+        "checkpoint": "Progress load_checkpoint save_checkpoint",
+        "config": "TrainingConfig",
+        "divergence": "TrainingDiverged TrainingsDiverged",
+        "loop": "TimeIsUp TrainedModel train",
+        "memory": "DoesNotFit",
+        "optimiser": "optimiser_of",
+        "precision": "arithmetic uses_tf32",
+        "seeds": "initialisation_seed order_seed_at",
+        "spread": "relative_spread spectral_spread",
+        "together": "train_together",
+    },
+)

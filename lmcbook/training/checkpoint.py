@@ -10,9 +10,9 @@ from safetensors import safe_open
 from safetensors.torch import save_file
 from torch import Tensor, nn
 
-from lmcbook.config import TrainingConfig
 from lmcbook.errors import InputError
 from lmcbook.permutation import StateDict
+from lmcbook.training.config import TrainingConfig
 
 
 @dataclass(slots=True)

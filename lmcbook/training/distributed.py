@@ -18,14 +18,14 @@ import torch.distributed as dist
 from torch import Tensor, nn
 from torch.distributed.tensor import DTensor, distribute_tensor
 
-from lmcbook.config import TrainingConfig
 from lmcbook.data import Splits, load
 from lmcbook.errors import InputError
-from lmcbook.execution import Execution
 from lmcbook.models import LayeredModel
 from lmcbook.permutation import StateDict
 from lmcbook.training.batch_norm import shared_batch_norm
 from lmcbook.training.checkpoint import Progress, read_checkpoint, write_checkpoint
+from lmcbook.training.config import TrainingConfig
+from lmcbook.training.execution import Execution
 from lmcbook.training.optimiser import optimiser_of
 from lmcbook.training.team import GO_ON, Team
 

@@ -2,8 +2,8 @@
 
 from collections.abc import Mapping
 
-from lmcbook.config import TrainingConfig
-from lmcbook.schedule import learning_rate_at
+from lmcbook.training.config import TrainingConfig
+from lmcbook.training.schedule import learning_rate_at
 
 
 class TrainingDiverged(RuntimeError):

@@ -6,10 +6,10 @@ from collections.abc import Iterator
 import torch
 from torch import Tensor
 
-from lmcbook.config import TrainingConfig
 from lmcbook.data import Split, Splits, augment, equal_batches
 from lmcbook.data.streaming import Crops, StreamedImages
 from lmcbook.randomness import random_stream
+from lmcbook.training.config import TrainingConfig
 from lmcbook.training.seeds import order_seed_at
 
 Batch = tuple[Tensor, Tensor]

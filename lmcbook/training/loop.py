@@ -9,21 +9,21 @@ from typing import Any
 import torch
 from tqdm.auto import tqdm
 
-from lmcbook.config import TrainingConfig
 from lmcbook.data import Splits
 from lmcbook.errors import InputError
-from lmcbook.execution import Execution
 from lmcbook.models import LayeredModel, build_model
 from lmcbook.permutation import StateDict
 from lmcbook.randomness import random_stream
-from lmcbook.schedule import learning_rate_at
-from lmcbook.training.arithmetic import arithmetic, uses_tf32
 from lmcbook.training.checkpoint import Progress
+from lmcbook.training.config import TrainingConfig
 from lmcbook.training.divergence import TrainingDiverged, divergence
+from lmcbook.training.execution import Execution
 from lmcbook.training.feed import feed
 from lmcbook.training.graph import GraphedStep
 from lmcbook.training.half_weights import HalfWeightStep, uses_half_weights
 from lmcbook.training.memory import memory_explained
+from lmcbook.training.precision import arithmetic, uses_tf32
+from lmcbook.training.schedule import learning_rate_at
 from lmcbook.training.seeds import initialisation_seed
 from lmcbook.training.step import Step, check_micro_batch
 from lmcbook.training.team import GO_ON, SAVE, STOP, Team, team_of

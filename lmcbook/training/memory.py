@@ -6,10 +6,10 @@ from contextlib import contextmanager
 import torch
 from torch import nn
 
-from lmcbook.config import TrainingConfig
 from lmcbook.errors import InputError
-from lmcbook.execution import Execution
 from lmcbook.models import num_parameters
+from lmcbook.training.config import TrainingConfig
+from lmcbook.training.execution import Execution
 
 BYTES_PER_WEIGHT = 12
 """float32 weight, gradient and momentum; a bfloat16 copy of one layer after the other comes on top."""

@@ -3,7 +3,7 @@
 import torch
 from torch import nn
 
-from lmcbook.config import TrainingConfig
+from lmcbook.training.config import TrainingConfig
 
 
 def optimiser_of(model: nn.Module, config: TrainingConfig, *, fused: bool = True) -> torch.optim.SGD:

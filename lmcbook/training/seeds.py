@@ -1,6 +1,6 @@
 """Which seed decides what of a training: a pair may share its initialisation, or the order of examples for a while."""
 
-from lmcbook.config import TrainingConfig
+from lmcbook.training.config import TrainingConfig
 
 
 def initialisation_seed(config: TrainingConfig) -> int:

@@ -5,9 +5,9 @@ from collections.abc import Callable
 import torch
 from torch import Tensor, nn
 
-from lmcbook.config import TrainingConfig
 from lmcbook.errors import InputError
-from lmcbook.execution import Execution
+from lmcbook.training.config import TrainingConfig
+from lmcbook.training.execution import Execution
 from lmcbook.training.spread import spectral_spread
 
 

@@ -6,12 +6,12 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
-from lmcbook.config import TrainingConfig
 from lmcbook.data import Splits
-from lmcbook.execution import Execution
 from lmcbook.models import LayeredModel
 from lmcbook.permutation import StateDict
 from lmcbook.training.checkpoint import Progress, load_checkpoint, save_checkpoint
+from lmcbook.training.config import TrainingConfig
+from lmcbook.training.execution import Execution
 from lmcbook.training.optimiser import optimiser_of
 
 GO_ON, SAVE, STOP = 0, 1, 2

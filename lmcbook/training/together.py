@@ -11,17 +11,17 @@ import torch
 from torch import Tensor
 from tqdm.auto import tqdm
 
-from lmcbook.config import TrainingConfig, company, trains_together
 from lmcbook.data import Split, Splits, StreamedImages, equal_batches
 from lmcbook.errors import InputError
 from lmcbook.models import build_model
 from lmcbook.permutation import StateDict
 from lmcbook.randomness import random_stream
-from lmcbook.schedule import learning_rate_at
-from lmcbook.training.arithmetic import arithmetic
 from lmcbook.training.checkpoint import Progress, read_checkpoint, write_checkpoint
+from lmcbook.training.config import TrainingConfig, company, trains_together
 from lmcbook.training.divergence import TrainingsDiverged, divergence
 from lmcbook.training.loop import TimeIsUp, TrainedModel
+from lmcbook.training.precision import arithmetic
+from lmcbook.training.schedule import learning_rate_at
 from lmcbook.training.seeds import initialisation_seed, order_seed_at
 from lmcbook.training.together_stack import StackedNetworks
 

@@ -9,8 +9,8 @@ import torch
 from jaxtyping import Float, Int64
 from torch import Tensor
 
-from lmcbook.config import TrainingConfig
 from lmcbook.permutation import StateDict
+from lmcbook.training.config import TrainingConfig
 
 _KEPT = 2**18
 """So many numbers of logits wait at most for their losses to be computed, many steps in one go."""

@@ -1,0 +1,21 @@
+"""What measurements cost, in which order they are worth doing, and how many of them fit into a time budget."""
+
+from lmcbook.lab.budget.costs import Costs, costs_of, estimated_measuring_seconds, estimated_training_seconds
+from lmcbook.lab.budget.order import stage
+from lmcbook.lab.budget.tasks import Task, describe_plan, planned_of, shortened, tasks, within
+from lmcbook.lab.budget.work import run_within_budget
+
+__all__ = [
+    "Costs",
+    "Task",
+    "costs_of",
+    "describe_plan",
+    "estimated_measuring_seconds",
+    "estimated_training_seconds",
+    "planned_of",
+    "run_within_budget",
+    "shortened",
+    "stage",
+    "tasks",
+    "within",
+]

@@ -1,0 +1,52 @@
+"""Which configurations make up which notebook, at which scale: the one description of all experiments."""
+
+from lmcbook.lab.plan.batch_size import BATCH_FACTORS, SMALL_BATCH, batch_size
+from lmcbook.lab.plan.cells import cells
+from lmcbook.lab.plan.controls import SHARED_FRACTIONS, SPREAD_PENALTIES, against_low_rank, flatness, same_start
+from lmcbook.lab.plan.experiments import BEYOND, EXPERIMENTS, beyond, pairs
+from lmcbook.lab.plan.planned import SCALES, SEED_PAIRS, PlannedPair, with_epochs
+from lmcbook.lab.plan.weight_decay import WEIGHT_DECAYS, weight_decay
+from lmcbook.lab.plan.width import depth, layers, permutations, temperatures, width
+from lmcbook.lab.recipes import (
+    DECAY_PRODUCT,
+    MAIN_WEIGHT_DECAY,
+    RECIPES,
+    USUAL_WEIGHT_DECAY,
+    Recipe,
+    epochs_for,
+    recipe,
+)
+
+__all__ = [
+    "BATCH_FACTORS",
+    "BEYOND",
+    "DECAY_PRODUCT",
+    "EXPERIMENTS",
+    "MAIN_WEIGHT_DECAY",
+    "RECIPES",
+    "SCALES",
+    "SEED_PAIRS",
+    "SHARED_FRACTIONS",
+    "SMALL_BATCH",
+    "SPREAD_PENALTIES",
+    "USUAL_WEIGHT_DECAY",
+    "WEIGHT_DECAYS",
+    "PlannedPair",
+    "Recipe",
+    "against_low_rank",
+    "batch_size",
+    "beyond",
+    "cells",
+    "depth",
+    "epochs_for",
+    "flatness",
+    "layers",
+    "pairs",
+    "permutations",
+    "recipe",
+    "same_start",
+    "temperatures",
+    "weight_decay",
+    "width",
+    "with_epochs",
+]

@@ -1,0 +1,37 @@
+"""Records: one measurement each, as a small JSON file with its configuration and provenance; read back as tables.
+
+A record is written once, by `lmcbook.lab.pipeline`, and only read afterwards. The file carries the SHA-256 of its own
+content, so that an edited or damaged one is refused. No torch is imported here: figures and tables must start fast.
+"""
+
+from lmcbook.lab.provenance import provenance
+from lmcbook.lab.records.files import check_writable, find_record, read_record, read_records, write_record
+from lmcbook.lab.records.flatness import FLATNESS, LINES, lines_table
+from lmcbook.lab.records.frames import barriers_table, curves_table, histograms_table, layers_table, units_table
+from lmcbook.lab.records.record import BARRIERS, COMMITTED, MEASURED_HERE, SCHEMA, Record
+from lmcbook.lab.records.summaries import SUMMARIES, pairs_table, summaries_table
+
+__all__ = [
+    "BARRIERS",
+    "COMMITTED",
+    "FLATNESS",
+    "LINES",
+    "MEASURED_HERE",
+    "SCHEMA",
+    "SUMMARIES",
+    "Record",
+    "barriers_table",
+    "check_writable",
+    "curves_table",
+    "find_record",
+    "histograms_table",
+    "layers_table",
+    "lines_table",
+    "pairs_table",
+    "provenance",
+    "read_record",
+    "read_records",
+    "summaries_table",
+    "units_table",
+    "write_record",
+]

@@ -1,0 +1,169 @@
+"""Records as files: written whole or not at all, read back checked, found by their configuration."""
+
+import json
+import os
+import re
+import tempfile
+from collections.abc import Iterable, Mapping
+from hashlib import sha256
+from pathlib import Path
+from typing import Any
+
+from lmcbook.errors import InputError
+from lmcbook.lab import paths
+from lmcbook.lab.config import PairConfig
+from lmcbook.lab.records.record import COMMITTED, MEASURED_HERE, SCHEMA, Record
+
+
+def check_writable(folder: Path | str) -> Path:
+    """Make ``folder`` and prove that files can be written there, before hours are spent on what should go into it.
+
+    Raises:
+        InputError: it cannot be made, or nothing can be written into it.
+    """
+    folder = Path(folder).expanduser()
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with tempfile.NamedTemporaryFile(dir=folder, prefix=".check-"):
+            pass
+    except OSError as error:
+        reason = error.strerror or str(error)
+        raise InputError(
+            f"records folder is {str(folder)!r}; it must be one that can be written ({reason}): give another one"
+        ) from error
+    return folder
+
+
+def write_record(record: Record, folder: Path | str) -> Path:
+    """Write ``record`` under ``folder``/scale, whole or not at all, and return the file's path.
+
+    The same record gives the same bytes: keys are sorted and numbers are written as Python's ``repr``.
+
+    Raises:
+        InputError: the folder cannot be written.
+    """
+    folder = check_writable(Path(folder) / record.scale)
+    content = record.to_dict()
+    content["sha256"] = _content_sha256(content)
+    text = json.dumps(content, sort_keys=True, indent=1, allow_nan=False, ensure_ascii=False) + "\n"
+    path = folder / record.file_name
+    descriptor, temporary = tempfile.mkstemp(dir=folder, prefix=".writing-", suffix=".json")
+    try:
+        with os.fdopen(descriptor, "w", encoding="utf-8") as file:
+            file.write(_compact_numbers(text))
+            file.flush()
+            os.fsync(file.fileno())
+        os.chmod(temporary, 0o644)  # mkstemp's own mode would keep others from reading a shared folder
+        os.replace(temporary, path)
+    except BaseException:
+        Path(temporary).unlink(missing_ok=True)
+        raise
+    return path
+
+
+def read_record(path: Path | str) -> Record:
+    """Read one record and check that it is what was written.
+
+    Raises:
+        InputError: the file is missing, damaged, edited, or of a later version of the format.
+    """
+    path = Path(path)
+    remedy = "delete it to have it measured again, or restore it with git if it was committed"
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise InputError(f"record {str(path)!r} cannot be read ({error.strerror or error})") from error
+    except ValueError as error:
+        raise InputError(f"record {str(path)!r} is damaged, it is not whole JSON; {remedy}") from error
+    if not isinstance(content, dict) or not isinstance(content.get("schema"), int):
+        raise InputError(f"record {str(path)!r} is damaged, it has no schema; {remedy}")
+    if content["schema"] > SCHEMA:
+        raise InputError(
+            f"record {str(path)!r} has schema {content['schema']}; "
+            f"this lmcbook reads up to {SCHEMA}: install a newer one"
+        )
+    stored = content.pop("sha256", None)
+    if stored != _content_sha256(content):
+        raise InputError(
+            f"record {str(path)!r} was edited or damaged, its content does not match its SHA-256; {remedy}"
+        )
+    try:
+        config = content.pop("config")
+        config = PairConfig.from_dict({**config, "seeds": tuple(config["seeds"])})
+        content |= {name: tuple(content[name]) for name in ("run_keys", "not_finite")}
+        return Record(config=config, source=_source(path), **content)
+    except (TypeError, KeyError, InputError) as error:
+        raise InputError(f"record {str(path)!r} cannot be understood ({error}); {remedy}") from error
+
+
+def read_records(
+    *folders: Path | str,
+    scale: str | Iterable[str] | None = None,
+    recipe: str | Iterable[str] | None = None,
+    measurement: str | Iterable[str] | None = None,
+    alignment: str | Iterable[str] | None = None,
+    outdated: bool = False,
+) -> list[Record]:
+    """Read the records of ``folders``, in a stable order; of one configuration, the first folder's counts.
+
+    Without folders: what was measured on this machine, then what came with the checkout. What a later version of the
+    code would measure differently is left out, unless ``outdated``. A missing folder has no records.
+
+    Raises:
+        InputError: a file is damaged, edited, or of a later version of the format.
+    """
+    chosen: dict[str, Record] = {}
+    for folder in folders or (paths.fresh_records(), paths.committed_records()):
+        for path in sorted(Path(folder).expanduser().rglob("[!.]*.json")):
+            record = read_record(path)
+            wanted = (
+                _among(record.scale, scale)
+                and _among(record.recipe, recipe)
+                and _among(record.measurement, measurement)
+                and _among(record.config.alignment, alignment)
+                and (outdated or not record.outdated)
+            )
+            if wanted:
+                chosen.setdefault(record.digest, record)
+    return sorted(chosen.values(), key=_order)
+
+
+def find_record(digest: str, *folders: Path | str, scale: str | None = None) -> Record | None:
+    """The record whose address is ``digest``, in the first of ``folders`` that has it, or ``None``.
+
+    Without folders: what was measured on this machine, then what came with the checkout. Of several scales' records,
+    the one of ``scale`` is preferred: they are of the same numbers.
+
+    Raises:
+        InputError: the file is damaged, edited, or of a later version of the format.
+    """
+    for folder in folders or (paths.fresh_records(), paths.committed_records()):
+        found = sorted(Path(folder).expanduser().rglob(f"[!.]*_{digest}.json"))
+        found.sort(key=lambda path: path.parent.name != scale)
+        if found:
+            return read_record(found[0])
+    return None
+
+
+def _order(record: Record) -> tuple[Any, ...]:
+    training, config = record.config.training, record.config
+    named = (record.scale, record.recipe, record.measurement, config.alignment, -training.weight_decay)
+    return (*named, training.width_multiplier, config.seeds, record.digest)
+
+
+def _among(value: str, wanted: str | Iterable[str] | None) -> bool:
+    return wanted is None or value == wanted or (not isinstance(wanted, str) and value in tuple(wanted))
+
+
+def _source(path: Path) -> str:
+    return COMMITTED if path.resolve().is_relative_to(paths.committed_records().resolve()) else MEASURED_HERE
+
+
+def _content_sha256(content: Mapping[str, Any]) -> str:
+    text = json.dumps(content, sort_keys=True, separators=(",", ":"), allow_nan=False, ensure_ascii=False)
+    return sha256(text.encode()).hexdigest()
+
+
+def _compact_numbers(text: str) -> str:
+    # 25 numbers on 25 lines are no easier to read than on one, and a record is to be read by people too
+    return re.sub(r"\[\n\s+([^\[\]{}\"]*?)\n\s+\]", lambda found: "[" + " ".join(found[1].split()) + "]", text)

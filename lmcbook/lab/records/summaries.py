@@ -1,0 +1,100 @@
+"""What was measured inside of each pair of networks, in one number per pair, beside its barriers."""
+
+import math
+from collections.abc import Sequence
+from statistics import fmean
+from typing import Any
+
+from pandas import DataFrame
+
+from lmcbook.lab.records.flatness import FLATNESS, LINES, flatness_summary
+from lmcbook.lab.records.frames import _IDENTITY, _identity, _of, _table, barriers_table
+from lmcbook.lab.records.record import Record
+
+SUMMARIES: dict[str, str] = {
+    "lewc_cosine": "of the logits at λ = ½ with the LEWC prediction",
+    "decay_exponent": "of the logits at λ = ½",
+    "lewc_error": "of the logits at λ = ½",
+    "llfc_error": "of the logits at λ = ½",
+    "weak_additivity": "mean over the hidden layers",
+    "opposite_signs": "mean over the hidden layers",
+    "overlap": "mean over the hidden layers",
+    "expected_overlap": "mean over the hidden layers",
+    "active_share": "mean over the hidden layers and the two models",
+    "lowest_bin_share": "share of units in the lowest of the histogram's bins, mean over hidden layers and models",
+    "reciprocal_orthogonality": "mean over the layers 2…L, shortcuts aside",
+    "commutativity": "mean over the layers 2…L, shortcuts aside",
+    "stable_rank": "mean over the layers 2…L−1 and the two models",
+    "effective_rank": "mean over the layers 2…L−1 and the two models",
+    "relative_stable_rank": "mean over the layers 2…L−1 and the two models",
+    "relative_effective_rank": "mean over the layers 2…L−1 and the two models",
+}
+"""Every summary, in words. Layers 2…L−1 lie between hidden layers, so that their size grows with the width alone."""
+
+_OF_LOGITS = ("lewc_cosine", "decay_exponent", "lewc_error", "llfc_error")
+_OF_HIDDEN = ("weak_additivity", "opposite_signs", "overlap", "expected_overlap")
+_OF_PRODUCTS = ("reciprocal_orthogonality", "commutativity")
+_OF_WEIGHTS = ("stable_rank", "effective_rank", "relative_stable_rank", "relative_effective_rank")
+
+
+def summaries_table(records: Sequence[Record]) -> DataFrame:
+    """One row for each layerwise record, with its `SUMMARIES` and ``num_layers`` (empty for networks with batch norm).
+
+    Means are over the layers in which the metric exists: it does not where a layer of a network is dead.
+    """
+    rows = [
+        _identity(record) | {"num_layers": record.config.training.num_layers} | _summary(record)
+        for record in _of(records, "layerwise")
+    ]
+    table = _table(rows, [*_IDENTITY, "num_layers", *SUMMARIES])
+    return table.assign(num_layers=table["num_layers"].astype(float))
+
+
+def pairs_table(records: Sequence[Record]) -> DataFrame:
+    """The rows of `lmcbook.lab.records.barriers_table`, with what else was measured of each pair.
+
+    These are the `SUMMARIES` and, of each kind of line, `lmcbook.lab.records.FLATNESS`. The same pair is the same two
+    trainings and the same alignment.
+    """
+    summaries = {_pair(record): _summary(record) for record in _of(records, "layerwise")}
+    lines = {_pair(record): flatness_summary(record) for record in _of(records, "flatness")}
+    names = [*SUMMARIES, *(f"{kind}_{name}" for kind in LINES[1:] for name in FLATNESS)]
+    found = [
+        summaries.get(_pair(record), {}) | lines.get(_pair(record), {}) for record in _of(records, "interpolation")
+    ]
+    table = barriers_table(records)
+    table = table.assign(num_layers=table["num_layers"].astype(float))
+    return table.join(DataFrame(found, columns=names, dtype=float))
+
+
+def _pair(record: Record) -> tuple[Any, ...]:
+    config = record.config
+    return config.training, config.seeds, config.alignment, config.shared, config.shared_fraction
+
+
+def _summary(record: Record) -> dict[str, float]:
+    layers = [entry for entry in record.data["layers"] if entry["depth"] is not None]
+    ends = [entry for entry in layers if entry.get("coefficient") is None]
+    last = max((entry["depth"] for entry in layers), default=0)
+    logits = [entry for entry in layers if entry["depth"] == last and entry.get("coefficient") == 0.5]
+    hidden = [entry for entry in ends if "units" in entry]
+    after_first = [entry for entry in ends if entry["depth"] > 1]
+    between = [entry for entry in after_first if entry["depth"] < last]
+    return {
+        **{name: _mean(logits, name) for name in _OF_LOGITS},
+        **{name: _mean(hidden, name) for name in _OF_HIDDEN},
+        "active_share": _mean(hidden, "active_share_a", "active_share_b"),
+        "lowest_bin_share": _lowest_bin_share(hidden),
+        **{name: _mean(after_first, name) for name in _OF_PRODUCTS},
+        **{name: _mean(between, f"{name}_a", f"{name}_b") for name in _OF_WEIGHTS},
+    }
+
+
+def _mean(entries: Sequence[dict[str, Any]], *metrics: str) -> float:
+    values = [entry["metrics"].get(metric) for entry in entries for metric in metrics]
+    return fmean(found) if (found := [value for value in values if value is not None]) else math.nan
+
+
+def _lowest_bin_share(hidden: Sequence[dict[str, Any]]) -> float:
+    counts = [entry["units"][model]["histogram"]["counts"] for entry in hidden for model in "ab"]
+    return fmean(each[0] / sum(each) for each in counts) if counts else math.nan

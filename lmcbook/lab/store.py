@@ -1,0 +1,255 @@
+"""Trained weights at the address of their configuration: locked, atomic, checked, resumed, never trained twice."""
+
+import hashlib
+import json
+import os
+import shutil
+import uuid
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from filelock import FileLock
+from safetensors.torch import load_file, save_file
+
+from lmcbook.data import Splits, dataset_sha256, load
+from lmcbook.errors import InputError
+from lmcbook.lab import paths
+from lmcbook.lab.provenance import provenance
+from lmcbook.permutation import StateDict
+from lmcbook.training import TrainedModel, TrainingDiverged, TrainingsDiverged, train, train_together
+from lmcbook.training.config import TrainingConfig, company, digest_of, trains_together
+
+WEIGHTS = "weights.safetensors"
+MANIFEST = "manifest.json"
+
+
+class DamagedRun(RuntimeError):
+    """A stored run is not what was stored: it is named and refused, never used."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Run:
+    """A finished training, read from the store."""
+
+    key: str
+    config: TrainingConfig
+    state: StateDict
+    """Weights and batch-norm statistics, on the CPU."""
+    manifest: dict[str, Any]
+    """Configuration, data, history, hashes and provenance, as `ensure` wrote them."""
+    folder: Path
+
+    @property
+    def weights_sha256(self) -> str:
+        """The hash of the file of weights: two runs with the same one are the same network."""
+        return str(self.manifest["files"][WEIGHTS])
+
+
+def run_key(config: TrainingConfig) -> str:
+    """The address of a training: a digest of its configuration, of the code's version and of the data.
+
+    Raises:
+        InputError: the dataset is unknown, or is missing and its content cannot be known without it.
+    """
+    return digest_of({"config": config.digest, "dataset_sha256": dataset_sha256(config.dataset)})
+
+
+def run_folder(config: TrainingConfig) -> Path:
+    """Where the run of ``config`` lies, or would lie."""
+    return paths.runs() / "models" / run_key(config)
+
+
+def is_stored(config: TrainingConfig) -> bool:
+    """Whether the run of ``config`` is in the store (its files are checked when it is read)."""
+    return (run_folder(config) / MANIFEST).is_file()
+
+
+def ensure(
+    config: TrainingConfig,
+    *,
+    device: str = "cpu",
+    require_cached: bool = False,
+    progress: bool = True,
+    splits: Splits | None = None,
+    deadline: float | None = None,
+) -> Run:
+    """The trained network of ``config``: from the store if it is there, else trained and stored.
+
+    It is `ensure_many` of one.
+
+    Raises:
+        TimeIsUp: the deadline came before the end; the next call goes on from there.
+        TrainingDiverged: the loss is not finite.
+        InputError: with ``require_cached``, the run is not in the store.
+        DamagedRun: the stored files differ from their manifest.
+    """
+    return ensure_many(
+        [config], device=device, require_cached=require_cached, progress=progress, splits=splits, deadline=deadline
+    )[0]
+
+
+def ensure_many(
+    configs: Sequence[TrainingConfig],
+    *,
+    device: str = "cpu",
+    require_cached: bool = False,
+    progress: bool = True,
+    splits: Splits | None = None,
+    deadline: float | None = None,
+) -> list[Run]:
+    """The trained networks of ``configs``, in their order: read from the store, or trained and stored.
+
+    Narrow networks of one shape are trained together (`lmcbook.training.train_together`), which does not change what
+    they become. Two processes that want some of the same trainings do each of them once. A killed training goes on from
+    its last checkpoint. A run appears in the store whole or not at all, as soon as it is done: it is written in a
+    private folder and renamed into place.
+
+    Args:
+        splits: The data of all ``configs``, where they are at hand already; loaded otherwise, and only to train.
+        deadline: As `lmcbook.training.train` takes it.
+
+    Raises:
+        TimeIsUp: the deadline came before the end; the next call goes on from there.
+        TrainingsDiverged: some losses are not finite; all other trainings were done and stored before it is raised.
+        InputError: with ``require_cached``, a run is not in the store.
+        DamagedRun: the stored files differ from their manifest.
+    """
+    distinct = list(dict.fromkeys(configs))
+    runs = {config: _read(run_folder(config), config) for config in distinct if is_stored(config)}
+    missing = [config for config in distinct if config not in runs]
+    if missing and require_cached:
+        config, others = missing[0], f" (nor are {len(missing) - 1} others)" if len(missing) > 1 else ""
+        raise InputError(
+            f"require_cached is true, but the training {run_key(config)} ({config.architecture} "
+            f"×{config.width_multiplier:g} on {config.dataset}, weight decay {config.weight_decay:g}, "
+            f"seed {config.seed}) is not in {run_folder(config).parent}{others}: train it with require_cached false"
+        )
+    if missing:
+        _make_folders()
+    diverged: dict[TrainingConfig, str] = {}
+    for group in _groups(missing):
+        data = load(group[0].dataset) if splits is None else splits
+        diverged |= _train_group(group, data, device=device, progress=progress, deadline=deadline)
+    if diverged:
+        raise TrainingsDiverged(diverged)
+    runs |= {config: _read(run_folder(config), config) for config in missing}
+    return [runs[config] for config in configs]
+
+
+def _make_folders() -> None:
+    try:
+        (paths.runs() / "models").mkdir(parents=True, exist_ok=True)
+        _scratch().mkdir(exist_ok=True)
+    except OSError as error:
+        raise InputError(
+            f"LMCBOOK_RUNS is {paths.runs()}; it cannot be written ({error}): give another folder"
+        ) from error
+
+
+def _scratch() -> Path:
+    return paths.runs() / "unfinished"
+
+
+def _groups(configs: Iterable[TrainingConfig]) -> list[list[TrainingConfig]]:
+    """What is trained in one go: all of one shape where that is possible, else one."""
+    groups: dict[TrainingConfig, list[TrainingConfig]] = {}
+    for config in configs:
+        groups.setdefault(company(config) if trains_together(config) else config, []).append(config)
+    return list(groups.values())
+
+
+def _train_group(
+    group: list[TrainingConfig], splits: Splits, *, device: str, progress: bool, deadline: float | None
+) -> dict[TrainingConfig, str]:
+    """Train and store what nobody else has by then; returns what diverged, with what is to be said of it."""
+    with ExitStack() as locks:
+        # in the order of their names, so that two processes that want the same ones cannot wait for each other
+        for key in sorted(map(run_key, group)):
+            locks.enter_context(FileLock(_scratch() / f"{key}.lock"))
+        missing = [config for config in group if not is_stored(config)]  # others may have trained while we waited
+        for config in missing:  # what a process left that was killed: we hold its lock
+            for left_over in _scratch().glob(f"{run_key(config)}.private-*"):
+                shutil.rmtree(left_over, ignore_errors=True)
+        try:
+            for config, trained in _trained(missing, splits, device=device, progress=progress, deadline=deadline):
+                _publish(config, trained, splits.sha256, device)
+        except TrainingsDiverged as error:
+            return error.messages
+        except TrainingDiverged as error:
+            return {missing[0]: str(error)}
+    return {}
+
+
+def _trained(
+    configs: list[TrainingConfig], splits: Splits, *, device: str, progress: bool, deadline: float | None
+) -> Iterator[tuple[TrainingConfig, TrainedModel]]:
+    checkpoints = {config: _checkpoint(config) for config in configs}
+    if configs and trains_together(configs[0]):
+        yield from train_together(
+            configs, splits, device=device, checkpoints=checkpoints, progress=progress, deadline=deadline
+        )
+        return
+    for config in configs:
+        yield (
+            config,
+            train(config, splits, device=device, checkpoint=checkpoints[config], progress=progress, deadline=deadline),
+        )
+
+
+def _checkpoint(config: TrainingConfig) -> Path:
+    return _scratch() / f"{run_key(config)}.checkpoint.safetensors"
+
+
+def _publish(config: TrainingConfig, trained: TrainedModel, dataset_sha256: str, device: str) -> None:
+    folder = run_folder(config)
+    content = {
+        "key": folder.name,
+        "config": config.to_dict(),
+        "dataset_sha256": dataset_sha256,
+        "history": trained.history,
+        "seconds": trained.seconds,
+        "execution": trained.execution,
+        "provenance": provenance(device),
+    }
+    private = _scratch() / f"{folder.name}.private-{uuid.uuid4().hex[:8]}"
+    private.mkdir()
+    try:
+        save_file(trained.state, private / WEIGHTS)
+        manifest = {**content, "files": {WEIGHTS: _sha256(private / WEIGHTS)}}
+        manifest["manifest_sha256"] = _content_sha256(manifest)
+        (private / MANIFEST).write_text(json.dumps(manifest, indent=1, sort_keys=True))
+        for name in (WEIGHTS, MANIFEST):
+            with (private / name).open("rb") as file:
+                os.fsync(file.fileno())
+        os.rename(private, folder)
+    finally:
+        shutil.rmtree(private, ignore_errors=True)
+    _checkpoint(config).unlink(missing_ok=True)
+
+
+def _read(folder: Path, config: TrainingConfig) -> Run:
+    way_out = f"remove the folder {folder} to train it again"
+    try:
+        manifest = json.loads((folder / MANIFEST).read_text())
+        stated = manifest.pop("manifest_sha256")
+        files = manifest["files"]
+    except (OSError, KeyError, ValueError) as error:
+        raise DamagedRun(f"{folder / MANIFEST} cannot be read ({error}): {way_out}") from error
+    if stated != _content_sha256(manifest) or manifest["config"] != config.to_dict():
+        raise DamagedRun(f"{folder / MANIFEST} was changed after it was written: {way_out}")
+    for name, sha256 in files.items():
+        if not (folder / name).is_file() or _sha256(folder / name) != sha256:
+            raise DamagedRun(f"{folder / name} is missing or differs from the SHA-256 in its manifest: {way_out}")
+    return Run(key=folder.name, config=config, state=load_file(folder / WEIGHTS), manifest=manifest, folder=folder)
+
+
+def _content_sha256(content: dict[str, Any]) -> str:
+    return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
+
+
+def _sha256(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()

@@ -1,0 +1,1 @@
+"""The pages: what makes the book out of records, with figures, tables, sentences, verdicts and explorers; no torch."""

@@ -1,0 +1,60 @@
+"""What a claim is: what is said, by whom, and what would count as reproduced, written before anything is measured."""
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from types import MappingProxyType
+from typing import Any, Literal
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Range:
+    """Values from ``low`` to ``high``, both included."""
+
+    low: float = -math.inf
+    high: float = math.inf
+
+    def __contains__(self, value: float) -> bool:
+        return self.low <= value <= self.high
+
+    def describe(self, factor: float = 1.0, unit: str = "") -> str:
+        """``at most 2 points``, ``between −1 and 1 points``: in the unit of the reader."""
+        low, high = (f"{factor * bound:g}".replace("-", "−") for bound in (self.low, self.high))
+        bounds = [factor * bound for bound in (self.low, self.high) if math.isfinite(bound)]
+        unit = f" {unit.removesuffix('s') if bounds == [1] else unit}" if unit else ""
+        if math.isinf(self.low):
+            return f"at most {high}{unit}"
+        return f"at least {low}{unit}" if math.isinf(self.high) else f"between {low} and {high}{unit}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Claim:
+    """One statement about one recipe, and the statistic over records that decides it."""
+
+    id: str
+    statement: str
+    """What is claimed, in words."""
+    source: str
+    """Where the paper says it, or what of the paper it follows from."""
+    recipe: str
+    """The recipe whose records decide."""
+    statistic: str
+    """Name of a function of `lmcbook.pages.claims.statistics`: the recipe's pairs → a value for each pair."""
+    arguments: Mapping[str, Any] = field(default_factory=lambda: MappingProxyType({}))
+    """Of the statistic."""
+    paper_value: float | None = None
+    """The paper's own number for the statistic, or ``None`` where it gives none."""
+    reproduced: Range
+    """Where the mean over pairs must lie to be called reproduced."""
+    partly: Range
+    """Where it must lie to be called partly reproduced; holds ``reproduced``."""
+    factor: float = 1.0
+    """From the statistic's unit to ``unit``."""
+    unit: str = ""
+    digits: int = 2
+    chapter: str = "01_width"
+    """The notebook that measures it."""
+    layers: int | Literal["own", "all"] = "own"
+    """Networks of how many layers decide: the recipe's own number, another one of the depth sweep, or all together."""
+    pooled: bool = False
+    """Whether the statistic is one value of all pairs together, such as a correlation."""

@@ -1,0 +1,82 @@
+"""Sentences that say what the records say: every number and every direction in them is computed."""
+
+from collections.abc import Sequence
+
+from pandas import DataFrame
+
+from lmcbook.lab.records import Record, barriers_table
+from lmcbook.pages.claims import statistics
+from lmcbook.pages.claims.sentences import at_width, main_decay, number_of_pairs, spread, widest
+from lmcbook.pages.figures.style import decay_label, recipe_label
+
+
+def width_finding(records: Sequence[Record]) -> list[str]:
+    """What averaging costs at λ = ½, narrowest and widest, at each weight decay: a sentence for each network."""
+    sentences = []
+    for recipe, table in _recipes(records):
+        parts = []
+        for decay, chosen in _decays(table):
+            widths = chosen["width_multiplier"]
+            ends = [
+                at_width(chosen[widths == width], statistics.ACCURACY, 100, 1)
+                for width in sorted({widths.min(), widths.max()})
+            ]
+            parts.append(f"{' and '.join(ends)} with weight decay {decay_label(decay)}")
+        sentences.append(
+            f"{recipe_label(recipe)}: averaging costs {'; '.join(parts)} (points of accuracy, "
+            f"{number_of_pairs(table)})."
+        )
+    return sentences
+
+
+def calibration_finding(records: Sequence[Record]) -> list[str]:
+    """What is left of the loss barrier at λ = ½ after calibration, at the widest: a sentence for each network."""
+    sentences = []
+    for recipe, table in _recipes(records):
+        chosen = widest(main_decay(table))
+        raw, calibrated = chosen[statistics.LOSS].mean(), chosen[statistics.CALIBRATED].mean()
+        text = (
+            f"{recipe_label(recipe)}: the loss barrier is {at_width(chosen, statistics.LOSS, 1, 3)} as it is and "
+            f"{spread(chosen[statistics.CALIBRATED], 1, 3)} calibrated (nats, {number_of_pairs(chosen)})"
+        )
+        removes = raw > 0 and calibrated < raw
+        sentences.append(f"{text}: one number removes {100 * (1 - calibrated / raw):.0f} %." if removes else f"{text}.")
+    return sentences
+
+
+def control_finding(records: Sequence[Record]) -> list[str]:
+    """What a random permutation of model b changes at the widest; nothing for networks without that control."""
+    sentences = []
+    for recipe, table in _recipes(records, alignment=None):
+        main = main_decay(table)
+        effect = statistics.permutation_effect(table, weight_decay=main["weight_decay"].iloc[0])
+        if effect:
+            sentences.append(
+                f"{recipe_label(recipe)}: a random permutation of model b moves the accuracy barrier of the widest by "
+                f"{spread(effect, 100, 1)} points ({number_of_pairs(widest(main[main['alignment'] == 'random']))})."
+            )
+    return sentences
+
+
+def temperature_finding(records: Sequence[Record]) -> list[str]:
+    """The fitted inverse temperature at λ = ½ beside LEWC's prediction, if any: a sentence for each network."""
+    sentences = []
+    for recipe, table in _recipes(records):
+        chosen = widest(main_decay(table))
+        text = f"{recipe_label(recipe)}: at λ = ½, β is {at_width(chosen, 'inverse_temperature_midpoint', 1, 2)}"
+        # num_layers is of the configuration: empty for networks with batch norm, of which LEWC predicts no scale
+        if chosen["num_layers"].notna().all() and "predicted_inverse_temperature_midpoint" in chosen:
+            text += f", and the prediction is {spread(chosen['predicted_inverse_temperature_midpoint'], 1, 2)}"
+        sentences.append(f"{text} ({number_of_pairs(chosen)}).")
+    return sentences
+
+
+def _recipes(records: Sequence[Record], alignment: str | None = "identity") -> list[tuple[str, DataFrame]]:
+    table = barriers_table(records)
+    table = table if alignment is None else table[table["alignment"] == alignment]
+    return [(recipe, table[table["recipe"] == recipe]) for recipe in table["recipe"].unique()]
+
+
+def _decays(table: DataFrame) -> list[tuple[float, DataFrame]]:
+    decays = sorted(table["weight_decay"].unique(), reverse=True)
+    return [(decay, table[table["weight_decay"] == decay]) for decay in decays]

@@ -1,0 +1,287 @@
+"""Sentences about three controls: a penalty on low rank, other lines as long, a common start; numbers are computed."""
+
+from collections.abc import Sequence
+
+from pandas import DataFrame, Series
+
+from lmcbook.lab.records import LINES, Record, pairs_table
+from lmcbook.pages.claims.sentences import widest
+from lmcbook.pages.claims.statistics import ACCURACY, CALIBRATED
+from lmcbook.pages.figures.curves import groups
+from lmcbook.pages.figures.lines import KINDS, along_lines_table
+from lmcbook.pages.figures.low_rank import penalty_table
+from lmcbook.pages.figures.spawned import NOTHING, ORDER, name_of, spawned_table
+from lmcbook.pages.figures.style import recipe_label, width_label
+from lmcbook.pages.tables import mean_and_spread
+
+_KEYS = ["width_multiplier", "seed_a", "seed_b"]
+
+
+def penalty_finding(records: Sequence[Record]) -> list[str]:
+    """Ranks, conditions, barrier and unmerged accuracy for each penalty: a sentence for each network."""
+    names = {
+        "relative_effective_rank": ("relative effective rank", 1, 2),
+        "relative_stable_rank": ("stable rank", 1, 2),
+        "reciprocal_orthogonality": ("reciprocal orthogonality", 1, 2),
+        "weak_additivity": ("weak additivity", 1, 3),
+        ACCURACY: ("points of accuracy lost", 100, 1),
+        "endpoint_accuracy": ("unmerged accuracy in %", 100, 1),
+    }
+    sentences = []
+    for _, table in groups(penalty_table(records), "recipe"):
+        sizes = [rows for _, rows in groups(table.sort_values("spread_penalty"), "spread_penalty")]
+        parts = [
+            f"{name} {' → '.join(_spread(rows[column], factor, digits) for rows in sizes)}"
+            for column, (name, factor, digits) in names.items()
+        ]
+        said = " → ".join(f"{rows['spread_penalty'].iloc[0]:g}" for rows in sizes)
+        sentences.append(f"{_network(table)}, penalty {said}: {'; '.join(parts)} ({_pairs(sizes)}).")
+    return sentences
+
+
+def penalty_verdict(records: Sequence[Record]) -> str:
+    """One sentence: whether the strongest penalty breaks the conditions, and whether merging breaks with them.
+
+    A direction is said only where all pairs agree on it.
+    """
+    parts = []
+    for _, table in groups(penalty_table(records), "recipe"):
+        strongest = table["spread_penalty"].max()
+        plain, penalised = (table[table["spread_penalty"] == each] for each in (0.0, strongest))
+        both = plain.merge(penalised, on=_KEYS, suffixes=("", "_penalised"))
+        if both.empty or strongest == 0:
+            continue
+        conditions = [
+            f"{name} {_verb(both, column, sign)} from {both[column].mean():.{digits}f} to "
+            f"{both[f'{column}_penalised'].mean():.{digits}f}"
+            for column, name, sign, digits in (
+                ("reciprocal_orthogonality", "reciprocal orthogonality", 1, 2),
+                ("weak_additivity", "weak additivity", -1, 3),
+            )
+        ]
+        broken = any(_verb(both, *each) == "worsens" for each in _CONDITIONS)
+        more = both[f"{ACCURACY}_penalised"] - both[ACCURACY]
+        merging = _MERGING[broken][_verb(both, ACCURACY, 1)]
+        own = both["endpoint_accuracy_penalised"].mean() - both["endpoint_accuracy"].mean()
+        parts.append(
+            f"{_network(table)}: under a penalty of {strongest:g} against low rank {' and '.join(conditions)}, and "
+            f"{merging}: {_spread(more, 100, 1)} points of accuracy more are lost ({_counted(both)}), while the "
+            f"unmerged networks' accuracy moves by {_signed(100 * own)} points"
+        )
+    return _verdict(parts, "without a penalised and a plain training of one network there is none")
+
+
+_CONDITIONS = (("reciprocal_orthogonality", 1), ("weak_additivity", -1))
+"""Condition and the sign of what makes it worse."""
+
+_MERGING = {
+    True: {
+        "worsens": "merging breaks with it",
+        "improves": "merging improves nevertheless",
+        "changes": "the pairs disagree on merging",
+    },
+    False: {
+        "worsens": "merging gets worse",
+        "improves": "merging improves",
+        "changes": "the pairs disagree on merging",
+    },
+}
+"""Whether a condition broke in all pairs → what is said of the barrier."""
+
+
+def _verb(both: DataFrame, column: str, sign: int) -> str:
+    worse = sign * (both[f"{column}_penalised"] - both[column])
+    return "worsens" if (worse > 0).all() else "improves" if (worse < 0).all() else "changes"
+
+
+def lines_finding(records: Sequence[Record]) -> list[str]:
+    """Calibrated loss, accuracy and β halfway, of the widest: a sentence for each network."""
+    sentences = []
+    for _, table in groups(along_lines_table(records), "recipe"):
+        parts = []
+        for kind in LINES:
+            halfway = table[(table["kind"] == kind) & (table["distance"] == 0.5)]
+            if not halfway.empty:
+                beta = halfway["inverse_temperature"].median()
+                parts.append(f"{_line(kind)} {_calibrated(halfway)} at β = {beta:.2f}")
+        start = table[table["distance"] == 0]
+        sentences.append(
+            f"{_network(table)}: calibrated, network a has {_calibrated(start)}; halfway {'; '.join(parts)} "
+            f"({_pair_count(table)})."
+        )
+    return sentences
+
+
+def _calibrated(table: DataFrame) -> str:
+    return f"{table['calibrated_loss'].mean():.3f} nats and {100 * table['accuracy'].mean():.1f} %"
+
+
+def halfway_finding(records: Sequence[Record]) -> list[str]:
+    """How many of the random lines lie above that of the pair halfway, narrowest and widest: one for each network."""
+    sentences = []
+    for _, table in groups(_with_lines(records), "recipe"):
+        widths = table["width_multiplier"]
+        parts = []
+        for width in sorted({widths.min(), widths.max()}):
+            chosen = table[widths == width]
+            shares = [f"{100 * chosen[f'{kind}_above'].mean():.0f} % ({_line(kind)})" for kind in LINES[1:]]
+            parts.append(f"at {width_label(width)} {', '.join(shares)}")
+        sentences.append(
+            f"{recipe_label(table['recipe'].iloc[0])}: halfway, so many lines have a higher calibrated loss than that "
+            f"to network b: {'; '.join(parts)}."
+        )
+    return sentences
+
+
+def flatness_verdict(records: Sequence[Record]) -> str:
+    """One sentence: whether the way to network b costs less, halfway, than random directions as long, at the widest.
+
+    A direction is said only where all pairs agree on it.
+    """
+    parts = []
+    for _, of_recipe in groups(_with_lines(records), "recipe"):
+        table = widest(of_recipe)
+        excess, rise = table["global_excess"], table["global_rise"]
+        if (excess > 0).all() or (excess < 0).all():
+            less = (excess > 0).all()
+            said = (
+                f"costs {'less' if less else 'more'} than a random direction as long, by {_spread(excess.abs(), 1, 3)} "
+                f"nats (calibrated, {_agreed(table)}), so that flatness {'does not explain it' if less else _POSSIBLE}"
+            )
+        else:
+            said = (
+                f"costs about what a random direction as long does (the pairs disagree: {_spread(-excess, 1, 3)} nats)"
+            )
+        parts.append(
+            f"halfway, the line to network b of {_network(table)} {said}; at its end a random direction costs "
+            f"{_spread(rise, 1, 3)} nats"
+        )
+    return _verdict(parts, "nothing is measured")
+
+
+_POSSIBLE = "is not ruled out"
+
+
+def start_finding(records: Sequence[Record]) -> list[str]:
+    """Barriers for each thing that pairs can have in common: a sentence for each network."""
+    sentences = []
+    for _, table in groups(spawned_table(records), "recipe"):
+        kinds = groups(table, "in_common")
+        parts = [
+            f"{_spread(rows[ACCURACY], 100, 1)} and {_spread(rows[CALIBRATED], 1, 3)} ({name_of(kind)})"
+            for (kind,), rows in kinds
+        ]
+        sentences.append(
+            f"{_network(table)}: averaging costs, in points of accuracy and calibrated nats, {', '.join(parts)} "
+            f"({_pairs([rows for _, rows in kinds])})."
+        )
+    return sentences
+
+
+def mechanism_start_finding(records: Sequence[Record]) -> list[str]:
+    """Exponent, errors of both laws and both conditions: a sentence for each network.
+
+    Of pairs with nothing in common, with the initialisation alone, and with the longest start: between the first two
+    the mechanisms change places. The others are in the figure and its data.
+    """
+    names = {
+        "decay_exponent": "decay exponent",
+        "orthogonal_error": "error of the law of orthogonal networks",
+        "llfc_error": "error of LLFC's",
+        "reciprocal_orthogonality": "reciprocal orthogonality",
+        "commutativity": "commutativity",
+    }
+    sentences = []
+    for _, table in groups(spawned_table(records), "recipe"):
+        every = groups(table, "in_common")
+        kinds = [(kind, rows) for kind, rows in every if kind[0] in (NOTHING, "0 %", every[-1][0][0])]
+        parts = [
+            f"{name} {' → '.join(_spread(rows[column], 1, 2) for _, rows in kinds)}" for column, name in names.items()
+        ]
+        said = " → ".join(name_of(kind) for (kind,), _ in kinds)
+        sentences.append(f"{_network(table)}, {said}: {'; '.join(parts)}.")
+    return sentences
+
+
+def start_verdict(records: Sequence[Record]) -> str:
+    """One sentence: which law the logits of pairs are nearer to, by what the two networks have in common.
+
+    A law is named only where all pairs are nearer to it.
+    """
+    parts = []
+    for _, table in groups(spawned_table(records), "recipe"):
+        nearer: dict[str, list[str]] = {}
+        kinds = groups(table, "in_common")
+        for (kind,), rows in kinds:
+            lead = rows["orthogonal_error"] - rows["llfc_error"]
+            law = "alike" if (lead > 0).all() else "orthogonal" if (lead < 0).all() else "neither"
+            nearer.setdefault(law, []).append(kind)
+        order = [kind for (kind,), _ in kinds]
+        said = [f"{_LAWS[law]} for {_listed(nearer[law], order)}" for law in _LAWS if law in nearer]
+        count = _pairs([rows for _, rows in kinds])
+        parts.append(f"the merged logits of {_network(table)} are {', '.join(said)} ({count})")
+    return _verdict(parts, "nothing is measured")
+
+
+_LAWS = {
+    "orthogonal": "nearer to the law of orthogonal networks",
+    "alike": "nearer to LLFC's",
+    "neither": "nearer to the one law in some pairs and to the other in others",
+}
+
+
+def _listed(kinds: Sequence[str], order: Sequence[str]) -> str:
+    """``pairs that share nothing, the order alone, …``; ``… or more`` where all longer starts are among them."""
+    names = [
+        {NOTHING: "nothing", ORDER: "the order alone", "0 %": "the initialisation"}.get(each, f"the first {each}")
+        for each in kinds
+    ]
+    starts = [kind for kind in kinds if kind not in (NOTHING, ORDER)]
+    if len(starts) > 2 and list(order[-len(starts) :]) == starts:
+        names = [*names[: len(names) - len(starts)], f"{names[len(names) - len(starts)]} or more"]
+    last = " or " if len(names) > 1 else ""
+    return f"pairs that share {', '.join(names[:-1])}{last}{names[-1]}"
+
+
+def _verdict(parts: Sequence[str], otherwise: str) -> str:
+    said = "; ".join(parts)
+    return f"**Verdict.** {said[0].upper()}{said[1:]}." if parts else f"**Verdict**: {otherwise}."
+
+
+def _with_lines(records: Sequence[Record]) -> DataFrame:
+    return pairs_table(records).dropna(subset=["global_excess"])
+
+
+def _line(kind: str) -> str:
+    return KINDS[kind][0].replace("\n", " ")
+
+
+def _network(table: DataFrame) -> str:
+    return f"{recipe_label(table['recipe'].iloc[0])} at {width_label(table['width_multiplier'].iloc[0])}"
+
+
+def _spread(values: Series, factor: float, digits: int) -> str:
+    return mean_and_spread(values, factor=factor, digits=digits, count=False)
+
+
+def _signed(value: float) -> str:
+    # a zero has no sign
+    return f"{round(value, 1) or 0:.1f}".replace("-", "−")
+
+
+def _agreed(table: DataFrame) -> str:
+    return f"in all {len(table)} pairs" if len(table) > 1 else "in the one pair measured"
+
+
+def _counted(table: DataFrame) -> str:
+    return f"{len(table)} pairs" if len(table) > 1 else "one pair"
+
+
+def _pair_count(table: DataFrame) -> str:
+    number = len(table.groupby(["seed_a", "seed_b"]))
+    return f"{number} {'pair' if number == 1 else 'pairs'}"
+
+
+def _pairs(parts: Sequence[DataFrame]) -> str:
+    least, most = min(map(len, parts)), max(map(len, parts))
+    return f"{least if least == most else f'{least} to {most}'} {'pair' if most == 1 else 'pairs'} each"

@@ -1,0 +1,291 @@
+"""Sentences about the layers: LEWC and its conditions, active units and ranks; every number in them is computed."""
+
+import math
+from collections.abc import Callable, Sequence
+
+from pandas import DataFrame
+
+from lmcbook.lab.records import Record, pairs_table, summaries_table
+from lmcbook.pages.claims import statistics
+from lmcbook.pages.claims.sentences import at_width, main_decay, number_of_pairs, spread, widest
+from lmcbook.pages.figures.additivity import gaussian_table
+from lmcbook.pages.figures.against_width import ends_in_words
+from lmcbook.pages.figures.curves import groups
+from lmcbook.pages.figures.laws import BATCH_NORM, LEWC, LLFC, law_errors_table
+from lmcbook.pages.figures.layers import GAUSSIAN_COSINE
+from lmcbook.pages.figures.predictions import temperature_depth_table, temperature_width_table
+from lmcbook.pages.figures.style import decay_label, recipe_label, width_label
+from lmcbook.pages.figures.units import both_models_table, histogram_table
+
+
+def lewc_finding(records: Sequence[Record]) -> list[str]:
+    """The cosine of the logits, narrowest and widest, at each weight decay: a sentence for each network."""
+    return _from_narrow_to_wide(records, "lewc_cosine", "cosine of the logits", digits=3)
+
+
+def exponent_finding(records: Sequence[Record]) -> list[str]:
+    """The decay exponent of the logits at the widest, and which law it is nearer to: a sentence for each network."""
+    sentences = []
+    for recipe, table in _recipes(summaries_table(records)):
+        chosen = widest(main_decay(table))
+        layers = chosen["num_layers"].iloc[0]
+        says = 2.0 if math.isnan(layers) else layers
+        law = "orthogonal networks with batch norm have 2" if math.isnan(layers) else f"LEWC says {layers:g}"
+        mean = chosen["decay_exponent"].mean()
+        nearer = "the former" if abs(mean - says) < abs(mean - 1) else "the latter"
+        sentences.append(
+            f"{recipe_label(recipe)}: the logits' decay exponent is {at_width(chosen, 'decay_exponent', 1, 2)}; {law}, "
+            f"LLFC says 1: it is nearer to {nearer} ({number_of_pairs(chosen)})."
+        )
+    return sentences
+
+
+def law_finding(records: Sequence[Record]) -> list[str]:
+    """Which law's prediction of the logits is nearer, at λ = ½ and elsewhere: a sentence for each network."""
+    sentences = []
+    table = law_errors_table(records)
+    for recipe in table["recipe"].unique():
+        logits = table[(table["recipe"] == recipe)]
+        logits = logits[logits["depth"] == logits["depth"].max()]
+        parts = []
+        for coefficient, chosen in logits.groupby("coefficient"):
+            means = chosen.groupby("law")["error"].mean()
+            named = [law for law in (LEWC, LLFC, BATCH_NORM) if law in means]
+            values = ", ".join(f"{law} {_error(means[law])}" for law in named)
+            parts.append(f"at λ = {coefficient:g} {values}")
+        width = width_label(logits["width_multiplier"].iloc[0])
+        sentences.append(f"{recipe_label(recipe)} at {width}, relative error of the logits: {'; '.join(parts)}.")
+    return sentences
+
+
+def prediction_finding(records: Sequence[Record]) -> list[str]:
+    """Fitted over predicted inverse temperature at the widest, at each weight decay: a sentence for each network."""
+    sentences = []
+    for recipe, table in _recipes(temperature_width_table(records)):
+        parts = []
+        for decay, of_decay in _decays(table):
+            chosen = widest(of_decay)
+            ratio = chosen["fitted_inverse_temperature"] / chosen["predicted_inverse_temperature"]
+            parts.append(f"{spread(ratio, 1, 2)} times the prediction with weight decay {decay_label(decay)}")
+        width = width_label(table["width_multiplier"].max())
+        sentences.append(f"{recipe_label(recipe)} at {width}: the fitted β is {', '.join(parts)}.")
+    return sentences
+
+
+def depth_finding(records: Sequence[Record]) -> list[str]:
+    """Fitted beside predicted inverse temperature at λ = ½ for each number of layers: a sentence for each network."""
+    sentences = []
+    table = temperature_depth_table(records)
+    table = table[table["coefficient"] == 0.5]
+    for recipe, of_recipe in _recipes(table):
+        chosen = widest(of_recipe)
+        fitted, predicted = "fitted_inverse_temperature", "predicted_inverse_temperature"
+        parts = [
+            f"{spread(deep[fitted], 1, 2)} for {layers:g} layers ({deep[predicted].mean():.2f})"
+            for layers, deep in chosen.groupby("num_layers")
+        ]
+        worst = (chosen[fitted] / chosen[predicted]).map(lambda ratio: max(ratio, 1 / ratio)).max()
+        sentences.append(
+            f"{recipe_label(recipe)} at {width_label(chosen['width_multiplier'].iloc[0])}: β at λ = ½ (predicted) is "
+            f"{', '.join(parts)}. No pair is off by more than a factor of {worst:.2f}."
+        )
+    return sentences
+
+
+def orthogonality_error_finding(records: Sequence[Record]) -> list[str]:
+    """How the error of β goes with reciprocal orthogonality: rank correlations, for each network without batch norm."""
+    sentences = []
+    for recipe, table in _recipes(pairs_table(records)):
+        overall = statistics.temperature_rank_correlation(table)
+        if not overall:
+            continue
+        parts = []
+        for decay, _ in _decays(table):
+            found = statistics.temperature_rank_correlation(table, weight_decay=decay)
+            parts += [f"{_signed(found[0])} with weight decay {decay_label(decay)} alone"] if found else []
+        apart = f" ({', '.join(parts)})" if len(parts) > 1 else ""
+        sentences.append(
+            f"{recipe_label(recipe)}: Spearman's correlation between the error of log β and mean reciprocal "
+            "orthogonality "
+            f"is {_signed(overall[0])} over all {_counted(table)} pairs{apart}."
+        )
+    return sentences
+
+
+def additivity_finding(records: Sequence[Record]) -> list[str]:
+    """The cosine of weak additivity at the widest beside that of independent Gaussians: a sentence for each network."""
+    sentences = []
+    for recipe, table in _recipes(summaries_table(records)):
+        parts = []
+        for decay, of_decay in _decays(table):
+            chosen = widest(of_decay)
+            side = "above" if chosen["weak_additivity"].mean() > GAUSSIAN_COSINE else "below"
+            parts.append(f"{spread(chosen['weak_additivity'], 1, 3)} with weight decay {decay_label(decay)} ({side})")
+        width = width_label(table["width_multiplier"].max())
+        sentences.append(
+            f"{recipe_label(recipe)} at {width}, mean over hidden layers: {', '.join(parts)}; independent Gaussians "
+            "would "
+            f"have {GAUSSIAN_COSINE:.3f}."
+        )
+    return sentences
+
+
+def signs_finding(records: Sequence[Record]) -> list[str]:
+    """The share of pre-activations with opposite signs, narrowest and widest: a sentence for each network."""
+    return _from_narrow_to_wide(
+        records, "opposite_signs", "pre-activations with opposite signs", factor=100, digits=0, unit="%"
+    )
+
+
+def explained_finding(records: Sequence[Record]) -> list[str]:
+    """What the cosine of weak additivity lacks to 1, beside what the sizes explain: a sentence for each network."""
+    sentences = []
+    for recipe, table in _recipes(gaussian_table(records)):
+        parts = []
+        for decay, chosen in _decays(table):
+            lacking = [1 - chosen[column].mean() for column in ("weak_additivity", "gaussian")]
+            side = "less" if lacking[0] < lacking[1] else "more"
+            parts.append(f"{lacking[0]:.3f}, {side} than {lacking[1]:.3f}, with weight decay {decay_label(decay)}")
+        sentences.append(
+            f"{recipe_label(recipe)}: measured cosines lack to 1, against Gaussians of the same sizes, "
+            f"{'; '.join(parts)} (means over pairs, widths and hidden layers)."
+        )
+    return sentences
+
+
+def histogram_finding(records: Sequence[Record]) -> list[str]:
+    """How many units are in the lowest tenth of the histograms, narrowest and widest: a sentence for each network."""
+    sentences = []
+    table = histogram_table(records)
+    lowest = table[table["low"] == 0].assign(share=100 * table["share"])
+    for recipe, of_recipe in _recipes(lowest):
+        ends = ends_in_words(of_recipe, "share")
+        sentences.append(
+            f"{recipe_label(recipe)}: in the lowest tenth of the range lie, of 100 units, {ends} (mean over "
+            "hidden layers)."
+        )
+    return sentences
+
+
+def places_finding(records: Sequence[Record]) -> list[str]:
+    """How many of the most active units are the same in both models of a pair: a sentence for each network."""
+    sentences = []
+    table = both_models_table(records)
+    above = table["root_second_moment_a"] > 0.5, table["root_second_moment_b"] > 0.5
+    table = table.assign(both=above[0] & above[1], either=above[0] | above[1])
+    for recipe, of_recipe in _recipes(table):
+        parts = [
+            f"{chosen['both'].sum()} of {chosen['either'].sum()} at {width_label(width)}"
+            for (width,), chosen in groups(of_recipe, "width_multiplier")
+        ]
+        sentences.append(
+            f"{recipe_label(recipe)}: of the units that exceed half of the largest in one of the models, so many do "
+            f"so in both: {', '.join(parts)}."
+        )
+    return sentences
+
+
+def activity_finding(records: Sequence[Record]) -> list[str]:
+    """How many units carry the layers, narrowest and widest, at each weight decay: a sentence for each network."""
+    name = "units that carry 90 % of a hidden layer's second moment"
+    return _from_narrow_to_wide(records, "active_share", name, factor=100, digits=0, unit="%")
+
+
+def overlap_finding(records: Sequence[Record]) -> list[str]:
+    """The overlap of active units at the widest beside that of independent units: a sentence for each network."""
+    sentences = []
+    for recipe, table in _recipes(summaries_table(records)):
+        chosen = widest(main_decay(table))
+        excess = statistics.overlap_excess(table, weight_decay=chosen["weight_decay"].iloc[0])
+        sentences.append(
+            f"{recipe_label(recipe)}: the active units of the two models overlap by "
+            f"{at_width(chosen, 'overlap', 1, 3)}, those in random places would by "
+            f"{spread(chosen['expected_overlap'], 1, 3)}; the difference is {spread(excess, 1, 3)} "
+            f"({number_of_pairs(chosen)})."
+        )
+    return sentences
+
+
+def rank_finding(records: Sequence[Record]) -> list[str]:
+    """The effective rank relative to the size, narrowest and widest, by weight decay: a sentence for each network."""
+    return _from_narrow_to_wide(
+        records,
+        "relative_effective_rank",
+        "the effective rank of the weights is",
+        factor=100,
+        digits=1,
+        unit="% of its size",
+    )
+
+
+def orthogonality_finding(records: Sequence[Record]) -> list[str]:
+    """Mean reciprocal orthogonality, narrowest and widest, at each weight decay: a sentence for each network."""
+    return _from_narrow_to_wide(records, "reciprocal_orthogonality", "reciprocal orthogonality, mean over layers 2…L")
+
+
+def commutativity_finding(records: Sequence[Record]) -> list[str]:
+    """Mean commutativity, narrowest and widest, at each weight decay: a sentence for each network."""
+    return _from_narrow_to_wide(records, "commutativity", "commutativity, mean over layers 2…L (0: it holds)")
+
+
+def _from_narrow_to_wide(
+    records: Sequence[Record], column: str, name: str, *, factor: float = 1, digits: int = 2, unit: str = ""
+) -> list[str]:
+    sentences = []
+    for recipe, table in _recipes(summaries_table(records).dropna(subset=[column])):
+        parts = []
+        for decay, chosen in _decays(table):
+            widths = chosen["width_multiplier"]
+            ends = [
+                at_width(chosen[widths == width], column, factor, digits)
+                for width in sorted({widths.min(), widths.max()})
+            ]
+            parts.append(f"{' and '.join(ends)} with weight decay {decay_label(decay)}")
+        said = f"{recipe_label(recipe)}: {name}{'' if name.endswith('is') else ':'} {'; '.join(parts)}"
+        sentences.append(f"{said} ({f'{unit}, ' if unit else ''}{number_of_pairs(table)}).")
+    return sentences
+
+
+def _recipes(table: DataFrame) -> list[tuple[str, DataFrame]]:
+    if "alignment" in table:
+        table = table[table["alignment"] == "identity"]
+    return [(recipe, table[table["recipe"] == recipe]) for recipe in table["recipe"].unique()]
+
+
+def _decays(table: DataFrame) -> list[tuple[float, DataFrame]]:
+    decays = sorted(table["weight_decay"].unique(), reverse=True)
+    return [(decay, table[table["weight_decay"] == decay]) for decay in decays]
+
+
+def _counted(table: DataFrame) -> int:
+    return int(table["reciprocal_orthogonality"].notna().sum())
+
+
+def _error(value: float) -> str:
+    return f"{value:.2f}" if value < 100 else "over 100"
+
+
+def _signed(value: float) -> str:
+    # a zero has no sign
+    return f"{round(value, 2) or 0:.2f}".replace("-", "−")
+
+
+FINDINGS: tuple[Callable[[Sequence[Record]], list[str]], ...] = (
+    lewc_finding,
+    exponent_finding,
+    law_finding,
+    prediction_finding,
+    depth_finding,
+    orthogonality_error_finding,
+    additivity_finding,
+    signs_finding,
+    explained_finding,
+    histogram_finding,
+    places_finding,
+    activity_finding,
+    overlap_finding,
+    rank_finding,
+    orthogonality_finding,
+    commutativity_finding,
+)
+"""Every finding of this file."""

@@ -1,0 +1,140 @@
+"""Sentences about merging after a permutation; every number in them is computed."""
+
+import math
+from collections.abc import Callable, Sequence
+
+from pandas import DataFrame
+
+from lmcbook.lab.records import Record
+from lmcbook.pages.claims import statistics
+from lmcbook.pages.claims.sentences import at_width, main_decay, number_of_pairs, spread, widest
+from lmcbook.pages.figures.costs import TRAINING, WEIGHTS, cost_table
+from lmcbook.pages.figures.permutations import ALIGNMENTS, alignment_table, gain_table, inside_table
+from lmcbook.pages.figures.style import recipe_label, width_label
+
+
+def alignment_finding(records: Sequence[Record]) -> list[str]:
+    """The accuracy barrier at the widest after each alignment of model b: a sentence for each network."""
+    sentences = []
+    for recipe, table in _recipes(alignment_table(records)):
+        chosen = widest(table)
+        parts = [
+            f"{spread(of[statistics.ACCURACY], 100, 1)} {ALIGNMENTS[alignment][0]}"
+            for alignment in ALIGNMENTS
+            if not (of := chosen[chosen["alignment"] == alignment]).empty
+        ]
+        width = width_label(chosen["width_multiplier"].iloc[0])
+        sentences.append(
+            f"{recipe_label(recipe)} at {width}: averaging costs {', '.join(parts)} (points of accuracy, "
+            f"{number_of_pairs(chosen)})."
+        )
+    return sentences
+
+
+def gain_finding(records: Sequence[Record]) -> list[str]:
+    """What weight matching gains over a random permutation, narrowest and widest: a sentence for each network."""
+    sentences = []
+    for recipe, table in _recipes(gain_table(records)):
+        chosen = table[table["alignment"] == "weight_matching"]
+        widths = chosen["width_multiplier"]
+        ends = [
+            at_width(chosen[widths == width], statistics.ACCURACY, 100, 1)
+            for width in sorted({widths.min(), widths.max()})
+        ]
+        sentences.append(
+            f"{recipe_label(recipe)}: weight matching gains {' and '.join(ends)} over a random permutation (points of "
+            f"accuracy, {number_of_pairs(chosen)})."
+        )
+    return sentences
+
+
+def matched_calibration_finding(records: Sequence[Record]) -> list[str]:
+    """What calibrating the matched model changes, narrowest and widest: a sentence for each network."""
+    sentences = []
+    for recipe, table in _recipes(alignment_table(records)):
+        matched = table[table["alignment"] == "weight_matching"]
+        parts = []
+        for width in sorted({matched["width_multiplier"].min(), matched["width_multiplier"].max()}):
+            chosen = matched[matched["width_multiplier"] == width]
+            raw, calibrated = (spread(chosen[each], 1, 3) for each in (statistics.LOSS, statistics.CALIBRATED))
+            beta = spread(chosen["inverse_temperature_midpoint"], 1, 2)
+            parts.append(f"from {raw} to {calibrated} at {width_label(width)}, with β = {beta}")
+        if parts and not matched.empty:
+            sentences.append(
+                f"{recipe_label(recipe)}: calibrating the model merged after weight matching takes its loss barrier "
+                f"{', and '.join(parts)} (nats, {number_of_pairs(matched)})."
+            )
+    return sentences
+
+
+def inside_finding(records: Sequence[Record]) -> list[str]:
+    """What weight matching does inside of the widest networks: a sentence for each network."""
+    names = {"overlap": "overlap", "reciprocal_orthogonality": "orthogonality", "commutativity": "commutativity"}
+    return _before_and_after(records, names)
+
+
+def mechanism_finding(records: Sequence[Record]) -> list[str]:
+    """What weight matching does to the widest merged networks' logits: a sentence for each network."""
+    names = {"lewc_cosine": "cosine", "llfc_error": "LLFC's error", "decay_exponent": "decay exponent"}
+    return _before_and_after(records, names, where="of the logits")
+
+
+def cost_finding(records: Sequence[Record]) -> list[str]:
+    """What weight matching costs at the widest, beside one training: a sentence for each network."""
+    sentences = []
+    table = cost_table(records)
+    for recipe in table["recipe"].unique():
+        chosen = widest(table[table["recipe"] == recipe])
+        searching, training = (chosen[chosen["what"] == what]["seconds"] for what in (WEIGHTS, TRAINING))
+        if searching.empty or training.empty:
+            continue
+        width = width_label(chosen["width_multiplier"].iloc[0])
+        sentences.append(
+            f"{recipe_label(recipe)} at {width}: one search takes {spread(searching, 1, 2)} CPU seconds, "
+            f"{100 * searching.mean() / training.mean():.2g} % of the {training.mean():.3g} seconds of one training "
+            f"({len(searching)} {'pair' if len(searching) == 1 else 'pairs'})."
+        )
+    return sentences
+
+
+def search_cost_finding(table: DataFrame) -> str:
+    """How the CPU time of one search grows between the two widest networks, and what the widest takes."""
+    fast = table[table["starts"] == "fast"].sort_values("units")
+    before, last = fast.iloc[-2], fast.iloc[-1]
+    power = math.log(last["cpu_seconds"] / before["cpu_seconds"]) / math.log(last["units"] / before["units"])
+    return (
+        f'With {last["units"]:.0f} units in each of three hidden layers one search (starts="fast") takes '
+        f"{last['cpu_seconds'] / 60:.1f} CPU minutes and {last['peak_memory_bytes'] / 2**30:.1f} GiB; between the two "
+        f"widest its time grows like the {power:.1f}th power of the width."
+    )
+
+
+def _before_and_after(records: Sequence[Record], names: dict[str, str], where: str = "mean over layers") -> list[str]:
+    sentences = []
+    for recipe, table in _recipes(inside_table(records)):
+        chosen = widest(table)
+        before, after = (chosen[chosen["alignment"] == each] for each in ("identity", "weight_matching"))
+        parts = [
+            f"{name} from {spread(before[column], 1, 2)} to {spread(after[column], 1, 2)}"
+            for column, name in names.items()
+        ]
+        width = width_label(chosen["width_multiplier"].iloc[0])
+        sentences.append(
+            f"{recipe_label(recipe)} at {width}, {where}: weight matching takes {', '.join(parts)} "
+            f"({number_of_pairs(before)})."
+        )
+    return sentences
+
+
+def _recipes(table: DataFrame) -> list[tuple[str, DataFrame]]:
+    return [(recipe, main_decay(table[table["recipe"] == recipe])) for recipe in table["recipe"].unique()]
+
+
+FINDINGS: tuple[Callable[[Sequence[Record]], list[str]], ...] = (
+    alignment_finding,
+    gain_finding,
+    matched_calibration_finding,
+    inside_finding,
+    mechanism_finding,
+)
+"""Every finding of this file."""

@@ -1,0 +1,145 @@
+"""Sentences about inverse temperatures: what they cost, what they need, what predicts them; numbers are computed."""
+
+from collections.abc import Sequence
+
+import numpy
+from pandas import DataFrame, Series
+
+from lmcbook.lab.records import Record
+from lmcbook.pages.claims.sentences import widest
+from lmcbook.pages.figures.calibrating import CHOICES, NETWORKS, choices_table, examples_table, reliability_table
+from lmcbook.pages.figures.curves import groups
+from lmcbook.pages.figures.style import decay_label, recipe_label, width_label
+from lmcbook.pages.figures.temperatures import TOLERANCE, intervals_table, temperature_conditions_table
+from lmcbook.pages.tables import mean_and_spread
+
+
+def condition_finding(records: Sequence[Record]) -> list[str]:
+    """Fitted over predicted β beside both conditions, at the widest, for each decay: a sentence for each network."""
+    sentences = []
+    for (recipe,), of_recipe in groups(temperature_conditions_table(records), "recipe"):
+        chosen = widest(of_recipe)
+        parts = []
+        for decay in sorted(chosen["weight_decay"].unique(), reverse=True):
+            rows = chosen[chosen["weight_decay"] == decay]
+            parts.append(
+                f"{_spread(rows['ratio'], 2)} with weight decay {decay_label(decay)} (orthogonality "
+                f"{_spread(rows['reciprocal_orthogonality'], 2)}, additivity {_spread(rows['weak_additivity'], 3)})"
+            )
+        sentences.append(f"{_network(recipe, chosen)}: fitted over predicted β is {', '.join(parts)}.")
+    return sentences
+
+
+def sensitivity_finding(records: Sequence[Record]) -> list[str]:
+    """Which β keep the loss near its least, and whether any keeps the barrier itself that low, at the widest."""
+    sentences = []
+    for (recipe,), of_recipe in groups(intervals_table(records), "recipe"):
+        chosen = widest(of_recipe)
+        low, high = (_spread(chosen[name], 2) for name in ("low", "high"))
+        under = int(chosen["low_absolute"].notna().sum())
+        which = "no pair has a β that keeps" if under == 0 else f"{under} of {len(chosen)} pairs have a β that keeps"
+        sentences.append(
+            f"{_network(recipe, chosen)}: from {low} to {high} times the fitted β the loss stays within {TOLERANCE:g} "
+            f"nats of its least; {which} the barrier itself under {TOLERANCE:g} nats (at best "
+            f"{_spread(chosen['least_barrier'], 3)} nats, {_number(len(chosen))})."
+        )
+    return sentences
+
+
+def reliability_finding(records: Sequence[Record]) -> list[str]:
+    """Expected calibration errors before and after, at the widest: a sentence for each network."""
+    sentences = []
+    for (recipe, width), chosen in groups(reliability_table(records), "recipe", "width_multiplier"):
+        errors = chosen.groupby(["network", "state"])["expected_calibration_error"].first()
+        parts = [f"{name} {errors[name, 'raw']:.3f} → {errors[name, 'calibrated']:.3f}" for name in NETWORKS]
+        sentences.append(
+            f"{recipe_label(recipe)} at {width_label(width)}, expected calibration error at λ = ½: {', '.join(parts)}."
+        )
+    return sentences
+
+
+def choice_finding(records: Sequence[Record]) -> list[str]:
+    """What each way to choose β costs, beside fitting it at each λ, in the mean over λ: a sentence for each network."""
+    sentences = []
+    for (recipe,), chosen in groups(choices_table(records), "recipe"):
+        cost = _costs(chosen)
+        names = {"predicted": "predicted", "single": CHOICES["single"], "midpoint": CHOICES["midpoint"], "raw": "none"}
+        parts = [f"{name} {_spread(cost[choice], 3)}" for choice, name in names.items()]
+        sentences.append(
+            f"{_network(recipe, chosen)}: nats above fitting β at each λ, in the mean over λ: {', '.join(parts)} "
+            f"({_number(len(cost))})."
+        )
+    return sentences
+
+
+def examples_finding(records: Sequence[Record]) -> list[str]:
+    """What few calibration examples cost, nine times of ten: a sentence for each network."""
+    sentences = []
+    for (recipe,), chosen in groups(examples_table(records), "recipe"):
+        nine = chosen.groupby("examples")["excess_loss"].quantile(0.9)
+        parts = [f"{value:.3f} with {size:,}" for size, value in nine.items()]
+        smallest = int(nine.index.min())
+        few = [
+            entry
+            for record in records
+            if record.measurement == "calibration" and _key(record) in set(_keys(chosen))
+            for entry in record.data["few"]
+            if entry["examples"] == smallest
+        ]
+        right = sum(entry["smoothed"] for entry in few) / sum(len(entry["loss"]) for entry in few)
+        sentences.append(
+            f"{_network(recipe, chosen)}: nine of ten samples cost at most so many nats: {', '.join(parts)} examples. "
+            f"Of those of {smallest}, {100 * right:.0f} % were all right, so that they set no bound to β."
+        )
+    return sentences
+
+
+def temperature_verdict(records: Sequence[Record]) -> str:
+    """One sentence: for which networks the predicted β, and one β for all λ, do as well as fitting each."""
+    table = choices_table(records)
+    if table.empty:
+        return "Verdict: nothing is measured."
+    found: dict[str, tuple[list[str], list[str]]] = {"predicted": ([], []), "single": ([], [])}
+    for (recipe,), chosen in groups(table, "recipe"):
+        costs = _costs(chosen)
+        for choice, (does, does_not) in found.items():
+            (does if costs[choice].mean() <= TOLERANCE else does_not).append(_network(recipe, chosen))
+    said = {"predicted": "The β that theory predicts without the merged network", "single": "one β for all λ"}
+    parts = [f"{said[choice]} {_does(*lists)}" for choice, lists in found.items()]
+    tolerance = f"at most {TOLERANCE:g} nats worse in the mean over λ"
+    return f"**Verdict.** {'; '.join(parts)} ({tolerance})."
+
+
+def _does(does: Sequence[str], does_not: Sequence[str]) -> str:
+    if not does:
+        return f"does as well as one fitted at each λ for none of {', '.join(does_not)}"
+    not_for = f", and does not for {' and '.join(does_not)}" if does_not else ""
+    return f"does as well as one fitted at each λ for {' and '.join(does)}{not_for}"
+
+
+def _costs(table: DataFrame) -> DataFrame:
+    """One row for each pair: the mean over λ of the loss with each choice of β, above that with the fitted ones."""
+    means = table.groupby(["seed_a", "seed_b", "choice"])["loss"].mean().unstack()
+    return means.sub(means["fitted"], axis=0)
+
+
+def _network(recipe: str, table: DataFrame) -> str:
+    return f"{recipe_label(recipe)} at {width_label(table['width_multiplier'].iloc[0])}"
+
+
+def _keys(table: DataFrame) -> list[tuple]:
+    names = ["recipe", "width_multiplier", "weight_decay", "seed_a", "seed_b"]
+    return [tuple(row) for row in table[names].drop_duplicates().to_numpy(dtype=object)]
+
+
+def _key(record: Record) -> tuple:
+    training = record.config.training
+    return (record.recipe, training.width_multiplier, training.weight_decay, *record.config.seeds)
+
+
+def _spread(values: Series | numpy.ndarray, digits: int) -> str:
+    return mean_and_spread(Series(values), digits=digits, count=False)
+
+
+def _number(count: int) -> str:
+    return f"{count} {'pair' if count == 1 else 'pairs'} of networks"

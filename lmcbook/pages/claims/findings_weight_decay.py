@@ -1,0 +1,207 @@
+"""Sentences about weight decay: what it does to barriers, conditions and ranks; every number is computed."""
+
+from collections.abc import Sequence
+
+from pandas import DataFrame, Series
+
+from lmcbook.lab.records import Record, layers_table
+from lmcbook.pages.claims.statistics import ACCURACY, MAIN_DECAY, USUAL_DECAY
+from lmcbook.pages.figures.curves import groups
+from lmcbook.pages.figures.style import decay_label, recipe_label, width_label
+from lmcbook.pages.figures.weight_decay import FULL, SHORTER, SPARED, decay_table
+from lmcbook.pages.tables import mean_and_spread
+
+_SAME_PRODUCT = 1.25
+"""Trainings whose decay products differ by no more than this factor are compared as equals."""
+
+
+def decay_finding(records: Sequence[Record]) -> list[str]:
+    """The accuracy barrier and the unmerged accuracy at each weight decay: a sentence for each network.
+
+    Then what it changes to leave batch norm's own parameters alone, where that is measured.
+    """
+    sentences = []
+    for _, table in groups(_of(records, FULL), "recipe"):
+        parts = [
+            f"{_spread(rows[ACCURACY], 100, 1)} with {decay_label(decay)} (accuracy unmerged "
+            f"{_spread(rows['endpoint_accuracy'], 100, 1)} %)"
+            for decay, rows in _decays(table)
+        ]
+        cost = f"{_network(table)}: averaging costs so many points of accuracy: {', '.join(parts)}"
+        sentences.append(f"{cost} ({_pairs(table)}).")
+    return sentences + normalisation_finding(records)
+
+
+def normalisation_finding(records: Sequence[Record]) -> list[str]:
+    """What leaving batch norm's own parameters alone changes, at each weight decay; nothing where not measured."""
+    sentences = []
+    spared = _of(records, SPARED)
+    for (recipe,), table in groups(spared, "recipe"):
+        full = _of(records, FULL)
+        both = _together(table, full[full["recipe"] == recipe])
+        parts = [f"{_spread(rows['difference'], 100, 1)} with {decay_label(decay)}" for decay, rows in _decays(both)]
+        sentences.append(
+            f"{_network(table)}: leaving batch norm's own parameters alone moves the accuracy barrier by "
+            f"{', '.join(parts)} points ({_pairs(table)})."
+        )
+    return sentences
+
+
+def decay_condition_finding(records: Sequence[Record]) -> list[str]:
+    """Conditions and ranks without decay, with the usual one and with the paper's: a sentence for each network."""
+    names = {
+        "reciprocal_orthogonality": ("reciprocal orthogonality", 2),
+        "weak_additivity": ("weak additivity", 3),
+        "relative_effective_rank": ("relative effective rank", 2),
+        "active_share": ("share of active units", 2),
+    }
+    sentences = []
+    for _, table in groups(_of(records, FULL), "recipe"):
+        ends = [(decay, rows) for decay, rows in _decays(table) if decay in _ends(table)]
+        parts = [
+            f"{name} {' → '.join(_spread(rows[column], 1, digits) for _, rows in ends)}"
+            for column, (name, digits) in names.items()
+        ]
+        said = " → ".join(decay_label(decay) for decay, _ in ends)
+        sentences.append(f"{_network(table)}, weight decay {said}: {'; '.join(parts)} ({_pairs(table)}).")
+    return sentences
+
+
+def last_layer_finding(records: Sequence[Record]) -> list[str]:
+    """LEWC's cosine at λ = ½ in the last hidden layer and at the logits: a sentence for each network.
+
+    With the usual decay and the paper's. Where it rises, the classifier reads little of the hidden layer's error.
+    """
+    table = layers_table([record for record in records if record.config.training.decay_normalisation])
+    table = table[
+        (table["metric"] == "lewc_cosine") & (table["coefficient"] == 0.5) & (table["alignment"] == "identity")
+    ]
+    keys = ["recipe", "width_multiplier", "weight_decay", "seed_a", "seed_b"]
+    full = _of(records, FULL)[keys]
+    sentences = []
+    for _, rows in groups(table.merge(full, on=keys).dropna(subset=["depth"]), "recipe"):
+        last = rows["depth"].max()
+        parts = [
+            f"{_spread(chosen[chosen['depth'] == last - 1]['value'], 1, 3)} → "
+            f"{_spread(chosen[chosen['depth'] == last]['value'], 1, 3)} with {decay_label(decay)}"
+            for decay, chosen in _decays(rows)
+            if decay in (USUAL_DECAY, MAIN_DECAY)
+        ]
+        if parts:
+            sentences.append(
+                f"{_network(rows)}, cosine with LEWC's prediction, last hidden layer → logits: {', '.join(parts)}."
+            )
+    return sentences
+
+
+def product_finding(records: Sequence[Record]) -> list[str]:
+    """Trainings of different lengths and decays whose products are alike, beside each other; a sentence for two."""
+    sentences = []
+    table = decay_table(records)
+    for (recipe, _), shorter in groups(table[table["kind"] == SHORTER], "recipe", "weight_decay"):
+        product = shorter["decay_product"].iloc[0]
+        full = table[(table["recipe"] == recipe) & (table["kind"] == FULL) & (table["decay_product"] > 0)]
+        ratio = (full["decay_product"] / product).map(lambda each: max(each, 1 / each))
+        alike = full[(ratio <= _SAME_PRODUCT) & (ratio == ratio.min())]
+        if alike.empty:
+            continue
+        both = (shorter, alike)
+        epochs = " and ".join(f"{rows['epochs'].iloc[0]}" for rows in both)
+        decays = " and ".join(decay_label(rows["weight_decay"].iloc[0]) for rows in both)
+        products = " and ".join(f"{rows['decay_product'].iloc[0]:.2g}" for rows in both)
+        values = ", ".join(
+            f"{name} {' and '.join(_spread(rows[column], factor, digits) for rows in both)}"
+            for column, name, factor, digits in (
+                ("relative_effective_rank", "relative effective rank", 1, 3),
+                ("weak_additivity", "weak additivity", 1, 3),
+                ("reciprocal_orthogonality", "reciprocal orthogonality", 1, 2),
+                (ACCURACY, "points of accuracy lost", 100, 1),
+            )
+        )
+        sentences.append(
+            f"{_network(shorter)}, {epochs} epochs with weight decay {decays}: products {products}, {values} "
+            f"({_pairs(shorter)} each)."
+        )
+    return sentences
+
+
+def decay_verdict(records: Sequence[Record]) -> str:
+    """One sentence: where networks merge better with the paper's weight decay than with the usual one, and where not.
+
+    A direction is said only where all pairs agree on it.
+    """
+    parts = []
+    for _, table in groups(_of(records, FULL), "recipe"):
+        strong, weak = (table[table["weight_decay"] == decay] for decay in (MAIN_DECAY, USUAL_DECAY))
+        both = _together(weak, strong)
+        if both.empty:
+            continue
+        gains = both["difference"]
+        agree = bool((gains > 0).all() or (gains < 0).all())
+        word = ("better" if gains.mean() > 0 else "worse") if agree else "neither better nor worse"
+        against = "as the paper says" if word == "better" else "against the paper"
+        pairs = f"all {len(gains)} pairs" if len(gains) > 1 else "the one pair measured"
+        difference = _spread(gains if word != "worse" else -gains, 100, 1)
+        by = f"by {difference} points of accuracy" if agree else f"with a mean difference of {difference} points"
+        parts.append(
+            f"{_network(table)} merges {word} with weight decay {decay_label(MAIN_DECAY)} than with "
+            f"{decay_label(USUAL_DECAY)} in {pairs}, {by}, {against}{_inside(table)}"
+        )
+    if not parts:
+        return "**Verdict.** Without both weight decays at one width there is none."
+    return f"**Verdict.** {'; '.join(parts)}."
+
+
+def _inside(table: DataFrame) -> str:
+    """Which way the conditions go from the usual decay to the paper's."""
+    strong, weak = (table[table["weight_decay"] == decay] for decay in (MAIN_DECAY, USUAL_DECAY))
+    parts = []
+    for column, name, digits, improves in (
+        ("weak_additivity", "weak additivity", 3, 1),
+        ("reciprocal_orthogonality", "reciprocal orthogonality", 2, -1),
+        ("relative_effective_rank", "the relative effective rank", 2, 0),
+    ):
+        before, after = weak[column].mean(), strong[column].mean()
+        if before != before or after != after:
+            continue
+        verb = "goes" if improves == 0 else "improves" if improves * (after - before) > 0 else "worsens"
+        parts.append(f"{name} {verb} from {before:.{digits}f} to {after:.{digits}f}")
+    listed = ", ".join(parts[:-1]) + (" and " if len(parts) > 1 else "") + "".join(parts[-1:])
+    return f", while {listed}" if parts else ""
+
+
+def _of(records: Sequence[Record], kind: str) -> DataFrame:
+    table = decay_table(records)
+    return table[table["kind"] == kind]
+
+
+def _together(first: DataFrame, second: DataFrame) -> DataFrame:
+    """Pairs of the same seeds at the same width, with the first's accuracy barrier minus the second's."""
+    keys = ["width_multiplier", "seed_a", "seed_b"]
+    if first["weight_decay"].nunique() > 1 or second["weight_decay"].nunique() > 1:
+        keys.append("weight_decay")
+    both = first.merge(second[[*keys, ACCURACY]], on=keys, suffixes=("", "_second"))
+    return both.assign(difference=both[ACCURACY] - both[f"{ACCURACY}_second"])
+
+
+def _ends(table: DataFrame) -> set[float]:
+    decays = table["weight_decay"]
+    return {decays.min(), decays.max(), USUAL_DECAY, MAIN_DECAY} & set(decays)
+
+
+def _decays(table: DataFrame) -> list[tuple[float, DataFrame]]:
+    return [(float(decay), rows) for (decay,), rows in groups(table.sort_values("weight_decay"), "weight_decay")]
+
+
+def _network(table: DataFrame) -> str:
+    return f"{recipe_label(table['recipe'].iloc[0])} at {width_label(table['width_multiplier'].iloc[0])}"
+
+
+def _spread(values: Series, factor: float, digits: int) -> str:
+    return mean_and_spread(values, factor=factor, digits=digits, count=False)
+
+
+def _pairs(table: DataFrame) -> str:
+    counts = table.groupby("weight_decay").size()
+    least, most = int(counts.min()), int(counts.max())
+    return f"{least if least == most else f'{least} to {most}'} {'pair' if most == 1 else 'pairs'}"

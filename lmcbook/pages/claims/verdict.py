@@ -1,0 +1,157 @@
+"""Verdicts on claims, computed from records and never typed."""
+
+import statistics
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+from pandas import DataFrame
+
+from lmcbook.lab.plan import recipe
+from lmcbook.lab.records import Record, pairs_table
+from lmcbook.pages.claims.catalogue import CLAIMS
+from lmcbook.pages.claims.claim import Claim
+from lmcbook.pages.claims.statistics import values_of
+from lmcbook.pages.figures.style import recipe_label, width_label
+from lmcbook.pages.tables import mean_and_spread
+
+Word = Literal["reproduced", "partly", "not reproduced", "not measured"]
+VERDICTS: tuple[Word, ...] = ("reproduced", "partly", "not reproduced", "not measured")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Verdict:
+    """What the records say of one claim."""
+
+    claim: Claim
+    values: tuple[float, ...]
+    """The statistic, one value for each pair."""
+    scales: tuple[str, ...] = ()
+    """Of the records that were looked at."""
+    short: bool = False
+    """Whether some of them are of trainings shorter than the recipe's."""
+    up_to: float | None = None
+    """The largest width multiplier among them where that is not yet the recipe's largest."""
+
+    @property
+    def seen(self) -> str:
+        """The scales of the records that were looked at, and what they lack: of widths, of epochs."""
+        lacks = ["shortened training"] if self.short else []
+        if self.up_to is not None:
+            widest = recipe(self.claim.recipe).width_multipliers[-1]
+            lacks.insert(0, f"up to {width_label(self.up_to)} of {width_label(widest)}")
+        return ", ".join([*self.scales, *lacks]) or "–"
+
+    @property
+    def mean(self) -> float | None:
+        return statistics.fmean(self.values) if self.values else None
+
+    @property
+    def word(self) -> Word:
+        """``reproduced``, ``partly``, ``not reproduced`` or ``not measured``: where the mean over pairs lies."""
+        if self.mean is None:
+            return "not measured"
+        if self.mean in self.claim.reproduced:
+            return "reproduced"
+        return "partly" if self.mean in self.claim.partly else "not reproduced"
+
+    @property
+    def ours(self) -> str:
+        """Mean ± standard deviation (number of pairs) in the claim's unit."""
+        if not self.values:
+            return "–"
+        return f"{self.numbers} {self.claim.unit}".strip()
+
+    @property
+    def numbers(self) -> str:
+        """`ours` without the unit."""
+        claim = self.claim
+        return mean_and_spread(self.values, factor=claim.factor, digits=claim.digits, count=not claim.pooled)
+
+
+def judge(records: Sequence[Record], claims: Iterable[Claim] = CLAIMS) -> list[Verdict]:
+    """The verdict on each of ``claims``, in their order.
+
+    Shortened trainings count only for a recipe of which there are no others; variants of a recipe's networks, such as
+    those with biases or another activation, never do.
+    """
+    records = [record for record in records if _is_the_recipes_own(record)]
+    full = {record.recipe for record in records if not record.short}
+    counted = [record for record in records if not (record.short and record.recipe in full)]
+    table = pairs_table(counted)
+    verdicts = []
+    for claim in claims:
+        values = tuple(values_of(claim, table))
+        used = [record for record in counted if record.recipe == claim.recipe] if values else []
+        scales = tuple(sorted({record.scale for record in used}))
+        widest = max((record.config.training.width_multiplier for record in used), default=None)
+        complete = widest is None or widest >= recipe(claim.recipe).width_multipliers[-1]
+        verdicts.append(
+            Verdict(
+                claim=claim,
+                values=values,
+                scales=scales,
+                short=any(record.short for record in used),
+                up_to=None if complete else widest,
+            )
+        )
+    return verdicts
+
+
+def _is_the_recipes_own(record: Record) -> bool:
+    ours = record.config.training
+    usual = recipe(record.recipe).training
+    names = ("architecture", "bias", "activation", "decay_normalisation", "batch_size")
+    return all(getattr(ours, name) == getattr(usual, name) for name in names)
+
+
+_SIGNS: dict[Word, str] = {"reproduced": "✓", "partly": "◐", "not reproduced": "✗", "not measured": "–"}
+
+
+def verdict_matrix(verdicts: Iterable[Verdict]) -> DataFrame:
+    """One row for each statement and one column for each network: the verdict and ours ± spread (pairs)."""
+    rows: dict[tuple[str, str], dict[str, str]] = {}
+    networks = []
+    for verdict in verdicts:
+        claim, network = verdict.claim, recipe_label(verdict.claim.recipe)
+        networks.append(network)
+        asked = claim.reproduced.describe(claim.factor, claim.unit)
+        row = rows.setdefault((f"{claim.statement} ({claim.source})", asked), {})
+        row[network] = f"{_SIGNS[verdict.word]}\u00a0{verdict.word}" + (
+            f": {verdict.numbers}" if verdict.values else ""
+        )
+    columns = ["claim", "asked", *dict.fromkeys(networks)]
+    return DataFrame(
+        [{"claim": said, "asked": asked, **row} for (said, asked), row in rows.items()], columns=columns
+    ).fillna("–")
+
+
+def verdict_table(verdicts: Iterable[Verdict]) -> DataFrame:
+    """One row for each verdict: the claim, the paper's number, ours ± spread (pairs), what was asked, the verdict."""
+    columns = ["claim", "network", "source", "paper", "ours", "asked", "verdict", "scale"]
+    rows = [
+        [
+            verdict.claim.statement,
+            recipe_label(verdict.claim.recipe),
+            verdict.claim.source,
+            _paper(verdict.claim),
+            verdict.ours,
+            verdict.claim.reproduced.describe(verdict.claim.factor, verdict.claim.unit),
+            verdict.word,
+            verdict.seen,
+        ]
+        for verdict in verdicts
+    ]
+    return DataFrame(rows, columns=columns)
+
+
+def count(verdicts: Iterable[Verdict]) -> dict[str, int]:
+    """How often each verdict was given."""
+    words = [verdict.word for verdict in verdicts]
+    return {word: words.count(word) for word in VERDICTS}
+
+
+def _paper(claim: Claim) -> str:
+    if claim.paper_value is None:
+        return "no number"
+    return f"{claim.factor * claim.paper_value:.{claim.digits}f} {claim.unit}".strip()

@@ -1,0 +1,119 @@
+"""Why weak additivity holds as far as it does: the sizes of the units, or signs that agree."""
+
+import math
+from collections.abc import Sequence
+from typing import Any
+
+import numpy
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+from pandas import DataFrame
+
+from lmcbook.lab.records import Record, layers_table, units_table
+from lmcbook.pages.figures import style
+from lmcbook.pages.figures.curves import groups
+from lmcbook.pages.figures.layers import GAUSSIAN_COSINE
+from lmcbook.pages.figures.predictions import plain_log
+
+_PAIR = ["recipe", "width_multiplier", "weight_decay", "seed_a", "seed_b"]
+
+
+def gaussian_table(records: Sequence[Record]) -> DataFrame:
+    """What `weak_additivity_explained` draws: the measured cosine of each hidden layer beside that of Gaussians.
+
+    ``gaussian`` is the limit of the cosine for independent, centred Gaussians that have the units' measured second
+    moments. A point is one pair of one width, decay and layer.
+    """
+    names = [*_PAIR, "num_layers", "layer", "depth", "gaussian", "weak_additivity"]
+    measured = layers_table(records)
+    measured = measured[(measured["metric"] == "weak_additivity") & (measured["alignment"] == "identity")]
+    units = units_table(records)
+    place = [*_PAIR, "num_layers", "layer"]
+    moments = ["root_second_moment_a", "root_second_moment_b"]
+    grouped = units[units["alignment"] == "identity"].groupby(place, sort=False, dropna=False)[moments]
+    found = [(*key, gaussian_cosine(*of_layer.to_numpy(dtype=float).T)) for key, of_layer in grouped]
+    sizes = DataFrame(found, columns=[*place, "gaussian"]).astype(units[place].dtypes)
+    merged = measured.rename(columns={"value": "weak_additivity"}).merge(sizes, on=place, how="inner")
+    return merged[names].astype({"depth": int})
+
+
+def gaussian_cosine(roots_a: numpy.ndarray, roots_b: numpy.ndarray) -> float:
+    r"""The limit of the cosine of weak additivity at λ = ½ for independent centred Gaussians of these sizes.
+
+    With $t^2 = p^2 + q^2$, $A = \langle t^2/2 \rangle$, $B = \langle (p^2+q^2)/2 + 2pq\,\kappa(0) \rangle$ and
+    $C = \langle tp\,\kappa(p/t) + tq\,\kappa(q/t) \rangle$ it is $C/\sqrt{AB}$; `lmcbook.theory.gaussian_cosine` has
+    the general case. Not a number where nothing is active.
+    """
+    both = numpy.hypot(roots_a, roots_b)
+    safe = numpy.where(both > 0, both, 1.0)
+    left = numpy.mean(both**2) / 2
+    right = left + numpy.mean(roots_a * roots_b) / math.pi
+    inner = numpy.mean(both * (roots_a * _kernel(roots_a / safe) + roots_b * _kernel(roots_b / safe)))
+    return float(inner / math.sqrt(left * right)) if left > 0 else math.nan
+
+
+def _kernel(correlation: numpy.ndarray) -> numpy.ndarray:
+    """E[σ(X)σ(Y)] of standard normal X and Y, σ the ReLU."""
+    angle = numpy.arccos(numpy.clip(correlation, -1, 1))
+    return (numpy.sin(angle) + (math.pi - angle) * numpy.cos(angle)) / (2 * math.pi)
+
+
+def weak_additivity_explained(records: Sequence[Record], *, narrow: bool = False) -> Figure:
+    """What the cosine of weak additivity lacks to 1, against what it would lack for Gaussians of the units' sizes.
+
+    On the diagonal the sizes alone explain it; below, the two models' signs agree more than by chance; above, they
+    clash, or the pre-activations are far from centred Gaussians.
+    """
+    table = gaussian_table(records)
+    recipes = list(table["recipe"].unique())
+    decays = sorted(table["weight_decay"].unique(), reverse=True)
+    with style.applied():
+        figure, axes = style.panels(1, len(recipes), height=3.3, narrow=narrow, share_y="none")
+        for index, (axis, recipe) in enumerate(zip(axes, recipes, strict=True)):
+            chosen = table[table["recipe"] == recipe]
+            for place, decay in enumerate(decays):
+                points = chosen[chosen["weight_decay"] == decay]
+                axis.plot(1 - points["gaussian"], 1 - points["weak_additivity"], **_decay_point(place))
+            axis.axline((1e-2, 1e-2), (1e-1, 1e-1), **_SIZES, zorder=1)
+            axis.axvline(1 - GAUSSIAN_COSINE, **_EQUAL, zorder=1)
+            plain_log(axis.xaxis, (1e-4, 1e-3, 0.01, 0.1))
+            plain_log(axis.yaxis, (1e-4, 1e-3, 0.01, 0.1, 1))
+            axis.set_xlim(right=0.12)
+            axis.set_title(style.recipe_label(recipe))
+            axis.set_xlabel("1 − cosine of Gaussians\nof these sizes")
+            if index == 0 or narrow:
+                axis.set_ylabel("1 − measured cosine")
+        handles = [
+            *(
+                Line2D([], [], label=f"weight decay {style.decay_label(decay)}", **_decay_point(place))
+                for place, decay in enumerate(decays)
+            ),
+            Line2D([], [], label="the sizes alone", **_SIZES),
+            Line2D([], [], label="independent and of equal size", **_EQUAL),
+        ]
+        figure.legend(handles=handles, loc="outside lower center", ncols=1 if narrow else 2)
+    return figure
+
+
+def gaussian_alt(records: Sequence[Record]) -> str:
+    """`weak_additivity_explained` for those who do not see it."""
+    parts = []
+    for (recipe, decay), chosen in groups(gaussian_table(records), "recipe", "weight_decay"):
+        name = f"{style.recipe_label(recipe)} with weight decay {style.decay_label(decay)}"
+        widest = style.width_label(chosen["width_multiplier"].max())
+        values = (
+            f"{chosen['weak_additivity'].mean():.3f} measured, {chosen['gaussian'].mean():.3f} from the sizes alone"
+        )
+        parts.append(f"{name}, widths up to {widest}: {values}")
+    said = "Measured cosines of weak additivity against those of Gaussians, a point for each pair and layer"
+    return f"{said}. {'; '.join(parts)}."
+
+
+def _decay_point(place: int) -> dict[str, Any]:
+    colours = (style.STRONG, style.WEAK, style.CONTROL)
+    colour, marker = colours[min(place, 2)], style.MARKERS[place % len(style.MARKERS)]
+    return {"color": colour, "marker": marker, "linestyle": "none", "markersize": 4, "alpha": 0.6, "mew": 0}
+
+
+_SIZES: dict[str, Any] = {"color": style.INK, "linestyle": ":", "linewidth": 1.0}
+_EQUAL: dict[str, Any] = {"color": style.INK, "linestyle": "--", "linewidth": 1.0}

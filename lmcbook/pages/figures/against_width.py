@@ -1,0 +1,96 @@
+"""Quantities of pairs against the width multiplier: every pair a point, a line through the means."""
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from matplotlib.axes import Axes
+from matplotlib.lines import Line2D
+from pandas import DataFrame
+
+from lmcbook.pages.figures import style
+from lmcbook.pages.figures.barriers import scale_widths
+
+DECAY_COLOURS = (style.STRONG, style.WEAK, style.CONTROL)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Line:
+    """One line of such a figure."""
+
+    label: str
+    colour: str
+    where: Mapping[str, Any]
+    """Column → the value that the rows of this line have there."""
+    column: str
+    """What is drawn of them."""
+    marker: str = "o"
+    hollow: bool = False
+    """Hollow markers on a dotted line: what the other lines are compared with."""
+
+    @property
+    def look(self) -> dict[str, Any]:
+        return {
+            "color": self.colour,
+            "marker": self.marker,
+            "markersize": 5,
+            "markerfacecolor": style.GROUND if self.hollow else self.colour,
+            "markeredgecolor": self.colour if self.hollow else style.GROUND,
+            "markeredgewidth": 1 if self.hollow else 0.5,
+            "linestyle": ":" if self.hollow else "-",
+            "linewidth": 1.3 if self.hollow else 1.8,
+        }
+
+    def rows(self, table: DataFrame) -> DataFrame:
+        for name, value in self.where.items():
+            table = table[table[name] == value]
+        return table.dropna(subset=[self.column])
+
+
+def draw_lines(axis: Axes, table: DataFrame, lines: Sequence[Line], *, factor: float = 1.0) -> None:
+    """Draw each of ``lines`` of ``table`` against width, their points a little beside each other."""
+    widths = table["width_multiplier"]
+    span = math.log2(widths.max() / widths.min()) or 1.0
+    for index, line in enumerate(lines):
+        chosen = line.rows(table)
+        if chosen.empty:
+            continue
+        shift = 2 ** (0.018 * span * (index - (len(lines) - 1) / 2))
+        points = {**line.look, "linestyle": "none", "alpha": 0.8, "markersize": 4}
+        axis.plot(shift * chosen["width_multiplier"], factor * chosen[line.column], **points, zorder=3)
+        mean = factor * chosen.groupby("width_multiplier")[line.column].mean()
+        axis.plot(shift * mean.index, mean, **{**line.look, "marker": "none"}, zorder=2)
+    scale_widths(axis, table["width_multiplier"])
+
+
+def handles_of(lines: Sequence[Line]) -> list[Line2D]:
+    """What the legend shows of ``lines``."""
+    return [Line2D([], [], label=line.label, **line.look) for line in lines]
+
+
+def decay_lines(
+    table: DataFrame, column: str, *, label: str = "", marker: str | None = None, hollow: bool = False
+) -> list[Line]:
+    """A line of ``column`` for each weight decay, strongest first, in the book's colours for them."""
+    decays = sorted(table["weight_decay"].unique(), reverse=True)
+    return [
+        Line(
+            label=f"{label}{', ' if label else ''}weight decay {style.decay_label(decay)}",
+            colour=DECAY_COLOURS[min(index, len(DECAY_COLOURS) - 1)],
+            where={"weight_decay": decay},
+            column=column,
+            marker=marker or style.MARKERS[index % len(style.MARKERS)],
+            hollow=hollow,
+        )
+        for index, decay in enumerate(decays)
+    ]
+
+
+def ends_in_words(table: DataFrame, column: str, factor: float = 1.0) -> str:
+    """``0.5 at ×1 and 0.1 at ×32``: means over pairs of the narrowest and the widest."""
+    means = factor * table.dropna(subset=[column]).groupby("width_multiplier")[column].mean()
+    if means.empty:
+        return "not measured"
+    ends = dict.fromkeys([means.index.min(), means.index.max()])
+    return " and ".join(f"{means[width]:.3g} at {style.width_label(width)}" for width in ends)

@@ -1,0 +1,76 @@
+"""Where a figure's or a table's numbers come from, in words that are computed from the records."""
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import Any
+
+from lmcbook.lab.records import COMMITTED, Record
+
+
+def number_of_pairs(records: Sequence[Record]) -> str:
+    """``n = 3 pairs`` of each point, or ``n = 1 to 3 pairs`` where points differ."""
+    # all that two records of one point share: everything but the seeds
+    counts = Counter((record.recipe, replace(record.config, seeds=(0, 1))) for record in records)
+    least, most = min(counts.values(), default=0), max(counts.values(), default=0)
+    return f"n = {least if least == most else f'{least} to {most}'} {'pair' if most == 1 else 'pairs'} for each point"
+
+
+def origin(records: Sequence[Record]) -> list[str]:
+    """Scale, number of pairs, source, hardware, date and commit of ``records``, as short sentences."""
+    if not records:
+        return ["Nothing is measured."]
+    scales = _listed(record.scale for record in records)
+    sources = Counter(
+        "with this book" if record.source == COMMITTED else "on the machine that built this page" for record in records
+    )
+    where = ", ".join(
+        f"{'all' if len(sources) == 1 else count} {'that came ' if place == 'with this book' else 'measured '}{place}"
+        for place, count in sources.items()
+    )
+    lines = [
+        f"Scale: {scales}. {len(records)} records, {number_of_pairs(records)}; {where}.",
+        f"Measured {_dates(records)} on {_hardware(records)}.",
+        f"Commit: {_listed(_commit(record) for record in records)}.",
+    ]
+    short = sum(record.short for record in records)
+    if short:
+        lines.append(f"{short} of {len(records)} records are of trainings shortened against the recipe's schedule.")
+    return lines
+
+
+def _commit(record: Record) -> str:
+    commit = record.provenance.get("commit")
+    if not commit:
+        return "unknown (measured outside of git)"
+    return f"{commit[:10]} with changes" if record.provenance.get("dirty") else str(commit[:10])
+
+
+def trained_on(record: Record) -> str:
+    """The hardware that trained the record's two networks, and the precision they were trained in."""
+    trainings = record.provenance.get("training") or [record.provenance]
+    return f"{_listed(_device(each) for each in trainings)}; {record.config.training.precision}"
+
+
+def _hardware(records: Sequence[Record]) -> str:
+    precisions = {record.config.training.precision for record in records}
+    return f"{_listed(_device(record.provenance) for record in records)}; {_listed(precisions)}"
+
+
+def _device(given: Mapping[str, Any]) -> str:
+    """The card or, without one, the processor and its threads."""
+    threads = given.get("threads")
+    on_cpu = given.get("processor") or "a processor of unknown name"
+    on_cpu += f" ({threads} thread{'s' if threads != 1 else ''})" if threads else ""
+    return str(given.get("gpu") or on_cpu)
+
+
+def _dates(records: Sequence[Record]) -> str:
+    days = sorted({str(record.provenance["date"])[:10] for record in records if record.provenance.get("date")})
+    if not days:
+        return "on an unknown day"
+    return f"on {days[0]}" if len(days) == 1 else f"from {days[0]} to {days[-1]}"
+
+
+def _listed(names) -> str:
+    return ", ".join(sorted(set(names)))

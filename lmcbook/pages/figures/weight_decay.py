@@ -1,0 +1,276 @@
+"""Against weight decay, at one width: barriers, the conditions of Theorem 5.3, ranks and sparsity (Fig. 9)."""
+
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
+from functools import lru_cache
+from typing import Any
+
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+from matplotlib.ticker import FixedLocator, NullLocator
+from pandas import DataFrame
+
+from lmcbook.data import describe
+from lmcbook.lab.records import Record, pairs_table
+from lmcbook.pages.figures import rows, style
+from lmcbook.pages.figures.curves import PAPER_DECAY, groups
+from lmcbook.pages.figures.panels import (
+    ACCURACY_BARRIER,
+    FOURTH,
+    LOSS_BARRIERS,
+    MAIN,
+    OTHER,
+    THIRD,
+    Panel,
+    Series,
+    draw_panel,
+    handle_of,
+    look_of,
+    places_of,
+)
+from lmcbook.training.config import TrainingConfig
+from lmcbook.training.schedule import decay_product
+
+_PAIR = ["recipe", "width_multiplier", "weight_decay", "seed_a", "seed_b"]
+
+FULL, SPARED, SHORTER = "full", "spared", "shorter"
+"""Kinds of training: as the recipe says; batch norm's own parameters left alone by the decay; for fewer epochs."""
+
+_INSIDE = (
+    *("reciprocal_orthogonality", "weak_additivity", "relative_effective_rank", "relative_stable_rank"),
+    *("active_share", "lowest_bin_share", "overlap", "expected_overlap"),
+)
+_BARRIERS = ("midpoint_accuracy_barrier", "midpoint_loss_barrier", "midpoint_calibrated_loss_barrier")
+
+
+def decay_table(records: Sequence[Record]) -> DataFrame:
+    """One row for each independent pair merged as it is: its kind of training, barriers and what was measured inside.
+
+    ``kind`` is ``full``, ``spared`` or ``shorter``, the latter than other trainings of the same recipe here;
+    ``decay_product`` is the sum over steps of learning rate × weight decay / (1 − momentum). Trainings with a penalty
+    on the spectrum are left out.
+    """
+    records = [record for record in records if _is_plain(record)]
+    trainings = [record.config.training for record in records if record.measurement == "interpolation"]
+    table = pairs_table(records)
+    table = table.assign(
+        epochs=[training.epochs for training in trainings],
+        kind=[FULL if training.decay_normalisation else SPARED for training in trainings],
+        decay_product=[_decay_product(training) for training in trainings],
+        endpoint_accuracy=table["endpoint_accuracy"].astype(float),
+    )
+    longest = table.groupby("recipe")["epochs"].transform("max")
+    table["kind"] = table["kind"].where(table["epochs"] == longest, SHORTER)
+    names = ["kind", "epochs", "decay_product", "endpoint_accuracy", *_BARRIERS, *_INSIDE]
+    return table[[*_PAIR, *names]].reset_index(drop=True)
+
+
+def _is_plain(record: Record) -> bool:
+    config = record.config
+    return config.alignment == "identity" and config.shared == "nothing" and config.training.spread_penalty == 0
+
+
+@lru_cache(maxsize=4096)
+def _decay_product(training: TrainingConfig) -> float:
+    return decay_product(training, describe(training.dataset).num_train)
+
+
+_BARRIER_PANELS = (
+    ACCURACY_BARRIER,
+    LOSS_BARRIERS,
+    Panel(label="unmerged accuracy (%)", series=(Series(column="endpoint_accuracy", look=MAIN),), factor=100),
+)
+_CONDITION_PANELS = (
+    Panel(
+        label="reciprocal orthogonality",
+        series=(Series(column="reciprocal_orthogonality", look=MAIN),),
+        guide=0,
+        limits=(0, None),
+    ),
+    Panel(
+        label="weak additivity",
+        series=(Series(column="weak_additivity", look=MAIN),),
+        guide=1,
+        limits=(None, 1.01),
+    ),
+    Panel(
+        label="relative rank",
+        series=(
+            Series(column="relative_effective_rank", label="effective rank", look=MAIN),
+            Series(column="relative_stable_rank", label="stable rank", look=OTHER),
+        ),
+        limits=(0, None),
+    ),
+    Panel(
+        label="share of units",
+        series=(
+            Series(column="active_share", label="active units", look=THIRD),
+            Series(column="lowest_bin_share", label="lowest bin", look=FOURTH),
+        ),
+        limits=(0, None),
+    ),
+)
+_PRODUCT_PANELS = (
+    replace(_CONDITION_PANELS[2], label="relative effective rank", series=_CONDITION_PANELS[2].series[:1]),
+    _CONDITION_PANELS[1],
+    _CONDITION_PANELS[0],
+    _BARRIER_PANELS[0],
+)
+
+
+def barriers_against_decay(records: Sequence[Record], *, narrow: bool = False) -> Figure:
+    """Barriers at λ = ½ and the accuracy of the unmerged networks against weight decay, at one width: Fig. 9.
+
+    Every pair is a point, lines join means. Hollow: batch norm's own parameters are left alone by the decay.
+    """
+    return _against_decay(records, _BARRIER_PANELS, narrow=narrow, height=2.5)
+
+
+def conditions_against_decay(records: Sequence[Record], *, narrow: bool = False) -> Figure:
+    """Both conditions of Theorem 5.3, the rank of the weights and the share of active units against weight decay."""
+    return _against_decay(records, _CONDITION_PANELS, narrow=narrow, height=2.3, columns=2)
+
+
+def _against_decay(
+    records: Sequence[Record], panels: Sequence[Panel], *, narrow: bool, height: float, columns: int | None = None
+) -> Figure:
+    table = decay_table(records)
+    table = table[table["kind"] != SHORTER].assign(hollow=lambda drawn: drawn["kind"] != FULL)
+    recipes = list(table["recipe"].unique())
+    columns = columns or len(panels)
+    lines = len(panels) // columns
+    with style.applied():
+        # a row of the figure is a line of panels; a network has one or two
+        figure, drawn = rows.rows([height] * lines * len(recipes), columns, narrow=narrow, legend_lines=3)
+        for index, (part, axes) in enumerate(drawn):
+            of_recipe = table[table["recipe"] == recipes[index // lines]]
+            of_line = panels[(index % lines) * columns :][:columns]
+            handles: list[Line2D] = []
+            for axis, panel in zip(axes, of_line, strict=True):
+                draw_panel(axis, panel, of_recipe, "weight_decay", places_of(of_recipe["weight_decay"].unique()))
+                scale_decays(axis, of_recipe["weight_decay"].unique())
+                handles += [handle_of(each) for each in panel.series if each.label]
+            if index % lines == 0:
+                axes[0].set_title(f"{style.recipe_label(of_recipe['recipe'].iloc[0])}, {_width_of(of_recipe)}")
+            if SPARED in set(of_recipe["kind"]):
+                handles.append(Line2D([], [], label="batch norm\nnot decayed", **look_of(MAIN, hollow=True)))
+            handles.append(Line2D([], [], label="the paper's 3e-3", **_PAPER))
+            rows.legend(part, handles, title=None, narrow=narrow)
+    return figure
+
+
+def scale_decays(axis: Axes, decays: Iterable[float]) -> None:
+    """Weight decays on a logarithmic axis that has a place for 0, with the paper's marked."""
+    places = places_of(decays)
+    named: list[float] = []
+    # powers of ten first; whatever stands too close to a name that is there gets a tick without one
+    for decay in sorted(places, key=lambda each: (not float(places[each]).is_integer(), -places[each])):
+        if all(abs(places[decay] - places[other]) > 0.7 for other in named):
+            named.append(decay)
+    axis.xaxis.set_major_locator(FixedLocator([places[decay] for decay in sorted(named)]))
+    axis.set_xticklabels([style.decay_label(decay) for decay in sorted(named)])
+    axis.xaxis.set_minor_locator(FixedLocator(sorted(places.values())))
+    axis.set_xlabel("weight decay")
+    if PAPER_DECAY in places:
+        axis.axvline(places[PAPER_DECAY], **_PAPER, zorder=1)
+
+
+def against_decay_product(records: Sequence[Record], *, narrow: bool = False) -> Figure:
+    """Rank, conditions and barrier against learning rate × weight decay × steps / (1 − momentum).
+
+    Filled: the recipe's schedule; hollow: fewer epochs. Where hollow and filled points lie on one curve, it is this
+    product that counts. A colour and a marker for each network.
+    """
+    table = decay_table(records)
+    table = table[table["kind"] != SPARED].assign(hollow=lambda drawn: drawn["kind"] != FULL)
+    recipes = list(table["recipe"].unique())
+    looks = {
+        recipe: {"color": _COLOURS[index % 4], "marker": style.MARKERS[index % 8], "linestyle": "-"}
+        for index, recipe in enumerate(recipes)
+    }
+    with style.applied():
+        figure, axes = style.panels(2, 2, height=2.5, narrow=narrow, share_y="none")
+        places = places_of(table["decay_product"].unique())
+        for axis, panel in zip(axes, _PRODUCT_PANELS, strict=True):
+            for recipe, look in looks.items():
+                chosen = table[table["recipe"] == recipe]
+                series = tuple(replace(each, look=look) for each in panel.series)
+                draw_panel(axis, replace(panel, series=series), chosen, "decay_product", places)
+            _scale_products(axis, places)
+        handles = [Line2D([], [], label=style.recipe_label(recipe), **look_of(look)) for recipe, look in looks.items()]
+        if SHORTER in set(table["kind"]):
+            handles.append(Line2D([], [], label="fewer epochs", **look_of(MAIN | {"color": style.INK}, hollow=True)))
+        figure.legend(handles=handles, loc="outside lower center", ncols=1 if narrow else 4)
+    return figure
+
+
+def barriers_against_decay_alt(records: Sequence[Record]) -> str:
+    """`barriers_against_decay` for those who do not see it."""
+    columns = {"midpoint_accuracy_barrier": 100.0, "endpoint_accuracy": 100.0}
+    return (
+        "Accuracy barrier, loss barrier and unmerged accuracy against weight decay. Points of accuracy lost at λ = ½, "
+        f"and unmerged accuracy in per cent: {_in_words(records, columns)}."
+    )
+
+
+def conditions_against_decay_alt(records: Sequence[Record]) -> str:
+    """`conditions_against_decay` for those who do not see it."""
+    columns = {"reciprocal_orthogonality": 1.0, "weak_additivity": 1.0, "relative_effective_rank": 1.0}
+    return (
+        "Reciprocal orthogonality, weak additivity, relative ranks and shares of active units against weight decay. "
+        f"Orthogonality, additivity and effective rank: {_in_words(records, columns)}."
+    )
+
+
+def against_decay_product_alt(records: Sequence[Record]) -> str:
+    """`against_decay_product` for those who do not see it."""
+    parts = []
+    for (recipe, kind), chosen in groups(decay_table(records), "recipe", "kind"):
+        if kind != SPARED:
+            names = ["relative_effective_rank", "midpoint_accuracy_barrier"]
+            means = chosen.groupby("decay_product")[names].mean()
+            values = ", ".join(
+                f"{rank:.2g} and {100 * barrier:.3g} at {product:.2g}"
+                for product, (rank, barrier) in zip(means.index, means.to_numpy(), strict=True)
+            )
+            shorter = ", fewer epochs" if kind == SHORTER else ""
+            parts.append(f"{style.recipe_label(recipe)}, {_width_of(chosen)}{shorter}: {values}")
+    return (
+        "Rank, conditions and accuracy barrier against the decay product. Effective rank and points of accuracy lost: "
+        f"{'; '.join(parts)}."
+    )
+
+
+def _in_words(records: Sequence[Record], columns: Mapping[str, float]) -> str:
+    parts = []
+    for (recipe, kind), chosen in groups(decay_table(records), "recipe", "kind"):
+        if kind != SHORTER:
+            means = chosen.groupby("weight_decay")[list(columns)].mean() * list(columns.values())
+            values = ", ".join(
+                f"{' and '.join(f'{value:.3g}' for value in row)} with {style.decay_label(decay)}"
+                for decay, row in zip(means.index, means.to_numpy(), strict=True)
+            )
+            spared = ", batch norm not decayed" if kind == SPARED else ""
+            parts.append(f"{style.recipe_label(recipe)}, {_width_of(chosen)}{spared}: {values}")
+    return "; ".join(parts)
+
+
+def _width_of(table: DataFrame) -> str:
+    return style.width_label(table["width_multiplier"].iloc[0])
+
+
+def _scale_products(axis: Axes, places: Mapping[float, float]) -> None:
+    decades = range(math.floor(min(places.values())) + 1, math.ceil(max(places.values())) + 1)
+    ticks = {float(decade): f"{10.0**decade:g}" for decade in decades}
+    if 0.0 in places:
+        ticks = {places[0.0]: "0"} | {at: name for at, name in ticks.items() if at > places[0.0] + 0.5}
+    axis.xaxis.set_major_locator(FixedLocator(list(ticks)))
+    axis.set_xticklabels(list(ticks.values()))
+    axis.xaxis.set_minor_locator(NullLocator())
+    axis.set_xlabel("rate × decay × steps / (1 − momentum)")
+
+
+_COLOURS = (style.STRONG, style.WEAK, style.FOURTH, style.CONTROL)
+_PAPER: dict[str, Any] = {"color": style.CONTROL, "linestyle": "--", "linewidth": 1}

@@ -1,0 +1,234 @@
+"""The parameters of the notebooks: one table of what each may be, and one call that checks them all before any work.
+
+papermill puts its parameters into a cell of their own after the notebook's defaults, without asking whether the
+notebook knows them. So the check looks at the notebook's whole namespace: a name that nobody declared is an error.
+"""
+
+import difflib
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from lmcbook.errors import InputError, check_choice, check_number
+from lmcbook.lab import plan
+from lmcbook.lab.records import check_writable
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Request:
+    """What a notebook was asked for, checked. ``None`` leaves a choice to the scale."""
+
+    scale: str
+    recipes: tuple[str, ...] | None
+    width_multipliers: tuple[float, ...] | None
+    seed_pairs: tuple[tuple[int, int], ...] | None
+    weight_decays: tuple[float, ...] | None
+    epochs: int | None
+    device: str
+    require_cached: bool
+    folder: Path | None
+    command: str
+    """The command that runs the notebook with these parameters."""
+
+    @property
+    def selection(self) -> dict[str, Any]:
+        """What a planning function such as `lmcbook.lab.plan.width` takes."""
+        names = ("scale", "recipes", "width_multipliers", "seed_pairs", "weight_decays", "epochs")
+        return {name: getattr(self, name) for name in names}
+
+    def command_at(self, scale: str) -> str:
+        """The command that runs the notebook at ``scale`` and with nothing else changed."""
+        return f"{' '.join(self.command.split()[:3])} -p scale {scale}"
+
+    @property
+    def measuring(self) -> dict[str, Any]:
+        """What `lmcbook.lab.on_demand.collect` takes."""
+        return {name: getattr(self, name) for name in ("folder", "device", "require_cached")}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Parameter:
+    """One parameter of a notebook: its default, and what turns a given value into a checked one."""
+
+    default: Any
+    check: Callable[[str, Any], Any]
+
+
+def check(notebook: str, namespace: Mapping[str, Any]) -> Request:
+    """Check the parameters in a notebook's ``namespace`` (its ``globals()``) by name, type and value.
+
+    Raises:
+        InputError: a name is unknown, a value is not what it may be, or the device or the folder cannot be used.
+    """
+    check_choice("notebook", notebook, NOTEBOOKS)
+    declared = NOTEBOOKS[notebook]
+    _check_names(namespace, declared)
+    given = {name: namespace[name] for name in declared}
+    checked = {
+        name: parameter.check(name, given[name])
+        for name, parameter in declared.items()
+        if given[name] is not None or parameter.default is not None
+    }
+    recipes = _recipes(checked)
+    if str(checked["device"]).startswith("cuda"):
+        from lmcbook.lab.pipeline import resolve_device  # torch, which alone knows whether there is a GPU
+
+        resolve_device(checked["device"])
+    if "records" in checked and not checked["require_cached"]:
+        check_writable(checked["records"])
+    return Request(
+        scale=checked["scale"],
+        recipes=recipes,
+        width_multipliers=checked.get("width_multipliers"),
+        seed_pairs=checked.get("seeds"),
+        weight_decays=checked.get("weight_decay"),
+        epochs=checked.get("epochs"),
+        device=checked["device"],
+        require_cached=checked["require_cached"],
+        folder=checked.get("records"),
+        command=_command(notebook, given, declared),
+    )
+
+
+def _check_names(namespace: Mapping[str, Any], declared: Mapping[str, Parameter]) -> None:
+    missing = [name for name in declared if name not in namespace]
+    if missing:
+        raise InputError(f"the parameters cell lacks {', '.join(missing)}; it must give each parameter its default")
+    # papermill can only inject plain values; modules, functions and IPython's own names are not parameters
+    plain = (str, int, float, list, tuple, dict, type(None))
+    for name, value in namespace.items():
+        if name in declared or name.startswith("_") or name in ("In", "Out") or not isinstance(value, plain):
+            continue
+        close = difflib.get_close_matches(name, declared, n=1)
+        hint = f"did you mean {close[0]}? It" if close else "it"
+        raise InputError(f"parameter {name} is unknown; {hint} may be one of: {', '.join(declared)}")
+
+
+def _recipes(checked: Mapping[str, Any]) -> tuple[str, ...] | None:
+    recipe, dataset, network = (checked.get(name) for name in ("recipe", "dataset", "network"))
+    if recipe is not None and (dataset is not None or network is not None):
+        other = "dataset" if dataset is not None else "network"
+        raise InputError(
+            f"recipe is {recipe!r} and {other} is {checked[other]!r}; give a recipe, or dataset and network"
+        )
+    if (dataset is None) != (network is None):
+        here, lacking = ("network", "dataset") if dataset is None else ("dataset", "network")
+        raise InputError(
+            f"{here} is {checked[here]!r} and {lacking} is not given; give both, or a recipe in their place"
+        )
+    name = recipe if recipe is not None else f"{network}-{dataset}" if dataset is not None else None
+    return None if name is None else (plan.recipe(name).name,)
+
+
+def _text(name: str, value: Any) -> str:
+    if not isinstance(value, str) or not value:
+        raise InputError(f"{name} is {value!r}; it must be a name")
+    return value
+
+
+def _scale(name: str, value: Any) -> str:
+    check_choice(name, value, plan.SCALES)
+    return str(value)
+
+
+def _numbers(minimum: float | None = None, above: float | None = None) -> Callable[[str, Any], tuple[float, ...]]:
+    def checked(name: str, value: Any) -> tuple[float, ...]:
+        values = value if isinstance(value, list | tuple) else [value]
+        if not values:
+            raise InputError(f"{name} is an empty list; leave it None for the scale's own")
+        for each in values:
+            check_number(name, each, minimum=minimum, above=above)
+        if len(set(values)) < len(values):
+            raise InputError(f"{name} is {list(values)}; each value may stand there once")
+        return tuple(float(each) for each in values)
+
+    return checked
+
+
+def _seed_pairs(name: str, value: Any) -> tuple[tuple[int, int], ...]:
+    form = "it must be pairs of seeds, [[0, 1], [2, 3]] or in a row [0, 1, 2, 3]"
+    if not isinstance(value, list | tuple) or not value:
+        raise InputError(f"{name} is {value!r}; {form}")
+    nested = [isinstance(each, list | tuple) for each in value]
+    if any(nested) and not all(nested):
+        raise InputError(f"{name} is {value!r}; {form}")
+    flat = [seed for pair in value for seed in pair] if all(nested) else list(value)
+    if len(flat) % 2 or (all(nested) and any(len(pair) != 2 for pair in value)):
+        raise InputError(f"{name} is {value!r}; {form}")
+    for seed in flat:
+        check_number(name, seed, minimum=0, integer=True)
+    pairs = tuple(zip(flat[::2], flat[1::2], strict=True))
+    for a, b in pairs:
+        if a == b:
+            raise InputError(f"{name} has the pair ({a}, {b}); its two seeds must differ, or a network meets itself")
+    if len(set(flat)) < len(flat):
+        raise InputError(f"{name} is {value!r}; no seed may be in two pairs, or the pairs are not independent")
+    return pairs
+
+
+def _epochs(name: str, value: Any) -> int:
+    check_number(name, value, minimum=1, integer=True)
+    return int(value)
+
+
+def _device(name: str, value: Any) -> str:
+    is_numbered = isinstance(value, str) and value.startswith("cuda:") and value[5:].isdecimal()
+    if value not in ("auto", "cpu", "cuda") and not is_numbered:
+        raise InputError(f"{name} is {value!r}; it may be one of: auto, cpu, cuda, cuda:0, cuda:1, …")
+    return str(value)
+
+
+def _truth(name: str, value: Any) -> bool:
+    if not isinstance(value, bool):
+        raise InputError(f"{name} is {value!r}; it must be true or false")
+    return value
+
+
+def _folder(name: str, value: Any) -> Path:
+    if not isinstance(value, str | Path) or not str(value):
+        raise InputError(f"{name} is {value!r}; it must be the path of a folder")
+    return Path(value).expanduser()
+
+
+def _command(notebook: str, given: Mapping[str, Any], declared: Mapping[str, Parameter]) -> str:
+    words = [f"papermill notebooks/{notebook}.ipynb {notebook}.ipynb"]
+    for name, parameter in declared.items():
+        # where records lie and on what they are computed does not decide what they say
+        if name in ("records", "device", "require_cached") or given[name] == parameter.default:
+            continue
+        value = given[name]
+        words.append(f"-p {name} {value}" if isinstance(value, str | int) else f'-y "{name}: {json.dumps(value)}"')
+    return " ".join(words)
+
+
+COMMON: dict[str, Parameter] = {
+    "scale": Parameter(default="embedded", check=_scale),
+    "recipe": Parameter(default=None, check=_text),
+    "dataset": Parameter(default=None, check=_text),
+    "network": Parameter(default=None, check=_text),
+    "width_multipliers": Parameter(default=None, check=_numbers(above=0)),
+    "seeds": Parameter(default=None, check=_seed_pairs),
+    "weight_decay": Parameter(default=None, check=_numbers(minimum=0)),
+    "epochs": Parameter(default=None, check=_epochs),
+    "device": Parameter(default="auto", check=_device),
+    "require_cached": Parameter(default=False, check=_truth),
+    "records": Parameter(default=None, check=_folder),
+}
+"""What every notebook that measures takes."""
+
+NOTEBOOKS: dict[str, dict[str, Parameter]] = {
+    "01_width": COMMON,
+    "02_temperature": COMMON,
+    "03_permutations": COMMON,
+    "04_lewc": COMMON,
+    "05_weak_additivity": COMMON,
+    "06_active_units": COMMON,
+    "07_reciprocal_orthogonality": COMMON,
+    "08_weight_decay": COMMON,
+    "09_flatness": COMMON,
+    "10_same_start": COMMON,
+    "13_batch_size": COMMON,
+}
+"""Notebook → its parameters. A notebook with more of its own is one more line."""

@@ -1,0 +1,259 @@
+"""The figures of the chapters on theory, drawn from tables of numbers that the theorems' checks have made; no torch."""
+
+import base64
+import html
+import math
+import re
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any
+
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
+from pandas import DataFrame
+
+from lmcbook.errors import InputError
+from lmcbook.pages.figures import page, style
+
+Draw = Callable[..., Figure]
+Numbers = Iterable[Any]
+"""Anything that gives what `float` takes, a tensor of one axis too."""
+
+CONSTRUCTED = "Computed on this page, from constructed networks and pseudo-random numbers; no record is read."
+
+FLOOR = 1e-17
+"""Where a logarithmic axis shows an error of exactly 0: below anything that float64 leaves of a number near 1."""
+
+_LINES: tuple[str, ...] = ("-", "--", ":", "-.")
+_COLOURS = (style.STRONG, style.WEAK, style.CONTROL)
+
+
+def layer_table(panels: Mapping[str, Mapping[str, Numbers]]) -> DataFrame:
+    """Panel → series → one number for each layer, as a table with the columns panel, series, depth, value."""
+    rows = [
+        {"panel": panel, "series": series, "depth": depth, "value": float(value)}
+        for panel, lines in panels.items()
+        for series, values in lines.items()
+        for depth, value in enumerate(values, start=1)
+    ]
+    return DataFrame(rows, columns=["panel", "series", "depth", "value"])
+
+
+def coefficient_table(coefficients: Sequence[float], panels: Mapping[str, Iterable[Numbers]]) -> DataFrame:
+    """A `layer_table` of panel → one row of numbers for each λ, which becomes the series."""
+    labels = [f"λ = {each:g}" for each in coefficients]
+    return layer_table({name: dict(zip(labels, rows, strict=True)) for name, rows in panels.items()})
+
+
+def worst_table(conditions: Mapping[str, Mapping[str, Numbers]]) -> DataFrame:
+    """Pair → condition → an error for each layer, as a table of the largest errors in words for a page."""
+    worst = {
+        pair: {
+            name: max((float(each) for each in errors if not math.isnan(each)), default=0.0)
+            for name, errors in of.items()
+        }
+        for pair, of in conditions.items()
+    }
+    table = DataFrame(worst).T.map(lambda error: "0" if error == 0 else f"{error:.2g}")
+    return table.rename_axis(columns="largest error over the layers")
+
+
+def numbers_by_layer(table: DataFrame, *, label: str, logarithmic: bool = True, narrow: bool = False) -> Figure:
+    """One panel for each ``panel`` of a `layer_table`, one line for each of its series, against the layer."""
+    names, series = list(table["panel"].unique()), list(table["series"].unique())
+    with style.applied():
+        figure, axes = style.panels(1, len(names), height=2.7, narrow=narrow)
+        looks = {name: _look(index, len(series)) for index, name in enumerate(series)}
+        for axis, name in zip(axes, names, strict=True):
+            for line in series:
+                chosen = table[(table["panel"] == name) & (table["series"] == line)].dropna()
+                values = chosen["value"].clip(lower=FLOOR) if logarithmic else chosen["value"]
+                axis.plot(chosen["depth"], values, label=line, **looks[line])
+            axis.set_title(name)
+            axis.set_xlabel("layer ℓ")
+            axis.xaxis.set_major_locator(MaxNLocator(integer=True))
+            if logarithmic:
+                axis.set_yscale("log")
+        _label_left(axes, label, narrow=narrow)
+        _legend(figure, axes[0], narrow=narrow)
+    return figure
+
+
+def errors_by_layer(table: DataFrame, *, narrow: bool = False) -> Figure:
+    """Relative errors of a prediction, layer by layer; those that are exactly 0 stand at 10⁻¹⁷."""
+    return numbers_by_layer(table, label="relative error", narrow=narrow)
+
+
+def bounds_by_layer(table: DataFrame, *, narrow: bool = False) -> Figure:
+    """An error and its bound, layer by layer."""
+    return numbers_by_layer(table, label="root mean square error", logarithmic=False, narrow=narrow)
+
+
+def exponents_by_layer(table: DataFrame, *, narrow: bool = False) -> Figure:
+    """Decay exponents, layer by layer."""
+    return numbers_by_layer(table, label="decay exponent", logarithmic=False, narrow=narrow)
+
+
+def cosine_table(cosines: Mapping[int, Numbers]) -> DataFrame:
+    """Dimension → simulated cosines, as a table with the columns dimension, cosine."""
+    rows = [{"dimension": dimension, "cosine": float(each)} for dimension, values in cosines.items() for each in values]
+    return DataFrame(rows, columns=["dimension", "cosine"])
+
+
+def cosine_against_dimension(table: DataFrame, *, limit: float, spread: float, narrow: bool = False) -> Figure:
+    """Simulated cosines of Theorem 5.4 against the number of units, with the limit and two standard deviations."""
+    with style.applied():
+        figure, axes = style.panels(1, 2, height=2.9, narrow=narrow, share_y="none")
+        dimensions = sorted(table["dimension"].unique())
+        finest = [dimensions[0] * (dimensions[-1] / dimensions[0]) ** (step / 60) for step in range(61)]
+        for sign in (-1, 1):
+            edge = [limit + sign * 2 * spread / math.sqrt(dimension) for dimension in finest]
+            axes[0].plot(finest, edge, color=style.WEAK, linestyle="--", linewidth=1.2)
+        axes[0].axhline(limit, color=style.WEAK, linewidth=1.6)
+        axes[0].plot(table["dimension"], table["cosine"], "o", color=style.STRONG, markersize=3, alpha=0.4, mew=0)
+        axes[0].set_title("the cosine")
+        measured = table.groupby("dimension")["cosine"].std()
+        axes[1].plot(finest, [spread / math.sqrt(each) for each in finest], color=style.WEAK, linewidth=1.6)
+        axes[1].plot(measured.index, measured, "o", color=style.STRONG, markersize=5)
+        axes[1].set_yscale("log")
+        axes[1].set_title("its standard deviation")
+        for axis in axes:
+            axis.set_xscale("log")
+            axis.set_xlabel("number of units n")
+    return figure
+
+
+def cosine_against_correlation(table: DataFrame, *, narrow: bool = False) -> Figure:
+    """The limit of the cosine against the correlation of the two models' pre-activations, with simulated points.
+
+    One line for each ratio of standard deviations. The table has the columns ratio, correlation, limit and simulated
+    (empty where nothing was simulated).
+    """
+    series = list(table["ratio"].unique())
+    with style.applied():
+        figure, axes = style.panels(1, 1, height=3.1, narrow=narrow)
+        for index, name in enumerate(series):
+            chosen = table[table["ratio"] == name]
+            look = _look(index, len(series), marked=False)
+            axes[0].plot(chosen["correlation"], chosen["limit"], label=f"ratio {name:g}", **look)
+            drawn = chosen.dropna(subset=["simulated"])
+            marker = style.MARKERS[index % len(style.MARKERS)]
+            axes[0].plot(drawn["correlation"], drawn["simulated"], marker, color=look["color"], markersize=5)
+        axes[0].set_xlabel("correlation of the two models' pre-activations")
+        axes[0].set_ylabel("cosine")
+        _legend(figure, axes[0], narrow=narrow)
+    return figure
+
+
+def temperature_against_coefficient(table: DataFrame, *, narrow: bool = False) -> Figure:
+    """Fitted inverse temperatures (points) over predicted ones (lines), against λ.
+
+    One line for each number of layers. The table has the columns layers, coefficient, predicted and fitted.
+    """
+    series = list(table["layers"].unique())
+    with style.applied():
+        figure, axes = style.panels(1, 1, height=3.1, narrow=narrow)
+        for index, name in enumerate(series):
+            chosen = table[table["layers"] == name]
+            look = _look(index, len(series), marked=False)
+            axes[0].plot(chosen["coefficient"], chosen["predicted"], label=f"{name} layers", **look)
+            marker = style.MARKERS[index % len(style.MARKERS)]
+            axes[0].plot(chosen["coefficient"], chosen["fitted"], marker, color=look["color"], markersize=5)
+        axes[0].set_yscale("log", base=2)
+        axes[0].set_xlabel("λ (share of model a)")
+        axes[0].set_ylabel("inverse temperature")
+        _legend(figure, axes[0], narrow=narrow)
+    return figure
+
+
+def show(
+    draw: Draw,
+    table: DataFrame,
+    finding: str = "",
+    *,
+    name: str,
+    alt: str,
+    command: str = "",
+    source: str = CONSTRUCTED,
+    **options: Any,
+) -> None:
+    """Show ``draw(table)`` in a notebook and in the book, for a wide page and for a phone, with its data as CSV.
+
+    Args:
+        draw: a figure function of this module.
+        table: what it draws.
+        finding: what the numbers say, computed from them.
+        name: of the figure, and of the file of its data; no two figures of a page may share one.
+        alt: what the figure shows, for those who do not see it.
+        command: what makes the figure again.
+        source: where the numbers come from, in one sentence.
+        options: further arguments of ``draw``.
+
+    Raises:
+        InputError: there is nothing to draw, no alternative text, or a name that cannot be a file's.
+    """
+    from IPython.display import display
+
+    text = to_html(draw, table, finding, name=name, alt=alt, command=command, source=source, **options)
+    display({"text/html": text, "text/plain": alt}, raw=True)
+
+
+def to_html(
+    draw: Draw,
+    table: DataFrame,
+    finding: str = "",
+    *,
+    name: str,
+    alt: str,
+    command: str = "",
+    source: str = CONSTRUCTED,
+    **options: Any,
+) -> str:
+    """What `show` puts on the page; takes the same arguments and raises the same errors."""
+    if not re.fullmatch(r"[a-z][a-z0-9-]*", name):
+        raise InputError(f"name is {name!r}; it must be made of small letters, digits and '-'")
+    if table.empty:
+        raise InputError(f"table of figure {name} is empty; give it at least one row to draw")
+    if not alt.strip():
+        raise InputError(f"alt is empty; figure {name} needs a text for those who do not see it")
+    drawings = {
+        kind: page.to_svg(draw(table, narrow=kind == "narrow", **options), f"{name}-{kind}", alt)
+        for kind in ("wide", "narrow")
+    }
+    used = {colour for each in drawings.values() for colour in re.findall(r"var\(--lmc-(\w{6})", each)}
+    csv = base64.b64encode(table.to_csv(index=False, float_format="%.6g").encode()).decode()
+    items = [html.escape(source)]
+    if command:
+        items.append(f"Made again by <code>{html.escape(command)}</code>")
+    items.append(f'<a download="{name}.csv" href="data:text/csv;charset=utf-8;base64,{csv}">{name}.csv</a>')
+    listed = "".join(f"<li>{item}</li>" for item in items)
+    parts = [
+        # the two are the look of every figure of the book, which must not differ here
+        f"<style>{page.STYLE}{page.dark_colours(used)}</style>",
+        *(f'<div class="lmc-{kind}">{svg}</div>' for kind, svg in drawings.items()),
+        f'<p class="lmc-finding">{html.escape(finding)}</p>' if finding else "",
+        f'<details class="lmc-origin"><summary>Data and where they come from</summary><ul>{listed}</ul></details>',
+    ]
+    return f'<div class="lmc-figure">{"".join(parts)}</div>'
+
+
+def _look(index: int, count: int, *, marked: bool = True) -> dict[str, Any]:
+    """The look of one series: three colours for few, the palette of widths for many; markers and lines differ too."""
+    if count <= len(_COLOURS):
+        look: dict[str, Any] = {"color": _COLOURS[index]}
+    else:
+        look = {"color": list(style.width_colours(range(count)).values())[index]}
+    look |= {"linestyle": _LINES[index % len(_LINES)], "linewidth": 1.6}
+    return look | ({"marker": style.MARKERS[index % len(style.MARKERS)], "markersize": 5} if marked else {})
+
+
+def _legend(figure: Figure, axis: Axes, *, narrow: bool) -> None:
+    """One legend for all panels: beside them, or below on a phone."""
+    handles, labels = axis.get_legend_handles_labels()
+    place: dict[str, Any] = {"loc": "outside lower center", "ncols": 2} if narrow else {"loc": "outside right center"}
+    figure.legend(handles, labels, **place)
+
+
+def _label_left(axes: list[Axes], label: str, *, narrow: bool) -> None:
+    for axis in axes if narrow else axes[:1]:
+        axis.set_ylabel(label)
