@@ -105,6 +105,7 @@ def test_the_pages_import_no_torch():
 
 def test_what_plans_and_reads_imports_no_torch():
     reading = ["lmcbook", "lmcbook.__main__", "lmcbook.lab", "lmcbook.lab.records", "lmcbook.lab.plan"]
+    reading.append("lmcbook.theory.gaussian")
     assert "torch" not in loaded_by([*reading, "lmcbook.lab.budget", "lmcbook.lab.on_demand"])
 
 
@@ -135,7 +136,7 @@ def test_nothing_imports_in_a_circle():
 
 def test_a_name_that_is_loaded_on_demand_is_no_module():
     """Importing the module would put it in the name's place."""
-    for package in ("", ".data", ".training", ".lab"):
+    for package in ("", ".data", ".training", ".theory", ".lab"):
         names = set(importlib.import_module(f"lmcbook{package}").__all__)
         assert not {name for name in names if f"lmcbook{package}.{name}" in SOURCES}
 

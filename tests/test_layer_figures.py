@@ -118,11 +118,6 @@ def test_guides_say_what_the_laws_say_of_networks_with_and_without_batch_norm(ow
     assert guides(convolutional) == {"--": [1, 1, 1, 2], ":": [1, 1, 1, 1]}
 
 
-def test_the_line_of_weak_additivity_is_the_theorems():
-    assert pytest.approx(theory.INDEPENDENT_COSINE, abs=1e-15) == layers.GAUSSIAN_COSINE
-    assert round(layers.GAUSSIAN_COSINE, 6) == 0.930440
-
-
 def test_layers_from_the_second_on_have_products(perceptrons):
     assert set(layers.RECIPROCAL_ORTHOGONALITY.table(perceptrons)["depth"]) == {2, 3, 4}
     assert set(layers.COMMUTATIVITY.table(perceptrons)["depth"]) == {2, 3, 4}
@@ -178,27 +173,20 @@ def test_errors_of_the_temperature_are_of_pairs_without_batch_norm(own_depth, co
 # --- units and ranks ----------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("seed", range(3))
-def test_the_cosine_of_gaussians_is_the_theorys(seed):
-    first, second = torch.rand(2, 40, generator=torch.Generator().manual_seed(seed), dtype=torch.float64) ** 3
-    first[:5] = 0
-    found = additivity.gaussian_cosine(first.numpy(), second.numpy())
-    assert found == pytest.approx(theory.gaussian_cosine(first, second), abs=1e-12)
-
-
-def test_the_cosine_of_gaussians_at_its_ends():
-    equal = numpy.ones(3)
-    assert additivity.gaussian_cosine(equal, equal) == pytest.approx(layers.GAUSSIAN_COSINE)
-    assert additivity.gaussian_cosine(numpy.array([1.0, 0.0]), numpy.array([0.0, 2.0])) == pytest.approx(1)
-    assert math.isnan(additivity.gaussian_cosine(0 * equal, 0 * equal))
+def test_a_layer_in_which_nothing_is_active_has_no_cosine_of_gaussians():
+    record = make_layerwise_record(2)
+    for model in "ab":
+        record.data["layers"][1]["units"][model]["root_second_moments"] = [0.0] * 32
+    table = additivity.gaussian_table([record])
+    assert list(table["gaussian"].isna()) == [False, True, False]
 
 
 def test_measured_cosines_stand_beside_those_of_their_own_layer(own_depth):
     table = additivity.gaussian_table(own_depth)
-    assert len(table) == 12 * 3 and table["gaussian"].between(layers.GAUSSIAN_COSINE, 1).all()
+    assert len(table) == 12 * 3 and table["gaussian"].between(theory.INDEPENDENT_COSINE, 1).all()
     record = next(each for each in own_depth if each.measurement == "layerwise")
     moments = record.data["layers"][1]["units"]
-    expected = additivity.gaussian_cosine(*(numpy.array(moments[model]["root_second_moments"]) for model in "ab"))
+    expected = theory.gaussian_cosine(moments["a"]["root_second_moments"], moments["b"]["root_second_moments"])
     chosen = table[(table["depth"] == 2) & (table["seed_a"] == record.config.seeds[0])]
     chosen = chosen[chosen["weight_decay"] == record.config.training.weight_decay]
     chosen = chosen[chosen["width_multiplier"] == record.config.training.width_multiplier]

@@ -331,6 +331,7 @@ def test_gaussian_cosine_where_it_is_obvious():
         assert theory.gaussian_cosine(2.0, 0.5, -0.3, coefficient) == pytest.approx(1)
     assert theory.gaussian_cosine(1.0, 3.0, 1.0) == pytest.approx(1)
     assert theory.gaussian_cosine(1.0, 0.0) == pytest.approx(1)
+    assert theory.gaussian_cosine([1.0, 0.0], [0.0, 2.0]) == pytest.approx(1), "of different units"
     assert theory.gaussian_cosine(negative_slope=1.0) == pytest.approx(1)
     with pytest.raises(InputError, match="std_a and std_b leave nothing on one side"):
         theory.gaussian_cosine(1.0, 1.0, -1.0)

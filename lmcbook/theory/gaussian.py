@@ -1,11 +1,10 @@
-"""Theorem 5.4 and beyond: weak additivity of Gaussian pre-activations, in closed form and by simulation."""
+"""Theorem 5.4 and beyond: weak additivity of Gaussian pre-activations, in closed form; no torch."""
 
 import math
-from collections.abc import Sequence
+from typing import Any
 
-import torch
-from jaxtyping import Float
-from torch import Generator, Tensor
+import numpy
+from numpy.typing import ArrayLike
 
 from lmcbook.errors import InputError, check_number
 
@@ -13,61 +12,58 @@ INDEPENDENT_COSINE = (1 + 3 * math.pi / 4) / (math.pi * math.sqrt(1 + 1 / math.p
 """0.930440…: the limit in Theorem 5.4, for independent standard Gaussians at λ = ½."""
 
 
-def relu_covariance(
-    correlation: float | Float[Tensor, "*units"], negative_slope: float = 0.0
-) -> Float[Tensor, "*units"]:
+def relu_covariance(correlation: ArrayLike, negative_slope: float = 0.0) -> Any:
     r"""$\kappa(\rho) = \mathbb{E}[\sigma(X)\sigma(Y)]$, standard Gaussians of correlation ρ, leaky ReLU of slope s.
 
     $\kappa = \frac{(1+s)^2}{4}\rho + \frac{(1-s)^2}{2\pi}(\sqrt{1-\rho^2} + \rho\arcsin\rho)$; for ReLU, s = 0, the
-    arc-cosine kernel of degree 1 (Cho and Saul 2009).
+    arc-cosine kernel of degree 1 (Cho and Saul 2009). One number for a number, an array for an array.
 
     Raises:
         InputError: a correlation lies outside of [−1, 1].
     """
-    rho = torch.as_tensor(correlation, dtype=torch.float64)
-    if bool((rho.abs() > 1).any()):
-        raise InputError(f"correlation is {correlation}; it must lie between -1 and 1")
+    rho = numpy.asarray(correlation, dtype=numpy.float64)
+    if (numpy.abs(rho) > 1).any():
+        raise InputError(f"correlation is {correlation!r}; it must lie between -1 and 1")
     linear = (1 + negative_slope) ** 2 / 4 * rho
-    return linear + (1 - negative_slope) ** 2 / (2 * math.pi) * ((1 - rho**2).sqrt() + rho * rho.asin())
+    return linear + (1 - negative_slope) ** 2 / (2 * math.pi) * (numpy.sqrt(1 - rho**2) + rho * numpy.arcsin(rho))
 
 
 def gaussian_cosine(
-    std_a: float | Float[Tensor, "*units"] = 1.0,
-    std_b: float | Float[Tensor, "*units"] = 1.0,
-    correlation: float | Float[Tensor, "*units"] = 0.0,
+    std_a: ArrayLike = 1.0,
+    std_b: ArrayLike = 1.0,
+    correlation: ArrayLike = 0.0,
     coefficient: float = 0.5,
     negative_slope: float = 0.0,
 ) -> float:
     r"""The limit of the cosine of $\sigma(\lambda u + (1-\lambda) v)$ and $\lambda\sigma(u) + (1-\lambda)\sigma(v)$.
 
     The components of u and v are Gaussian with mean 0, the given standard deviations and the given correlation; of
-    tensors, unit by unit, the dimension then growing with the same mixture of units. Independent, alike and λ = ½ is
+    arrays, unit by unit, the dimension then growing with the same mixture of units. Independent, alike and λ = ½ is
     Theorem 5.4 of the paper, `INDEPENDENT_COSINE`; the rest is ours.
 
     Raises:
         InputError: a standard deviation is negative, all are 0, or a coefficient or correlation is out of its range.
     """
     check_number("coefficient", coefficient, minimum=0, maximum=1)
-    first, second, rho = torch.broadcast_tensors(
-        coefficient * torch.as_tensor(std_a, dtype=torch.float64),
-        (1 - coefficient) * torch.as_tensor(std_b, dtype=torch.float64),
-        torch.as_tensor(correlation, dtype=torch.float64),
+    first, second, rho = numpy.broadcast_arrays(
+        coefficient * numpy.asarray(std_a, dtype=numpy.float64),
+        (1 - coefficient) * numpy.asarray(std_b, dtype=numpy.float64),
+        numpy.asarray(correlation, dtype=numpy.float64),
     )
-    if bool((first < 0).any()) or bool((second < 0).any()):
+    if (first < 0).any() or (second < 0).any():
         raise InputError("std_a and std_b have negative entries; a standard deviation is at least 0")
-    total = (first**2 + second**2 + 2 * rho * first * second).clamp(min=0).sqrt()
+    total = numpy.sqrt(numpy.maximum(first**2 + second**2 + 2 * rho * first * second, 0))
     # where the sum vanishes, so do both of its covariances, whatever number stands for the correlation
-    safe = torch.where(total == 0, 1.0, total)
-    with_first = ((first + rho * second) / safe).clamp(-1, 1)
-    with_second = ((second + rho * first) / safe).clamp(-1, 1)
+    safe = numpy.where(total == 0, 1.0, total)
+    with_first = numpy.clip((first + rho * second) / safe, -1, 1)
+    with_second = numpy.clip((second + rho * first) / safe, -1, 1)
     square = (1 + negative_slope**2) / 2
-    left = (square * total**2).sum()
-    right = (square * (first**2 + second**2) + 2 * first * second * relu_covariance(rho, negative_slope)).sum()
-    mixed = total * first * relu_covariance(with_first, negative_slope)
-    mixed = (mixed + total * second * relu_covariance(with_second, negative_slope)).sum()
+    left = numpy.sum(square * total**2)
+    right = numpy.sum(square * (first**2 + second**2) + 2 * first * second * relu_covariance(rho, negative_slope))
+    mixed = first * relu_covariance(with_first, negative_slope) + second * relu_covariance(with_second, negative_slope)
     if left == 0 or right == 0:
         raise InputError("std_a and std_b leave nothing on one side; at least one unit must vary in the weighted mean")
-    return (mixed / (left * right).sqrt()).item()
+    return float(numpy.sum(total * mixed) / math.sqrt(left * right))
 
 
 def cosine_spread(points: int = 20_000) -> float:
@@ -77,63 +73,9 @@ def cosine_spread(points: int = 20_000) -> float:
     angle to the inner product (m) and to the two squared norms (l, q). With bars for means over the circle (here over
     ``points`` angles) the delta method gives $s^2 = 2 c^2 \overline{h^2}$, $h = m/\bar m - l/(2\bar l) - q/(2\bar q)$.
     """
-    angle = (torch.arange(points, dtype=torch.float64) + 0.5) * (2 * math.pi / points)
-    u, v = angle.cos(), angle.sin()
-    left, right = (u + v).relu(), u.relu() + v.relu()
+    angle = (numpy.arange(points) + 0.5) * (2 * math.pi / points)
+    u, v = numpy.cos(angle), numpy.sin(angle)
+    left, right = numpy.maximum(u + v, 0), numpy.maximum(u, 0) + numpy.maximum(v, 0)
     mixed, left_square, right_square = left * right, left**2, right**2
     relative = mixed / mixed.mean() - left_square / (2 * left_square.mean()) - right_square / (2 * right_square.mean())
-    return math.sqrt(2) * INDEPENDENT_COSINE * relative.square().mean().sqrt().item()
-
-
-def simulated_cosines(
-    dimension: int,
-    repeats: int,
-    generator: Generator,
-    *,
-    std_a: float = 1.0,
-    std_b: float = 1.0,
-    correlation: float = 0.0,
-    coefficient: float = 0.5,
-    negative_slope: float = 0.0,
-) -> Float[Tensor, " repeats"]:
-    """``repeats`` independent cosines of Theorem 5.4 in ``dimension`` units, drawn from ``generator``.
-
-    Raises:
-        InputError: a size is not a positive whole number.
-    """
-    check_number("dimension", dimension, minimum=1, integer=True)
-    check_number("repeats", repeats, minimum=1, integer=True)
-    first, second = torch.randn(2, repeats, dimension, generator=generator, dtype=torch.float64)
-    u = std_a * first
-    v = std_b * (correlation * first + math.sqrt(1 - correlation**2) * second)
-    left = _leaky(coefficient * u + (1 - coefficient) * v, negative_slope)
-    right = coefficient * _leaky(u, negative_slope) + (1 - coefficient) * _leaky(v, negative_slope)
-    return torch.nn.functional.cosine_similarity(left, right, dim=1)
-
-
-def cosine_rows(
-    ratios: Sequence[float],
-    correlations: Sequence[float],
-    generator: Generator,
-    *,
-    units: int = 20_000,
-    every: int = 6,
-) -> list[dict[str, float | None]]:
-    """Limits of the cosine and some simulated ones: rows ratio, correlation, limit, simulated.
-
-    ``ratios`` are those of the two models' standard deviations; every ``every``-th correlation is simulated.
-    """
-    rows: list[dict[str, float | None]] = []
-    for ratio in ratios:
-        for index, correlation in enumerate(correlations):
-            simulated = None
-            if index % every == 0:
-                drawn = simulated_cosines(units, 1, generator, std_a=ratio, correlation=correlation)
-                simulated = drawn.item()
-            limit = gaussian_cosine(ratio, 1.0, correlation)
-            rows.append({"ratio": ratio, "correlation": correlation, "limit": limit, "simulated": simulated})
-    return rows
-
-
-def _leaky(values: Tensor, negative_slope: float) -> Tensor:
-    return torch.nn.functional.leaky_relu(values, negative_slope)
+    return math.sqrt(2) * INDEPENDENT_COSINE * math.sqrt((relative**2).mean())

@@ -12,10 +12,10 @@ from lmcbook.pages.figures.additivity import gaussian_table
 from lmcbook.pages.figures.against_width import ends_in_words
 from lmcbook.pages.figures.curves import groups
 from lmcbook.pages.figures.laws import BATCH_NORM, LEWC, LLFC, law_errors_table
-from lmcbook.pages.figures.layers import GAUSSIAN_COSINE
 from lmcbook.pages.figures.predictions import temperature_depth_table, temperature_width_table
 from lmcbook.pages.figures.style import decay_label, recipe_label, width_label
 from lmcbook.pages.figures.units import both_models_table, histogram_table
+from lmcbook.theory.gaussian import INDEPENDENT_COSINE
 
 
 def lewc_finding(records: Sequence[Record]) -> list[str]:
@@ -119,13 +119,13 @@ def additivity_finding(records: Sequence[Record]) -> list[str]:
         parts = []
         for decay, of_decay in _decays(table):
             chosen = widest(of_decay)
-            side = "above" if chosen["weak_additivity"].mean() > GAUSSIAN_COSINE else "below"
+            side = "above" if chosen["weak_additivity"].mean() > INDEPENDENT_COSINE else "below"
             parts.append(f"{spread(chosen['weak_additivity'], 1, 3)} with weight decay {decay_label(decay)} ({side})")
         width = width_label(table["width_multiplier"].max())
         sentences.append(
             f"{recipe_label(recipe)} at {width}, mean over hidden layers: {', '.join(parts)}; independent Gaussians "
             "would "
-            f"have {GAUSSIAN_COSINE:.3f}."
+            f"have {INDEPENDENT_COSINE:.3f}."
         )
     return sentences
 

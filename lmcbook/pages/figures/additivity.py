@@ -12,8 +12,8 @@ from pandas import DataFrame
 from lmcbook.lab.records import Record, layers_table, units_table
 from lmcbook.pages.figures import style
 from lmcbook.pages.figures.curves import groups
-from lmcbook.pages.figures.layers import GAUSSIAN_COSINE
 from lmcbook.pages.figures.predictions import plain_log
+from lmcbook.theory.gaussian import INDEPENDENT_COSINE, gaussian_cosine
 
 _PAIR = ["recipe", "width_multiplier", "weight_decay", "seed_a", "seed_b"]
 
@@ -31,31 +31,15 @@ def gaussian_table(records: Sequence[Record]) -> DataFrame:
     place = [*_PAIR, "num_layers", "layer"]
     moments = ["root_second_moment_a", "root_second_moment_b"]
     grouped = units[units["alignment"] == "identity"].groupby(place, sort=False, dropna=False)[moments]
-    found = [(*key, gaussian_cosine(*of_layer.to_numpy(dtype=float).T)) for key, of_layer in grouped]
+    found = [(*key, _cosine(*of_layer.to_numpy(dtype=float).T)) for key, of_layer in grouped]
     sizes = DataFrame(found, columns=[*place, "gaussian"]).astype(units[place].dtypes)
     merged = measured.rename(columns={"value": "weak_additivity"}).merge(sizes, on=place, how="inner")
     return merged[names].astype({"depth": int})
 
 
-def gaussian_cosine(roots_a: numpy.ndarray, roots_b: numpy.ndarray) -> float:
-    r"""The limit of the cosine of weak additivity at λ = ½ for independent centred Gaussians of these sizes.
-
-    With $t^2 = p^2 + q^2$, $A = \langle t^2/2 \rangle$, $B = \langle (p^2+q^2)/2 + 2pq\,\kappa(0) \rangle$ and
-    $C = \langle tp\,\kappa(p/t) + tq\,\kappa(q/t) \rangle$ it is $C/\sqrt{AB}$; `lmcbook.theory.gaussian_cosine` has
-    the general case. Not a number where nothing is active.
-    """
-    both = numpy.hypot(roots_a, roots_b)
-    safe = numpy.where(both > 0, both, 1.0)
-    left = numpy.mean(both**2) / 2
-    right = left + numpy.mean(roots_a * roots_b) / math.pi
-    inner = numpy.mean(both * (roots_a * _kernel(roots_a / safe) + roots_b * _kernel(roots_b / safe)))
-    return float(inner / math.sqrt(left * right)) if left > 0 else math.nan
-
-
-def _kernel(correlation: numpy.ndarray) -> numpy.ndarray:
-    """E[σ(X)σ(Y)] of standard normal X and Y, σ the ReLU."""
-    angle = numpy.arccos(numpy.clip(correlation, -1, 1))
-    return (numpy.sin(angle) + (math.pi - angle) * numpy.cos(angle)) / (2 * math.pi)
+def _cosine(roots_a: numpy.ndarray, roots_b: numpy.ndarray) -> float:
+    # where nothing is active there is no cosine
+    return gaussian_cosine(roots_a, roots_b) if roots_a.any() or roots_b.any() else math.nan
 
 
 def weak_additivity_explained(records: Sequence[Record], *, narrow: bool = False) -> Figure:
@@ -75,7 +59,7 @@ def weak_additivity_explained(records: Sequence[Record], *, narrow: bool = False
                 points = chosen[chosen["weight_decay"] == decay]
                 axis.plot(1 - points["gaussian"], 1 - points["weak_additivity"], **_decay_point(place))
             axis.axline((1e-2, 1e-2), (1e-1, 1e-1), **_SIZES, zorder=1)
-            axis.axvline(1 - GAUSSIAN_COSINE, **_EQUAL, zorder=1)
+            axis.axvline(1 - INDEPENDENT_COSINE, **_EQUAL, zorder=1)
             plain_log(axis.xaxis, (1e-4, 1e-3, 0.01, 0.1))
             plain_log(axis.yaxis, (1e-4, 1e-3, 0.01, 0.1, 1))
             axis.set_xlim(right=0.12)

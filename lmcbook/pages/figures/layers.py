@@ -1,6 +1,5 @@
 """Layer by layer, coloured by width: what merged networks compute (Fig. 3), what holds of pairs (Fig. 4, 8, 10)."""
 
-import math
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -13,9 +12,7 @@ from pandas import DataFrame
 from lmcbook.lab.records import Record, layers_table
 from lmcbook.pages.figures import rows, style
 from lmcbook.pages.figures.curves import groups
-
-GAUSSIAN_COSINE = (1 + 3 * math.pi / 4) / (math.pi * math.sqrt(1 + 1 / math.pi))
-"""0.930440…, the cosine of weak additivity between independent Gaussians (Theorem 5.4)."""
+from lmcbook.theory.gaussian import INDEPENDENT_COSINE
 
 _PAIR = ["recipe", "width_multiplier", "weight_decay", "seed_a", "seed_b"]
 
@@ -206,7 +203,7 @@ WEAK_ADDITIVITY = Quantity(
     metric="weak_additivity",
     label="cosine",
     title="Cosine of the two sides of weak additivity at λ = ½",
-    guides=(Guide(label="independent\nGaussians", value=lambda *_: GAUSSIAN_COSINE, line="--"),),
+    guides=(Guide(label="independent\nGaussians", value=lambda *_: INDEPENDENT_COSINE, line="--"),),
     limits=(None, 1.01),
 )
 """Fig. 4 of the paper, with the limit of Theorem 5.4."""
