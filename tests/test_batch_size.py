@@ -3,8 +3,6 @@
 from dataclasses import replace
 
 import pytest
-from control_records import batch_sweep, changed  # type: ignore[import-not-found]
-from test_layer_chapters import ROOT, cells, figures_of  # type: ignore[import-not-found]
 
 from lmcbook.data import describe
 from lmcbook.errors import InputError
@@ -13,6 +11,8 @@ from lmcbook.lab.records import find_record
 from lmcbook.pages import claims, tables
 from lmcbook.pages.figures.batch_size import one_width, several_widths
 from lmcbook.training.schedule import decay_product
+from tests.helpers.control_records import batch_sweep, changed
+from tests.test_layer_chapters import ROOT, cells, figures_of
 
 
 def text(sentences: list[str] | str) -> str:

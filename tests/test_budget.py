@@ -6,7 +6,6 @@ from pathlib import Path
 
 import pytest
 import torch
-from synthetic_records import make_record  # type: ignore[import-not-found]
 
 from lmcbook.data import describe
 from lmcbook.errors import InputError
@@ -16,6 +15,7 @@ from lmcbook.lab.records import Record, find_record, write_record
 from lmcbook.training import DoesNotFit, TrainingDiverged
 from lmcbook.training.config import TrainingConfig
 from lmcbook.training.schedule import decay_product
+from tests.helpers.synthetic_records import make_record
 
 CPU = budget.costs_of("cpu")
 

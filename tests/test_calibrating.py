@@ -4,7 +4,6 @@ from dataclasses import replace
 
 import pytest
 import torch
-from evaluation_pairs import GRID, random_pair  # type: ignore[import-not-found]
 
 from lmcbook.calibration import expected_calibration_error, fit_inverse_temperature
 from lmcbook.errors import InputError
@@ -15,6 +14,7 @@ from lmcbook.merging import merge
 from lmcbook.models import build_model
 from lmcbook.randomness import random_stream
 from lmcbook.theory import predicted_inverse_temperature
+from tests.helpers.evaluation_pairs import GRID, random_pair
 
 
 def study(pair, **changes):

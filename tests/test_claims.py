@@ -6,14 +6,6 @@ from dataclasses import replace
 from functools import lru_cache
 
 import pytest
-from control_records import (  # type: ignore[import-not-found]
-    STARTS,
-    decay_sweep,
-    flatness_sweep,
-    penalty_sweep,
-    start_sweep,
-)
-from synthetic_records import layers_sweep, make_record, width_sweep  # type: ignore[import-not-found]
 
 from lmcbook.lab import plan
 from lmcbook.lab.records import pairs_table
@@ -21,6 +13,14 @@ from lmcbook.pages import claims
 from lmcbook.pages.claims import CLAIMS, STATISTICS, Claim, Range
 from lmcbook.pages.claims.statistics import values_of
 from lmcbook.pages.paper_table import PAPER_TABLE_1
+from tests.helpers.control_records import (
+    STARTS,
+    decay_sweep,
+    flatness_sweep,
+    penalty_sweep,
+    start_sweep,
+)
+from tests.helpers.synthetic_records import layers_sweep, make_record, width_sweep
 
 
 def pair_of_widths(narrow=(0.4, 0.5, 0.6), wide=(0.05, 0.1, 0.15), **options):

@@ -3,11 +3,11 @@
 import re
 
 import pytest
-from test_layer_chapters import ROOT, SOURCES, cells, figures_of, prose  # type: ignore[import-not-found]
 
 from lmcbook.lab import plan
 from lmcbook.lab.records import find_record
 from lmcbook.pages.notebooks import declared_parameters
+from tests.test_layer_chapters import ROOT, SOURCES, cells, figures_of, prose
 
 NAMES = ("08_weight_decay", "09_flatness", "10_same_start")
 CHAPTERS = [ROOT / "notebooks" / f"{name}.ipynb" for name in NAMES]

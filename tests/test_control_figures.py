@@ -9,7 +9,17 @@ from xml.etree import ElementTree
 import numpy
 import pandas
 import pytest
-from control_records import (  # type: ignore[import-not-found]
+from matplotlib.figure import Figure
+from matplotlib.legend import Legend
+
+from lmcbook.data import describe
+from lmcbook.lab.records import pairs_table
+from lmcbook.pages import claims, figures, tables
+from lmcbook.pages.claims.catalogue import of_chapter
+from lmcbook.pages.claims.statistics import batch_norm_temperature_error, decay_advantage, depth_temperature_error
+from lmcbook.pages.figures import calibrating, style, temperatures, weight_decay
+from lmcbook.training.schedule import decay_product
+from tests.helpers.control_records import (
     CURVATURE,
     DECAYS,
     changed,
@@ -20,18 +30,8 @@ from control_records import (  # type: ignore[import-not-found]
     temperature_sweep,
     with_temperatures,
 )
-from matplotlib.figure import Figure
-from matplotlib.legend import Legend
-from synthetic_records import make_record  # type: ignore[import-not-found]
-from test_figures import check_layout  # type: ignore[import-not-found]
-
-from lmcbook.data import describe
-from lmcbook.lab.records import pairs_table
-from lmcbook.pages import claims, figures, tables
-from lmcbook.pages.claims.catalogue import of_chapter
-from lmcbook.pages.claims.statistics import batch_norm_temperature_error, decay_advantage, depth_temperature_error
-from lmcbook.pages.figures import calibrating, style, temperatures, weight_decay
-from lmcbook.training.schedule import decay_product
+from tests.helpers.synthetic_records import make_record
+from tests.test_figures import check_layout
 
 OF_TEMPERATURES = (
     figures.loss_against_temperature,

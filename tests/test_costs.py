@@ -8,11 +8,11 @@ from pathlib import Path
 
 import pytest
 from pandas import DataFrame
-from synthetic_records import make_record  # type: ignore[import-not-found]
 
 from lmcbook.errors import InputError
 from lmcbook.pages import claims, figures
 from lmcbook.pages.figures import costs
+from tests.helpers.synthetic_records import make_record
 
 ROOT = Path(__file__).resolve().parents[1]
 

@@ -8,13 +8,13 @@ from pathlib import Path
 
 import pytest
 import torch
-from distributed_trainings import MLP, TRAININGS  # type: ignore[import-not-found]
 from safetensors.torch import load_file
 
 from lmcbook.errors import InputError
 from lmcbook.training import train
 from lmcbook.training.config import TrainingConfig
 from lmcbook.training.distributed import conduct
+from tests.helpers.distributed_trainings import MLP, TRAININGS
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -31,7 +31,7 @@ def torchrun(*command: str, **environment: str) -> subprocess.CompletedProcess[s
 def together(tmp_path_factory) -> Path:
     """The trainings of distributed_trainings.py, done once by two processes."""
     folder = tmp_path_factory.mktemp("together")
-    done = torchrun(str(ROOT / "tests" / "distributed_trainings.py"), str(folder), PYTHONPATH=str(ROOT))
+    done = torchrun(str(ROOT / "tests" / "helpers" / "distributed_trainings.py"), str(folder), PYTHONPATH=str(ROOT))
     assert done.returncode == 0, done.stderr
     assert "Warning" not in done.stderr, done.stderr
     return folder

@@ -5,7 +5,6 @@ from itertools import pairwise
 
 import pytest
 import torch
-from evaluation_pairs import GRID, Pair, random_pair  # type: ignore[import-not-found]
 from torch import nn
 
 from lmcbook.errors import InputError
@@ -26,6 +25,7 @@ from lmcbook.evaluation import (
 from lmcbook.merging import interpolate, merge
 from lmcbook.models import linear_map
 from lmcbook.randomness import random_stream
+from tests.helpers.evaluation_pairs import GRID, Pair, random_pair
 
 
 @pytest.fixture

@@ -6,7 +6,6 @@ from types import SimpleNamespace
 
 import pytest
 import torch
-from evaluation_pairs import GRID, Pair, random_pair  # type: ignore[import-not-found]
 from torch import nn
 
 from lmcbook.calibration import expected_calibration_error, fit_inverse_temperature
@@ -25,6 +24,7 @@ from lmcbook.merging import merge
 from lmcbook.models import build_model
 from lmcbook.randomness import random_stream
 from lmcbook.training.config import TrainingConfig
+from tests.helpers.evaluation_pairs import GRID, Pair, random_pair
 
 
 @pytest.fixture

@@ -14,7 +14,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from test_book import (  # type: ignore[import-not-found]
+
+from tests.test_book import (
     AXE,
     CHROMIUM,
     DRIVER,

@@ -12,11 +12,11 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.colors import to_rgb
 from matplotlib.figure import Figure
 from matplotlib.legend import Legend
-from synthetic_records import layers_sweep, make_record, width_sweep  # type: ignore[import-not-found]
 
 from lmcbook.errors import InputError
 from lmcbook.pages import figures
 from lmcbook.pages.figures import style
+from tests.helpers.synthetic_records import layers_sweep, make_record, width_sweep
 
 ELSEWHERE = ("batch_size", "calibrating", "costs", "lines", "low_rank", "spawned", "temperatures", "weight_decay")
 """Modules whose figures are drawn from other measurements or at one width, and tested with records of that kind."""

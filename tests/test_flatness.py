@@ -5,8 +5,6 @@ from dataclasses import replace
 
 import pytest
 import torch
-from evaluation_pairs import random_pair  # type: ignore[import-not-found]
-from synthetic_records import make_record  # type: ignore[import-not-found]
 from torch import nn
 
 from lmcbook.data import Split
@@ -27,6 +25,8 @@ from lmcbook.lab.records import LINES, lines_table, write_record
 from lmcbook.merging import recompute_batch_norm
 from lmcbook.models import build_model
 from lmcbook.randomness import random_stream
+from tests.helpers.evaluation_pairs import random_pair
+from tests.helpers.synthetic_records import make_record
 
 DISTANCES = (0.0, 0.25, 0.5, 0.75, 1.0)
 

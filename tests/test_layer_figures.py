@@ -6,16 +6,16 @@ import numpy
 import numpy as np
 import pytest
 import torch
-from synthetic_records import (  # type: ignore[import-not-found]
+
+from lmcbook import theory
+from lmcbook.lab.records import histograms_table, layers_table, pairs_table, summaries_table, units_table
+from lmcbook.pages.figures import additivity, laws, layers, permutations, predictions, rows, style, units
+from tests.helpers.synthetic_records import (
     layers_sweep,
     make_layerwise_record,
     make_record,
     width_sweep,
 )
-
-from lmcbook import theory
-from lmcbook.lab.records import histograms_table, layers_table, pairs_table, summaries_table, units_table
-from lmcbook.pages.figures import additivity, laws, layers, permutations, predictions, rows, style, units
 
 
 @pytest.fixture(scope="module")

@@ -1,15 +1,15 @@
 """Sentences about layers and permutations: their numbers come from the records, and so do their directions."""
 
 import pytest
-from synthetic_records import (  # type: ignore[import-not-found]
+
+from lmcbook.pages import claims
+from lmcbook.pages.claims import findings_layers, findings_permutations
+from tests.helpers.synthetic_records import (
     layers_sweep,
     make_layerwise_record,
     make_record,
     width_sweep,
 )
-
-from lmcbook.pages import claims
-from lmcbook.pages.claims import findings_layers, findings_permutations
 
 FINDINGS = (*findings_layers.FINDINGS, *findings_permutations.FINDINGS)
 

@@ -7,14 +7,6 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from small_networks import (  # type: ignore[import-not-found]
-    ADDED,
-    ALL,
-    INPUT_SHAPE,
-    random_images,
-    small_config,
-    small_model,
-)
 from torch.utils.flop_counter import FlopCounterMode
 
 from lmcbook import layerwise
@@ -26,6 +18,14 @@ from lmcbook.models import ARCHITECTURES, build_model, forward_flops, permutatio
 from lmcbook.permutation import apply, random_permutation
 from lmcbook.randomness import random_stream
 from lmcbook.theory import break_orthogonality, disjoint_pair
+from tests.helpers.small_networks import (
+    ADDED,
+    ALL,
+    INPUT_SHAPE,
+    random_images,
+    small_config,
+    small_model,
+)
 
 COEFFICIENTS = (0.25, 0.5, 0.75)
 

@@ -5,9 +5,7 @@ from dataclasses import fields
 
 import pytest
 import torch
-from matching_pairs import FOREIGN, Network, noisy, other, planted, quiet, same  # type: ignore[import-not-found]
 from scipy.optimize import linear_sum_assignment
-from small_networks import ADDED, ALL, random_images, small_model  # type: ignore[import-not-found]
 from torch import Tensor
 
 from lmcbook.errors import InputError
@@ -25,6 +23,8 @@ from lmcbook.matching.similarity import Similarities, learnable, objective_and_d
 from lmcbook.models import ARCHITECTURES, permutation_spec
 from lmcbook.permutation import Part, Permutation, PermutationSpec, StateDict, apply, identity
 from lmcbook.randomness import random_stream
+from tests.helpers.matching_pairs import FOREIGN, Network, noisy, other, planted, quiet, same
+from tests.helpers.small_networks import ADDED, ALL, random_images, small_model
 
 
 @pytest.fixture(params=ALL)

@@ -2,8 +2,6 @@
 
 import pytest
 import torch
-from matching_pairs import other, planted, same  # type: ignore[import-not-found]
-from small_networks import ADDED, ALL, random_images, small_model  # type: ignore[import-not-found]
 from torch import Tensor, nn
 
 from lmcbook.errors import InputError
@@ -12,6 +10,8 @@ from lmcbook.matching.similarity import objective_and_distance
 from lmcbook.models import ARCHITECTURES, LayeredModel, permutation_spec
 from lmcbook.permutation import PermutationSpec, StateDict, apply, random_permutation
 from lmcbook.randomness import random_stream
+from tests.helpers.matching_pairs import other, planted, same
+from tests.helpers.small_networks import ADDED, ALL, random_images, small_model
 
 Layered = tuple[LayeredModel, StateDict, PermutationSpec]
 

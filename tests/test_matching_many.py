@@ -4,8 +4,6 @@ import itertools
 
 import pytest
 import torch
-from matching_pairs import Network, other, planted, same  # type: ignore[import-not-found]
-from small_networks import ADDED, ALL, random_images, small_model  # type: ignore[import-not-found]
 
 from lmcbook.errors import InputError
 from lmcbook.matching import merge_many_matching
@@ -13,6 +11,8 @@ from lmcbook.matching.similarity import learnable, objective_and_distance
 from lmcbook.models import ARCHITECTURES, permutation_spec
 from lmcbook.permutation import apply, compose, identity, invert, random_permutation
 from lmcbook.randomness import random_stream
+from tests.helpers.matching_pairs import Network, other, planted, same
+from tests.helpers.small_networks import ADDED, ALL, random_images, small_model
 
 
 @pytest.fixture(params=ALL)

@@ -6,15 +6,6 @@ from itertools import pairwise
 
 import pytest
 import torch
-from small_networks import (  # type: ignore[import-not-found]
-    ADDED,
-    ALL,
-    INPUT_SHAPE,
-    NUM_CLASSES,
-    random_images,
-    small_config,
-    small_model,
-)
 from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
 
@@ -42,6 +33,15 @@ from lmcbook.models import (
 from lmcbook.permutation import StateDict
 from lmcbook.randomness import random_stream
 from lmcbook.training.config import TrainingConfig
+from tests.helpers.small_networks import (
+    ADDED,
+    ALL,
+    INPUT_SHAPE,
+    NUM_CLASSES,
+    random_images,
+    small_config,
+    small_model,
+)
 
 CIFAR_SHAPE = (3, 32, 32)
 VARIANTS = [*[(name, {}) for name in ALL], ("mlp", {"bias": True}), ("mlp", {"num_layers": 2, "activation": "gelu"})]
@@ -416,7 +416,7 @@ def test_channels_last_computes_the_same(architecture):
     model, _ = small_model(architecture)
     images = random_images(4)
     expected = model(images)
-    last = copy.deepcopy(model).to(memory_format=torch.channels_last)
+    last = copy.deepcopy(model).to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # torch's stub lacks it
     found = last(images.to(memory_format=torch.channels_last))
     assert torch.allclose(found, expected, rtol=1e-10, atol=1e-12)
 

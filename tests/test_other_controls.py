@@ -9,7 +9,17 @@ from xml.etree import ElementTree
 import numpy
 import pandas
 import pytest
-from control_records import (  # type: ignore[import-not-found]
+from matplotlib.figure import Figure
+from matplotlib.legend import Legend
+
+from lmcbook.lab.records import LINES, lines_table, pairs_table
+from lmcbook.lab.records.flatness import flatness_summary
+from lmcbook.pages import claims, figures, tables
+from lmcbook.pages.claims.statistics import penalty_effect, sharing_effect, spawned
+from lmcbook.pages.figures import lines, low_rank, style, weight_decay
+from lmcbook.pages.figures import spawned as starts
+from lmcbook.pages.figures.origin import number_of_pairs
+from tests.helpers.control_records import (
     STARTS,
     batch_sweep,
     changed,
@@ -20,18 +30,8 @@ from control_records import (  # type: ignore[import-not-found]
     start_sweep,
     with_metrics,
 )
-from matplotlib.figure import Figure
-from matplotlib.legend import Legend
-from synthetic_records import make_layerwise_record, make_record  # type: ignore[import-not-found]
-from test_figures import check_layout  # type: ignore[import-not-found]
-
-from lmcbook.lab.records import LINES, lines_table, pairs_table
-from lmcbook.lab.records.flatness import flatness_summary
-from lmcbook.pages import claims, figures, tables
-from lmcbook.pages.claims.statistics import penalty_effect, sharing_effect, spawned
-from lmcbook.pages.figures import lines, low_rank, style, weight_decay
-from lmcbook.pages.figures import spawned as starts
-from lmcbook.pages.figures.origin import number_of_pairs
+from tests.helpers.synthetic_records import make_layerwise_record, make_record
+from tests.test_figures import check_layout
 
 ALL = (
     figures.against_batch_size,

@@ -3,11 +3,11 @@
 from dataclasses import replace
 
 import pytest
-from synthetic_records import PROVENANCE, SEED_PAIRS, make_record  # type: ignore[import-not-found]
 
 from lmcbook.lab.recipes import recipe
 from lmcbook.lab.records import Record
 from lmcbook.pages.paper_table import NOT_MEASURED, PAPER_TABLE_1, against_paper, coverage, schedule_of
+from tests.helpers.synthetic_records import PROVENANCE, SEED_PAIRS, make_record
 
 BARRIER = "barrier at λ = ½"
 AS_THEY_ARE = ("as they are: accuracy barrier (points)", "as they are: calibrated loss barrier (nats)")

@@ -5,7 +5,6 @@ import re
 import pytest
 import torch
 from hypothesis import given, settings, strategies
-from small_networks import ADDED, ALL, random_images, small_model  # type: ignore[import-not-found]
 from torch import Tensor, nn
 
 from lmcbook.errors import InputError
@@ -23,6 +22,7 @@ from lmcbook.permutation import (
     random_permutation,
 )
 from lmcbook.randomness import random_stream
+from tests.helpers.small_networks import ADDED, ALL, random_images, small_model
 
 Network = tuple[LayeredModel, StateDict, PermutationSpec]
 

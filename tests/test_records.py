@@ -8,7 +8,6 @@ from dataclasses import replace
 
 import numpy
 import pytest
-from synthetic_records import COEFFICIENTS, make_record, width_sweep  # type: ignore[import-not-found]
 
 from lmcbook.errors import InputError
 from lmcbook.lab.config import PairConfig
@@ -23,6 +22,7 @@ from lmcbook.lab.records import (
     read_records,
     write_record,
 )
+from tests.helpers.synthetic_records import COEFFICIENTS, make_record, width_sweep
 
 
 def test_a_record_comes_back_as_it_was_written(tmp_path):

@@ -8,7 +8,6 @@ from pathlib import Path
 
 import pytest
 import torch
-from small_networks import ALL, INPUT_SHAPE, NUM_CLASSES, small_config  # type: ignore[import-not-found]
 from torch import nn
 
 from lmcbook.data import Split, Splits
@@ -22,6 +21,7 @@ from lmcbook.training.graph import GraphedStep, unchanged
 from lmcbook.training.half_weights import HalfWeightStep, uses_half_weights
 from lmcbook.training.step import Step
 from lmcbook.training.team import Team
+from tests.helpers.small_networks import ALL, INPUT_SHAPE, NUM_CLASSES, small_config
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -94,7 +94,7 @@ def test_gradients_of_parts_add_up_to_that_of_the_whole(micro_batch):
 
 @pytest.mark.parametrize("architecture", ALL)
 def test_channels_last_trains_the_same(architecture, monkeypatch):
-    from small_networks import ADDED
+    from tests.helpers.small_networks import ADDED
 
     monkeypatch.setitem(ARCHITECTURES, ADDED.name, ADDED)
     expected = stepped(config_of(architecture))
@@ -105,12 +105,12 @@ def test_channels_last_trains_the_same(architecture, monkeypatch):
 def test_the_compiler_understands_every_network_as_one_graph():
     # in a process of its own, without the type checks of this suite, which the compiler does not understand
     program = (
-        "import test_steps as tests; from lmcbook.models import ARCHITECTURES\n"
+        "from tests import test_steps as tests; from lmcbook.models import ARCHITECTURES\n"
         "for name in ARCHITECTURES:\n"
         "    config = tests.config_of(name)\n"
         "    tests.check_equal(tests.stepped(config, compiled='aot_eager'), tests.stepped(config))\n"
     )
-    environment = {**os.environ, "PYTHONPATH": os.pathsep.join([str(ROOT / "tests"), str(ROOT)])}
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, env=environment, timeout=500)
     assert done.returncode == 0, done.stderr
 

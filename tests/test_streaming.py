@@ -7,7 +7,6 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
-from jpeg_folders import write_folders  # type: ignore[import-not-found]
 from PIL import Image
 
 from lmcbook import data
@@ -20,6 +19,7 @@ from lmcbook.lab.config import PairConfig
 from lmcbook.lab.plan import PlannedPair, recipe
 from lmcbook.randomness import random_stream
 from lmcbook.training import TimeIsUp, train
+from tests.helpers.jpeg_folders import write_folders
 
 
 @pytest.fixture(scope="module")

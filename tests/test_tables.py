@@ -4,9 +4,9 @@ from xml.etree import ElementTree
 
 import pytest
 from pandas import DataFrame
-from synthetic_records import make_record, width_sweep  # type: ignore[import-not-found]
 
 from lmcbook.pages import tables
+from tests.helpers.synthetic_records import make_record, width_sweep
 
 
 @pytest.mark.parametrize(

@@ -6,9 +6,17 @@ import pytest
 import torch
 import torch.nn.functional as F
 from hypothesis import given, settings, strategies
-from small_networks import ADDED, ALL, random_images, small_model  # type: ignore[import-not-found]
 from torch import Tensor, nn
-from traced_networks import (  # type: ignore[import-not-found]
+
+from lmcbook.errors import InputError
+from lmcbook.models import ARCHITECTURES, permutation_spec
+from lmcbook.permutation import Part, PermutationSpec, apply, check_function_preserved
+from lmcbook.permutation.tracing.layer_rules import LAYER_RULES
+from lmcbook.permutation.tracing.layouts import Layout, Units, resolved, unify
+from lmcbook.permutation.tracing.shape_rules import SHAPE_RULES
+from lmcbook.randomness import random_stream
+from tests.helpers.small_networks import ADDED, ALL, random_images, small_model
+from tests.helpers.traced_networks import (
     Attention,
     Between,
     Branches,
@@ -26,14 +34,6 @@ from traced_networks import (  # type: ignore[import-not-found]
     group_normalised,
     grouped,
 )
-
-from lmcbook.errors import InputError
-from lmcbook.models import ARCHITECTURES, permutation_spec
-from lmcbook.permutation import Part, PermutationSpec, apply, check_function_preserved
-from lmcbook.permutation.tracing.layer_rules import LAYER_RULES
-from lmcbook.permutation.tracing.layouts import Layout, Units, resolved, unify
-from lmcbook.permutation.tracing.shape_rules import SHAPE_RULES
-from lmcbook.randomness import random_stream
 
 IMAGE, TOKENS, VECTOR = (4, 3, 6, 6), (4, 5, 8), (4, 5)
 

@@ -12,7 +12,6 @@ from xml.etree import ElementTree
 
 import ipywidgets
 import pytest
-from synthetic_records import make_record, width_sweep  # type: ignore[import-not-found]
 
 from lmcbook.errors import InputError
 from lmcbook.lab.config import PairConfig
@@ -23,6 +22,7 @@ from lmcbook.pages.widgets import drawing
 from lmcbook.pages.widgets.explorer import states
 from lmcbook.pages.widgets.source import sources
 from lmcbook.pages.widgets.unit_grid import MARKS
+from tests.helpers.synthetic_records import make_record, width_sweep
 
 LIMIT = 1.5e6
 """Bytes that one network's explorer may take."""

@@ -4,11 +4,11 @@ from collections.abc import Callable
 
 import torch
 from torch import nn
-from traced_networks import Attention, Branches, Residual, Transformer  # type: ignore[import-not-found]
 
 from lmcbook.matching import Matching, weight_matching
 from lmcbook.permutation import Permutation, PermutationSpec, StateDict, apply, invert, random_permutation
 from lmcbook.randomness import random_stream
+from tests.helpers.traced_networks import Attention, Branches, Residual, Transformer
 
 Network = tuple[nn.Module, StateDict, PermutationSpec]
 

@@ -1,15 +1,15 @@
 """Made-up records for tests of the controls: temperatures with a known least loss, sweeps of decay and length."""
 
+from collections.abc import Mapping
 from dataclasses import replace
 
-from synthetic_records import (  # type: ignore[import-not-found]
+from lmcbook.lab.records import Record
+from tests.helpers.synthetic_records import (
     COEFFICIENTS,
     SEED_PAIRS,
     make_layerwise_record,
     make_record,
 )
-
-from lmcbook.lab.records import Record
 
 CURVATURE = 0.32
 """Nats per squared octave: within 0.02 nats of the least lies a quarter of an octave to either side."""
@@ -176,7 +176,7 @@ def penalty_sweep(
 
 def batch_sweep(
     recipe: str = "mlp-digits",
-    dips: dict[float, dict[int, tuple[float, ...]]] | None = None,
+    dips: Mapping[float, Mapping[int, tuple[float, ...]]] | None = None,
     orthogonality: dict[int, float] | None = None,
 ) -> list[Record]:
     """Records by width and batch size, with these accuracy barriers of the pairs and this orthogonality."""
