@@ -19,8 +19,8 @@ from lmcbook.evaluation import predict_logits
 from lmcbook.layerwise import MEASURED_COEFFICIENTS, measure_layers
 from lmcbook.merging import merge
 from lmcbook.models import build_model, forward_flops
-from lmcbook.permutation import StateDict
 from lmcbook.randomness import random_stream
+from lmcbook.states import StateDict
 from lmcbook.training.config import TrainingConfig
 
 PROMISED = 8.0

@@ -29,10 +29,11 @@ from torch import Tensor, nn
 
 from lmcbook.data import is_available, load
 from lmcbook.matching import weight_matching
-from lmcbook.matching.similarity import learnable, objective_and_distance, plain_objective
+from lmcbook.matching.similarity import objective_and_distance, plain_objective
 from lmcbook.models import LayeredModel, build_model, permutation_spec
-from lmcbook.permutation import Permutation, PermutationSpec, StateDict, identity
+from lmcbook.permutation import Permutation, PermutationSpec, identity
 from lmcbook.randomness import random_stream
+from lmcbook.states import StateDict, weight_names
 from lmcbook.training.config import TrainingConfig
 
 ORDERS = 12
@@ -103,7 +104,7 @@ def straightforward(pair: Pair, seed: int) -> Permutation:
     spec, a, b = pair
     permutation = identity(spec, a)
     names = list(permutation)
-    counted = set(learnable(a))
+    counted = set(weight_names(a))
     members = {group: [(name, axis) for name, axis in spec.members(group) if name in counted] for group in names}
     generator = random_stream(seed, "order")
     progress = True

@@ -19,7 +19,7 @@ NOUNS = (
     *("data", "models", "training", "permutation", "matching", "merging"),
     *("calibration", "evaluation", "layerwise", "theory"),
 )
-SHARED = ("__init__", "__main__", "errors", "randomness")
+SHARED = ("__init__", "__main__", "errors", "randomness", "states")
 
 
 def name_of(path: Path) -> str:

@@ -19,10 +19,11 @@ from lmcbook.matching import (
 )
 from lmcbook.matching.assignment import RepeatedAssignment
 from lmcbook.matching.descent import Descent
-from lmcbook.matching.similarity import Similarities, learnable, objective_and_distance
+from lmcbook.matching.similarity import Similarities, objective_and_distance
 from lmcbook.models import ARCHITECTURES, permutation_spec
-from lmcbook.permutation import Part, Permutation, PermutationSpec, StateDict, apply, identity
+from lmcbook.permutation import Part, Permutation, PermutationSpec, apply, identity
 from lmcbook.randomness import random_stream
+from lmcbook.states import StateDict, weight_names
 from tests.helpers.matching_pairs import FOREIGN, Network, noisy, other, planted, quiet, same
 from tests.helpers.small_networks import ADDED, ALL, random_images, small_model
 
@@ -61,9 +62,9 @@ def test_it_is_a_that_stays():
     spec = permutation_spec(model)
     b, _ = planted(spec, state)
     aligned = apply(spec, quiet(spec, state, b).permutation, b)
-    distance = sum(float((aligned[name] - state[name]).square().sum()) for name in learnable(state)) ** 0.5
+    distance = sum(float((aligned[name] - state[name]).square().sum()) for name in weight_names(state)) ** 0.5
     assert quiet(spec, state, b).l2_distance == pytest.approx(distance, rel=1e-6)
-    assert distance < 0.02 * sum(float(state[name].square().sum()) for name in learnable(state)) ** 0.5
+    assert distance < 0.02 * sum(float(state[name].square().sum()) for name in weight_names(state)) ** 0.5
 
 
 # --- optimality ------------------------------------------------------------------------------------------------------
@@ -144,7 +145,7 @@ def naive_similarity(spec: PermutationSpec, a: StateDict, b: StateDict, group: s
     permuted = apply(spec, still, b)
     size = len(permutation[group])
     total = torch.zeros(size, size, dtype=torch.float64)
-    for name in learnable(a):
+    for name in weight_names(a):
         for axis, entry in enumerate(spec.axes[name]):
             start = 0
             for of, block in (Part(entry),) if isinstance(entry, str) else entry or ():

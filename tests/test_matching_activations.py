@@ -8,8 +8,9 @@ from lmcbook.errors import InputError
 from lmcbook.matching import Matching, activation_matching, observe_layers, observe_modules
 from lmcbook.matching.similarity import objective_and_distance
 from lmcbook.models import ARCHITECTURES, LayeredModel, permutation_spec
-from lmcbook.permutation import PermutationSpec, StateDict, apply, random_permutation
+from lmcbook.permutation import PermutationSpec, apply, random_permutation
 from lmcbook.randomness import random_stream
+from lmcbook.states import StateDict
 from tests.helpers.matching_pairs import other, planted, same
 from tests.helpers.small_networks import ADDED, ALL, random_images, small_model
 

@@ -7,10 +7,11 @@ import torch
 
 from lmcbook.errors import InputError
 from lmcbook.matching import merge_many_matching
-from lmcbook.matching.similarity import learnable, objective_and_distance
+from lmcbook.matching.similarity import objective_and_distance
 from lmcbook.models import ARCHITECTURES, permutation_spec
 from lmcbook.permutation import apply, compose, identity, invert, random_permutation
 from lmcbook.randomness import random_stream
+from lmcbook.states import weight_names
 from tests.helpers.matching_pairs import Network, other, planted, same
 from tests.helpers.small_networks import ADDED, ALL, random_images, small_model
 
@@ -32,7 +33,7 @@ def test_copies_of_one_network_all_come_back_to_the_first(network):
     for copy, permutation in zip(copies, found.permutations, strict=True):
         aligned = apply(spec, permutation, copy)
         assert all(torch.equal(aligned[name], copies[0][name]) for name in state)
-    norm = sum(float(state[name].square().sum()) for name in learnable(state))
+    norm = sum(float(state[name].square().sum()) for name in weight_names(state))
     assert found.objective == pytest.approx(6 * norm, rel=1e-9)
 
 

@@ -5,22 +5,13 @@ import math
 import pytest
 import torch
 from torch import nn
-from torch.func import functional_call
 
 from lmcbook.data import equal_batches
 from lmcbook.errors import InputError
-from lmcbook.merging import (
-    batch_norm,
-    fit_state,
-    has_batch_norm,
-    interpolate,
-    merge,
-    merge_many,
-    recompute_batch_norm,
-    recompute_batch_norm_,
-)
+from lmcbook.merging import batch_norm, interpolate, merge, merge_many, recompute_batch_norm, recompute_batch_norm_
 from lmcbook.models import ARCHITECTURES, build_model
 from lmcbook.randomness import random_stream
+from lmcbook.states import has_batch_norm
 from lmcbook.training.config import TrainingConfig
 
 
@@ -425,27 +416,6 @@ def test_too_few_images_and_states_that_do_not_fit_are_refused(network, images):
         recompute_batch_norm(network, {name: state[name] for name in state if name != "first.bias"}, images)
     with pytest.raises(InputError, match=r"images is None, but the network has batch norm"):
         merge(network, state, state, 0.5)
-
-
-def test_fit_state_runs_networks_whose_layers_share_weights():
-    class Tied(nn.Module):
-        def __init__(self) -> None:
-            super().__init__()
-            self.encoder = nn.Linear(3, 3)
-            self.again = self.encoder
-            self.decoder = nn.Linear(3, 3)
-            self.decoder.weight = self.encoder.weight
-
-        def forward(self, inputs):
-            return self.decoder(self.again(self.encoder(inputs)))
-
-    model = Tied()
-    before = copy_of(model.state_dict())
-    weight, bias, inputs = torch.eye(3) * 2, torch.ones(3), torch.ones(1, 3)
-    state = {name: weight if "weight" in name else bias for name in model.state_dict()}
-    output = functional_call(model, fit_state(model, state), (inputs,), tie_weights=False)
-    assert output.tolist() == [[15.0] * 3]
-    assert bits_equal(model.state_dict(), before)
 
 
 # --- every architecture

@@ -26,12 +26,12 @@ from lmcbook.models import (
     permutation_spec,
     pre_activations,
     scaled_width,
+    steps,
     trace,
     trace_bytes,
-    with_state,
 )
-from lmcbook.permutation import StateDict
 from lmcbook.randomness import random_stream
+from lmcbook.states import StateDict
 from lmcbook.training.config import TrainingConfig
 from tests.helpers.small_networks import (
     ADDED,
@@ -123,24 +123,22 @@ def test_networks_with_other_states_are_gone_through_side_by_side(network):
     other = {name: tensor + 1 if tensor.is_floating_point() else tensor for name, tensor in state.items()}
     model.train()
     images, before = random_images(4), copy.deepcopy(state)
-    twins = [with_state(model, each) for each in (state, other)]
     first = trace(model, other, images)[0].linear_output
-    steps = zip(twins[0].steps(images), twins[1].steps(images, first_linear_output=first), strict=True)
+    both = zip(steps(model, state, images), steps(model, other, images, first_linear_output=first), strict=True)
     traces = zip(trace(model, state, images), trace(model, other, images), strict=True)
-    for found, expected in zip(steps, traces, strict=True):
+    for found, expected in zip(both, traces, strict=True):
         for one, same in zip(found, expected, strict=True):
             assert one[:2] == same[:2]
             assert all(torch.equal(mine, yours) for mine, yours in zip(one[2:], same[2:], strict=True))
-    assert all(module.training for module in model.modules()) and not any(each.training for each in twins[0].modules())
+        assert all(module.training for module in model.modules())
     assert all(torch.equal(tensor, before[name]) for name, tensor in model.state_dict().items())
-    assert all(each.data_ptr() == other[name].data_ptr() for name, each in twins[1].named_parameters())
 
 
 def test_a_state_that_lacks_a_tensor_is_refused(network):
     model, state = network
     key = model.weight_key(model.layer_names[-1])
-    with pytest.raises(InputError, match=f"state has no tensor '{key}'; give the state dict"):
-        with_state(model, {name: tensor for name, tensor in state.items() if name != key})
+    with pytest.raises(InputError, match=f"the model and state must hold the same tensors; only one has {key}"):
+        steps(model, {name: tensor for name, tensor in state.items() if name != key}, random_images(1))
 
 
 @torch.no_grad()

@@ -12,16 +12,15 @@ from lmcbook.models import ARCHITECTURES, LayeredModel, permutation_spec
 from lmcbook.permutation import (
     Permutation,
     PermutationSpec,
-    StateDict,
     apply,
     check_function_preserved,
     compose,
-    evaluation_mode,
     identity,
     invert,
     random_permutation,
 )
 from lmcbook.randomness import random_stream
+from lmcbook.states import StateDict, evaluation_mode
 from tests.helpers.small_networks import ADDED, ALL, random_images, small_model
 
 Network = tuple[LayeredModel, StateDict, PermutationSpec]

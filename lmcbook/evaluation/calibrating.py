@@ -14,8 +14,7 @@ from lmcbook.evaluation.ensembles import ensemble_logits, lewc_ensemble_weight
 from lmcbook.evaluation.metrics import loss
 from lmcbook.evaluation.prediction import logits_along
 from lmcbook.evaluation.temperatures import at_temperature, rounded
-from lmcbook.merging import has_batch_norm
-from lmcbook.permutation import StateDict
+from lmcbook.states import StateDict, has_batch_norm
 
 DRAWS = 20
 """So many random samples of calibration examples of each size."""

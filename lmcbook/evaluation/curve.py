@@ -12,8 +12,7 @@ from lmcbook.errors import InputError, check_number
 from lmcbook.evaluation.ensembles import ensemble_logits, lewc_ensemble_weight
 from lmcbook.evaluation.metrics import accuracy, loss
 from lmcbook.evaluation.prediction import logits_along, predict_logits
-from lmcbook.merging import has_batch_norm
-from lmcbook.permutation import StateDict
+from lmcbook.states import StateDict, has_batch_norm
 
 
 @runtime_checkable

@@ -1,17 +1,17 @@
 """Logits of a network, and of all the networks on the line between two."""
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import Any
 
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
-from torch.func import functional_call
 
 from lmcbook.data import StreamedImages
 from lmcbook.errors import InputError, check_number
-from lmcbook.merging import check_same_tensors, fit_state, has_batch_norm, interpolate, recompute_batch_norm_
+from lmcbook.merging import interpolate, recompute_batch_norm_
 from lmcbook.models import LayeredModel, linear_map
-from lmcbook.permutation import StateDict, evaluation_mode
+from lmcbook.states import StateDict, check_same_tensors, evaluation_mode, fit_state, has_batch_norm, with_state
 
 # Beyond this the first layer's outputs cost more memory than their reuse saves time: wide convolutions of many images.
 MOST_BYTES_OF_FIRST_LAYER = 2 * 1024**3
@@ -37,9 +37,9 @@ def predict_logits(
     Raises:
         InputError: ``state`` does not fit ``model``, there are no images, or the model does not return logits.
     """
-    fitted = fit_state(model, state)
+    run = with_state(model, state)
     with torch.no_grad(), evaluation_mode(model):
-        return torch.cat([_logits(model, fitted, batch) for batch in _batches(images, batch_size)])
+        return torch.cat([_logits(run, batch) for batch in _batches(images, batch_size)])
 
 
 def predict_logits_along(
@@ -132,12 +132,12 @@ def _along_shared_first_layer(
     )
     merged = {name: torch.empty_like(tensor) for name, tensor in state_a.items()}
     for coefficient in coefficients:
-        fitted = fit_state(model, interpolate(state_a, state_b, coefficient, out=merged))
+        run = with_state(model, interpolate(state_a, state_b, coefficient, out=merged))
         found = []
         with torch.no_grad(), evaluation_mode(model):
             for batched, of_a, of_b in zip(batches, first_a, first_b, strict=True):
                 logits = [
-                    _logits(model, fitted, batch, first_linear_output=torch.lerp(b, a, coefficient))
+                    _logits(run, batch, first_linear_output=torch.lerp(b, a, coefficient))
                     for batch, a, b in zip(batched, of_a, of_b, strict=True)
                 ]
                 found.append(torch.cat(logits))
@@ -163,8 +163,8 @@ def _batches(images: Tensor, batch_size: int) -> Iterable[Tensor]:
     return images.split(batch_size)
 
 
-def _logits(model: nn.Module, fitted: StateDict, images: Tensor, **arguments: Tensor) -> Tensor:
-    logits = functional_call(model, fitted, (images,), arguments, tie_weights=False)
+def _logits(run: Callable[..., Any], images: Tensor, **arguments: Tensor) -> Tensor:
+    logits = run(images, **arguments)
     if not isinstance(logits, Tensor) or logits.ndim != 2:
         what = f"shape {tuple(logits.shape)}" if isinstance(logits, Tensor) else type(logits).__name__
         raise InputError(

@@ -33,8 +33,9 @@ from lmcbook.layerwise import MEASURED_COEFFICIENTS, measure_layers
 from lmcbook.matching import Matching, activation_matching, observe_layers, weight_matching
 from lmcbook.merging import merge
 from lmcbook.models import LayeredModel, build_model, permutation_spec, trace_bytes
-from lmcbook.permutation import StateDict, apply, check_function_preserved, random_permutation
+from lmcbook.permutation import apply, check_function_preserved, random_permutation
 from lmcbook.randomness import random_stream
+from lmcbook.states import StateDict
 from lmcbook.training import TrainingsDiverged, arithmetic, uses_tf32
 from lmcbook.training.config import TrainingConfig, trains_together
 

@@ -18,7 +18,7 @@ from lmcbook.data import Splits, dataset_sha256, load
 from lmcbook.errors import InputError
 from lmcbook.lab import paths
 from lmcbook.lab.provenance import provenance
-from lmcbook.permutation import StateDict
+from lmcbook.states import StateDict
 from lmcbook.training import TrainedModel, TrainingDiverged, TrainingsDiverged, train, train_together
 from lmcbook.training.config import TrainingConfig, company, digest_of, trains_together
 

@@ -13,8 +13,8 @@ from lmcbook.layerwise.lewc import llfc_prediction
 from lmcbook.layerwise.orthogonality import weight_norm_ratio
 from lmcbook.layerwise.ranks import rank_measures
 from lmcbook.layerwise.streaming import finite_or_none
-from lmcbook.models import LayeredModel, LayerTrace, linear_map, with_state
-from lmcbook.permutation import StateDict
+from lmcbook.models import LayeredModel, LayerTrace, linear_map, steps
+from lmcbook.states import StateDict
 
 MEASURED_COEFFICIENTS: tuple[float, ...] = (0.25, 0.5, 0.75)
 """λ of the merged models that a layerwise record is about."""
@@ -82,20 +82,18 @@ def measure_layers(
             )
             for coefficient, state in merged_states.items()
         }
-        of_a, of_b = with_state(model, state_a), with_state(model, state_b)
-        of_merged = {coefficient: with_state(model, state) for coefficient, state in merged_states.items()}
         for batch in images.split(batch_size):
-            steps_a, steps_b = of_a.steps(batch), of_b.steps(batch)
+            steps_a, steps_b = steps(model, state_a, batch), steps(model, state_b, batch)
             merged_steps: list[Iterator[LayerTrace]] = []
             for layer in layers:
                 step_a, step_b = next(steps_a), next(steps_b)
                 if layer.depth == 1:
-                    for coefficient, merged in of_merged.items():
+                    for coefficient, merged in merged_states.items():
                         first = None
                         if of_endpoints[coefficient]:
                             first = llfc_prediction(step_a.linear_output, step_b.linear_output, coefficient)
-                        merged_steps.append(merged.steps(batch, first_linear_output=first))
-                layer.add(step_a, step_b, [next(steps).output for steps in merged_steps])
+                        merged_steps.append(steps(model, merged, batch, first_linear_output=first))
+                layer.add(step_a, step_b, [next(step).output for step in merged_steps])
                 if layer.depth > 1:
                     a_on_b = linear_map(model, state_a, layer.name, step_b.input)
                     b_on_a = linear_map(model, state_b, layer.name, step_a.input)

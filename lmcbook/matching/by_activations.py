@@ -14,7 +14,8 @@ from lmcbook.matching.assignment import RepeatedAssignment
 from lmcbook.matching.by_weights import Matching, check_before_matching
 from lmcbook.matching.similarity import check_pair, objective_and_distance, plain_objective
 from lmcbook.models import LayeredModel, layer_outputs
-from lmcbook.permutation import PermutationSpec, StateDict, evaluation_mode, groups_of, stretches
+from lmcbook.permutation import PermutationSpec, groups_of, stretches
+from lmcbook.states import StateDict, evaluation_mode, with_state
 
 Observe = Callable[[StateDict, Tensor], Mapping[str, Tensor]]
 """From weights and images to activations [examples, units, …positions], by the key of the weight that makes them."""
@@ -138,7 +139,7 @@ def observe_modules(model: nn.Module, spec: PermutationSpec) -> Observe:
                 hooks.append(module.register_forward_hook(keep(key, isinstance(module, nn.Linear))))
         try:
             with evaluation_mode(model):
-                torch.func.functional_call(model, state, (images,), tie_weights=False)
+                with_state(model, state)(images)
         finally:
             for handle in hooks:
                 handle.remove()

@@ -14,8 +14,9 @@ from tqdm import tqdm
 from lmcbook.errors import InputError, check_choice, check_number
 from lmcbook.matching.descent import Descent
 from lmcbook.matching.similarity import Similarities, objective_and_distance, plain_objective
-from lmcbook.permutation import Permutation, PermutationSpec, StateDict, check_function_preserved
+from lmcbook.permutation import Permutation, PermutationSpec, check_function_preserved
 from lmcbook.randomness import random_stream
+from lmcbook.states import StateDict
 
 STARTS: dict[str, str] = {
     "forward": "from the identity, groups in their order",

@@ -10,9 +10,9 @@ from tqdm import tqdm
 
 from lmcbook.errors import InputError, check_number
 from lmcbook.matching.by_weights import check_before_matching, weight_matching
-from lmcbook.matching.similarity import learnable
-from lmcbook.permutation import Permutation, PermutationSpec, StateDict, apply, compose, identity, invert
+from lmcbook.permutation import Permutation, PermutationSpec, apply, compose, identity, invert
 from lmcbook.randomness import random_stream
+from lmcbook.states import StateDict, weight_names
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -22,7 +22,7 @@ class ManyMatching:
     permutations: tuple[Permutation, ...]
     """``apply(spec, permutations[i], states[i])`` are aligned to ``states[0]`` and to each other."""
     objective: float
-    r"""$\sum_{i<j} \langle \pi_i \theta_i, \pi_j \theta_j \rangle$ over the learnable tensors."""
+    r"""$\sum_{i<j} \langle \pi_i \theta_i, \pi_j \theta_j \rangle$ over the weight_names tensors."""
     rounds: int
     """How often every network was matched to the others."""
     seconds: float
@@ -106,7 +106,7 @@ def merge_many_matching(
 
 
 def _mean(states: list[StateDict]) -> StateDict:
-    names = learnable(states[0])
+    names = weight_names(states[0])
     means = {name: sum((state[name] for state in states[1:]), start=states[0][name]) / len(states) for name in names}
     return {**states[0], **means}
 
@@ -114,7 +114,7 @@ def _mean(states: list[StateDict]) -> StateDict:
 def _objective(states: list[StateDict]) -> float:
     """Half of ‖Σθ‖² − Σ‖θ‖², in float64."""
     total = 0.0
-    for name in learnable(states[0]):
+    for name in weight_names(states[0]):
         tensors = [state[name].double() for state in states]
         added = sum(tensors[1:], start=tensors[0])
         total += float(added.square().sum() - sum(tensor.square().sum() for tensor in tensors)) / 2

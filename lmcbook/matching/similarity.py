@@ -14,28 +14,18 @@ from lmcbook.permutation import (
     Axis,
     Permutation,
     PermutationSpec,
-    StateDict,
     Stretch,
     gather,
     gather_indices,
     groups_of,
     stretches,
 )
-
-# Statistics are permuted with their units, but they are no weights: they do not count as evidence of likeness.
-STATISTICS = ("running_mean", "running_var", "num_batches_tracked")
+from lmcbook.states import StateDict, weight_names
 
 # tensors below so many elements are measured together
 SMALL = 1 << 16
 # below so many, to see what has changed takes longer than to compute all anew
 WORTH_UPDATING = 1 << 16
-
-
-def learnable(state: StateDict) -> tuple[str, ...]:
-    """Names of the tensors that count: all of floating point but batch norm's running statistics."""
-    return tuple(
-        name for name, tensor in state.items() if tensor.is_floating_point() and name.split(".")[-1] not in STATISTICS
-    )
 
 
 def inner_product(first: Tensor, second: Tensor, rows: int = 1 << 22) -> float:
@@ -165,7 +155,8 @@ class Similarities:
     def __init__(self, spec: PermutationSpec, state_a: StateDict, state_b: StateDict) -> None:
         self.spec = spec
         self.sizes = check_pair(spec, state_a, state_b)
-        self.names = learnable(state_a)
+        # running statistics move with their units, but they are no evidence of likeness
+        self.names = weight_names(state_a)
         self.a = {name: state_a[name].detach().float() for name in self.names}
         self.b = {name: state_b[name].detach().float() for name in self.names}
         self.quadratic: dict[str, list[str]] = {group: [] for group in self.sizes}
@@ -241,15 +232,15 @@ class Similarities:
 
 
 def plain_objective(state_a: StateDict, state_b: StateDict) -> float:
-    r"""$\sum_t \langle A_t, B_t \rangle$ over the learnable tensors, in float64: the objective of the identity.
+    r"""$\sum_t \langle A_t, B_t \rangle$ over the weights, in float64: the objective of the identity.
 
     Raises:
         InputError: a value is not finite.
     """
-    pairs = [(state_a[name].detach(), state_b[name].detach()) for name in learnable(state_a)]
+    pairs = [(state_a[name].detach(), state_b[name].detach()) for name in weight_names(state_a)]
     objective = sum(inner_product(a, b) for a, b in _in_chunks(pairs))
     if not math.isfinite(objective):
-        for name in learnable(state_a):
+        for name in weight_names(state_a):
             for label, state in (("state_a", state_a), ("state_b", state_b)):
                 if not bool(torch.isfinite(state[name]).all()):
                     raise InputError(f"{label}'s {name} holds values that are not finite; there is nothing to match")
@@ -259,9 +250,9 @@ def plain_objective(state_a: StateDict, state_b: StateDict) -> float:
 def objective_and_distance(
     spec: PermutationSpec, state_a: StateDict, state_b: StateDict, permutation: Permutation
 ) -> tuple[float, float]:
-    r"""$\sum_t \langle A_t, \pi B_t \rangle$ and ‖A − πB‖ over the learnable tensors, in float64 throughout."""
+    r"""$\sum_t \langle A_t, \pi B_t \rangle$ and ‖A − πB‖ over the weights, in float64 throughout."""
     objective, squared_distance = 0.0, 0.0
-    names = learnable(state_a)
+    names = weight_names(state_a)
     pairs = ((state_a[name].detach(), gather(state_b[name].detach(), spec.axes[name], permutation)) for name in names)
     for a, b in _in_chunks(pairs):
         objective += inner_product(a, b)

@@ -8,20 +8,13 @@ from typing import Any
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
-from torch.func import functional_call
 from torch.nn.modules.batchnorm import _BatchNorm
 
 from lmcbook.data import equal_batches
 from lmcbook.errors import InputError, check_number
 from lmcbook.merging.interpolation import interpolate
-from lmcbook.merging.states import fit_state
-from lmcbook.permutation import StateDict, evaluation_mode
 from lmcbook.randomness import random_stream
-
-
-def has_batch_norm(model: nn.Module) -> bool:
-    """Whether the network has batch norm with running statistics, which a merge must recompute."""
-    return bool(_batch_norm_layers(model))
+from lmcbook.states import StateDict, batch_norm_modules, evaluation_mode, has_batch_norm, with_state
 
 
 def merge(
@@ -97,8 +90,8 @@ def recompute_batch_norm_(
         raise InputError(
             f"images holds {len(images)} example(s); batch-norm statistics need at least 2 training images"
         )
-    fitted = fit_state(model, state)
-    layers = _batch_norm_layers(model)
+    run = with_state(model, state)
+    layers = {name: layer for name, layer in batch_norm_modules(model).items() if layer.running_mean is not None}
     if not layers:
         return state
     size = max(2, len(images) // -(-len(images) // batch_size))
@@ -108,7 +101,7 @@ def recompute_batch_norm_(
         state[f"{name}.running_var"].fill_(1)
     with torch.no_grad(), _pooling(model, frozenset(layers.values())) as pools:
         for batch in batches:
-            functional_call(model, fitted, (images[batch],), tie_weights=False)
+            run(images[batch])
     for name, layer in layers.items():
         pool = pools.get(layer)
         if pool is not None:
@@ -117,15 +110,6 @@ def recompute_batch_norm_(
         if layer.num_batches_tracked is not None:
             state[f"{name}.num_batches_tracked"].fill_(0 if pool is None else pool.batches)
     return state
-
-
-def _batch_norm_layers(model: nn.Module) -> dict[str, _BatchNorm]:
-    """Every name of every batch norm with running statistics; a layer at two places of the network has two names."""
-    return {
-        name: module
-        for name, module in model.named_modules(remove_duplicate=False)
-        if isinstance(module, _BatchNorm) and module.running_mean is not None
-    }
 
 
 @dataclass(slots=True)

@@ -5,8 +5,7 @@ from collections.abc import Sequence
 import torch
 
 from lmcbook.errors import InputError, check_number
-from lmcbook.merging.states import check_same_tensors, some
-from lmcbook.permutation import StateDict
+from lmcbook.states import StateDict, check_same_tensors, some
 
 # Sums in these types lose digits that the same sum keeps in float32.
 HALF_PRECISION = (torch.float16, torch.bfloat16)

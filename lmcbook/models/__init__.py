@@ -8,11 +8,10 @@ from lmcbook.models.scan import (
     linear_map,
     linear_outputs,
     pre_activations,
+    steps,
     trace,
-    with_state,
 )
 from lmcbook.models.size import forward_flops, num_parameters, trace_bytes
-from lmcbook.permutation import evaluation_mode
 
 __all__ = [
     "ACTIVATIONS",
@@ -24,7 +23,6 @@ __all__ = [
     "Shortcut",
     "build_model",
     "chain_permutation_spec",
-    "evaluation_mode",
     "forward_flops",
     "layer_outputs",
     "linear_map",
@@ -34,7 +32,7 @@ __all__ = [
     "pre_activations",
     "scaled_width",
     "spec_from_groups",
+    "steps",
     "trace",
     "trace_bytes",
-    "with_state",
 ]

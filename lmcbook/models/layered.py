@@ -13,10 +13,10 @@ import torch
 import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor, nn
-from torch.nn.modules.batchnorm import _BatchNorm
 from torch.utils.checkpoint import checkpoint
 
 from lmcbook.errors import InputError, check_choice
+from lmcbook.states import batch_norm_modules
 
 Activation = Callable[[Tensor], Tensor]
 
@@ -169,11 +169,9 @@ class LayeredModel(nn.Module):
                 λθ_a + (1−λ)θ_b it is λ W₁ᵃx + (1−λ) W₁ᵇx, and two products serve every λ.
             trace: return a `LayerTrace` for each layer in place of the logits.
         """
-        if trace:
-            return tuple(self.steps(images, first_linear_output=first_linear_output))
         signal: Tensor = images
         skip: Tensor | None = None
-        if self.recompute and first_linear_output is None and torch.is_grad_enabled():
+        if self.recompute and not trace and first_linear_output is None and torch.is_grad_enabled():
             stretch = max(2, math.isqrt(self.num_layers))
             for start in range(1, self.num_layers + 1, stretch):
                 depths = range(start, min(start + stretch, self.num_layers + 1))
@@ -187,41 +185,32 @@ class LayeredModel(nn.Module):
                     context_fn=lambda: (nullcontext(), _frozen_statistics(self)),
                 )
             return signal
+        layers: list[LayerTrace] = []
         for depth in range(1, self.num_layers + 1):
-            step, skip = self._step(depth, signal, skip, first_linear_output if depth == 1 else None)
-            signal = step.output
+            layer, skip = self.step(depth, signal, skip, first_linear_output if depth == 1 else None)
+            signal = layer.output
+            if trace:
+                layers.append(layer)
             # what nobody asked for is free before the next layer needs the memory
-            del step
-        return signal
-
-    def steps(
-        self,
-        images: Float[Tensor, "examples ..."],
-        *,
-        first_linear_output: Float[Tensor, "examples units *positions"] | None = None,
-    ) -> Iterator[LayerTrace]:
-        """The trace, one layer at a time: each is computed when it is asked for, so that no more than one is held.
-
-        The arguments are those of `forward`.
-        """
-        signal: Tensor = images
-        skip: Tensor | None = None
-        for depth in range(1, self.num_layers + 1):
-            step, skip = self._step(depth, signal, skip, first_linear_output if depth == 1 else None)
-            signal = step.output
-            yield step
-            del step
+            del layer
+        return tuple(layers) if trace else signal
 
     def _stretch(self, depths: range, signal: Tensor, skip: Tensor | None) -> tuple[Tensor, Tensor | None]:
         for depth in depths:
-            step, skip = self._step(depth, signal, skip, None)
+            step, skip = self.step(depth, signal, skip, None)
             signal = step.output
         return signal, skip
 
-    def _step(
+    def step(
         self, depth: int, signal: Tensor, skip: Tensor | None, linear_output: Tensor | None
     ) -> tuple[LayerTrace, Tensor | None]:
-        """One step of the fold: from what the layers before made to what this one makes of it."""
+        """One step of the fold: the layer at ``depth`` and the open skip after it, from what the layers before made.
+
+        Args:
+            signal: the output of the layer before, or the images.
+            skip: what the open skip carries, if one is open.
+            linear_output: W z of this layer, if it is known already.
+        """
         name = self.layer_names[depth - 1]
         layer: Layer = self.get_submodule(name)  # type: ignore[assignment]
         given = signal if layer.prepare is None else layer.prepare(signal)
@@ -249,8 +238,8 @@ def _frozen_statistics(model: nn.Module) -> Iterator[None]:
     """Batch norm normalises with its batch's statistics, but its running ones do not take them in a second time."""
     before = [
         (module, module.momentum, module.num_batches_tracked)
-        for module in model.modules()
-        if isinstance(module, _BatchNorm) and module.num_batches_tracked is not None
+        for module in batch_norm_modules(model).values()
+        if module.num_batches_tracked is not None
     ]
     try:
         for module, _, counter in before:

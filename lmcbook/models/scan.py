@@ -1,15 +1,13 @@
 """What a layered network computes inside, with the weights of any state dict."""
 
-import copy
-from typing import Any
+from collections.abc import Iterator
 
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from lmcbook.errors import InputError
 from lmcbook.models.layered import LayeredModel, LayerTrace, apply_weight
-from lmcbook.permutation import StateDict, evaluation_mode
+from lmcbook.states import StateDict, evaluation_mode, fit_state, with_state
 
 
 def trace(
@@ -24,40 +22,65 @@ def trace(
     ``first_linear_output`` is W₁x, if it is known already, as of a merged model whose endpoints were traced.
     """
     with torch.no_grad(), evaluation_mode(model):
-        return torch.func.functional_call(
-            model, state, (images,), {"trace": True, "first_linear_output": first_linear_output}
-        )
+        return with_state(model, state)(images, trace=True, first_linear_output=first_linear_output)
 
 
-def with_state(model: LayeredModel, state: StateDict) -> LayeredModel:
-    """A second network like ``model``, in evaluation mode, whose tensors are those of ``state``: none is copied.
+def steps(
+    model: LayeredModel,
+    state: StateDict,
+    images: Float[Tensor, "examples ..."],
+    *,
+    first_linear_output: Float[Tensor, "examples units *positions"] | None = None,
+) -> Iterator[LayerTrace]:
+    """`trace`, one layer at a time: each is computed when it is asked for, and no other is held.
 
-    For what goes through several networks layer by layer, where `trace` would hold all their layers at once.
+    So several networks can be gone through side by side, also several states of one model.
 
     Raises:
-        InputError: ``state`` lacks a tensor of the model.
+        InputError: ``state`` does not fit ``model``.
     """
-    names = [*dict(model.named_parameters()), *dict(model.named_buffers())]
-    missing = [name for name in names if name not in state]
-    if missing:
-        raise InputError(f"state has no tensor {missing[0]!r}; give the state dict of a network of the same shape")
-    return _shallow(model, state, "").eval()
+    fit_state(model, state)
+    return _steps([_Step(model, depth) for depth in range(1, model.num_layers + 1)], state, images, first_linear_output)
 
 
-def _shallow(module: nn.Module, state: StateDict, prefix: str) -> Any:
-    twin = copy.copy(module)
-    twin._parameters = {
-        name: None if tensor is None else nn.Parameter(state[prefix + name].detach(), requires_grad=False)
-        for name, tensor in module._parameters.items()
-    }
-    twin._buffers = {
-        name: None if tensor is None else state.get(prefix + name, tensor) for name, tensor in module._buffers.items()
-    }
-    twin._modules = {
-        name: None if child is None else _shallow(child, state, f"{prefix}{name}.")
-        for name, child in module._modules.items()
-    }
-    return twin
+def _steps(
+    steps: "list[_Step]", state: StateDict, images: Tensor, first_linear_output: Tensor | None
+) -> Iterator[LayerTrace]:
+    signal, skip, linear_output = images, None, first_linear_output
+    for step in steps:
+        with torch.no_grad(), evaluation_mode(step):
+            layer, skip = with_state(step, step.part_of(state))(signal, skip, linear_output)
+        signal, linear_output = layer.output, None
+        yield layer
+        del layer
+
+
+class _Step(nn.Module):
+    """One layer of a network and its shortcut as a module of its own, so that it can be run with a state."""
+
+    def __init__(self, model: LayeredModel, depth: int) -> None:
+        super().__init__()
+        self.depth = depth
+        name = model.layer_names[depth - 1]
+        self.names = [name, model.shortcuts[name]] if name in model.shortcuts else [name]
+        self.layers = nn.ModuleList(model.layer(name) for name in self.names)
+        # in a tuple it is no child, so that its other layers count neither for the state nor for the mode
+        self.network = (model,)
+
+    def part_of(self, state: StateDict) -> StateDict:
+        prefixes = {f"{name}.": f"layers.{index}." for index, name in enumerate(self.names)}
+        return {
+            own + key.removeprefix(prefix): tensor
+            for prefix, own in prefixes.items()
+            for key, tensor in state.items()
+            if key.startswith(prefix)
+        }
+
+    def forward(
+        self, signal: Tensor, skip: Tensor | None, linear_output: Tensor | None
+    ) -> tuple[LayerTrace, Tensor | None]:
+        [model] = self.network
+        return model.step(self.depth, signal, skip, linear_output)
 
 
 def layer_outputs(model: LayeredModel, state: StateDict, images: Float[Tensor, "examples ..."]) -> dict[str, Tensor]:

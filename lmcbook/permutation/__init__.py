@@ -8,8 +8,8 @@ one for any network.
 """
 
 from lmcbook.permutation.actions import apply, compose, gather, identity, invert, random_permutation
-from lmcbook.permutation.axes import Axis, Part, Permutation, StateDict, Stretch, gather_indices, groups_of, stretches
-from lmcbook.permutation.preservation import check_function_preserved, evaluation_mode
+from lmcbook.permutation.axes import Axis, Part, Permutation, Stretch, gather_indices, groups_of, stretches
+from lmcbook.permutation.preservation import check_function_preserved
 from lmcbook.permutation.spec import PermutationSpec
 
 __all__ = [
@@ -17,12 +17,10 @@ __all__ = [
     "Part",
     "Permutation",
     "PermutationSpec",
-    "StateDict",
     "Stretch",
     "apply",
     "check_function_preserved",
     "compose",
-    "evaluation_mode",
     "gather",
     "gather_indices",
     "groups_of",

@@ -4,8 +4,9 @@ import torch
 from torch import Tensor
 
 from lmcbook.errors import InputError
-from lmcbook.permutation.axes import Axis, Permutation, StateDict, gather_indices, listed
+from lmcbook.permutation.axes import Axis, Permutation, gather_indices, listed
 from lmcbook.permutation.spec import PermutationSpec
+from lmcbook.states import StateDict
 
 
 def identity(spec: PermutationSpec, state: StateDict) -> Permutation:

@@ -6,8 +6,6 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-StateDict = dict[str, Tensor]
-"""Name of a tensor → its values, as `torch.nn.Module.state_dict` gives and `torch.func.functional_call` takes them."""
 Permutation = dict[str, Tensor]
 """Group → its index vector (int64): new unit i is old unit ``permutation[group][i]``."""
 

@@ -2,18 +2,17 @@
 
 import math
 from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import replace
 
 import torch
 from torch import Tensor, nn
-from torch.nn.modules.batchnorm import _NormBase
 from torch.utils._pytree import tree_leaves
 
 from lmcbook.errors import InputError
 from lmcbook.permutation.actions import gather
-from lmcbook.permutation.axes import Axis, Permutation, StateDict, groups_of, listed
+from lmcbook.permutation.axes import Axis, Permutation, groups_of, listed
 from lmcbook.permutation.spec import PermutationSpec
+from lmcbook.states import StateDict, evaluation_mode, normalisation_modules, with_state
 
 
 @torch.no_grad()
@@ -42,7 +41,7 @@ def check_function_preserved(
         InputError: the outputs differ, with the tensors that may be at fault; or the spec does not fit ``state``.
     """
     sizes = spec.groups(state)
-    normalised = any(isinstance(module, _NormBase) for module in model.modules())
+    normalised = bool(normalisation_modules(model))
     inputs = images if isinstance(images, tuple) else (images,)
     if normalised and len(inputs[0]) < 2:
         raise InputError(f"images holds {len(inputs[0])} examples; batch norm in training mode needs at least 2")
@@ -85,36 +84,14 @@ def check_function_preserved(
     )
 
 
-@contextmanager
-def evaluation_mode(model: nn.Module, *, train_normalisation: bool = False) -> Iterator[None]:
-    """The model in evaluation mode, but for its normalisation layers if ``train_normalisation``; then as it was before.
-
-    A normalisation layer in training mode takes the statistics of its batch, and keeps them as its running statistics.
-    """
-    before = [(module, module.training) for module in model.modules()]
-    normalisations = [(module, module.momentum) for module, _ in before if isinstance(module, _NormBase)]
-    try:
-        model.eval()
-        if train_normalisation:
-            for normalisation, _ in normalisations:
-                normalisation.training, normalisation.momentum = True, 1.0
-        yield
-    finally:
-        for module, training in before:
-            module.training = training
-        for normalisation, momentum in normalisations:
-            normalisation.momentum = momentum
-
-
 def _outputs(
     model: nn.Module, state: StateDict, inputs: tuple[Tensor, ...], *, train_normalisation: bool
 ) -> tuple[Tensor, StateDict]:
     """The model's outputs as one vector, and its state afterwards."""
-    # functional_call writes running statistics into the tensors that it is given
+    # running statistics are written into the tensors of the state
     own = {name: tensor.clone() for name, tensor in state.items()}
     with evaluation_mode(model, train_normalisation=train_normalisation):
-        # every name is given, those of one tensor too: each is put in its own place
-        outputs = torch.func.functional_call(model, own, inputs, tie_weights=False)
+        outputs = with_state(model, own)(*inputs)
     values = [value for value in tree_leaves(outputs) if isinstance(value, Tensor) and value.is_floating_point()]
     return torch.cat([value.reshape(-1) for value in values]), own
 

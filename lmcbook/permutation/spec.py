@@ -6,7 +6,8 @@ from dataclasses import dataclass, field
 from torch import Tensor, nn
 
 from lmcbook.errors import InputError
-from lmcbook.permutation.axes import Axis, Part, StateDict, groups_of, is_axis, listed, stretches
+from lmcbook.permutation.axes import Axis, Part, groups_of, is_axis, listed, stretches
+from lmcbook.states import StateDict
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,7 +11,7 @@ from safetensors.torch import save_file
 from torch import Tensor, nn
 
 from lmcbook.errors import InputError
-from lmcbook.permutation import StateDict
+from lmcbook.states import StateDict
 from lmcbook.training.config import TrainingConfig
 
 

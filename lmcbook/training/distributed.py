@@ -21,7 +21,7 @@ from torch.distributed.tensor import DTensor, distribute_tensor
 from lmcbook.data import Splits, load
 from lmcbook.errors import InputError
 from lmcbook.models import LayeredModel
-from lmcbook.permutation import StateDict
+from lmcbook.states import StateDict
 from lmcbook.training.batch_norm import shared_batch_norm
 from lmcbook.training.checkpoint import Progress, read_checkpoint, write_checkpoint
 from lmcbook.training.config import TrainingConfig

@@ -12,8 +12,8 @@ from tqdm.auto import tqdm
 from lmcbook.data import Splits
 from lmcbook.errors import InputError
 from lmcbook.models import LayeredModel, build_model
-from lmcbook.permutation import StateDict
 from lmcbook.randomness import random_stream
+from lmcbook.states import StateDict
 from lmcbook.training.checkpoint import Progress
 from lmcbook.training.config import TrainingConfig
 from lmcbook.training.divergence import TrainingDiverged, divergence

@@ -8,6 +8,7 @@ from torch import nn
 
 from lmcbook.errors import InputError
 from lmcbook.models import num_parameters
+from lmcbook.states import batch_norm_modules
 from lmcbook.training.config import TrainingConfig
 from lmcbook.training.execution import Execution
 
@@ -38,7 +39,7 @@ def _advice(config: TrainingConfig, model: nn.Module, execution: Execution, devi
         where, total = properties.name, properties.total_memory / 2**30
     cures = []
     if total is None or fixed < 0.9 * total:
-        normalised = any(isinstance(module, nn.modules.batchnorm._BatchNorm) for module in model.modules())
+        normalised = bool(batch_norm_modules(model))
         if not execution.recompute:
             cures.append("LMCBOOK_RECOMPUTE=1 (activations are computed twice, the numbers stay)")
         if not normalised:

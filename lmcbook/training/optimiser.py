@@ -3,6 +3,7 @@
 import torch
 from torch import nn
 
+from lmcbook.states import batch_norm_modules
 from lmcbook.training.config import TrainingConfig
 
 
@@ -14,8 +15,7 @@ def optimiser_of(model: nn.Module, config: TrainingConfig, *, fused: bool = True
     """
     normalisation = [
         parameter
-        for module in model.modules()
-        if isinstance(module, nn.modules.batchnorm._BatchNorm)
+        for module in dict.fromkeys(batch_norm_modules(model).values())
         for parameter in module.parameters(recurse=False)
     ]
     known = set(map(id, normalisation))

@@ -6,6 +6,7 @@ import torch
 from torch import Tensor, nn
 
 from lmcbook.errors import InputError
+from lmcbook.states import batch_norm_modules
 from lmcbook.training.config import TrainingConfig
 from lmcbook.training.execution import Execution
 from lmcbook.training.spread import spectral_spread
@@ -96,7 +97,7 @@ def check_micro_batch(model: nn.Module, config: TrainingConfig, execution: Execu
     Raises:
         InputError: the network has batch norm; the message names what keeps its numbers.
     """
-    normalised = any(isinstance(module, nn.modules.batchnorm._BatchNorm) for module in model.modules())
+    normalised = bool(batch_norm_modules(model))
     if execution.micro_batch is not None and execution.micro_batch < config.batch_size and normalised:
         raise InputError(
             f"LMCBOOK_MICRO_BATCH is {execution.micro_batch}, but {config.architecture} has batch norm, which takes "

@@ -8,7 +8,7 @@ from torch import Tensor, nn
 
 from lmcbook.data import Splits
 from lmcbook.models import LayeredModel
-from lmcbook.permutation import StateDict
+from lmcbook.states import StateDict
 from lmcbook.training.checkpoint import Progress, load_checkpoint, save_checkpoint
 from lmcbook.training.config import TrainingConfig
 from lmcbook.training.execution import Execution

@@ -14,8 +14,8 @@ from tqdm.auto import tqdm
 from lmcbook.data import Split, Splits, StreamedImages, equal_batches
 from lmcbook.errors import InputError
 from lmcbook.models import build_model
-from lmcbook.permutation import StateDict
 from lmcbook.randomness import random_stream
+from lmcbook.states import StateDict
 from lmcbook.training.checkpoint import Progress, read_checkpoint, write_checkpoint
 from lmcbook.training.config import TrainingConfig, company, trains_together
 from lmcbook.training.divergence import TrainingsDiverged, divergence

@@ -9,7 +9,7 @@ import torch
 from jaxtyping import Float, Int64
 from torch import Tensor
 
-from lmcbook.permutation import StateDict
+from lmcbook.states import StateDict
 from lmcbook.training.config import TrainingConfig
 
 _KEPT = 2**18

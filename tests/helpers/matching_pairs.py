@@ -6,8 +6,9 @@ import torch
 from torch import nn
 
 from lmcbook.matching import Matching, weight_matching
-from lmcbook.permutation import Permutation, PermutationSpec, StateDict, apply, invert, random_permutation
+from lmcbook.permutation import Permutation, PermutationSpec, apply, invert, random_permutation
 from lmcbook.randomness import random_stream
+from lmcbook.states import StateDict
 from tests.helpers.traced_networks import Attention, Branches, Residual, Transformer
 
 Network = tuple[nn.Module, StateDict, PermutationSpec]

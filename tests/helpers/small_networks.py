@@ -15,8 +15,8 @@ from lmcbook.models import (
     chain_permutation_spec,
     scaled_width,
 )
-from lmcbook.permutation import StateDict
 from lmcbook.randomness import random_stream
+from lmcbook.states import StateDict
 from lmcbook.training.config import TrainingConfig
 
 INPUT_SHAPE = (3, 8, 8)

@@ -7,8 +7,7 @@ import torch
 from torch import Generator, Tensor
 
 from lmcbook.errors import InputError, check_choice
-from lmcbook.merging import check_same_tensors
-from lmcbook.permutation import StateDict
+from lmcbook.states import StateDict, check_same_tensors
 
 RESCALINGS: tuple[str, ...] = ("global", "layer", "filter")
 """What of a random direction is made as long as the difference of two networks: all of it together, each tensor, or the

@@ -20,8 +20,8 @@ from lmcbook.evaluation.flatness.directions import (
     rescaled,
 )
 from lmcbook.evaluation.temperatures import rounded
-from lmcbook.merging import has_batch_norm, interpolate, recompute_batch_norm_
-from lmcbook.permutation import StateDict
+from lmcbook.merging import interpolate, recompute_batch_norm_
+from lmcbook.states import StateDict, has_batch_norm, weight_names
 
 KINDS: tuple[str, ...] = ("pair", *RESCALINGS, "untrained")
 """What stands at the end of a line from network a: network b; a random direction's end, rescaled in three ways; an
@@ -72,7 +72,7 @@ def flatness_study(
         raise InputError(
             "batch_norm_images is None, but the network has batch norm; give training images to recompute it"
         )
-    names = {name for name, _ in model.named_parameters()}
+    names = set(weight_names(model))
     to_b = difference(state_a, state_b, names)
     scratch = {name: torch.empty_like(tensor) for name, tensor in state_a.items()}
 

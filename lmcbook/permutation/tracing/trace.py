@@ -10,7 +10,7 @@ from torch import Tensor, fx, nn
 
 from lmcbook.errors import InputError
 from lmcbook.permutation.axes import Axis, Part
-from lmcbook.permutation.preservation import check_function_preserved, evaluation_mode
+from lmcbook.permutation.preservation import check_function_preserved
 from lmcbook.permutation.spec import PermutationSpec
 from lmcbook.permutation.tracing.calls import Axes, Call, Choices, Value, unknown
 from lmcbook.permutation.tracing.layer_rules import layer_rule
@@ -27,6 +27,7 @@ from lmcbook.permutation.tracing.layouts import (
 from lmcbook.permutation.tracing.product_rules import PRODUCT_RULES
 from lmcbook.permutation.tracing.shape_rules import SHAPE_RULES
 from lmcbook.randomness import random_stream
+from lmcbook.states import evaluation_mode
 
 UNUSED = "the traced computation does not use it"
 

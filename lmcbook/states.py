@@ -1,0 +1,144 @@
+"""State dictionaries: whether they fit, which tensors are weights and which statistics, and running a network with one.
+
+Everything here works on any `torch.nn.Module`.
+"""
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+from torch import Tensor, nn
+from torch.func import functional_call
+from torch.nn.modules.batchnorm import _BatchNorm, _NormBase
+
+from lmcbook.errors import InputError
+
+StateDict = dict[str, Tensor]
+"""Name of a tensor → its values, as `torch.nn.Module.state_dict` gives and `with_state` takes them."""
+
+# the names that torch's normalisations give to what they count and average, which no gradient changes
+_STATISTICS = ("running_mean", "running_var", "num_batches_tracked")
+
+
+def weight_names(network: nn.Module | StateDict) -> tuple[str, ...]:
+    """Names of the tensors that training moves by gradients; running statistics and counters are left out.
+
+    A module knows its parameters: all their names are given, several of one that is shared. A state dict does not know
+    them: there all tensors of floating point count but those with the names of batch norm's statistics.
+    """
+    if isinstance(network, nn.Module):
+        return tuple(name for name, _ in network.named_parameters(remove_duplicate=False))
+    return tuple(
+        name
+        for name, tensor in network.items()
+        if tensor.is_floating_point() and name.rpartition(".")[2] not in _STATISTICS
+    )
+
+
+def normalisation_modules(model: nn.Module) -> list[_NormBase]:
+    """Batch and instance normalisations: what computes otherwise in training than in evaluation mode, without noise."""
+    return [module for module in model.modules() if isinstance(module, _NormBase)]
+
+
+def batch_norm_modules(model: nn.Module) -> dict[str, _BatchNorm]:
+    """Name → batch norm, for all of them; a module at two places of the network comes under both names."""
+    named = model.named_modules(remove_duplicate=False)
+    return {name: module for name, module in named if isinstance(module, _BatchNorm)}
+
+
+def has_batch_norm(model: nn.Module) -> bool:
+    """Whether the network has batch norm with running statistics, which a merge must recompute."""
+    return any(module.running_mean is not None for module in batch_norm_modules(model).values())
+
+
+def check_same_tensors(
+    name_a: str, state_a: Mapping[str, Any], name_b: str, state_b: Mapping[str, Any], *, shapes_only: bool = False
+) -> None:
+    """Raise `InputError` unless both states hold tensors of the same names, shapes, types and devices.
+
+    Raises:
+        InputError: they do not; the message names the tensors and says how to get there.
+    """
+    hint = "Were they made with the same architecture and width_multiplier?"
+    for name, state in ((name_a, state_a), (name_b, state_b)):
+        others = [key for key, tensor in state.items() if not isinstance(tensor, Tensor)]
+        if others:
+            raise InputError(f"{name} holds {some(others)}, not a tensor; a state holds tensors alone: leave it out")
+    if state_a.keys() != state_b.keys():
+        different = sorted(state_a.keys() ^ state_b.keys())
+        raise InputError(f"{name_a} and {name_b} must hold the same tensors; only one has {some(different)}. {hint}")
+    properties: list[tuple[str, Callable[[Tensor], Any], str]] = [("shape", lambda tensor: tuple(tensor.shape), hint)]
+    if not shapes_only:
+        properties.append(("type", lambda tensor: tensor.dtype, "Convert one of them with .to(dtype)."))
+        properties.append(("device", lambda tensor: str(tensor.device), "Move one of them with .to(device)."))
+    for what, property_of, way_out in properties:
+        different = [key for key in state_a if property_of(state_a[key]) != property_of(state_b[key])]
+        if different:
+            key, values = different[0], [property_of(state[different[0]]) for state in (state_a, state_b)]
+            raise InputError(
+                f"{name_a} and {name_b} differ in the {what} of {some(different)}: {key} is {values[0]} in {name_a} "
+                f"and {values[1]} in {name_b}. {way_out}"
+            )
+
+
+def some(names: Sequence[str]) -> str:
+    """The first four names, and how many more there are."""
+    more = f" and {len(names) - 4} more" if len(names) > 4 else ""
+    return ", ".join(names[:4]) + more
+
+
+def fit_state(model: nn.Module, state: StateDict) -> StateDict:
+    """The tensors of ``state`` that `torch.func.functional_call` with ``tie_weights=False`` takes for ``model``.
+
+    A module that stands at two places of the network is named once only: torch would swap its tensors twice and leave
+    those of ``state`` behind in the model.
+
+    Raises:
+        InputError: a tensor is missing, unknown or of another shape.
+    """
+    check_same_tensors("the model", model.state_dict(), "state", state, shapes_only=True)
+    names = (
+        f"{prefix}.{name}" if prefix else name
+        for prefix, module in model.named_modules()
+        for name in (*module._parameters, *module._buffers)
+    )
+    return {name: state[name] for name in names if name in state}
+
+
+def with_state(model: nn.Module, state: StateDict) -> Callable[..., Any]:
+    """``model`` as a function of its inputs that uses the tensors of ``state``; the model keeps its own.
+
+    ``state`` is checked now, not at every call; none of its tensors is copied, and tensors that the model shares among
+    its layers may differ in it. The function runs in the mode that the model is in (see `evaluation_mode`). In training
+    mode batch norm writes its running statistics into ``state``.
+
+    Raises:
+        InputError: a tensor is missing, unknown or of another shape.
+    """
+    fitted = fit_state(model, state)
+
+    def run(*inputs: Any, **arguments: Any) -> Any:
+        return functional_call(model, fitted, inputs, arguments, tie_weights=False)
+
+    return run
+
+
+@contextmanager
+def evaluation_mode(model: nn.Module, *, train_normalisation: bool = False) -> Iterator[None]:
+    """The model in evaluation mode, except its normalisation layers if ``train_normalisation``; then as it was before.
+
+    A normalisation layer in training mode takes the statistics of its batch, and keeps them as its running statistics.
+    """
+    before = [(module, module.training) for module in model.modules()]
+    normalisations = [(module, module.momentum) for module in normalisation_modules(model)]
+    try:
+        model.eval()
+        if train_normalisation:
+            for normalisation, _ in normalisations:
+                normalisation.training, normalisation.momentum = True, 1.0
+        yield
+    finally:
+        for module, training in before:
+            module.training = training
+        for normalisation, momentum in normalisations:
+            normalisation.momentum = momentum
