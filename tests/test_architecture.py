@@ -103,6 +103,14 @@ def test_the_pages_import_no_torch():
     assert "lmcbook.pages.figures" in loaded
 
 
+def test_the_analysis_draws_nothing():
+    """Over transitive imports, in a fresh process."""
+    loaded = loaded_by([name for name in SOURCES if name.startswith("lmcbook.pages.analysis")])
+    assert not loaded & {"torch", "matplotlib", "seaborn"}
+    assert not {name for name in loaded if name.startswith("lmcbook.pages.figures")}
+    assert "lmcbook.pages.analysis.measurements" in loaded
+
+
 def test_what_plans_and_reads_imports_no_torch():
     reading = ["lmcbook", "lmcbook.__main__", "lmcbook.lab", "lmcbook.lab.records", "lmcbook.lab.plan"]
     reading.append("lmcbook.theory.gaussian")

@@ -15,6 +15,7 @@ from matplotlib.legend import Legend
 
 from lmcbook.errors import InputError
 from lmcbook.pages import figures
+from lmcbook.pages.analysis.labels import decay_label, recipe_label, width_label
 from lmcbook.pages.figures import style
 from tests.helpers.synthetic_records import layers_sweep, make_record, width_sweep
 
@@ -194,13 +195,13 @@ def test_marks_stand_out_on_either_page(colour):
     ("width", "label"), [(1.0, "×1"), (0.25, "×1/4"), (0.0625, "×1/16"), (16.0, "×16"), (1.5, "×1.5"), (0.3, "×0.3")]
 )
 def test_widths_are_written_as_in_the_paper(width, label):
-    assert style.width_label(width) == label
+    assert width_label(width) == label
 
 
 def test_other_labels():
-    assert [style.decay_label(each) for each in (3e-3, 1e-4, 0.0, 2.5e-3)] == ["3e-3", "1e-4", "0", "2.5e-3"]
-    assert style.recipe_label("resnet20-cifar10") == "ResNet-20 on CIFAR-10"
-    assert style.recipe_label("mlp-our_photos") == "MLP on our_photos" and style.recipe_label("mine") == "mine"
+    assert [decay_label(each) for each in (3e-3, 1e-4, 0.0, 2.5e-3)] == ["3e-3", "1e-4", "0", "2.5e-3"]
+    assert recipe_label("resnet20-cifar10") == "ResNet-20 on CIFAR-10"
+    assert recipe_label("mlp-our_photos") == "MLP on our_photos" and recipe_label("mine") == "mine"
 
 
 def test_the_readers_own_settings_are_back_after_drawing(sweep):

@@ -7,8 +7,8 @@ import pytest
 
 from lmcbook.errors import InputError
 from lmcbook.pages import claims, figures
+from lmcbook.pages.analysis.floor_fit import fit_floor
 from lmcbook.pages.figures.floors import floor_table
-from lmcbook.pages.floors import fit_floor
 from tests.helpers.synthetic_records import make_record, width_sweep
 
 WIDTHS = [width for width in (1.0, 2.0, 4.0, 8.0, 16.0, 32.0) for _ in range(3)]

@@ -17,7 +17,7 @@ from lmcbook.errors import InputError
 from lmcbook.lab.config import PairConfig
 from lmcbook.lab.records import Record, read_records
 from lmcbook.pages import widgets
-from lmcbook.pages.figures.style import width_label
+from lmcbook.pages.analysis.labels import width_label
 from lmcbook.pages.widgets import drawing
 from lmcbook.pages.widgets.explorer import states
 from lmcbook.pages.widgets.source import sources

@@ -8,9 +8,8 @@ from pandas import DataFrame
 from lmcbook.data import describe
 from lmcbook.lab.recipes import MAIN_WEIGHT_DECAY, recipe
 from lmcbook.lab.records import Record, barriers_table
+from lmcbook.pages.analysis.labels import mean_and_spread, recipe_label, width_label
 from lmcbook.pages.figures.origin import trained_on
-from lmcbook.pages.figures.style import recipe_label, width_label
-from lmcbook.pages.tables import mean_and_spread
 from lmcbook.training.config import TrainingConfig
 from lmcbook.training.schedule import decay_product
 

@@ -4,17 +4,17 @@ import html
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from pandas import DataFrame, Series
+from pandas import DataFrame
 
 from lmcbook.lab.records import Record, barriers_table
+from lmcbook.pages.analysis.labels import decay_label, mean_and_spread, recipe_label, width_label
+from lmcbook.pages.analysis.vocabulary import groups as groups_of
 from lmcbook.pages.figures.batch_size import one_width
-from lmcbook.pages.figures.curves import groups as groups_of
 from lmcbook.pages.figures.lines import KINDS, halfway_table
 from lmcbook.pages.figures.low_rank import penalty_table
 from lmcbook.pages.figures.page import origin_html
 from lmcbook.pages.figures.permutations import ALIGNMENTS
 from lmcbook.pages.figures.spawned import name_of, spawned_table
-from lmcbook.pages.figures.style import decay_label, recipe_label, width_label
 from lmcbook.pages.figures.weight_decay import FULL, decay_table
 
 _STYLE = """
@@ -25,21 +25,6 @@ _STYLE = """
 .lmc-table th[scope="rowgroup"] {padding-top: .8rem}
 .lmc-table caption {caption-side: top; text-align: left}
 """
-
-
-def mean_and_spread(
-    values: Sequence[float] | Series, *, factor: float = 1.0, digits: int = 2, count: bool = True
-) -> str:
-    """``12.3 ± 0.4 (3)``: mean, standard deviation (of the sample) and, with ``count``, the number of values.
-
-    A single value has no spread, and no values are ``–``.
-    """
-    numbers = factor * Series(values, dtype=float).dropna()
-    if numbers.empty:
-        return "–"
-    # no line may break inside of a number and its spread
-    spread = f"\u00a0±\u00a0{numbers.std(ddof=1):.{digits}f}" if len(numbers) > 1 else ""
-    return _signed(numbers.mean(), digits) + spread + (f" ({len(numbers)})" if count else "")
 
 
 def barriers(records: Sequence[Record], *, alignment: str = "identity") -> DataFrame:
@@ -255,9 +240,3 @@ def to_markdown(table: DataFrame) -> str:
     rows = [list(map(str, table.columns)), ["---"] * len(table.columns)]
     rows += [[str(value) for value in row] for row in table.itertuples(index=False)]
     return "\n".join("| " + " | ".join(cell.replace("|", "\\|") for cell in row) + " |" for row in rows)
-
-
-def _signed(value: float, digits: int) -> str:
-    # a mean that rounds to zero is zero from whichever side it came
-    text = f"{value:.{digits}f}"
-    return (text.lstrip("-") if float(text) == 0 else text).replace("-", "−")

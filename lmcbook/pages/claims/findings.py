@@ -5,9 +5,9 @@ from collections.abc import Sequence
 from pandas import DataFrame
 
 from lmcbook.lab.records import Record, barriers_table
+from lmcbook.pages.analysis.labels import at_width, decay_label, number_of_pairs, recipe_label, spread
+from lmcbook.pages.analysis.vocabulary import paper_decay, widest
 from lmcbook.pages.claims import statistics
-from lmcbook.pages.claims.sentences import at_width, main_decay, number_of_pairs, spread, widest
-from lmcbook.pages.figures.style import decay_label, recipe_label
 
 
 def width_finding(records: Sequence[Record]) -> list[str]:
@@ -33,7 +33,7 @@ def calibration_finding(records: Sequence[Record]) -> list[str]:
     """What is left of the loss barrier at λ = ½ after calibration, at the widest: a sentence for each network."""
     sentences = []
     for recipe, table in _recipes(records):
-        chosen = widest(main_decay(table))
+        chosen = widest(paper_decay(table))
         raw, calibrated = chosen[statistics.LOSS].mean(), chosen[statistics.CALIBRATED].mean()
         text = (
             f"{recipe_label(recipe)}: the loss barrier is {at_width(chosen, statistics.LOSS, 1, 3)} as it is and "
@@ -48,7 +48,7 @@ def control_finding(records: Sequence[Record]) -> list[str]:
     """What a random permutation of model b changes at the widest; nothing for networks without that control."""
     sentences = []
     for recipe, table in _recipes(records, alignment=None):
-        main = main_decay(table)
+        main = paper_decay(table)
         effect = statistics.permutation_effect(table, weight_decay=main["weight_decay"].iloc[0])
         if effect:
             sentences.append(
@@ -62,7 +62,7 @@ def temperature_finding(records: Sequence[Record]) -> list[str]:
     """The fitted inverse temperature at λ = ½ beside LEWC's prediction, if any: a sentence for each network."""
     sentences = []
     for recipe, table in _recipes(records):
-        chosen = widest(main_decay(table))
+        chosen = widest(paper_decay(table))
         text = f"{recipe_label(recipe)}: at λ = ½, β is {at_width(chosen, 'inverse_temperature_midpoint', 1, 2)}"
         # num_layers is of the configuration: empty for networks with batch norm, of which LEWC predicts no scale
         if chosen["num_layers"].notna().all() and "predicted_inverse_temperature_midpoint" in chosen:

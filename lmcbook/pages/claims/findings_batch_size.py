@@ -5,11 +5,10 @@ from collections.abc import Sequence
 from pandas import DataFrame
 
 from lmcbook.lab.records import Record
+from lmcbook.pages.analysis.labels import mean_and_spread, recipe_label, width_label
+from lmcbook.pages.analysis.vocabulary import groups
 from lmcbook.pages.claims.statistics import ACCURACY, CALIBRATED
 from lmcbook.pages.figures.batch_size import one_width, several_widths
-from lmcbook.pages.figures.curves import groups
-from lmcbook.pages.figures.style import recipe_label, width_label
-from lmcbook.pages.tables import mean_and_spread
 
 _SAID = {
     ACCURACY: ("points of accuracy lost", 100, 1),

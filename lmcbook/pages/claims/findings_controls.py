@@ -5,14 +5,12 @@ from collections.abc import Sequence
 from pandas import DataFrame, Series
 
 from lmcbook.lab.records import LINES, Record, pairs_table
-from lmcbook.pages.claims.sentences import widest
+from lmcbook.pages.analysis.labels import mean_and_spread, recipe_label, width_label
+from lmcbook.pages.analysis.vocabulary import groups, widest
 from lmcbook.pages.claims.statistics import ACCURACY, CALIBRATED
-from lmcbook.pages.figures.curves import groups
 from lmcbook.pages.figures.lines import KINDS, along_lines_table
 from lmcbook.pages.figures.low_rank import penalty_table
 from lmcbook.pages.figures.spawned import NOTHING, ORDER, name_of, spawned_table
-from lmcbook.pages.figures.style import recipe_label, width_label
-from lmcbook.pages.tables import mean_and_spread
 
 _KEYS = ["width_multiplier", "seed_a", "seed_b"]
 

@@ -3,9 +3,9 @@
 from collections.abc import Sequence
 
 from lmcbook.lab.records import Record
+from lmcbook.pages.analysis.floor_fit import CONFIDENCE
+from lmcbook.pages.analysis.labels import decay_label, recipe_label, width_label
 from lmcbook.pages.figures.floors import METRICS, floor_fits
-from lmcbook.pages.figures.style import decay_label, recipe_label, width_label
-from lmcbook.pages.floors import CONFIDENCE
 
 
 def floor_finding(records: Sequence[Record]) -> list[str]:

@@ -6,14 +6,20 @@ from collections.abc import Callable, Sequence
 from pandas import DataFrame
 
 from lmcbook.lab.records import Record, pairs_table, summaries_table
+from lmcbook.pages.analysis.labels import (
+    at_width,
+    decay_label,
+    ends_in_words,
+    number_of_pairs,
+    recipe_label,
+    spread,
+    width_label,
+)
+from lmcbook.pages.analysis.vocabulary import groups, paper_decay, widest
 from lmcbook.pages.claims import statistics
-from lmcbook.pages.claims.sentences import at_width, main_decay, number_of_pairs, spread, widest
 from lmcbook.pages.figures.additivity import gaussian_table
-from lmcbook.pages.figures.against_width import ends_in_words
-from lmcbook.pages.figures.curves import groups
 from lmcbook.pages.figures.laws import BATCH_NORM, LEWC, LLFC, law_errors_table
 from lmcbook.pages.figures.predictions import temperature_depth_table, temperature_width_table
-from lmcbook.pages.figures.style import decay_label, recipe_label, width_label
 from lmcbook.pages.figures.units import both_models_table, histogram_table
 from lmcbook.theory.gaussian import INDEPENDENT_COSINE
 
@@ -27,7 +33,7 @@ def exponent_finding(records: Sequence[Record]) -> list[str]:
     """The decay exponent of the logits at the widest, and which law it is nearer to: a sentence for each network."""
     sentences = []
     for recipe, table in _recipes(summaries_table(records)):
-        chosen = widest(main_decay(table))
+        chosen = widest(paper_decay(table))
         layers = chosen["num_layers"].iloc[0]
         says = 2.0 if math.isnan(layers) else layers
         law = "orthogonal networks with batch norm have 2" if math.isnan(layers) else f"LEWC says {layers:g}"
@@ -195,7 +201,7 @@ def overlap_finding(records: Sequence[Record]) -> list[str]:
     """The overlap of active units at the widest beside that of independent units: a sentence for each network."""
     sentences = []
     for recipe, table in _recipes(summaries_table(records)):
-        chosen = widest(main_decay(table))
+        chosen = widest(paper_decay(table))
         excess = statistics.overlap_excess(table, weight_decay=chosen["weight_decay"].iloc[0])
         sentences.append(
             f"{recipe_label(recipe)}: the active units of the two models overlap by "

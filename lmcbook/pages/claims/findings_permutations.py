@@ -6,11 +6,11 @@ from collections.abc import Callable, Sequence
 from pandas import DataFrame
 
 from lmcbook.lab.records import Record
+from lmcbook.pages.analysis.labels import at_width, number_of_pairs, recipe_label, spread, width_label
+from lmcbook.pages.analysis.vocabulary import paper_decay, widest
 from lmcbook.pages.claims import statistics
-from lmcbook.pages.claims.sentences import at_width, main_decay, number_of_pairs, spread, widest
 from lmcbook.pages.figures.costs import TRAINING, WEIGHTS, cost_table
 from lmcbook.pages.figures.permutations import ALIGNMENTS, alignment_table, gain_table, inside_table
-from lmcbook.pages.figures.style import recipe_label, width_label
 
 
 def alignment_finding(records: Sequence[Record]) -> list[str]:
@@ -127,7 +127,7 @@ def _before_and_after(records: Sequence[Record], names: dict[str, str], where: s
 
 
 def _recipes(table: DataFrame) -> list[tuple[str, DataFrame]]:
-    return [(recipe, main_decay(table[table["recipe"] == recipe])) for recipe in table["recipe"].unique()]
+    return [(recipe, paper_decay(table[table["recipe"] == recipe])) for recipe in table["recipe"].unique()]
 
 
 FINDINGS: tuple[Callable[[Sequence[Record]], list[str]], ...] = (

@@ -6,12 +6,10 @@ import numpy
 from pandas import DataFrame, Series
 
 from lmcbook.lab.records import Record
-from lmcbook.pages.claims.sentences import widest
+from lmcbook.pages.analysis.labels import decay_label, mean_and_spread, recipe_label, width_label
+from lmcbook.pages.analysis.vocabulary import groups, widest
 from lmcbook.pages.figures.calibrating import CHOICES, NETWORKS, choices_table, examples_table, reliability_table
-from lmcbook.pages.figures.curves import groups
-from lmcbook.pages.figures.style import decay_label, recipe_label, width_label
 from lmcbook.pages.figures.temperatures import TOLERANCE, intervals_table, temperature_conditions_table
-from lmcbook.pages.tables import mean_and_spread
 
 
 def condition_finding(records: Sequence[Record]) -> list[str]:

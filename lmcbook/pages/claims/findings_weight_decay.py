@@ -5,11 +5,10 @@ from collections.abc import Sequence
 from pandas import DataFrame, Series
 
 from lmcbook.lab.records import Record, layers_table
+from lmcbook.pages.analysis.labels import decay_label, mean_and_spread, recipe_label, width_label
+from lmcbook.pages.analysis.vocabulary import groups
 from lmcbook.pages.claims.statistics import ACCURACY, MAIN_DECAY, USUAL_DECAY
-from lmcbook.pages.figures.curves import groups
-from lmcbook.pages.figures.style import decay_label, recipe_label, width_label
 from lmcbook.pages.figures.weight_decay import FULL, SHORTER, SPARED, decay_table
-from lmcbook.pages.tables import mean_and_spread
 
 _SAME_PRODUCT = 1.25
 """Trainings whose decay products differ by no more than this factor are compared as equals."""

@@ -9,11 +9,10 @@ from pandas import DataFrame
 
 from lmcbook.lab.plan import recipe
 from lmcbook.lab.records import Record, pairs_table
+from lmcbook.pages.analysis.labels import mean_and_spread, recipe_label, width_label
 from lmcbook.pages.claims.catalogue import CLAIMS
 from lmcbook.pages.claims.claim import Claim
 from lmcbook.pages.claims.statistics import values_of
-from lmcbook.pages.figures.style import recipe_label, width_label
-from lmcbook.pages.tables import mean_and_spread
 
 Word = Literal["reproduced", "partly", "not reproduced", "not measured"]
 VERDICTS: tuple[Word, ...] = ("reproduced", "partly", "not reproduced", "not measured")

@@ -10,8 +10,9 @@ from matplotlib.lines import Line2D
 from pandas import DataFrame
 
 from lmcbook.lab.records import Record, layers_table, units_table
+from lmcbook.pages.analysis.labels import decay_label, recipe_label, width_label
+from lmcbook.pages.analysis.vocabulary import groups
 from lmcbook.pages.figures import style
-from lmcbook.pages.figures.curves import groups
 from lmcbook.pages.figures.predictions import plain_log
 from lmcbook.theory.gaussian import INDEPENDENT_COSINE, gaussian_cosine
 
@@ -63,13 +64,13 @@ def weak_additivity_explained(records: Sequence[Record], *, narrow: bool = False
             plain_log(axis.xaxis, (1e-4, 1e-3, 0.01, 0.1))
             plain_log(axis.yaxis, (1e-4, 1e-3, 0.01, 0.1, 1))
             axis.set_xlim(right=0.12)
-            axis.set_title(style.recipe_label(recipe))
+            axis.set_title(recipe_label(recipe))
             axis.set_xlabel("1 − cosine of Gaussians\nof these sizes")
             if index == 0 or narrow:
                 axis.set_ylabel("1 − measured cosine")
         handles = [
             *(
-                Line2D([], [], label=f"weight decay {style.decay_label(decay)}", **_decay_point(place))
+                Line2D([], [], label=f"weight decay {decay_label(decay)}", **_decay_point(place))
                 for place, decay in enumerate(decays)
             ),
             Line2D([], [], label="the sizes alone", **_SIZES),
@@ -83,8 +84,8 @@ def gaussian_alt(records: Sequence[Record]) -> str:
     """`weak_additivity_explained` for those who do not see it."""
     parts = []
     for (recipe, decay), chosen in groups(gaussian_table(records), "recipe", "weight_decay"):
-        name = f"{style.recipe_label(recipe)} with weight decay {style.decay_label(decay)}"
-        widest = style.width_label(chosen["width_multiplier"].max())
+        name = f"{recipe_label(recipe)} with weight decay {decay_label(decay)}"
+        widest = width_label(chosen["width_multiplier"].max())
         values = (
             f"{chosen['weak_additivity'].mean():.3f} measured, {chosen['gaussian'].mean():.3f} from the sizes alone"
         )

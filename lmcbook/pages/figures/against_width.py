@@ -9,6 +9,7 @@ from matplotlib.axes import Axes
 from matplotlib.lines import Line2D
 from pandas import DataFrame
 
+from lmcbook.pages.analysis.labels import decay_label
 from lmcbook.pages.figures import style
 from lmcbook.pages.figures.barriers import scale_widths
 
@@ -76,7 +77,7 @@ def decay_lines(
     decays = sorted(table["weight_decay"].unique(), reverse=True)
     return [
         Line(
-            label=f"{label}{', ' if label else ''}weight decay {style.decay_label(decay)}",
+            label=f"{label}{', ' if label else ''}weight decay {decay_label(decay)}",
             colour=DECAY_COLOURS[min(index, len(DECAY_COLOURS) - 1)],
             where={"weight_decay": decay},
             column=column,
@@ -85,12 +86,3 @@ def decay_lines(
         )
         for index, decay in enumerate(decays)
     ]
-
-
-def ends_in_words(table: DataFrame, column: str, factor: float = 1.0) -> str:
-    """``0.5 at ×1 and 0.1 at ×32``: means over pairs of the narrowest and the widest."""
-    means = factor * table.dropna(subset=[column]).groupby("width_multiplier")[column].mean()
-    if means.empty:
-        return "not measured"
-    ends = dict.fromkeys([means.index.min(), means.index.max()])
-    return " and ".join(f"{means[width]:.3g} at {style.width_label(width)}" for width in ends)

@@ -10,8 +10,9 @@ from matplotlib.ticker import FixedLocator, FuncFormatter, LogLocator, NullLocat
 from pandas import DataFrame, Series
 
 from lmcbook.lab.records import Record, barriers_table
+from lmcbook.pages.analysis.labels import decay_label, ends_in_words, recipe_label, width_label
+from lmcbook.pages.analysis.vocabulary import groups
 from lmcbook.pages.figures import style
-from lmcbook.pages.figures.curves import ends_at_midpoint, groups
 
 _METRICS = (
     ("midpoint_accuracy_barrier", "accuracy barrier (points)", 100.0),
@@ -29,10 +30,10 @@ def barrier_table(records: Sequence[Record]) -> DataFrame:
 def barrier_alt(records: Sequence[Record]) -> str:
     """`barrier_against_width` for those who do not see it."""
     table = barrier_table(records)
-    table = table[table["alignment"] == "identity"].assign(coefficient=0.5)
+    table = table[table["alignment"] == "identity"]
     parts = [
-        f"{style.recipe_label(recipe)} with weight decay {style.decay_label(decay)}: "
-        f"{ends_at_midpoint(chosen, 'midpoint_accuracy_barrier', 100)}"
+        f"{recipe_label(recipe)} with weight decay {decay_label(decay)}: "
+        f"{ends_in_words(chosen, 'midpoint_accuracy_barrier', 100)}"
         for (recipe, decay), chosen in groups(table, "recipe", "weight_decay")
     ]
     return (
@@ -59,7 +60,7 @@ def barrier_against_width(records: Sequence[Record], *, narrow: bool = False) ->
             draw_points(axis, chosen, column, looks, factor=factor)
             scale_widths(axis, chosen["width_multiplier"].unique())
             if index % len(_METRICS) == 0:
-                axis.set_title(style.recipe_label(recipe))
+                axis.set_title(recipe_label(recipe))
             if narrow or recipe == recipes[-1]:
                 axis.set_xlabel("width multiplier")
         handles = [Line2D([], [], label=name, **look) for name, look in looks.values()]
@@ -109,7 +110,7 @@ def scale_widths(axis: Axes, widths: Iterable[float]) -> None:
     axis.set_xscale("log", base=2)
     axis.xaxis.set_major_locator(FixedLocator(widths))
     axis.xaxis.set_minor_locator(NullLocator())
-    axis.set_xticks(widths, [style.width_label(width) for width in widths])
+    axis.set_xticks(widths, [width_label(width) for width in widths])
     axis.margins(x=0.08)
 
 
@@ -124,7 +125,7 @@ def _looks(table: DataFrame) -> dict[tuple[float, str], tuple[str, dict]]:
             colour = colours[min(index, len(colours) - 1)]
             as_is = alignment == "identity"
             looks[decay, alignment] = (
-                f"weight decay {style.decay_label(decay)}{suffix}",
+                f"weight decay {decay_label(decay)}{suffix}",
                 {
                     "color": colour,
                     "marker": style.MARKERS[index % len(style.MARKERS)],

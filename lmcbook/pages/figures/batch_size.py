@@ -10,9 +10,10 @@ from pandas import DataFrame
 
 from lmcbook.lab.recipes import MAIN_WEIGHT_DECAY
 from lmcbook.lab.records import Record, pairs_table
+from lmcbook.pages.analysis.labels import recipe_label, width_label
+from lmcbook.pages.analysis.vocabulary import groups
 from lmcbook.pages.figures import rows, style
 from lmcbook.pages.figures.barriers import scale_values, scale_widths
-from lmcbook.pages.figures.curves import groups
 from lmcbook.pages.figures.panels import FOURTH, MAIN, OTHER, THIRD, Series, handle_of, look_of
 from lmcbook.pages.figures.sweeps import COLUMNS, PAIR, PANELS, draw_sweep, sweep_words
 
@@ -100,7 +101,7 @@ def barrier_by_batch_size(records: Sequence[Record], *, narrow: bool = False) ->
                 scale_values(axis, factor * of_recipe[column])
                 scale_widths(axis, of_recipe["width_multiplier"])
                 axis.set_xlabel("width multiplier")
-            axes[0].set_title(style.recipe_label(recipe))
+            axes[0].set_title(recipe_label(recipe))
             handles = [
                 handle_of(Series(column="", label=f"batches\nof {size:g}", look=look)) for size, look in looks.items()
             ]
@@ -113,10 +114,8 @@ def barrier_by_batch_size_alt(records: Sequence[Record]) -> str:
     parts = []
     for (recipe, size), chosen in groups(several_widths(records), "recipe", "batch_size"):
         means = 100 * chosen.groupby("width_multiplier")["midpoint_accuracy_barrier"].mean()
-        ends = ", ".join(
-            f"{means[width]:.1f} at {style.width_label(width)}" for width in (means.index[0], means.index[-1])
-        )
-        parts.append(f"{style.recipe_label(recipe)}, batches of {size:g}: {ends}")
+        ends = ", ".join(f"{means[width]:.1f} at {width_label(width)}" for width in (means.index[0], means.index[-1]))
+        parts.append(f"{recipe_label(recipe)}, batches of {size:g}: {ends}")
     return (
         "Barriers in accuracy and calibrated loss against the width multiplier, a line for each batch size. "
         f"Points of accuracy lost at λ = ½, {'; '.join(parts)}."

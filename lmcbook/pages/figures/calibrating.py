@@ -11,10 +11,11 @@ from matplotlib.ticker import FixedLocator, FuncFormatter, NullLocator
 from pandas import DataFrame
 
 from lmcbook.lab.records import Record
+from lmcbook.pages.analysis.labels import recipe_label, width_label
+from lmcbook.pages.analysis.vocabulary import groups, paper_decay
 from lmcbook.pages.figures import rows, style
 from lmcbook.pages.figures.barriers import scale_values
-from lmcbook.pages.figures.curves import groups, label_panels
-from lmcbook.pages.figures.temperatures import main_decay
+from lmcbook.pages.figures.curves import label_panels
 
 _PAIR = ["recipe", "width_multiplier", "weight_decay", "seed_a", "seed_b"]
 
@@ -77,10 +78,10 @@ def reliability_diagrams(records: Sequence[Record], *, narrow: bool = False) -> 
         figure, drawn = rows.rows([2.75] * len(recipes), 3, narrow=narrow, legend_lines=2, phone_columns=2)
         for recipe, (part, axes) in zip(recipes, drawn, strict=True):
             of_recipe = table[table["recipe"] == recipe]
-            width = style.width_label(of_recipe["width_multiplier"].iloc[0])
+            width = width_label(of_recipe["width_multiplier"].iloc[0])
             for index, (axis, network) in enumerate(zip(axes, NETWORKS, strict=True)):
                 _draw_reliability(axis, of_recipe[of_recipe["network"] == network])
-                name = f"{style.recipe_label(recipe)}, {width}" if index == 0 else ""
+                name = f"{recipe_label(recipe)}, {width}" if index == 0 else ""
                 axis.set_title(f"{name}\n{network}")
                 if index == 0 or (narrow and index == 2):
                     axis.set_ylabel("accuracy")
@@ -116,7 +117,7 @@ def reliability_alt(records: Sequence[Record]) -> str:
     for (recipe, width), chosen in groups(reliability_table(records), "recipe", "width_multiplier"):
         errors = chosen.groupby(["network", "state"])["expected_calibration_error"].first()
         values = ", ".join(f"{name} {errors[name, 'raw']:.3f} → {errors[name, 'calibrated']:.3f}" for name in NETWORKS)
-        parts.append(f"{style.recipe_label(recipe)} {style.width_label(width)}: {values}")
+        parts.append(f"{recipe_label(recipe)} {width_label(width)}: {values}")
     return (
         "Reliability diagrams as it is and calibrated, of the unmerged networks, the merged one and the ensemble. "
         f"Expected calibration errors: {'; '.join(parts)}."
@@ -155,8 +156,8 @@ def temperature_choices(records: Sequence[Record], *, narrow: bool = False) -> F
                         axis.plot(pair["coefficient"], pair[column], **thin)
                     mean = chosen.groupby("coefficient")[column].mean()
                     axis.plot(mean.index, mean, **look, markevery=(1, 4))
-            width = style.width_label(of_recipe["width_multiplier"].iloc[0])
-            axes[0].set_title(f"{style.recipe_label(recipe)}, {width}: β")
+            width = width_label(of_recipe["width_multiplier"].iloc[0])
+            axes[0].set_title(f"{recipe_label(recipe)}, {width}: β")
             axes[1].set_title("loss")
             label_panels([axes[0]], "inverse temperature β", narrow=narrow)
             label_panels([axes[1]], "test loss (nats)", narrow=narrow)
@@ -181,7 +182,7 @@ def temperature_choices_alt(records: Sequence[Record]) -> str:
     for (recipe, width), chosen in groups(choices_table(records), "recipe", "width_multiplier"):
         means = chosen.groupby("choice")["loss"].mean()
         values = ", ".join(f"{name} {means[choice]:.3f}" for choice, name in CHOICES.items())
-        parts.append(f"{style.recipe_label(recipe)} {style.width_label(width)}: {values}")
+        parts.append(f"{recipe_label(recipe)} {width_label(width)}: {values}")
     return (
         "Curves of the inverse temperature and of the test loss against λ, one for each way to choose the temperature. "
         f"Losses in nats, averaged over λ: {'; '.join(parts)}."
@@ -220,10 +221,10 @@ def calibration_examples(records: Sequence[Record], *, narrow: bool = False) -> 
         figure, drawn = rows.rows([2.5] * len(recipes), 2, narrow=narrow, legend_lines=3)
         for recipe, (part, axes) in zip(recipes, drawn, strict=True):
             of_recipe = table[table["recipe"] == recipe]
-            width = style.width_label(of_recipe["width_multiplier"].iloc[0])
+            width = width_label(of_recipe["width_multiplier"].iloc[0])
             for axis, column in zip(axes, ("excess_loss", "ratio"), strict=True):
                 _draw_samples(axis, of_recipe, column)
-            axes[0].set_title(f"{style.recipe_label(recipe)}, {width}: cost")
+            axes[0].set_title(f"{recipe_label(recipe)}, {width}: cost")
             axes[0].set_ylabel("loss above that with all (nats)")
             scale_values(axes[0], of_recipe["excess_loss"])
             axes[1].set_title("fitted β")
@@ -232,7 +233,7 @@ def calibration_examples(records: Sequence[Record], *, narrow: bool = False) -> 
             axes[1].set_yscale("log", base=4)
             axes[1].yaxis.set_minor_locator(NullLocator())
             axes[1].yaxis.set_major_formatter(
-                FuncFormatter(lambda value, _: f"{value:g}" if value >= 1 else style.width_label(value)[1:])
+                FuncFormatter(lambda value, _: f"{value:g}" if value >= 1 else width_label(value)[1:])
             )
             handles = [
                 Line2D([], [], label="all samples", **_ALL),
@@ -265,7 +266,7 @@ def calibration_examples_alt(records: Sequence[Record]) -> str:
     for (recipe, width), chosen in groups(examples_table(records), "recipe", "width_multiplier"):
         medians = chosen.groupby("examples")["excess_loss"].median()
         values = ", ".join(f"{value:.3f} with {size}" for size, value in medians.items())
-        parts.append(f"{style.recipe_label(recipe)} {style.width_label(width)}: {values}")
+        parts.append(f"{recipe_label(recipe)} {width_label(width)}: {values}")
     return (
         "Bars of the test loss, above that with all calibration examples, against how many there are, and of the "
         f"inverse temperature that they give. Medians in nats: {'; '.join(parts)}."
@@ -284,7 +285,7 @@ def _widest(records: Sequence[Record]) -> Iterator[tuple[tuple[str, float, float
         }
         for record in known
     ]
-    table = main_decay(DataFrame(named, columns=["recipe", "width_multiplier", "weight_decay", "record"]))
+    table = paper_decay(DataFrame(named, columns=["recipe", "width_multiplier", "weight_decay", "record"]))
     for recipe, of_recipe in table.groupby("recipe", sort=False):
         widest = of_recipe[of_recipe["width_multiplier"] == of_recipe["width_multiplier"].max()]
         yield (str(recipe), *widest.iloc[0][["width_multiplier", "weight_decay"]]), list(widest["record"])

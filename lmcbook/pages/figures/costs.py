@@ -10,9 +10,10 @@ from pandas import DataFrame
 
 from lmcbook.errors import InputError
 from lmcbook.lab.records import Record
+from lmcbook.pages.analysis.labels import ends_in_words, recipe_label
+from lmcbook.pages.analysis.vocabulary import groups
 from lmcbook.pages.figures import style
-from lmcbook.pages.figures.against_width import Line, draw_lines, ends_in_words, handles_of
-from lmcbook.pages.figures.curves import groups
+from lmcbook.pages.figures.against_width import Line, draw_lines, handles_of
 
 WEIGHTS, ACTIVATIONS, TRAINING = "matching by weights", "matching by activations", "training one network"
 _KINDS = {"weight_matching": WEIGHTS, "activation_matching": ACTIVATIONS}
@@ -64,7 +65,7 @@ def cost_against_width(records: Sequence[Record], *, narrow: bool = False) -> Fi
         for index, (axis, recipe) in enumerate(zip(axes, recipes, strict=False)):
             draw_lines(axis, table[table["recipe"] == recipe], lines)
             axis.set_yscale("log")
-            axis.set_title(style.recipe_label(recipe))
+            axis.set_title(recipe_label(recipe))
             axis.set_xlabel("width multiplier")
             if narrow or index % columns == 0:
                 axis.set_ylabel("seconds")
@@ -77,7 +78,7 @@ def cost_against_width(records: Sequence[Record], *, narrow: bool = False) -> Fi
 def cost_alt(records: Sequence[Record]) -> str:
     """`cost_against_width` for those who do not see it."""
     parts = [
-        f"{style.recipe_label(recipe)} {what}: {ends_in_words(chosen, 'seconds')}"
+        f"{recipe_label(recipe)} {what}: {ends_in_words(chosen, 'seconds')}"
         for (recipe, what), chosen in groups(cost_table(records), "recipe", "what")
     ]
     return f"Seconds against width. {'; '.join(parts)}."

@@ -9,10 +9,11 @@ from matplotlib.lines import Line2D
 from pandas import DataFrame
 
 from lmcbook.lab.records import Record, curves_table
+from lmcbook.pages.analysis.labels import decay_label, ends_in_words, recipe_label, width_label
+from lmcbook.pages.analysis.vocabulary import PAPER_DECAY, groups
 from lmcbook.pages.figures import style
 
 COEFFICIENT_LABEL = "λ (share of model a)"
-PAPER_DECAY = 3e-3
 _PAIR = ["recipe", "width_multiplier", "weight_decay", "seed_a", "seed_b", "coefficient"]
 
 
@@ -24,9 +25,9 @@ def accuracy_table(records: Sequence[Record]) -> DataFrame:
 def accuracy_alt(records: Sequence[Record]) -> str:
     """`accuracy_against_coefficient` for those who do not see it."""
     table = accuracy_table(records)
+    table = table[table["coefficient"] == 0.5]
     parts = [
-        f"{style.recipe_label(recipe)} with weight decay {style.decay_label(decay)}: "
-        f"{ends_at_midpoint(chosen, 'accuracy', 100)}"
+        f"{recipe_label(recipe)} with weight decay {decay_label(decay)}: {ends_in_words(chosen, 'accuracy', 100)}"
         for (recipe, decay), chosen in groups(table, "recipe", "weight_decay")
     ]
     return f"Curves of test accuracy in per cent against λ, one for each width. At λ = ½, {'; '.join(parts)}."
@@ -39,7 +40,7 @@ def accuracy_against_coefficient(records: Sequence[Record], *, narrow: bool = Fa
     """
     table = accuracy_table(records)
     decays = sorted(table["weight_decay"].unique(), reverse=True)
-    panels = [(decay, "accuracy", f"weight decay {style.decay_label(decay)}") for decay in decays]
+    panels = [(decay, "accuracy", f"weight decay {decay_label(decay)}") for decay in decays]
     return curve_panels(table, panels, "test accuracy (%)", narrow=narrow, factor=100, top=101)
 
 
@@ -57,10 +58,12 @@ def loss_table(records: Sequence[Record]) -> DataFrame:
 
 def loss_alt(records: Sequence[Record]) -> str:
     """`loss_against_coefficient` for those who do not see it."""
+    table = loss_table(records)
+    table = table[table["coefficient"] == 0.5]
     parts = [
-        f"{style.recipe_label(recipe)}: as it is {ends_at_midpoint(chosen, 'loss', 1)}, "
-        f"calibrated {ends_at_midpoint(chosen, 'calibrated_loss', 1)}"
-        for (recipe,), chosen in groups(loss_table(records), "recipe")
+        f"{recipe_label(recipe)}: as it is {ends_in_words(chosen, 'loss')}, "
+        f"calibrated {ends_in_words(chosen, 'calibrated_loss')}"
+        for (recipe,), chosen in groups(table, "recipe")
     ]
     return f"Curves of test loss in nats against λ, one for each width. At λ = ½, {'; '.join(parts)}."
 
@@ -95,7 +98,7 @@ def curve_panels(
             for axis, (decay, column, title) in zip(row_axes, columns, strict=True):
                 chosen = of_recipe if decay is None else of_recipe[of_recipe["weight_decay"] == decay]
                 draw_curves(axis, chosen, column, colours, factor=factor)
-                axis.set_title(f"{style.recipe_label(recipe)}, {title}")
+                axis.set_title(f"{recipe_label(recipe)}, {title}")
             # between the two panels of a phone nobody looks for a legend; it stands below the last
             label_panels(row_axes, label, narrow=narrow)
             style.legend(row_axes[-1], width_handles(colours), title="width", narrow=narrow)
@@ -119,7 +122,7 @@ def draw_curves(axis: Axes, table: DataFrame, column: str, colours: dict[float, 
 def width_handles(colours: dict[float, str]) -> list[Line2D]:
     """What the legend shows for each width, widest first, as the curves stand from top to bottom."""
     handles = [
-        Line2D([], [], color=colour, label=style.width_label(width), **_marker(index))
+        Line2D([], [], color=colour, label=width_label(width), **_marker(index))
         for index, (width, colour) in enumerate(colours.items())
     ]
     return handles[::-1]
@@ -133,19 +136,6 @@ def label_panels(axes: Sequence[Axes], label: str, *, narrow: bool) -> None:
         if index == 0 or narrow:
             axis.set_ylabel(label)
         axis.set_xlabel(COEFFICIENT_LABEL)
-
-
-def groups(table: DataFrame, *names: str) -> list[tuple[tuple[Any, ...], DataFrame]]:
-    """The parts of ``table`` that share the values of ``names``, in the table's order."""
-    return [(key if isinstance(key, tuple) else (key,), part) for key, part in table.groupby(list(names), sort=False)]
-
-
-def ends_at_midpoint(table: DataFrame, column: str, factor: float) -> str:
-    """``39.6 at ×1 and 94.5 at ×32``: means over pairs at λ = ½ of the narrowest and the widest."""
-    middle = table[table["coefficient"] == 0.5]
-    means = (factor * middle.groupby("width_multiplier")[column].mean()).reset_index()
-    shown = [f"{value:.3g} at {style.width_label(width)}" for width, value in means.itertuples(index=False)]
-    return shown[0] if len(shown) == 1 else f"{shown[0]} and {shown[-1]}"
 
 
 def _marker(index: int) -> dict[str, Any]:

@@ -12,10 +12,11 @@ from pandas import DataFrame, Series, concat
 
 from lmcbook.data.datasets import DATASETS
 from lmcbook.lab.records import Record, barriers_table
+from lmcbook.pages.analysis.floor_fit import FloorFit, fit_floor
+from lmcbook.pages.analysis.labels import decay_label, recipe_label, width_label
+from lmcbook.pages.analysis.vocabulary import groups
 from lmcbook.pages.figures import style
 from lmcbook.pages.figures.barriers import scale_values, scale_widths
-from lmcbook.pages.figures.curves import groups
-from lmcbook.pages.floors import FloorFit, fit_floor
 
 METRICS = {
     "midpoint_accuracy_barrier": ("accuracy barrier (points)", 100.0),
@@ -64,8 +65,8 @@ def floor_alt(records: Sequence[Record]) -> str:
             floor, low, high = (factor * each for each in (fit.floor, fit.low, fit.high))
             said = f"floor {floor:.3g}, between {low:.3g} and {high:.3g}"
         parts.append(
-            f"{style.recipe_label(recipe)}, weight decay {style.decay_label(decay)}, {label}, "
-            f"{style.width_label(widths.min())} to {style.width_label(widths.max())}: {said}"
+            f"{recipe_label(recipe)}, weight decay {decay_label(decay)}, {label}, "
+            f"{width_label(widths.min())} to {width_label(widths.max())}: {said}"
         )
     return f"Barriers at λ = ½ against the width multiplier on logarithmic axes with fitted curves. {'; '.join(parts)}."
 
@@ -95,13 +96,11 @@ def floor_against_width(records: Sequence[Record], *, narrow: bool = False) -> F
             scale_widths(axis, drawn["width_multiplier"])
             scale_values(axis, factor * drawn[column])
             if index % len(METRICS) == 0:
-                axis.set_title(style.recipe_label(recipe))
+                axis.set_title(recipe_label(recipe))
             if narrow or recipe == recipes[-1]:
                 axis.set_xlabel("width multiplier")
         handles = [
-            Line2D(
-                [], [], color=colour, marker=marker, linestyle="none", label=f"weight decay {style.decay_label(decay)}"
-            )
+            Line2D([], [], color=colour, marker=marker, linestyle="none", label=f"weight decay {decay_label(decay)}")
             for decay, (colour, marker) in looks.items()
         ]
         handles.append(Line2D([], [], color=style.INK, linestyle="-", label="fit with a floor"))

@@ -8,8 +8,9 @@ from matplotlib.lines import Line2D
 from pandas import DataFrame, Series, concat
 
 from lmcbook.lab.records import Record, layers_table
+from lmcbook.pages.analysis.labels import recipe_label, width_label
+from lmcbook.pages.analysis.vocabulary import PAPER_DECAY, groups
 from lmcbook.pages.figures import rows, style
-from lmcbook.pages.figures.curves import PAPER_DECAY, groups
 from lmcbook.pages.figures.layers import label_room, name_layers
 
 LEWC, LLFC, BATCH_NORM = "LEWC", "LLFC", "recomputed batch norm"
@@ -77,8 +78,8 @@ def law_errors_by_layer(records: Sequence[Record], *, narrow: bool = False) -> F
                     mean = chosen.groupby("depth")["error"].mean()
                     axis.plot(mean.index, mean, **{**look, "marker": "none", "linewidth": 1.6})
                 name_layers(axis, of_recipe, panels=1 if narrow else len(coefficients))
-                width = style.width_label(of_recipe["width_multiplier"].iloc[0])
-                name = f"{style.recipe_label(recipe)}, {width}\n" if index == 0 or narrow else "\n"
+                width = width_label(of_recipe["width_multiplier"].iloc[0])
+                name = f"{recipe_label(recipe)}, {width}\n" if index == 0 or narrow else "\n"
                 axis.set_title(f"{name}λ = {_FRACTIONS.get(coefficient, f'{coefficient:g}')}")
                 if index == 0 or narrow:
                     axis.set_ylabel("relative error")
@@ -101,5 +102,5 @@ def law_errors_alt(records: Sequence[Record]) -> str:
     for (recipe, width), chosen in groups(law_errors_table(records), "recipe", "width_multiplier"):
         last = chosen[(chosen["depth"] == chosen["depth"].max()) & (chosen["coefficient"] == 0.5)]
         values = ", ".join(f"{law} {mean:.3g}" for law, mean in last.groupby("law", sort=False)["error"].mean().items())
-        parts.append(f"{style.recipe_label(recipe)} {style.width_label(width)}: {values}")
+        parts.append(f"{recipe_label(recipe)} {width_label(width)}: {values}")
     return f"Relative errors of the laws, layer by layer. Of the logits at λ = ½, {'; '.join(parts)}."

@@ -10,8 +10,9 @@ from matplotlib.lines import Line2D
 from pandas import DataFrame
 
 from lmcbook.lab.records import Record, layers_table
+from lmcbook.pages.analysis.labels import decay_label, recipe_label, width_label
+from lmcbook.pages.analysis.vocabulary import groups
 from lmcbook.pages.figures import rows, style
-from lmcbook.pages.figures.curves import groups
 from lmcbook.theory.gaussian import INDEPENDENT_COSINE
 
 _PAIR = ["recipe", "width_multiplier", "weight_decay", "seed_a", "seed_b"]
@@ -59,8 +60,8 @@ class Quantity:
             last = chosen[chosen["depth"] == chosen["depth"].max()]
             means = last.groupby("width_multiplier")[self.metric].mean()
             ends = dict.fromkeys([means.index.min(), means.index.max()])
-            values = " and ".join(f"{means[width]:.3g} at {style.width_label(width)}" for width in ends)
-            name = f"{style.recipe_label(recipe)} with weight decay {style.decay_label(decay)}"
+            values = " and ".join(f"{means[width]:.3g} at {width_label(width)}" for width in ends)
+            name = f"{recipe_label(recipe)} with weight decay {decay_label(decay)}"
             parts.append(f"{name}, {last['layer'].iloc[0]}: {values}")
         return f"{self.title}, layer by layer, one line for each width. In the last layer shown, {'; '.join(parts)}."
 
@@ -81,7 +82,7 @@ class Quantity:
                     _draw_widths(axis, of_recipe[of_recipe["weight_decay"] == decay], self.metric, colours)
                     _draw_guides(axis, of_recipe, guides)
                     name_layers(axis, of_recipe)
-                    axis.set_title(f"{style.recipe_label(recipe)},\nweight decay {style.decay_label(decay)}")
+                    axis.set_title(f"{recipe_label(recipe)},\nweight decay {decay_label(decay)}")
                     if index == 0 or narrow:
                         axis.set_ylabel(self.label)
                 axes[0].margins(y=0.08)
@@ -129,7 +130,7 @@ def _guide_handle(guide: Guide) -> Line2D:
 def layer_handles(colours: dict[float, str]) -> list[Line2D]:
     """What a legend shows for each width, widest first."""
     return [
-        Line2D([], [], color=colour, label=style.width_label(width), **_marker(index))
+        Line2D([], [], color=colour, label=width_label(width), **_marker(index))
         for index, (width, colour) in enumerate(colours.items())
     ][::-1]
 

@@ -10,9 +10,10 @@ from matplotlib.lines import Line2D
 from pandas import DataFrame
 
 from lmcbook.lab.records import Record, lines_table
+from lmcbook.pages.analysis.labels import recipe_label, width_label
+from lmcbook.pages.analysis.vocabulary import groups
 from lmcbook.pages.figures import rows, style
 from lmcbook.pages.figures.barriers import scale_values, scale_widths
-from lmcbook.pages.figures.curves import groups
 
 _PAIR = ["recipe", "width_multiplier", "weight_decay", "seed_a", "seed_b"]
 _MIDDLE = (0.1, 0.9)
@@ -64,7 +65,7 @@ def loss_along_lines(records: Sequence[Record], *, narrow: bool = False) -> Figu
             of_recipe = table[table["recipe"] == recipe]
             for axis, quantity in zip(axes, _ALONG, strict=True):
                 _draw_along(axis, of_recipe, quantity)
-            axes[0].set_title(f"{style.recipe_label(recipe)}, {_width_of(of_recipe)}")
+            axes[0].set_title(f"{recipe_label(recipe)}, {_width_of(of_recipe)}")
             rows.legend(part, _handles(of_recipe), title="from network a", narrow=narrow)
     return figure
 
@@ -98,7 +99,7 @@ def along_lines_alt(records: Sequence[Record]) -> str:
             for kind in KINDS
             if kind in means.index.get_level_values(0)
         )
-        parts.append(f"{style.recipe_label(recipe)}, {_width_of(chosen)}: {values}")
+        parts.append(f"{recipe_label(recipe)}, {_width_of(chosen)}: {values}")
     return (
         "Curves of loss, calibrated loss and accuracy on the way from network a. Calibrated losses in nats, halfway "
         f"and at the end: {'; '.join(parts)}."
@@ -140,7 +141,7 @@ def halfway_against_width(records: Sequence[Record], *, narrow: bool = False) ->
             of_recipe = table[table["recipe"] == recipe]
             for axis, quantity in zip(axes, _HALFWAY, strict=True):
                 _draw_halfway(axis, of_recipe, quantity)
-            axes[0].set_title(style.recipe_label(recipe))
+            axes[0].set_title(recipe_label(recipe))
             rows.legend(part, _handles(of_recipe), title="from network a", narrow=narrow)
     return figure
 
@@ -171,8 +172,8 @@ def halfway_alt(records: Sequence[Record]) -> str:
     for (recipe, kind), chosen in groups(halfway_table(records), "recipe", "kind"):
         means = 100 * chosen.groupby("width_multiplier")["accuracy"].mean()
         ends = dict.fromkeys([means.index.min(), means.index.max()])
-        values = " and ".join(f"{means[width]:.3g} at {style.width_label(width)}" for width in ends)
-        parts.append(f"{style.recipe_label(recipe)} {_plain(kind)}: {values}")
+        values = " and ".join(f"{means[width]:.3g} at {width_label(width)}" for width in ends)
+        parts.append(f"{recipe_label(recipe)} {_plain(kind)}: {values}")
     return (
         "Loss, calibrated loss and accuracy halfway along five kinds of lines against the width multiplier. "
         f"Accuracies in per cent: {'; '.join(parts)}."
@@ -193,4 +194,4 @@ def _plain(kind: str) -> str:
 
 
 def _width_of(table: DataFrame) -> str:
-    return style.width_label(table["width_multiplier"].iloc[0])
+    return width_label(table["width_multiplier"].iloc[0])

@@ -6,14 +6,14 @@ from dataclasses import replace
 from typing import Any
 
 from lmcbook.lab.records import COMMITTED, Record
+from lmcbook.pages.analysis.labels import pair_count
 
 
 def number_of_pairs(records: Sequence[Record]) -> str:
     """``n = 3 pairs`` of each point, or ``n = 1 to 3 pairs`` where points differ."""
     # all that two records of one point share: everything but the seeds
     counts = Counter((record.recipe, replace(record.config, seeds=(0, 1))) for record in records)
-    least, most = min(counts.values(), default=0), max(counts.values(), default=0)
-    return f"n = {least if least == most else f'{least} to {most}'} {'pair' if most == 1 else 'pairs'} for each point"
+    return f"n = {pair_count(*counts.values())} for each point"
 
 
 def origin(records: Sequence[Record]) -> list[str]:

@@ -7,6 +7,7 @@ import io
 import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from matplotlib.backends.backend_svg import FigureCanvasSVG
 from matplotlib.figure import Figure
@@ -14,6 +15,7 @@ from pandas import DataFrame
 
 from lmcbook.errors import InputError
 from lmcbook.lab.records import Record
+from lmcbook.pages.analysis.measurements import Measurements
 from lmcbook.pages.figures import (
     additivity,
     batch_size,
@@ -57,8 +59,10 @@ class Companions:
 
     table: Callable[[Sequence[Record]], DataFrame]
     """Exactly what it draws, which readers can take away as CSV."""
-    alt: Callable[[Sequence[Record]], str]
+    alt: Callable[[Any], str]
     """What it shows, for those who do not see it."""
+    by_table: bool = False
+    """Whether it is drawn and told from its table, and not from the records."""
 
 
 FIGURES: dict[Draw, Companions] = {
@@ -153,25 +157,32 @@ def show(
     """
     from IPython.display import display
 
-    text = to_html(draw, records, finding, command, name=name)
-    display({"text/html": text, "text/plain": FIGURES[draw].alt(records)}, raw=True)
+    text, alt = _page(draw, records, finding, command, name)
+    display({"text/html": text, "text/plain": alt}, raw=True)
 
 
 def to_html(
     draw: Draw, records: Sequence[Record], finding: Sequence[str] = (), command: str = "", *, name: str = ""
 ) -> str:
     """What `show` puts on the page; takes the same arguments and raises the same errors."""
+    return _page(draw, records, finding, command, name)[0]
+
+
+def _page(draw: Draw, records: Sequence[Record], finding: Sequence[str], command: str, name: str) -> tuple[str, str]:
+    """The figure as HTML, and its alt text; the table is derived once for all that it is needed for."""
     if draw not in FIGURES:
         raise InputError(f"draw is {draw!r}; it may be one of: {', '.join(each.__name__ for each in FIGURES)}")
     name = name or draw.__name__.replace("_", "-")
     if not re.fullmatch(r"[a-z][a-z0-9-]*", name):
         raise InputError(f"name is {name!r}; it must be made of small letters, digits and '-'")
-    table = FIGURES[draw].table(records)
+    figure, records = FIGURES[draw], Measurements.of(records)
+    table = records.table(figure.table)
     if table.empty:
         raise InputError(f"figure {name} has no records to draw; measure some, or ask for others")
-    alt = FIGURES[draw].alt(records)
+    shown = table if figure.by_table else records
+    alt = figure.alt(shown)
     drawings = {
-        kind: to_svg(draw(records, narrow=kind == "narrow"), f"{name}-{kind}", alt) for kind in ("wide", "narrow")
+        kind: to_svg(draw(shown, narrow=kind == "narrow"), f"{name}-{kind}", alt) for kind in ("wide", "narrow")
     }
     used = {colour for each in drawings.values() for colour in re.findall(r"var\(--lmc-(\w{6})", each)}
     parts = [
@@ -182,7 +193,7 @@ def to_html(
         else "",
         origin_html(records, command=command, table=table, name=name),
     ]
-    return f'<div class="lmc-figure">{"".join(parts)}</div>'
+    return f'<div class="lmc-figure">{"".join(parts)}</div>', alt
 
 
 def origin_html(records: Sequence[Record], *, command: str = "", table: DataFrame | None = None, name: str = "") -> str:

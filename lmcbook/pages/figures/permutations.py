@@ -9,10 +9,11 @@ from matplotlib.lines import Line2D
 from pandas import DataFrame
 
 from lmcbook.lab.records import Record, barriers_table, summaries_table
+from lmcbook.pages.analysis.labels import ends_in_words, recipe_label, width_label
+from lmcbook.pages.analysis.vocabulary import PAPER_DECAY, groups
 from lmcbook.pages.figures import rows, style
-from lmcbook.pages.figures.against_width import Line, draw_lines, ends_in_words, handles_of
+from lmcbook.pages.figures.against_width import Line, draw_lines, handles_of
 from lmcbook.pages.figures.barriers import scale_values
-from lmcbook.pages.figures.curves import PAPER_DECAY, groups
 
 ALIGNMENTS: dict[str, tuple[str, str, str]] = {
     "identity": ("as they are", style.STRONG, "o"),
@@ -51,7 +52,7 @@ def alignment_alt(records: Sequence[Record]) -> str:
     """`barrier_by_alignment` for those who do not see it."""
     table = alignment_table(records).assign(points=lambda drawn: 100 * drawn["midpoint_accuracy_barrier"].astype(float))
     parts = [
-        f"{style.recipe_label(recipe)} {ALIGNMENTS[alignment][0]}: {ends_in_words(chosen, 'points')}"
+        f"{recipe_label(recipe)} {ALIGNMENTS[alignment][0]}: {ends_in_words(chosen, 'points')}"
         for (recipe, alignment), chosen in groups(table, "recipe", "alignment")
     ]
     return (
@@ -82,7 +83,7 @@ def gain_alt(records: Sequence[Record]) -> str:
     """`matching_gain` for those who do not see it."""
     table = gain_table(records).assign(points=lambda drawn: 100 * drawn["midpoint_accuracy_barrier"])
     parts = [
-        f"{style.recipe_label(recipe)} {ALIGNMENTS[alignment][0]}: {ends_in_words(chosen, 'points')}"
+        f"{recipe_label(recipe)} {ALIGNMENTS[alignment][0]}: {ends_in_words(chosen, 'points')}"
         for (recipe, alignment), chosen in groups(table, "recipe", "alignment")
     ]
     return (
@@ -143,7 +144,7 @@ def _inside_words(records: Sequence[Record], columns: Sequence[str]) -> str:
     parts = []
     for (recipe, alignment), chosen in groups(inside_table(records), "recipe", "alignment"):
         values = ", ".join(f"{column.replace('_', ' ')} {ends_in_words(chosen, column)}" for column in columns)
-        parts.append(f"{style.recipe_label(recipe)} {ALIGNMENTS[alignment][0]}: {values}")
+        parts.append(f"{recipe_label(recipe)} {ALIGNMENTS[alignment][0]}: {values}")
     return f"against width, before and after weight matching. {'; '.join(parts)}."
 
 
@@ -166,7 +167,7 @@ def _inside_panels(records: Sequence[Record], columns: Sequence[str], *, narrow:
                 _draw_laws(axis, chosen)
             axis.set_ylabel(labels[column])
             if index % len(columns) == 0:
-                axis.set_title(style.recipe_label(recipe))
+                axis.set_title(recipe_label(recipe))
             if narrow or recipe == recipes[-1]:
                 axis.set_xlabel("width multiplier")
         named = [*_alignment_lines(table, columns[0]), *([_independent()] if "overlap" in columns else [])]
@@ -224,9 +225,9 @@ def two_mechanisms(records: Sequence[Record], *, narrow: bool = False) -> Figure
             axis.set_ylim(-0.04, max(1.15, chosen["reciprocal_orthogonality"].max() + 0.08))
             axis.set_xlabel("commutativity (0: LLFC's condition holds)")
             axis.set_ylabel("reciprocal orthogonality\n(0: LEWC's condition holds)")
-            axis.set_title(style.recipe_label(recipe))
+            axis.set_title(recipe_label(recipe))
             handles = [
-                Line2D([], [], label=style.width_label(width), **_mechanism_look(colour, matched=False))
+                Line2D([], [], label=width_label(width), **_mechanism_look(colour, matched=False))
                 for width, colour in colours.items()
             ][::-1]
             ways = (("as they are", False), ("matched by weights", True))
@@ -239,7 +240,7 @@ def mechanism_alt(records: Sequence[Record]) -> str:
     """`two_mechanisms` for those who do not see it."""
     parts = []
     for (recipe, alignment), chosen in groups(mechanism_table(records), "recipe", "alignment"):
-        name = f"{style.recipe_label(recipe)} {ALIGNMENTS[alignment][0]}"
+        name = f"{recipe_label(recipe)} {ALIGNMENTS[alignment][0]}"
         values = f"commutativity {ends_in_words(chosen, 'commutativity')}, reciprocal orthogonality "
         parts.append(f"{name}: {values}{ends_in_words(chosen, 'reciprocal_orthogonality')}")
     said = "Each pair as a point by commutativity and reciprocal orthogonality, before and after weight matching"
@@ -273,7 +274,7 @@ def _barrier_panels(
                 axis.axhline(0, color=style.INK, linewidth=0.8, zorder=1)
                 axis.set_ylim(bottom=min(0, factor * chosen[column].min() * 1.1))
             if index % len(BARRIERS) == 0:
-                axis.set_title(style.recipe_label(recipe))
+                axis.set_title(recipe_label(recipe))
             if narrow or recipe == recipes[-1]:
                 axis.set_xlabel("width multiplier")
         handles = handles_of(next(iter(lines.values())))

@@ -12,9 +12,11 @@ from matplotlib.ticker import FixedLocator, FuncFormatter, LogLocator, NullLocat
 from pandas import DataFrame, concat
 
 from lmcbook.lab.records import Record, curves_table, pairs_table
+from lmcbook.pages.analysis.labels import decay_label, ends_in_words, recipe_label, width_label
+from lmcbook.pages.analysis.vocabulary import groups
 from lmcbook.pages.figures import rows, style
-from lmcbook.pages.figures.against_width import decay_lines, draw_lines, ends_in_words, handles_of
-from lmcbook.pages.figures.curves import COEFFICIENT_LABEL, groups
+from lmcbook.pages.figures.against_width import decay_lines, draw_lines, handles_of
+from lmcbook.pages.figures.curves import COEFFICIENT_LABEL
 
 _PAIR = ["recipe", "width_multiplier", "weight_decay", "seed_a", "seed_b"]
 _FITTED: dict[str, Any] = {"markersize": 4, "linestyle": "none", "alpha": 0.85, "mew": 0}
@@ -48,7 +50,7 @@ def temperature_against_width(records: Sequence[Record], *, narrow: bool = False
         for index, (axis, recipe) in enumerate(zip(axes, recipes, strict=True)):
             draw_lines(axis, table[table["recipe"] == recipe], lines)
             binary_scale(axis)
-            axis.set_title(style.recipe_label(recipe))
+            axis.set_title(recipe_label(recipe))
             axis.set_xlabel("width multiplier")
             if index == 0 or narrow:
                 axis.set_ylabel("inverse temperature β")
@@ -59,7 +61,7 @@ def temperature_against_width(records: Sequence[Record], *, narrow: bool = False
 def temperature_width_alt(records: Sequence[Record]) -> str:
     """`temperature_against_width` for those who do not see it."""
     parts = [
-        f"{style.recipe_label(recipe)} with weight decay {style.decay_label(decay)}: fitted "
+        f"{recipe_label(recipe)} with weight decay {decay_label(decay)}: fitted "
         f"{ends_in_words(chosen, 'fitted_inverse_temperature')}, "
         f"predicted {ends_in_words(chosen, 'predicted_inverse_temperature')}"
         for (recipe, decay), chosen in groups(temperature_width_table(records), "recipe", "weight_decay")
@@ -112,8 +114,8 @@ def temperature_against_depth(records: Sequence[Record], *, narrow: bool = False
                 # every other λ, or the points would hide the line
                 sparse = deep[deep["coefficient"].isin(sorted(deep["coefficient"].unique())[::2])]
                 axes[1].plot(sparse["coefficient"], sparse["fitted_inverse_temperature"], **point, zorder=3)
-            width = style.width_label(chosen["width_multiplier"].iloc[0])
-            axes[0].set_title(f"{style.recipe_label(recipe)}, {width}, λ = ½")
+            width = width_label(chosen["width_multiplier"].iloc[0])
+            axes[0].set_title(f"{recipe_label(recipe)}, {width}, λ = ½")
             axes[0].set_xticks(sorted(colours))
             axes[0].set_xlabel("number of layers L")
             axes[1].set_title("along the line")
@@ -148,8 +150,8 @@ def temperature_depth_alt(records: Sequence[Record]) -> str:
             f"{layers:g} layers, fitted {fitted:.3g}, predicted {predicted:.3g}"
             for layers, fitted, predicted in widest.groupby("num_layers")[names].mean().itertuples()
         )
-        width = style.width_label(widest["width_multiplier"].iloc[0])
-        parts.append(f"{style.recipe_label(recipe)} {width}, at λ = ½: {values}")
+        width = width_label(widest["width_multiplier"].iloc[0])
+        parts.append(f"{recipe_label(recipe)} {width}, at λ = ½: {values}")
     return f"Fitted and predicted inverse temperatures against depth and λ. {'. '.join(parts)}."
 
 
@@ -182,7 +184,7 @@ def temperature_error_against_orthogonality(records: Sequence[Record], *, narrow
             for (width, decay, layers), points in groups(chosen, "width_multiplier", "weight_decay", "num_layers"):
                 look = _point(colours[width], depths.index(layers), hollow=decays.index(decay) > 0)
                 axis.plot(points["reciprocal_orthogonality"], points["error"], **look)
-            axis.set_title(style.recipe_label(recipe))
+            axis.set_title(recipe_label(recipe))
             axis.set_xlabel("mean reciprocal orthogonality of layers 2…L")
             axis.set_ylabel("error of log₂ β")
             for direction, ticks in (
@@ -191,13 +193,10 @@ def temperature_error_against_orthogonality(records: Sequence[Record], *, narrow
             ):
                 plain_log(direction, ticks)
             handles = [
-                *(
-                    Line2D([], [], label=style.width_label(width), **_point(colour, 0))
-                    for width, colour in colours.items()
-                ),
+                *(Line2D([], [], label=width_label(width), **_point(colour, 0)) for width, colour in colours.items()),
                 *(Line2D([], [], label=f"L = {each:g}", **_point(style.INK, depths.index(each))) for each in depths),
                 *(
-                    Line2D([], [], label=f"decay {style.decay_label(each)}", **_point(style.INK, 0, hollow=index > 0))
+                    Line2D([], [], label=f"decay {decay_label(each)}", **_point(style.INK, 0, hollow=index > 0))
                     for index, each in enumerate(decays)
                 ),
             ]
@@ -210,9 +209,9 @@ def temperature_error_alt(records: Sequence[Record]) -> str:
     parts = []
     for (recipe,), chosen in groups(temperature_error_table(records), "recipe"):
         rank = chosen["error"].rank().corr(chosen["reciprocal_orthogonality"].rank())
-        widest = style.width_label(chosen["width_multiplier"].max())
+        widest = width_label(chosen["width_multiplier"].max())
         parts.append(
-            f"{style.recipe_label(recipe)}, {len(chosen)} pairs up to {widest}: errors from "
+            f"{recipe_label(recipe)}, {len(chosen)} pairs up to {widest}: errors from "
             f"{chosen['error'].min():.2g} to {chosen['error'].max():.2g}, rank correlation {rank:.2f}"
         )
     return f"A scatter plot of the error of log₂ β against the mean reciprocal orthogonality. {'; '.join(parts)}."

@@ -10,9 +10,10 @@ from matplotlib.lines import Line2D
 from pandas import DataFrame, concat
 
 from lmcbook.lab.records import Record, layers_table, pairs_table
+from lmcbook.pages.analysis.labels import recipe_label, width_label
+from lmcbook.pages.analysis.vocabulary import groups
 from lmcbook.pages.figures import rows, style
 from lmcbook.pages.figures.barriers import scale_values
-from lmcbook.pages.figures.curves import groups
 from lmcbook.pages.figures.laws import error_at_half_size
 from lmcbook.pages.figures.layers import label_room, name_layers
 from lmcbook.pages.figures.panels import ACCURACY_BARRIER, LOSS_BARRIERS, MAIN, OTHER, Panel, Series, look_of
@@ -227,5 +228,5 @@ def _handles(panels: Sequence[Panel]) -> list[Line2D]:
 
 
 def _title(table: DataFrame) -> str:
-    width = style.width_label(table["width_multiplier"].iloc[0])
-    return f"{style.recipe_label(table['recipe'].iloc[0])}, {width}"
+    width = width_label(table["width_multiplier"].iloc[0])
+    return f"{recipe_label(table['recipe'].iloc[0])}, {width}"

@@ -114,38 +114,6 @@ def width_colours(width_multipliers: Iterable[float]) -> dict[float, str]:
     return {width: _LIGHT[round(index / last * (_STEPS - 1))] for index, width in enumerate(widths)}
 
 
-def width_label(width_multiplier: float) -> str:
-    """``×1/4``, ``×16``: as the paper writes a width multiplier."""
-    if 0 < width_multiplier < 1 and (1 / width_multiplier).is_integer():
-        return f"×1/{1 / width_multiplier:.0f}"
-    return f"×{width_multiplier:g}"
-
-
-def decay_label(weight_decay: float) -> str:
-    """``3e-3``: as code writes a weight decay."""
-    if weight_decay == 0:
-        return "0"
-    mantissa, exponent = f"{weight_decay:e}".split("e")
-    return f"{float(mantissa):g}e{int(exponent)}"
-
-
-_NETWORKS = {"mlp": "MLP", "vgg11": "VGG-11", "resnet20": "ResNet-20", "resnet50": "ResNet-50"}
-_DATASETS = {
-    "digits": "digits",
-    "mnist": "MNIST",
-    "fashion_mnist": "Fashion-MNIST",
-    "cifar10": "CIFAR-10",
-    "cifar100": "CIFAR-100",
-    "imagenet": "ImageNet",
-}
-
-
-def recipe_label(recipe: str) -> str:
-    """``MLP on digits`` for ``mlp-digits``; other names as they are."""
-    network, _, dataset = recipe.partition("-")
-    return f"{_NETWORKS.get(network, network)} on {_DATASETS.get(dataset, dataset)}" if dataset else recipe
-
-
 def legend(axis: Axes, handles: Sequence[Line2D], *, title: str, narrow: bool) -> None:
     """A legend outside of ``axis``: to its right, or below it on a phone, where panels need the whole width."""
     if narrow:

@@ -7,8 +7,9 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from pandas import DataFrame
 
+from lmcbook.pages.analysis.labels import recipe_label, width_label
+from lmcbook.pages.analysis.vocabulary import groups
 from lmcbook.pages.figures import rows, style
-from lmcbook.pages.figures.curves import groups
 from lmcbook.pages.figures.panels import (
     ACCURACY_BARRIER,
     LOSS_BARRIERS,
@@ -88,7 +89,7 @@ def draw_sweep(
                 draw_panel(axis, panel, of_recipe, varied, places)
                 scale(axis, places)
             if index % lines == 0:
-                axes[0].set_title(f"{style.recipe_label(of_recipe['recipe'].iloc[0])}, {width_of(of_recipe)}")
+                axes[0].set_title(f"{recipe_label(of_recipe['recipe'].iloc[0])}, {width_of(of_recipe)}")
             named = [series for panel in of_line for series in panel.series if series.label]
             handles = [Line2D([], [], label=each.label, **look_of(each.look)) for each in named]
             rows.legend(part, handles, title=None, narrow=narrow)
@@ -105,10 +106,10 @@ def sweep_words(table: DataFrame, varied: str) -> str:
             f"{' and '.join(f'{value:.3g}' for value in row)} at {each:g}"
             for each, row in zip(means.index, means.to_numpy(), strict=True)
         )
-        parts.append(f"{style.recipe_label(recipe)}, {width_of(chosen)}: {values}")
+        parts.append(f"{recipe_label(recipe)}, {width_of(chosen)}: {values}")
     return f"Relative stable rank, reciprocal orthogonality and points of accuracy lost: {'; '.join(parts)}."
 
 
 def width_of(table: DataFrame) -> str:
     """The width that all rows have, as figures write it."""
-    return style.width_label(table["width_multiplier"].iloc[0])
+    return width_label(table["width_multiplier"].iloc[0])

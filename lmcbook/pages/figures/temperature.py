@@ -8,8 +8,10 @@ from matplotlib.lines import Line2D
 from pandas import DataFrame
 
 from lmcbook.lab.records import Record, curves_table
+from lmcbook.pages.analysis.labels import decay_label, ends_in_words, recipe_label
+from lmcbook.pages.analysis.vocabulary import groups
 from lmcbook.pages.figures import style
-from lmcbook.pages.figures.curves import curve_panels, ends_at_midpoint, groups, width_handles
+from lmcbook.pages.figures.curves import curve_panels, width_handles
 
 
 def inverse_temperature_table(records: Sequence[Record]) -> DataFrame:
@@ -36,7 +38,7 @@ def inverse_temperature_against_coefficient(records: Sequence[Record], *, narrow
     """
     table = inverse_temperature_table(records)
     decays = sorted(table["weight_decay"].unique(), reverse=True)
-    columns = [(decay, "inverse_temperature", f"weight decay {style.decay_label(decay)}") for decay in decays]
+    columns = [(decay, "inverse_temperature", f"weight decay {decay_label(decay)}") for decay in decays]
     figure = curve_panels(table, columns, "inverse temperature β", narrow=narrow)
     with style.applied():
         shown = [(recipe, decay) for recipe in table["recipe"].unique() for decay in decays]
@@ -60,10 +62,10 @@ def inverse_temperature_against_coefficient(records: Sequence[Record], *, narrow
 
 def inverse_temperature_alt(records: Sequence[Record]) -> str:
     """`inverse_temperature_against_coefficient` for those who do not see it."""
+    table = inverse_temperature_table(records)
     parts = [
-        f"{style.recipe_label(recipe)} with weight decay {style.decay_label(decay)}: "
-        f"{ends_at_midpoint(chosen, 'inverse_temperature', 1)}"
-        for (recipe, decay), chosen in groups(inverse_temperature_table(records), "recipe", "weight_decay")
+        f"{recipe_label(recipe)} with weight decay {decay_label(decay)}: {ends_in_words(chosen, 'inverse_temperature')}"
+        for (recipe, decay), chosen in groups(table[table["coefficient"] == 0.5], "recipe", "weight_decay")
     ]
     return f"Curves of the fitted inverse temperature against λ, one for each width. At λ = ½, {'; '.join(parts)}."
 

@@ -12,24 +12,16 @@ from numpy import ndarray
 from pandas import DataFrame
 
 from lmcbook.lab.records import Record, pairs_table
+from lmcbook.pages.analysis.labels import decay_label, recipe_label, width_label
+from lmcbook.pages.analysis.vocabulary import groups, paper_decay
 from lmcbook.pages.figures import rows, style
 from lmcbook.pages.figures.barriers import scale_values
-from lmcbook.pages.figures.curves import PAPER_DECAY, groups, width_handles
+from lmcbook.pages.figures.curves import width_handles
 
 TOLERANCE = 0.02
 """Nats: so much of the loss is given away for a temperature that is not the best."""
 
 _PAIR = ["recipe", "width_multiplier", "weight_decay", "seed_a", "seed_b"]
-
-
-def main_decay(table: DataFrame) -> DataFrame:
-    """The rows of the paper's weight decay, of each recipe; where it was not measured, of the largest that was."""
-    if table.empty:
-        return table
-    found = table.groupby("recipe")["weight_decay"].transform(
-        lambda decays: PAPER_DECAY if PAPER_DECAY in set(decays) else decays.max()
-    )
-    return table[table["weight_decay"] == found]
 
 
 def sensitivity_table(records: Sequence[Record]) -> DataFrame:
@@ -60,7 +52,7 @@ def sensitivity_table(records: Sequence[Record]) -> DataFrame:
             at = {"inverse_temperature": entry["inverse_temperature"], "loss_barrier": entry["loss"] - ends}
             found.append(names | at)
     fitted = ["fitted_inverse_temperature", "predicted_inverse_temperature"]
-    return main_decay(DataFrame(found, columns=[*_PAIR, *fitted, "inverse_temperature", "loss_barrier"]))
+    return paper_decay(DataFrame(found, columns=[*_PAIR, *fitted, "inverse_temperature", "loss_barrier"]))
 
 
 def intervals_table(records: Sequence[Record]) -> DataFrame:
@@ -113,7 +105,7 @@ def loss_against_temperature(records: Sequence[Record], *, narrow: bool = False)
             chosen = table[table["recipe"] == recipe]
             colours = style.width_colours(chosen["width_multiplier"])
             _draw_losses(axes[0], chosen, colours)
-            axes[0].set_title(f"{style.recipe_label(recipe)}: loss")
+            axes[0].set_title(f"{recipe_label(recipe)}: loss")
             bars = intervals[intervals["recipe"] == recipe]
             _draw_intervals(axes[1], bars, colours)
             axes[1].set_title(f"within {TOLERANCE:g} nats of the least")
@@ -134,7 +126,7 @@ def _draw_losses(axis: Axes, table: DataFrame, colours: dict[float, str]) -> Non
     axis.set_xscale("log", base=2)
     axis.xaxis.set_major_locator(FixedLocator([1 / 8, 1 / 4, 1 / 2, 1, 2, 4, 8]))
     axis.xaxis.set_minor_locator(NullLocator())
-    axis.xaxis.set_major_formatter(FuncFormatter(lambda value, _: style.width_label(value)))
+    axis.xaxis.set_major_formatter(FuncFormatter(lambda value, _: width_label(value)))
     axis.set_xlabel("β, relative to the fitted")
     axis.set_ylabel("loss barrier (nats)")
     scale_values(axis, table["loss_barrier"])
@@ -150,7 +142,7 @@ def _draw_intervals(axis: Axes, table: DataFrame, colours: dict[float, str]) -> 
             axis.plot([fitted], [height], **_FITTED)
             axis.plot([predicted], [height], **_PREDICTED)
     axis.axvline(1, color=style.INK, linewidth=1, linestyle=":", zorder=1)
-    axis.set_yticks(range(len(colours)), [style.width_label(width) for width in colours])
+    axis.set_yticks(range(len(colours)), [width_label(width) for width in colours])
     axis.set_ylim(-0.6, len(colours) - 0.4)
     axis.grid(visible=False, axis="y")
     axis.set_ylabel("width multiplier")
@@ -167,7 +159,7 @@ def plain_octaves(axis: Axes) -> None:
     axis.xaxis.set_major_locator(FixedLocator(list(2.0**octaves)))
     axis.xaxis.set_minor_locator(NullLocator())
     axis.xaxis.set_major_formatter(
-        FuncFormatter(lambda value, _: f"{value:g}" if value >= 1 else style.width_label(value)[1:])
+        FuncFormatter(lambda value, _: f"{value:g}" if value >= 1 else width_label(value)[1:])
     )
 
 
@@ -176,9 +168,9 @@ def loss_against_temperature_alt(records: Sequence[Record]) -> str:
     parts = []
     for (recipe,), chosen in groups(intervals_table(records), "recipe"):
         widest = chosen[chosen["width_multiplier"] == chosen["width_multiplier"].max()]
-        width = style.width_label(widest["width_multiplier"].iloc[0])
+        width = width_label(widest["width_multiplier"].iloc[0])
         parts.append(
-            f"{style.recipe_label(recipe)} {width}: from {widest['low'].mean():.2g} to {widest['high'].mean():.2g} "
+            f"{recipe_label(recipe)} {width}: from {widest['low'].mean():.2g} to {widest['high'].mean():.2g} "
             "times the fitted"
         )
     return (
@@ -225,17 +217,17 @@ def temperature_error_against_conditions(records: Sequence[Record], *, narrow: b
             axis.set_yscale("log", base=2)
             axis.yaxis.set_minor_locator(NullLocator())
             axis.yaxis.set_major_formatter(
-                FuncFormatter(lambda value, _: f"{value:g}" if value >= 1 else style.width_label(value)[1:])
+                FuncFormatter(lambda value, _: f"{value:g}" if value >= 1 else width_label(value)[1:])
             )
             if index == 0 or narrow:
                 axis.set_ylabel("fitted β / predicted β")
         handles = [
             *(
-                Line2D([], [], label=style.recipe_label(recipe), **_point(style.MARKERS[index], style.INK, 5))
+                Line2D([], [], label=recipe_label(recipe), **_point(style.MARKERS[index], style.INK, 5))
                 for index, recipe in enumerate(recipes)
             ),
             *(
-                Line2D([], [], label=f"decay {style.decay_label(decay)}", **_point("o", colour, 5))
+                Line2D([], [], label=f"decay {decay_label(decay)}", **_point("o", colour, 5))
                 for decay, colour in colours.items()
             ),
         ]
@@ -249,9 +241,9 @@ def temperature_conditions_alt(records: Sequence[Record]) -> str:
     for (recipe, decay), chosen in groups(temperature_conditions_table(records), "recipe", "weight_decay"):
         widest = chosen[chosen["width_multiplier"] == chosen["width_multiplier"].max()]
         ratio = 2 ** numpy.log2(widest["ratio"]).mean()
-        width = style.width_label(widest["width_multiplier"].iloc[0])
+        width = width_label(widest["width_multiplier"].iloc[0])
         parts.append(
-            f"{style.recipe_label(recipe)} {width} with weight decay {style.decay_label(decay)}: {ratio:.2g}, "
+            f"{recipe_label(recipe)} {width} with weight decay {decay_label(decay)}: {ratio:.2g}, "
             f"with orthogonality {widest['reciprocal_orthogonality'].mean():.2g} and additivity "
             f"{widest['weak_additivity'].mean():.3g}"
         )

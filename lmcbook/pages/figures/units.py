@@ -9,9 +9,10 @@ from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullLocato
 from pandas import DataFrame, concat
 
 from lmcbook.lab.records import Record, histograms_table, summaries_table, units_table
+from lmcbook.pages.analysis.labels import decay_label, ends_in_words, recipe_label, width_label
+from lmcbook.pages.analysis.vocabulary import PAPER_DECAY, groups
 from lmcbook.pages.figures import rows, style
-from lmcbook.pages.figures.against_width import Line, decay_lines, draw_lines, ends_in_words, handles_of
-from lmcbook.pages.figures.curves import PAPER_DECAY, groups
+from lmcbook.pages.figures.against_width import Line, decay_lines, draw_lines, handles_of
 from lmcbook.pages.figures.layers import layer_handles
 
 _PAIR = ["recipe", "width_multiplier", "weight_decay", "seed_a", "seed_b"]
@@ -61,9 +62,9 @@ def histograms_by_layer(records: Sequence[Record], *, narrow: bool = False) -> F
                 axis.set_title(layer, fontsize="small")
                 axis.set_xticks([0, 0.5, 1], ["0", "½", "1"])
             axes[0].set_ylim(bottom=0)
-            decay = style.decay_label(of_recipe["weight_decay"].iloc[0])
+            decay = decay_label(of_recipe["weight_decay"].iloc[0])
             part.suptitle(
-                f"{style.recipe_label(recipe)}, weight decay {decay}",
+                f"{recipe_label(recipe)}, weight decay {decay}",
                 x=0.01,
                 ha="left",
                 fontsize="medium",
@@ -85,7 +86,7 @@ def histogram_alt(records: Sequence[Record]) -> str:
     parts = []
     for (recipe,), chosen in groups(lowest, "recipe"):
         means = chosen.groupby("width_multiplier")["per_cent"].mean().reset_index()
-        parts.append(f"{style.recipe_label(recipe)}: {ends_in_words(means, 'per_cent')}")
+        parts.append(f"{recipe_label(recipe)}: {ends_in_words(means, 'per_cent')}")
     return (
         "Histograms of root second moments, one panel for each hidden layer, one line for each width. Per cent of "
         f"units in the lowest tenth, mean over layers, {'; '.join(parts)}."
@@ -144,7 +145,7 @@ def units_of_both_models(records: Sequence[Record], *, narrow: bool = False) -> 
                 alpha=0.75 if few else 0.45,
                 mew=0,
             )
-            axis.set_title(f"{style.recipe_label(recipe)},\n{style.width_label(width)}", fontsize="small")
+            axis.set_title(f"{recipe_label(recipe)},\n{width_label(width)}", fontsize="small")
             axis.set_aspect("equal")
             axis.set_xlim(-0.03, 1.05)
             axis.set_ylim(-0.03, 1.05)
@@ -166,7 +167,7 @@ def both_models_alt(records: Sequence[Record]) -> str:
     table = table.assign(both=(moments[0] > 0.5) & (moments[1] > 0.5), either=(moments[0] > 0.5) | (moments[1] > 0.5))
     parts = []
     for (recipe, width), chosen in groups(table, "recipe", "width_multiplier"):
-        name = f"{style.recipe_label(recipe)} {style.width_label(width)}"
+        name = f"{recipe_label(recipe)} {width_label(width)}"
         parts.append(f"{name}, {chosen['both'].sum()} of {chosen['either'].sum()}")
     return (
         "Scatter plots of the units of the second hidden layer by their root second moments in the two models of a "
@@ -195,7 +196,7 @@ def active_units_against_width(records: Sequence[Record], *, narrow: bool = Fals
 def active_alt(records: Sequence[Record]) -> str:
     """`active_units_against_width` for those who do not see it."""
     parts = [
-        f"{style.recipe_label(recipe)} with weight decay {style.decay_label(decay)}: overlap "
+        f"{recipe_label(recipe)} with weight decay {decay_label(decay)}: overlap "
         f"{ends_in_words(chosen, 'overlap')}, expected {ends_in_words(chosen, 'expected_overlap')}, share of "
         f"active units {ends_in_words(chosen, 'active_share')}"
         for (recipe, decay), chosen in groups(active_table(records), "recipe", "weight_decay")
@@ -225,7 +226,7 @@ def ranks_against_width(records: Sequence[Record], *, narrow: bool = False) -> F
 def rank_alt(records: Sequence[Record]) -> str:
     """`ranks_against_width` for those who do not see it."""
     parts = [
-        f"{style.recipe_label(recipe)} with weight decay {style.decay_label(decay)}: effective rank "
+        f"{recipe_label(recipe)} with weight decay {decay_label(decay)}: effective rank "
         f"{ends_in_words(chosen, 'effective_rank')}, relative {ends_in_words(chosen, 'relative_effective_rank')}"
         for (recipe, decay), chosen in groups(rank_table(records), "recipe", "weight_decay")
     ]
@@ -257,7 +258,7 @@ def _two_panels(
                 axis.set_ylim(bottom=0)
                 axis.yaxis.set_major_locator(MaxNLocator(5))
             if index % len(panels) == 0:
-                axis.set_title(style.recipe_label(recipe))
+                axis.set_title(recipe_label(recipe))
             if narrow or recipe == recipes[-1]:
                 axis.set_xlabel("width multiplier")
         figure.legend(handles=handles_of(named), loc="outside lower center", ncols=1 if narrow else 2)

@@ -14,8 +14,9 @@ from pandas import DataFrame
 
 from lmcbook.data import describe
 from lmcbook.lab.records import Record, pairs_table
+from lmcbook.pages.analysis.labels import decay_label, recipe_label, width_label
+from lmcbook.pages.analysis.vocabulary import PAPER_DECAY, groups
 from lmcbook.pages.figures import rows, style
-from lmcbook.pages.figures.curves import PAPER_DECAY, groups
 from lmcbook.pages.figures.panels import (
     ACCURACY_BARRIER,
     FOURTH,
@@ -153,7 +154,7 @@ def _against_decay(
                 scale_decays(axis, of_recipe["weight_decay"].unique())
                 handles += [handle_of(each) for each in panel.series if each.label]
             if index % lines == 0:
-                axes[0].set_title(f"{style.recipe_label(of_recipe['recipe'].iloc[0])}, {_width_of(of_recipe)}")
+                axes[0].set_title(f"{recipe_label(of_recipe['recipe'].iloc[0])}, {_width_of(of_recipe)}")
             if SPARED in set(of_recipe["kind"]):
                 handles.append(Line2D([], [], label="batch norm\nnot decayed", **look_of(MAIN, hollow=True)))
             handles.append(Line2D([], [], label="the paper's 3e-3", **_PAPER))
@@ -170,7 +171,7 @@ def scale_decays(axis: Axes, decays: Iterable[float]) -> None:
         if all(abs(places[decay] - places[other]) > 0.7 for other in named):
             named.append(decay)
     axis.xaxis.set_major_locator(FixedLocator([places[decay] for decay in sorted(named)]))
-    axis.set_xticklabels([style.decay_label(decay) for decay in sorted(named)])
+    axis.set_xticklabels([decay_label(decay) for decay in sorted(named)])
     axis.xaxis.set_minor_locator(FixedLocator(sorted(places.values())))
     axis.set_xlabel("weight decay")
     if PAPER_DECAY in places:
@@ -199,7 +200,7 @@ def against_decay_product(records: Sequence[Record], *, narrow: bool = False) ->
                 series = tuple(replace(each, look=look) for each in panel.series)
                 draw_panel(axis, replace(panel, series=series), chosen, "decay_product", places)
             _scale_products(axis, places)
-        handles = [Line2D([], [], label=style.recipe_label(recipe), **look_of(look)) for recipe, look in looks.items()]
+        handles = [Line2D([], [], label=recipe_label(recipe), **look_of(look)) for recipe, look in looks.items()]
         if SHORTER in set(table["kind"]):
             handles.append(Line2D([], [], label="fewer epochs", **look_of(MAIN | {"color": style.INK}, hollow=True)))
         figure.legend(handles=handles, loc="outside lower center", ncols=1 if narrow else 4)
@@ -236,7 +237,7 @@ def against_decay_product_alt(records: Sequence[Record]) -> str:
                 for product, (rank, barrier) in zip(means.index, means.to_numpy(), strict=True)
             )
             shorter = ", fewer epochs" if kind == SHORTER else ""
-            parts.append(f"{style.recipe_label(recipe)}, {_width_of(chosen)}{shorter}: {values}")
+            parts.append(f"{recipe_label(recipe)}, {_width_of(chosen)}{shorter}: {values}")
     return (
         "Rank, conditions and accuracy barrier against the decay product. Effective rank and points of accuracy lost: "
         f"{'; '.join(parts)}."
@@ -249,16 +250,16 @@ def _in_words(records: Sequence[Record], columns: Mapping[str, float]) -> str:
         if kind != SHORTER:
             means = chosen.groupby("weight_decay")[list(columns)].mean() * list(columns.values())
             values = ", ".join(
-                f"{' and '.join(f'{value:.3g}' for value in row)} with {style.decay_label(decay)}"
+                f"{' and '.join(f'{value:.3g}' for value in row)} with {decay_label(decay)}"
                 for decay, row in zip(means.index, means.to_numpy(), strict=True)
             )
             spared = ", batch norm not decayed" if kind == SPARED else ""
-            parts.append(f"{style.recipe_label(recipe)}, {_width_of(chosen)}{spared}: {values}")
+            parts.append(f"{recipe_label(recipe)}, {_width_of(chosen)}{spared}: {values}")
     return "; ".join(parts)
 
 
 def _width_of(table: DataFrame) -> str:
-    return style.width_label(table["width_multiplier"].iloc[0])
+    return width_label(table["width_multiplier"].iloc[0])
 
 
 def _scale_products(axis: Axes, places: Mapping[float, float]) -> None:

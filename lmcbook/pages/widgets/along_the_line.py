@@ -8,7 +8,7 @@ from typing import Unpack
 from pandas import DataFrame
 
 from lmcbook.lab.records import Record, curves_table
-from lmcbook.pages.figures.style import decay_label, width_label
+from lmcbook.pages.analysis.labels import decay_label, width_label
 from lmcbook.pages.widgets import drawing, trained
 from lmcbook.pages.widgets.drawing import Chart, amount, percent
 from lmcbook.pages.widgets.explorer import Control, Explorer, Explorers, Layer

@@ -5,7 +5,7 @@ from functools import partial
 from typing import Any, Unpack
 
 from lmcbook.lab.records import Record
-from lmcbook.pages.figures.style import decay_label, width_label
+from lmcbook.pages.analysis.labels import decay_label, width_label
 from lmcbook.pages.widgets import drawing, trained
 from lmcbook.pages.widgets.drawing import Chart, amount, percent
 from lmcbook.pages.widgets.explorer import Control, Explorer, Explorers, Layer

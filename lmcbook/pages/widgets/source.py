@@ -9,7 +9,7 @@ from lmcbook.errors import InputError
 from lmcbook.lab.recipes import MAIN_WEIGHT_DECAY, RECIPES, USUAL_WEIGHT_DECAY
 from lmcbook.lab.recipes import recipe as recipe_of
 from lmcbook.lab.records import Record
-from lmcbook.pages.figures import style
+from lmcbook.pages.analysis.labels import recipe_label
 
 Compute = Callable[..., Iterable[Record]]
 """``compute(recipe=…, width_multiplier=…, weight_decay=…)`` gives the records of these networks, one for each pair."""
@@ -47,7 +47,7 @@ class Source:
     @property
     def title(self) -> str:
         """The network and its data, in words."""
-        return style.recipe_label(self.recipe)
+        return recipe_label(self.recipe)
 
     @property
     def ends(self) -> tuple[float, ...]:

@@ -6,7 +6,7 @@ from typing import Any
 from pandas import DataFrame
 
 from lmcbook.lab.records import Record
-from lmcbook.pages.figures.style import decay_label, width_label
+from lmcbook.pages.analysis.labels import decay_label, width_label
 from lmcbook.pages.widgets import drawing
 from lmcbook.pages.widgets.drawing import Chart
 from lmcbook.pages.widgets.explorer import Control, Explorer, Explorers

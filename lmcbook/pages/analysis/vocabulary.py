@@ -1,0 +1,76 @@
+"""What all tables share: the names of a pair, which pairs are plain, the paper's weight decay, the prediction."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from pandas import DataFrame, Series
+
+from lmcbook.lab.recipes import MAIN_WEIGHT_DECAY as PAPER_DECAY
+from lmcbook.lab.recipes import USUAL_WEIGHT_DECAY as USUAL_DECAY
+
+__all__ = [
+    "PAIR",
+    "PAPER_DECAY",
+    "USUAL_DECAY",
+    "as_they_are",
+    "decays",
+    "groups",
+    "paper_decay",
+    "plain",
+    "predicted_inverse_temperature",
+    "widest",
+]
+
+PAIR = ["recipe", "width_multiplier", "weight_decay", "seed_a", "seed_b"]
+"""The columns that name a pair of networks."""
+
+
+def as_they_are(table: DataFrame) -> DataFrame:
+    """The rows of pairs that are merged without a permutation."""
+    return table[table["alignment"] == "identity"]
+
+
+def plain(table: DataFrame) -> DataFrame:
+    """The rows of independent pairs that were trained without a penalty: those that most claims are about."""
+    return table[(table["spread_penalty"] == 0) & (table["shared"] == "nothing")]
+
+
+def paper_decay(table: DataFrame) -> DataFrame:
+    """The rows of the paper's weight decay, of each recipe; where it was not measured, of the largest that was."""
+    if table.empty:
+        return table
+    found = table.groupby("recipe")["weight_decay"].transform(
+        lambda decays: PAPER_DECAY if PAPER_DECAY in set(decays) else decays.max()
+    )
+    return table[table["weight_decay"] == found]
+
+
+def widest(table: DataFrame) -> DataFrame:
+    """The rows of the largest width multiplier."""
+    return table[table["width_multiplier"] == table["width_multiplier"].max()]
+
+
+def groups(table: DataFrame, *names: str) -> list[tuple[tuple[Any, ...], DataFrame]]:
+    """The parts of ``table`` that share the values of ``names``, in the table's order."""
+    return [(key if isinstance(key, tuple) else (key,), part) for key, part in table.groupby(list(names), sort=False)]
+
+
+def decays(table: DataFrame) -> list[tuple[float, DataFrame]]:
+    """The parts of ``table`` that share a weight decay, the strongest first."""
+    found: Sequence[float] = sorted(table["weight_decay"].unique(), reverse=True)
+    return [(decay, table[table["weight_decay"] == decay]) for decay in found]
+
+
+def predicted_inverse_temperature(ensemble: Series, exponent: Series, coefficient: Series | float = 0.5) -> Series:
+    r"""The inverse temperature of the merged network that LEWC predicts, with nothing fitted on it, row by row.
+
+    $\beta(\lambda) = \beta^*(\mu) / (\lambda^e + (1-\lambda)^e)$; at λ = ½ that is $2^{e-1}\beta^*(½)$.
+
+    Args:
+        ensemble: $\beta^*(\mu)$, fitted on the two networks' ensemble with the weights that LEWC gives them.
+        exponent: $e$ of each row: the number of layers $L$, or 2 with batch norm (``lewc_exponent`` of a record);
+            where it is missing, so is the prediction.
+        coefficient: λ, the share of model a.
+    """
+    power = exponent.astype(float)
+    return ensemble.astype(float) / (coefficient**power + (1 - coefficient) ** power)
