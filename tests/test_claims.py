@@ -10,9 +10,8 @@ import pytest
 from lmcbook.lab import plan
 from lmcbook.lab.records import pairs_table
 from lmcbook.pages import claims
-from lmcbook.pages.claims import CLAIMS, STATISTICS, Claim, Range
+from lmcbook.pages.claims import CLAIMS, PAPER_TABLE_1, STATISTICS, Claim, Range
 from lmcbook.pages.claims.statistics import values_of
-from lmcbook.pages.paper_table import PAPER_TABLE_1
 from tests.helpers.control_records import (
     STARTS,
     decay_sweep,

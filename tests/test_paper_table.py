@@ -6,7 +6,8 @@ import pytest
 
 from lmcbook.lab.recipes import recipe
 from lmcbook.lab.records import Record
-from lmcbook.pages.paper_table import NOT_MEASURED, PAPER_TABLE_1, against_paper, coverage, schedule_of
+from lmcbook.pages.claims import PAPER_TABLE_1
+from lmcbook.pages.paper_table import NOT_MEASURED, against_paper, coverage, schedule_of
 from tests.helpers.synthetic_records import PROVENANCE, SEED_PAIRS, make_record
 
 BARRIER = "barrier at λ = ½"

@@ -1,7 +1,6 @@
 """The paper's Table 1 and ours beside it: barriers with their spread, and how our networks were trained."""
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 
 from pandas import DataFrame
 
@@ -9,53 +8,10 @@ from lmcbook.data import describe
 from lmcbook.lab.recipes import MAIN_WEIGHT_DECAY, recipe
 from lmcbook.lab.records import Record, barriers_table
 from lmcbook.pages.analysis.labels import mean_and_spread, recipe_label, width_label
+from lmcbook.pages.claims import PAPER_TABLE_1
 from lmcbook.pages.figures.origin import trained_on
 from lmcbook.training.config import TrainingConfig
 from lmcbook.training.schedule import decay_product
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class PaperRow:
-    """One row of the paper's Table 1: barriers at λ = ½ of networks merged as they are and after weight matching."""
-
-    recipe: str
-    width_multiplier: float
-    accuracy_barrier: float
-    """A fraction."""
-    calibrated_loss_barrier: float
-    """Nats."""
-    matched_accuracy_barrier: float
-    """After weight matching, a fraction."""
-    matched_loss_barrier: float
-    """After weight matching, in nats; we take it as not calibrated."""
-
-
-PAPER_TABLE_1: tuple[PaperRow, ...] = (
-    PaperRow(
-        recipe="mlp-mnist",
-        width_multiplier=16.0,
-        accuracy_barrier=0.00519,
-        calibrated_loss_barrier=0.013,
-        matched_accuracy_barrier=-0.00027,
-        matched_loss_barrier=-0.003,
-    ),
-    PaperRow(
-        recipe="vgg11-cifar10",
-        width_multiplier=16.0,
-        accuracy_barrier=0.01308,
-        calibrated_loss_barrier=0.066,
-        matched_accuracy_barrier=0.07,
-        matched_loss_barrier=0.177,
-    ),
-    PaperRow(
-        recipe="resnet20-cifar10",
-        width_multiplier=32.0,
-        accuracy_barrier=0.02694,
-        calibrated_loss_barrier=0.087,
-        matched_accuracy_barrier=0.05135,
-        matched_loss_barrier=0.173,
-    ),
-)
 
 NOT_MEASURED = "not measured"
 

@@ -1,7 +1,7 @@
 """Claims as data, and what the records say of them: verdicts and sentences are computed, never typed."""
 
-from lmcbook.pages.claims.catalogue import CLAIMS, about, of_chapter
-from lmcbook.pages.claims.claim import Claim, Range
+from lmcbook.pages.claims.catalogue import CLAIMS, PAPER_TABLE_1, about, of_chapter, read_claims
+from lmcbook.pages.claims.claim import Claim, PaperRow, Range
 from lmcbook.pages.claims.findings import calibration_finding, control_finding, temperature_finding, width_finding
 from lmcbook.pages.claims.findings_batch_size import batch_finding, batch_verdict, batch_width_finding
 from lmcbook.pages.claims.findings_controls import (
@@ -64,9 +64,11 @@ from lmcbook.pages.claims.verdict import VERDICTS, Verdict, count, judge, verdic
 
 __all__ = [
     "CLAIMS",
+    "PAPER_TABLE_1",
     "STATISTICS",
     "VERDICTS",
     "Claim",
+    "PaperRow",
     "Range",
     "Verdict",
     "about",
@@ -115,6 +117,7 @@ __all__ = [
     "prediction_finding",
     "product_finding",
     "rank_finding",
+    "read_claims",
     "reliability_finding",
     "search_cost_finding",
     "sensitivity_finding",

@@ -1,165 +1,142 @@
-"""The claims themselves. Tolerances were written before the records they judge, and are not moved after them."""
+"""The claims of ``claims.toml``, checked when they are read."""
 
-from lmcbook.pages.claims.claim import Claim, Range
-from lmcbook.pages.claims.controls import control_claims
-from lmcbook.pages.claims.inside import layer_claims, permutation_claims
-from lmcbook.pages.paper_table import PAPER_TABLE_1
+import inspect
+import tomllib
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from importlib.resources import files
+from types import MappingProxyType
+from typing import Any
 
-_MULTILAYER_PERCEPTRONS = ("mlp-digits", "mlp-mnist", "mlp-fashion_mnist")
+from lmcbook.errors import InputError, check_choice, check_number
+from lmcbook.lab import plan
+from lmcbook.lab.records import pairs_table
+from lmcbook.pages.claims.claim import Claim, PaperRow, Range
+from lmcbook.pages.claims.statistics import STATISTICS
 
-RECIPES = (
-    "mlp-digits",
-    "resnet20-digits",
-    "vgg11-digits",
-    "mlp-mnist",
-    "mlp-fashion_mnist",
-    "vgg11-cifar10",
-    "resnet20-cifar10",
-)
-"""The recipes that claims are made about."""
-
-
-def _table_1() -> list[Claim]:
-    """The paper's own numbers: ours may be better by any amount, and worse by as much as is said here."""
-    claims = []
-    for row in PAPER_TABLE_1:
-        accuracy, loss = row.accuracy_barrier, row.calibrated_loss_barrier
-        claims += [
-            Claim(
-                id=f"table-1-accuracy-{row.recipe}",
-                statement="Merged as they are, wide networks keep their accuracy at λ = ½.",
-                source="Table 1",
-                recipe=row.recipe,
-                statistic="barrier",
-                arguments={"width_multiplier": row.width_multiplier},
-                paper_value=accuracy,
-                reproduced=Range(high=round(accuracy + 0.01, 6)),
-                partly=Range(high=round(accuracy + 0.05, 6)),
-                factor=100,
-                unit="points",
-            ),
-            Claim(
-                id=f"table-1-loss-{row.recipe}",
-                statement="Merged as they are and calibrated, wide networks keep their loss at λ = ½.",
-                source="Table 1",
-                recipe=row.recipe,
-                statistic="barrier",
-                arguments={"width_multiplier": row.width_multiplier, "column": "midpoint_calibrated_loss_barrier"},
-                paper_value=loss,
-                reproduced=Range(high=round(loss + 0.03, 6)),
-                partly=Range(high=round(loss + 0.1, 6)),
-                unit="nats",
-                digits=3,
-            ),
-        ]
-    return claims
+_TEXT, _TABLE, _NUMBER = (str, "text"), (dict, "a table"), (int | float, "a number")
+_NEEDED: dict[str, tuple[Any, str]] = {
+    **dict.fromkeys(("id", "statement", "source", "statistic", "chapter"), _TEXT),
+    **dict.fromkeys(("reproduced", "partly"), _TABLE),
+}
+_KEYS: dict[str, tuple[Any, str]] = {
+    **_NEEDED,
+    **{"recipes": (str | list, "a list or the name of one"), "arguments": _TABLE, "unit": _TEXT, "table_1": _TEXT},
+    **{"factor": _NUMBER, "paper_value": _NUMBER, "digits": (int, "a whole number"), "pooled": (bool, "true or false")},
+    "layers": (int | str, "a whole number, own or all"),
+}
+"""Key of a claim in the file → what may stand there, and that in words."""
 
 
-def _of(recipe: str) -> list[Claim]:
-    """What the paper says of every network, asked of one recipe."""
-    claims = [
-        Claim(
-            id=f"width-{recipe}",
-            statement="Width suffices: without permutation, the accuracy barrier falls from narrow to wide.",
-            source="Abstract, Fig. 1",
-            recipe=recipe,
-            statistic="remaining_share",
-            reproduced=Range(high=0.25),
-            partly=Range(high=0.75),
-            factor=100,
-            unit="% of the narrowest",
-            digits=0,
-        ),
-        Claim(
-            id=f"weight-decay-{recipe}",
-            statement="It takes weight decay: at the widest, the accuracy barrier is lower with 3e-3 than with 1e-4.",
-            source="Fig. 9",
-            recipe=recipe,
-            statistic="decay_advantage",
-            reproduced=Range(low=0.01),
-            partly=Range(low=0),
-            factor=100,
-            unit="points",
-            digits=1,
-        ),
-        Claim(
-            id=f"calibration-{recipe}",
-            statement="Fitting one inverse temperature removes most of the loss barrier that is left at the widest.",
-            source="Fig. 2",
-            recipe=recipe,
-            statistic="calibration_share",
-            reproduced=Range(low=0.5),
-            partly=Range(low=0.2),
-            factor=100,
-            unit="% of the loss barrier",
-            digits=0,
-        ),
-        Claim(
-            id=f"random-permutation-{recipe}",
-            statement="A random permutation before merging changes nothing for wide networks.",
-            source="Appendix",
-            recipe=recipe,
-            statistic="permutation_effect",
-            reproduced=Range(low=-0.02, high=0.02),
-            partly=Range(low=-0.05, high=0.05),
-            factor=100,
-            unit="points",
-            digits=1,
-        ),
-        Claim(
-            id=f"ensemble-{recipe}",
-            statement="The merged network predicts what the ensemble of the two predicts: they are equally accurate.",
-            source="follows from Definition 4.1",
-            recipe=recipe,
-            statistic="ensemble_gap",
-            paper_value=0.0,
-            reproduced=Range(low=-0.02, high=0.02),
-            partly=Range(low=-0.05, high=0.05),
-            factor=100,
-            unit="points",
-            digits=1,
-        ),
-    ]
-    if recipe not in {row.recipe for row in PAPER_TABLE_1}:
-        claims.append(
-            Claim(
-                id=f"accuracy-{recipe}",
-                statement="Merged as they are, wide networks keep their accuracy at λ = ½.",
-                source="Abstract, Fig. 1",
-                recipe=recipe,
-                statistic="barrier",
-                reproduced=Range(high=0.02),
-                partly=Range(high=0.1),
-                factor=100,
-                unit="points",
-                digits=1,
-            )
+def read_claims(text: str) -> tuple[tuple[Claim, ...], tuple[PaperRow, ...]]:
+    """The claims of a file such as ``claims.toml``, and the rows of the paper's Table 1 that stand in it.
+
+    Sections come in the file's order; in a section, all claims on one recipe come before those on the next one.
+
+    Raises:
+        InputError: the file is no TOML, or a claim has an unknown or missing key, a statistic, argument, column, recipe
+            or chapter that does not exist, bounds that contradict each other, or another claim's id.
+    """
+    try:
+        document = tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        raise InputError(f"the file of claims is no TOML: {error}") from error
+    groups = document.get("recipes", {})
+    table_1 = {recipe: _paper_row(recipe, row) for recipe, row in document.get("table-1", {}).items()}
+    claims: dict[str, Claim] = {}
+    for section in document.get("section", []):
+        common = {key: value for key, value in section.items() if key != "claim"}
+        rows = [common | row for row in section["claim"]]
+        asked: list[list[str]] = []
+        for row in rows:
+            with _naming(row):
+                _check(row)
+                asked.append(_recipes(row.get("recipes"), groups))
+                for recipe in asked[-1]:
+                    check_choice("a recipe of this claim", recipe, _recipes(common.get("recipes"), groups))
+        for recipe in _recipes(common.get("recipes"), groups):
+            for row, recipes in zip(rows, asked, strict=True):
+                if recipe in recipes:
+                    with _naming(row):
+                        claim = _claim(row, recipe, table_1)
+                        if claim.id in claims:
+                            raise InputError(f"the id is given twice on {recipe}; another claim needs another id")
+                    claims[claim.id] = claim
+    return tuple(claims.values()), tuple(table_1.values())
+
+
+@contextmanager
+def _naming(row: Mapping[str, Any]) -> Iterator[None]:
+    """Say which claim it is that cannot be used."""
+    try:
+        yield
+    except InputError as error:
+        raise InputError(f"claim {row.get('id', 'without an id')!r}: {error}") from None
+
+
+def _check(row: Mapping[str, Any]) -> None:
+    for key, value in row.items():
+        check_choice("a key", key, _KEYS)
+        kind, words = _KEYS[key]
+        if not isinstance(value, kind) or (key == "layers" and isinstance(value, str) and value not in ("own", "all")):
+            raise InputError(f"{key} is {value!r}; it must be {words}")
+    if missing := [key for key in _NEEDED if key not in row]:
+        raise InputError(f"{', '.join(missing)} must be given; a claim needs {', '.join(_NEEDED)}")
+    check_choice("chapter", row["chapter"], plan.EXPERIMENTS)
+    check_choice("statistic", row["statistic"], STATISTICS)
+    parameters = list(inspect.signature(STATISTICS[row["statistic"]]).parameters.values())[1:]
+    arguments = row.get("arguments", {})
+    for name in arguments:
+        check_choice(f"an argument of {row['statistic']}", name, [parameter.name for parameter in parameters])
+    for parameter in parameters:
+        if parameter.default is parameter.empty and parameter.name not in arguments:
+            raise InputError(f"{row['statistic']} needs the argument {parameter.name!r}; give it in arguments")
+    if "column" in arguments:
+        check_choice("column", arguments["column"], pairs_table([]).columns)
+    for name in ("reproduced", "partly"):
+        for bound, value in row[name].items():
+            check_choice(f"a bound of {name}", bound, ("low", "high"))
+            check_number(f"{name}.{bound}", value)
+
+
+def _recipes(value: Any, groups: Mapping[str, Sequence[str]]) -> list[str]:
+    """The recipes that a name of a group or a list stands for."""
+    names = value if isinstance(value, list) else groups.get(value)
+    if names is None:
+        raise InputError(f"recipes is {value!r}; it may be a list of recipes or one of: {', '.join(groups)}")
+    return [plan.recipe(name).name for name in names]
+
+
+def _paper_row(recipe: str, row: Mapping[str, float]) -> PaperRow:
+    names = PaperRow.__slots__[1:]
+    if set(row) != set(names):
+        raise InputError(f"row {recipe!r} of table-1 has {', '.join(row)}; it needs {', '.join(names)}")
+    return PaperRow(recipe=plan.recipe(recipe).name, **{name: float(value) for name, value in row.items()})
+
+
+def _claim(row: Mapping[str, Any], recipe: str, table_1: Mapping[str, PaperRow]) -> Claim:
+    """The claim that a row of the file makes of one recipe."""
+    fields = {key: value for key, value in row.items() if key not in ("recipes", "table_1")}
+    arguments = dict(row.get("arguments", {}))
+    above = 0.0
+    if "table_1" in row:
+        check_choice("a recipe with table_1", recipe, table_1)
+        check_choice("table_1", row["table_1"], PaperRow.__slots__[2:])
+        above = fields["paper_value"] = getattr(table_1[recipe], row["table_1"])
+        arguments["width_multiplier"] = table_1[recipe].width_multiplier
+    fields["id"] = f"{row['id']}-{recipe}"
+    for name in ("reproduced", "partly"):
+        fields[name] = Range(**{bound: round(above + value, 6) for bound, value in row[name].items()})
+    inner, outer = fields["reproduced"], fields["partly"]
+    if not (outer.low <= inner.low <= inner.high <= outer.high) or inner == outer:
+        raise InputError(
+            f"reproduced is {row['reproduced']} and partly is {row['partly']}; reproduced must lie inside of partly"
         )
-    if recipe in _MULTILAYER_PERCEPTRONS:
-        claims.append(
-            Claim(
-                id=f"temperature-{recipe}",
-                statement="The fitted inverse temperature at λ = ½ is 2ᴸ⁻¹ times the ensemble's (binary logarithm).",
-                source="follows from Definition 4.1",
-                recipe=recipe,
-                statistic="temperature_error",
-                paper_value=0.0,
-                # a factor of 1.5 and a factor of 2
-                reproduced=Range(low=-0.585, high=0.585),
-                partly=Range(low=-1, high=1),
-            )
-        )
-    return claims
+    return Claim(**fields | {"recipe": recipe, "arguments": MappingProxyType(arguments)})
 
 
-CLAIMS: tuple[Claim, ...] = (
-    *_table_1(),
-    *(claim for recipe in RECIPES for claim in _of(recipe)),
-    *permutation_claims(RECIPES),
-    *layer_claims(RECIPES, _MULTILAYER_PERCEPTRONS),
-    *control_claims(RECIPES, _MULTILAYER_PERCEPTRONS),
-)
-"""Every claim that the book judges."""
+CLAIMS, PAPER_TABLE_1 = read_claims(files(__package__).joinpath("claims.toml").read_text(encoding="utf-8"))
+"""Every claim that the book judges; the paper's Table 1."""
 
 
 def of_chapter(*chapters: str) -> tuple[Claim, ...]:

@@ -58,3 +58,19 @@ class Claim:
     """Networks of how many layers decide: the recipe's own number, another one of the depth sweep, or all together."""
     pooled: bool = False
     """Whether the statistic is one value of all pairs together, such as a correlation."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PaperRow:
+    """One row of the paper's Table 1: barriers at λ = ½ of networks merged as they are and after weight matching."""
+
+    recipe: str
+    width_multiplier: float
+    accuracy_barrier: float
+    """A fraction."""
+    calibrated_loss_barrier: float
+    """Nats."""
+    matched_accuracy_barrier: float
+    """After weight matching, a fraction."""
+    matched_loss_barrier: float
+    """After weight matching, in nats; we take it as not calibrated."""
