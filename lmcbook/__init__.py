@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from lmcbook.matching import activation_matching, weight_matching
     from lmcbook.merging import interpolate, merge, merge_many, recompute_batch_norm
     from lmcbook.models import build_model
-    from lmcbook.permutation import PermutationSpec, apply
+    from lmcbook.permutation import PermutationSpec, apply, derive_spec
     from lmcbook.randomness import random_stream
     from lmcbook.training import TrainingConfig, train
 
@@ -37,6 +37,7 @@ __all__ = [
     "barriers",
     "build_model",
     "coefficients_grid",
+    "derive_spec",
     "expected_calibration_error",
     "fit_inverse_temperature",
     "interpolate",
@@ -83,7 +84,7 @@ __getattr__, __dir__ = names_on_demand(
         "matching": "activation_matching weight_matching",
         "merging": "interpolate merge merge_many recompute_batch_norm",
         "models": "build_model",
-        "permutation": "PermutationSpec apply",
+        "permutation": "PermutationSpec apply derive_spec",
         "randomness": "random_stream",
         "training": "TrainingConfig train",
     },

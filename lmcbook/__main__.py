@@ -149,7 +149,7 @@ def _run(options: argparse.Namespace) -> None:
         )
 
     if int(os.environ.get("WORLD_SIZE", "1")) > 1:  # torchrun started this process and others
-        from lmcbook.training.distributed import conduct
+        from lmcbook.training.processes import conduct
 
         conduct(work, device=options.device)
     else:

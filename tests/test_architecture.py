@@ -123,7 +123,6 @@ def test_no_import_runs_up_not_even_a_lazy_one(module):
     assert not {name for name in imported(module) if wing(name) in below}
 
 
-@pytest.mark.xfail(strict=True, reason="two circles are left: a table and its tracing, the training loop and its teams")
 def test_nothing_imports_in_a_circle():
     """Lazy imports count; a package's ``__init__`` counts where it is imported by name."""
     found: list[list[str]] = []

@@ -13,7 +13,7 @@ from safetensors.torch import load_file
 from lmcbook.errors import InputError
 from lmcbook.training import train
 from lmcbook.training.config import TrainingConfig
-from lmcbook.training.distributed import conduct
+from lmcbook.training.processes import conduct
 from tests.helpers.distributed_trainings import MLP, TRAININGS
 
 ROOT = Path(__file__).resolve().parents[1]

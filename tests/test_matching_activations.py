@@ -8,7 +8,7 @@ from lmcbook.errors import InputError
 from lmcbook.matching import Matching, activation_matching, observe_layers, observe_modules
 from lmcbook.matching.similarity import objective_and_distance
 from lmcbook.models import ARCHITECTURES, LayeredModel, permutation_spec
-from lmcbook.permutation import PermutationSpec, apply, random_permutation
+from lmcbook.permutation import PermutationSpec, apply, derive_spec, random_permutation
 from lmcbook.randomness import random_stream
 from lmcbook.states import StateDict
 from tests.helpers.matching_pairs import other, planted, same
@@ -86,7 +86,7 @@ def test_foreign_networks_are_observed_by_their_modules():
     model = nn.Sequential(nn.Conv2d(3, 6, 3), nn.ReLU(), nn.Flatten(), nn.Linear(6 * 36, 8), nn.GELU(), nn.Linear(8, 2))
     model = model.double()
     state = {name: tensor.detach().clone() for name, tensor in model.state_dict().items()}
-    spec = PermutationSpec.from_model(model, random_images(2))
+    spec = derive_spec(model, random_images(2))
     b, back = planted(spec, state)
     observe = observe_modules(model, spec)
     found = activation_matching(spec, state, b, observe=observe, images=random_images(40), model=model, progress=False)

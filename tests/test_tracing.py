@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from lmcbook.errors import InputError
 from lmcbook.models import ARCHITECTURES, permutation_spec
-from lmcbook.permutation import Part, PermutationSpec, apply, check_function_preserved
+from lmcbook.permutation import Part, PermutationSpec, apply, check_function_preserved, derive_spec
 from lmcbook.permutation.tracing.layer_rules import LAYER_RULES
 from lmcbook.permutation.tracing.layouts import Layout, Units, resolved, unify
 from lmcbook.permutation.tracing.shape_rules import SHAPE_RULES
@@ -99,7 +99,7 @@ def test_what_is_derived_is_what_was_written_by_hand(architecture, monkeypatch):
     monkeypatch.setitem(ARCHITECTURES, ADDED.name, ADDED)
     model, state = small_model(architecture)
     written = permutation_spec(model)
-    derived = PermutationSpec.from_model(model, random_images(4))
+    derived = derive_spec(model, random_images(4))
     assert derived.unproved == {}
     names: dict[str, str] = {}
     for tensor, axes in written.axes.items():
@@ -120,7 +120,7 @@ def test_foreign_networks_keep_their_function_and_all_their_units(name):
     build, shape, sizes, unproved = NETWORKS[name]
     torch.manual_seed(0)
     model = shaken(build())
-    spec = PermutationSpec.from_model(model, inputs(shape))
+    spec = derive_spec(model, inputs(shape))
     assert list(spec.groups(dict(model.state_dict())).values()) == sizes
     assert sorted(spec.unproved) == unproved
     assert_same_function(model, spec, inputs(shape))
@@ -180,18 +180,18 @@ def test_what_operations_do_to_units(name):
     torch.manual_seed(0)
     model = shaken(Between(operation))
     example = inputs((3, 5, 6))
-    spec = PermutationSpec.from_model(model, example)
+    spec = derive_spec(model, example)
     assert list(spec.groups(dict(model.state_dict())).values()) == [size for size in sizes if size]
     assert_same_function(model, spec, example)
 
 
 def test_heads_are_blocks_and_flattened_maps_too():
     model = shaken(Transformer(SelfAttention(True), nn.GELU()))
-    axes = PermutationSpec.from_model(model, inputs(TOKENS)).axes
+    axes = derive_spec(model, inputs(TOKENS)).axes
     heads = "block.0.body.1.attention"
     assert axes[f"{heads}.in_proj_weight"] == ((Part(heads, 4),) * 3, "token")
     assert axes[f"{heads}.out_proj.weight"] == ("token", (Part(heads, 4),))
-    branches = PermutationSpec.from_model(shaken(Branches()), inputs(IMAGE)).axes
+    branches = derive_spec(shaken(Branches()), inputs(IMAGE)).axes
     assert branches["norm.running_var"] == ((Part("left"), Part("right")),)
     assert branches["head.weight"] == (None, (Part("left", 16), Part("right", 16)))
 
@@ -200,7 +200,7 @@ def test_words_in_and_out_share_their_matrix():
     torch.manual_seed(0)
     model = shaken(TiedWords())
     words = torch.arange(12).reshape(2, 6) % 7
-    spec = PermutationSpec.from_model(model, words)
+    spec = derive_spec(model, words)
     assert spec.axes["embed.weight"] == spec.axes["read.weight"] == (None, "embed")
     assert spec.groups(dict(model.state_dict())) == {"embed": 6, "hidden.body.0": 10}
     assert_same_function(model, spec, words)
@@ -210,7 +210,7 @@ def test_several_inputs_and_outputs():
     torch.manual_seed(0)
     model = shaken(TwoInputs())
     given = inputs((4, 3)), inputs((4, 4))
-    spec = PermutationSpec.from_model(model, given)
+    spec = derive_spec(model, given)
     assert spec.group_names == ("left",)
     assert_same_function(model, spec, *given)
 
@@ -218,17 +218,17 @@ def test_several_inputs_and_outputs():
 def test_what_cannot_be_proved_stays_and_is_told():
     torch.manual_seed(0)
     model = shaken(Recurrent())
-    spec = PermutationSpec.from_model(model, inputs((3, 5, 4)))
+    spec = derive_spec(model, inputs((3, 5, 4)))
     assert spec.groups(dict(model.state_dict())) == {"head.0": 9}
     assert set(spec.unproved) == {name for name in spec.axes if not name.startswith("head")} | {"head.0.weight"}
     assert "lstm in recurrent does not let units move" in spec.unproved["recurrent.weight_hh_l0"]
-    assert "cumsum in the network" in PermutationSpec.from_model(Fixed(), torch.randn(2, 4)).unproved["first.weight"]
+    assert "cumsum in the network" in derive_spec(Fixed(), torch.randn(2, 4)).unproved["first.weight"]
 
 
 def test_unused_parameters_stay():
     model = nn.Sequential(nn.Linear(3, 4), nn.ReLU(), nn.Linear(4, 2))
     model.register_parameter("idle", nn.Parameter(torch.randn(5)))
-    spec = PermutationSpec.from_model(model, torch.randn(2, 3))
+    spec = derive_spec(model, torch.randn(2, 3))
     assert spec.axes["idle"] == (None,)
     assert spec.unproved == {"idle": "the traced computation does not use it"}
 
@@ -236,7 +236,7 @@ def test_unused_parameters_stay():
 def test_tracing_leaves_the_model_as_it_was():
     model, state = small_model("resnet20")
     model.train()
-    PermutationSpec.from_model(model, random_images(4))
+    derive_spec(model, random_images(4))
     assert all(module.training for module in model.modules())
     assert all(torch.equal(tensor, state[name]) for name, tensor in model.state_dict().items())
     assert all(parameter.grad is None and parameter.requires_grad for parameter in model.parameters())
@@ -250,7 +250,7 @@ def test_what_cannot_be_traced_is_said_in_one_line():
     with pytest.raises(
         InputError, match=r"cannot be traced by torch\.export .* write a PermutationSpec by hand"
     ) as caught:
-        PermutationSpec.from_model(Impatient(), torch.randn(2, 3))
+        derive_spec(Impatient(), torch.randn(2, 3))
     assert "\n" not in str(caught.value)
 
 
@@ -259,14 +259,14 @@ def test_the_check_runs_by_default(monkeypatch):
     monkeypatch.setitem(SHAPE_RULES, "cumsum", LAYER_RULES["relu"])
     model, example = shaken(Fixed()), inputs((4, 4))
     with pytest.raises(InputError, match=r"does not preserve the function.*first\.weight"):
-        PermutationSpec.from_model(model, example)
-    assert PermutationSpec.from_model(model, example, check=False).group_names == ("first", "second")
+        derive_spec(model, example)
+    assert derive_spec(model, example, check=False).group_names == ("first", "second")
 
 
 def test_parts_are_checked_against_the_state():
     model = shaken(Branches())
     state = dict(model.state_dict())
-    spec = PermutationSpec.from_model(model, inputs(IMAGE))
+    spec = derive_spec(model, inputs(IMAGE))
     wrong = PermutationSpec({**spec.axes, "head.weight": (None, (Part("left", 16), Part("right", 12)))})
     with pytest.raises(InputError, match=r"divides an axis of 160 of head\.weight into parts of 136 rows"):
         wrong.groups(state)

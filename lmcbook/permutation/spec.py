@@ -3,8 +3,6 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from torch import Tensor, nn
-
 from lmcbook.errors import InputError
 from lmcbook.permutation.axes import Axis, Part, groups_of, is_axis, listed, stretches
 from lmcbook.states import StateDict
@@ -24,7 +22,7 @@ class PermutationSpec:
     sizes: Mapping[str, int] = field(default_factory=dict)
     """Units of groups that have no axis to themselves; where their parts leave no doubt, it may be left out."""
     unproved: Mapping[str, str] = field(default_factory=dict, compare=False)
-    """Tensors that `from_model` left in place because it could not prove that their units may move → why."""
+    """Tensors that `derive_spec` left in place because it could not prove that their units may move → why."""
 
     def __post_init__(self) -> None:
         for name, axes in self.axes.items():
@@ -33,28 +31,6 @@ class PermutationSpec:
                     f"axes[{name!r}] is {axes!r}; it must be a tuple of one group's name or None per axis "
                     "(or a tuple of Part, with blocks of at least one row)"
                 )
-
-    @classmethod
-    def from_model(
-        cls, model: nn.Module, example: Tensor | tuple[Tensor, ...], *, check: bool = True
-    ) -> "PermutationSpec":
-        """The table of any network that `torch.export` can trace, derived from its computation.
-
-        Proved are linear layers and convolutions (grouped and depth-wise too), batch, group, instance and layer norm,
-        everything elementwise, sums, products, concatenation, pooling, flattening, matrix products and attention
-        (heads are the units). What cannot be proved stays in place and is told in ``unproved``.
-
-        Args:
-            model: any module; it is traced in evaluation mode and left as it was.
-            example: its input, or the tuple of its inputs; two examples or more for networks with batch norm.
-            check: make sure that the outputs do not change, by `check_function_preserved`.
-
-        Raises:
-            InputError: the network cannot be traced, or the check fails.
-        """
-        from lmcbook.permutation.tracing import spec_from_model
-
-        return spec_from_model(model, example, check=check)
 
     @property
     def group_names(self) -> tuple[str, ...]:

@@ -1,15 +1,12 @@
-"""One training in several processes: data-parallel, or with every layer's tensors spread over all of them.
+"""The teams of a training in several processes: data-parallel, or with every layer's tensors spread over all of them.
 
-`torchrun` starts the processes; the first one conducts (plan, store, measurements, records), and the others wait until
-it trains, to do their part of every batch. The configuration and so the address of a training are the same as in one
-process, its numbers are the same up to the rounding of sums. That holds for batch norm as well, whose statistics are
-taken over the whole batch: on GPUs by torch's SyncBatchNorm, elsewhere by `SharedBatchNorm2d`.
+The configuration and so the address of a training are the same as in one process, its numbers are the same up to the
+rounding of sums. That holds for batch norm as well, whose statistics are taken over the whole batch: on GPUs by torch's
+SyncBatchNorm, elsewhere by `SharedBatchNorm2d`. `lmcbook.training.processes` starts and ends the processes' work.
 """
 
-import os
 from collections.abc import Callable
 from datetime import timedelta
-from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +15,7 @@ import torch.distributed as dist
 from torch import Tensor, nn
 from torch.distributed.tensor import DTensor, distribute_tensor
 
-from lmcbook.data import Splits, load
+from lmcbook.data import Splits
 from lmcbook.errors import InputError
 from lmcbook.models import LayeredModel
 from lmcbook.states import StateDict
@@ -33,43 +30,32 @@ DECIDE_EVERY = 16
 """Steps between two moments at which the first process may stop the others or save."""
 
 _control: list[dist.ProcessGroup] = []
-"""The group in which orders are given: on CPUs, and patient."""
+"""The process group of control messages: on CPUs, with a long timeout."""
 
 
-def conduct(work: Callable[[], Any], *, device: str = "auto") -> None:
-    """Do ``work`` in the first of the processes that torchrun started; the others take part in its trainings.
+def join_processes(device: str) -> None:
+    """Join the processes that torchrun started; ``device`` is "cpu" or "cuda", for all of them.
 
-    Raises:
-        InputError: ``device`` is one GPU for all; or as ``work`` raises it, in the first process.
+    Orders wait without limit: the first process may plan and measure for days.
     """
-    kind = device.split(":")[0]
-    if kind == "auto":
-        kind = "cuda" if torch.cuda.is_available() else "cpu"
-    if ":" in device:
-        raise InputError(f"device is {device!r}; under torchrun each process takes a GPU of its own: give {kind}")
-    if kind == "cuda":
-        torch.cuda.set_device(int(os.environ["LOCAL_RANK"]))
-    dist.init_process_group("cpu:gloo,cuda:nccl" if kind == "cuda" else "gloo")
+    dist.init_process_group("cpu:gloo,cuda:nccl" if device == "cuda" else "gloo")
     _control.append(dist.new_group(backend="gloo", timeout=timedelta(days=365)))
-    if dist.get_rank() == 0:
-        try:
-            work()
-        except InputError as error:
-            if not isinstance(error.__cause__, torch.OutOfMemoryError):
-                _tell(None)  # the others wait for an order, for bad input is found before they have one
-            raise
-        # whatever else stops this process may do so within a training: torchrun then ends the others
-        _tell(None)
-    else:
-        while (order := _tell(None)) is not None:
-            _take_part(order)
+
+
+def leave_processes() -> None:
+    """Undo `join_processes`."""
     _control.clear()
     dist.destroy_process_group()
 
 
-def assemble(
-    config: TrainingConfig, splits: Splits, device: torch.device, deadline: float | None, execution: Execution
-) -> Team:
+def tell(content: dict[str, Any] | None) -> dict[str, Any] | None:
+    """Broadcast ``content`` of the first process to all; the other processes' argument is ignored."""
+    told = [content if dist.get_rank() == 0 else None]
+    dist.broadcast_object_list(told, src=0, group=_control[0], device=torch.device("cpu"))
+    return told[0]
+
+
+def assemble(config: TrainingConfig, splits: Splits, device: torch.device, execution: Execution) -> Team:
     """The team of one training; in the first process, after telling the others to join in.
 
     Raises:
@@ -85,37 +71,8 @@ def assemble(
             "LMCBOOK_SHARD is 'parameters', but a spread_penalty needs whole weights in every process: give 'data'"
         )
     if dist.get_rank() == 0:
-        _tell({"config": config, "sha256": splits.sha256, "device": device.type, "execution": execution})
+        tell({"config": config, "sha256": splits.sha256, "device": device.type, "execution": execution})
     return (_DataTeam if execution.shard == "data" else _ParameterTeam)(config)
-
-
-def _tell(content: dict[str, Any] | None) -> dict[str, Any] | None:
-    """What the first process tells the others; theirs does not count."""
-    told = [content if dist.get_rank() == 0 else None]
-    dist.broadcast_object_list(told, src=0, group=_control[0], device=torch.device("cpu"))
-    return told[0]
-
-
-def _take_part(order: dict[str, Any]) -> None:
-    from lmcbook.training.divergence import TrainingDiverged
-    from lmcbook.training.loop import TimeIsUp, train
-
-    config = order["config"]
-    splits = _load_data(config.dataset, order["device"])
-    if splits.sha256 != order["sha256"]:
-        raise InputError(
-            f"process {dist.get_rank()} finds another {config.dataset} (SHA-256 {splits.sha256}) than the first one "
-            f"({order['sha256']}): LMCBOOK_DATA must name the same data everywhere"
-        )
-    try:
-        train(config, splits, device=order["device"], progress=False, execution=order["execution"])
-    except (TimeIsUp, TrainingDiverged):
-        return  # the first process has the same to tell
-
-
-@lru_cache(maxsize=1)
-def _load_data(name: str, device: str) -> Splits:
-    return load(name, device=device)
 
 
 class _DataTeam(Team):
@@ -133,11 +90,11 @@ class _DataTeam(Team):
         return self.model, self.optimiser, forward
 
     def resume(self, checkpoint: Path | None, at: Progress) -> None:
-        found = _tell({} if checkpoint is not None and checkpoint.exists() else None)
+        found = tell({} if checkpoint is not None and checkpoint.exists() else None)
         if found is None:
             return
         self._load(checkpoint, at)
-        told = _tell({"step": at.step, "history": at.history, "seconds": at.seconds})
+        told = tell({"step": at.step, "history": at.history, "seconds": at.seconds})
         if told is not None and self.rank > 0:
             at.step, at.history, at.seconds = told["step"], told["history"], told["seconds"]
             # what was done before is counted by the first process

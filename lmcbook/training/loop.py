@@ -26,7 +26,7 @@ from lmcbook.training.precision import arithmetic, uses_tf32
 from lmcbook.training.schedule import learning_rate_at
 from lmcbook.training.seeds import initialisation_seed
 from lmcbook.training.step import Step, check_micro_batch
-from lmcbook.training.team import GO_ON, SAVE, STOP, Team, team_of
+from lmcbook.training.team import GO_ON, SAVE, STOP, Team
 
 MOST_SAVING = 20
 """Between two checkpoints lies at least so many times what the longest one took."""
@@ -68,7 +68,7 @@ def train(
     where saving takes long) and a training that finds such a file goes on from it. On a GPU the numbers are the same up
     to the rounding of its sums.
 
-    In processes that torchrun started (`lmcbook.training.distributed.conduct`), all of them do their part.
+    In processes that torchrun started (`lmcbook.training.processes.conduct`), all of them do their part.
 
     Args:
         deadline: A moment of `time.monotonic`; a training that is not done by then saves its checkpoint and stops.
@@ -97,11 +97,21 @@ def train(
         generator=random_stream(initialisation_seed(config), "init"),
     )
     check_micro_batch(model, config, execution)
-    team = team_of(config, splits, device, deadline, execution)
+    team = _team_of(config, splits, device, execution)
     with arithmetic(config.precision, device), memory_explained(config, model, execution, device, alone=team.size == 1):
         return _train(
             config, splits, model, team, execution, device, checkpoint, checkpoint_seconds, progress, deadline
         )
+
+
+def _team_of(config: TrainingConfig, splits: Splits, device: torch.device, execution: Execution) -> Team:
+    """The processes that train ``config`` together; the others of a group are told to join in."""
+    if not (torch.distributed.is_available() and torch.distributed.is_initialized()):
+        return Team(config)
+    # here, because torch's tensors over several processes take long to import and most trainings are alone
+    from lmcbook.training.distributed import assemble
+
+    return assemble(config, splits, device, execution)
 
 
 def _train(

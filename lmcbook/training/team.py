@@ -6,12 +6,10 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
-from lmcbook.data import Splits
 from lmcbook.models import LayeredModel
 from lmcbook.states import StateDict
 from lmcbook.training.checkpoint import Progress, load_checkpoint, save_checkpoint
 from lmcbook.training.config import TrainingConfig
-from lmcbook.training.execution import Execution
 from lmcbook.training.optimiser import optimiser_of
 
 GO_ON, SAVE, STOP = 0, 1, 2
@@ -60,18 +58,3 @@ class Team:
 
     def _whole(self) -> StateDict:
         return self.model.state_dict()
-
-
-def team_of(
-    config: TrainingConfig, splits: Splits, device: torch.device, deadline: float | None, execution: Execution
-) -> Team:
-    """The processes that train ``config`` together; the others of a group are told to join in.
-
-    Raises:
-        InputError: several processes cannot do what ``execution`` asks for.
-    """
-    if not (torch.distributed.is_available() and torch.distributed.is_initialized()):
-        return Team(config)
-    from lmcbook.training.distributed import assemble
-
-    return assemble(config, splits, device, deadline, execution)

@@ -12,8 +12,8 @@ from safetensors.torch import save_file
 from lmcbook.data import load
 from lmcbook.training import TimeIsUp, train
 from lmcbook.training.config import TrainingConfig
-from lmcbook.training.distributed import conduct
 from lmcbook.training.execution import Execution
+from lmcbook.training.processes import conduct
 
 MLP = TrainingConfig(
     dataset="digits", architecture="mlp", hidden_width=16, num_layers=3, epochs=2, batch_size=33, learning_rate=0.1

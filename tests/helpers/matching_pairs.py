@@ -6,7 +6,7 @@ import torch
 from torch import nn
 
 from lmcbook.matching import Matching, weight_matching
-from lmcbook.permutation import Permutation, PermutationSpec, apply, invert, random_permutation
+from lmcbook.permutation import Permutation, PermutationSpec, apply, derive_spec, invert, random_permutation
 from lmcbook.randomness import random_stream
 from lmcbook.states import StateDict
 from tests.helpers.traced_networks import Attention, Branches, Residual, Transformer
@@ -20,7 +20,7 @@ def foreign(build: Callable[[], nn.Module], shape: tuple[int, ...]) -> Network:
     model = build().double().eval()
     example = torch.randn(shape, generator=random_stream(0, "example"), dtype=torch.float64)
     state = {name: tensor.detach().clone() for name, tensor in model.state_dict().items()}
-    return model, state, PermutationSpec.from_model(model, example)
+    return model, state, derive_spec(model, example)
 
 
 FOREIGN = {

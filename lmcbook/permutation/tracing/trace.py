@@ -41,8 +41,21 @@ class _Graph:
     """Name of an input → the first name of its tensor: tied tensors have several, of which a trace uses any."""
 
 
-def spec_from_model(model: nn.Module, example: Tensor | tuple[Tensor, ...], *, check: bool) -> PermutationSpec:
-    """See `PermutationSpec.from_model`."""
+def derive_spec(model: nn.Module, example: Tensor | tuple[Tensor, ...], *, check: bool = True) -> PermutationSpec:
+    """The permutation symmetry of any network that `torch.export` can trace, derived from its computation.
+
+    Proved are linear layers and convolutions (grouped and depth-wise too), batch, group, instance and layer norm,
+    everything elementwise, sums, products, concatenation, pooling, flattening, matrix products and attention
+    (heads are the units). What cannot be proved stays in place; ``unproved`` of the result says why.
+
+    Args:
+        model: any module; it is traced in evaluation mode and left as it was.
+        example: its input, or the tuple of its inputs; two examples or more for networks with batch norm.
+        check: make sure that the outputs do not change, by `check_function_preserved`.
+
+    Raises:
+        InputError: the network cannot be traced, or the check fails.
+    """
     inputs = example if isinstance(example, tuple) else (example,)
     state = {name: tensor.detach() for name, tensor in model.state_dict(keep_vars=True).items()}
     shared = _shared(model)
@@ -62,7 +75,7 @@ def spec_from_model(model: nn.Module, example: Tensor | tuple[Tensor, ...], *, c
         layouts[name] = best.get(shared[name]) or tuple(fixed(size, UNUSED) for size in state[name].shape)
     spec = _named(layouts)
     if check:
-        check_function_preserved(model, spec, state, inputs, random_stream(0, "from_model"))
+        check_function_preserved(model, spec, state, inputs, random_stream(0, "derive_spec"))
     return spec
 
 
