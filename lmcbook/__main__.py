@@ -100,6 +100,13 @@ def _parser() -> argparse.ArgumentParser:
     bring.add_argument("folder", type=Path, metavar="FOLDER")
     bring.add_argument("--name", required=True, help="what the dataset shall be called")
     bring.set_defaults(command=_data_import)
+
+    records = commands.add_parser("records", help="bring records of an older version up to date").add_subparsers(
+        required=True, metavar="WHAT"
+    )
+    migrate = records.add_parser("migrate", help="mend what can be mended from the records alone")
+    migrate.add_argument("folder", type=Path, nargs="?", help="folder of the records (default: runs/records)")
+    migrate.set_defaults(command=_records_migrate)
     return parser
 
 
@@ -193,6 +200,13 @@ def _data_import(options: argparse.Namespace) -> None:
     from lmcbook.data import import_images
 
     print(import_images(options.folder, options.name))
+
+
+def _records_migrate(options: argparse.Namespace) -> None:
+    from lmcbook.lab.records import migrate
+
+    for path in migrate(options.folder or paths.fresh_records()):
+        print(path)
 
 
 if __name__ == "__main__":

@@ -7,13 +7,19 @@ import torch
 
 from lmcbook.calibration import expected_calibration_error, fit_inverse_temperature
 from lmcbook.errors import InputError
-from lmcbook.evaluation import calibration_study, ensemble_logits, lewc_ensemble_weight, loss, predict_logits
+from lmcbook.evaluation import (
+    calibration_study,
+    ensemble_logits,
+    lewc_ensemble_weight,
+    loss,
+    predict_logits,
+    predicted_inverse_temperature,
+)
 from lmcbook.evaluation.calibrating import DRAWS
 from lmcbook.lab.pipeline import measure_calibration
 from lmcbook.merging import merge
 from lmcbook.models import build_model
 from lmcbook.randomness import random_stream
-from lmcbook.theory import predicted_inverse_temperature
 from tests.helpers.evaluation_pairs import GRID, random_pair
 
 
@@ -138,9 +144,9 @@ def test_bad_arguments_are_refused(changes, message):
         study(random_pair("mlp"), **changes)
 
 
-def test_a_network_of_unknown_depth_must_say_it():
+def test_of_a_network_of_unknown_depth_nothing_is_predicted():
     pair = random_pair("mlp")
+    states = [torch.nn.Sequential(torch.nn.Flatten(), torch.nn.Linear(64, 10)).state_dict() for _ in range(2)]
     model = torch.nn.Sequential(torch.nn.Flatten(), torch.nn.Linear(64, 10))
-    state = dict(model.state_dict())
-    with pytest.raises(InputError, match="num_layers is None"):
-        study(replace(pair, model=model, state_a=state, state_b=state))
+    found = study(replace(pair, model=model, state_a=states[0], state_b=states[1]))
+    assert found["exponent"] is None and list(found["along"]) == ["raw", "fitted", "single", "midpoint"]

@@ -230,7 +230,7 @@ def test_the_lewc_ensemble_weight_against_exact_fractions():
         assert lewc_ensemble_weight(0.5, num_layers) == 0.5
         assert lewc_ensemble_weight(0, num_layers) == 0 and lewc_ensemble_weight(1, num_layers) == 1
     assert lewc_ensemble_weight(0.9, 5000) == 1 and lewc_ensemble_weight(0.1, 5000) == 0
-    with pytest.raises(InputError, match="num_layers is 0"):
+    with pytest.raises(InputError, match="exponent is 0"):
         lewc_ensemble_weight(0.5, 0)
 
 

@@ -1,7 +1,7 @@
 """The interpolation curve: against the slow reference, exact ensembles, and whatever the order of the questions."""
 
 import json
-from dataclasses import fields, replace
+from dataclasses import replace
 from types import SimpleNamespace
 
 import pytest
@@ -17,11 +17,12 @@ from lmcbook.evaluation import (
     barriers,
     coefficients_grid,
     interpolation_curve,
+    lewc_exponent,
     loss,
     predict_logits,
 )
 from lmcbook.merging import merge
-from lmcbook.models import build_model
+from lmcbook.models import LayeredModel, build_model
 from lmcbook.randomness import random_stream
 from lmcbook.training.config import TrainingConfig
 from tests.helpers.evaluation_pairs import GRID, Pair, random_pair
@@ -87,7 +88,8 @@ def test_the_ensembles_are_those_of_the_endpoints_logits(pair):
             predict_logits(pair.model, merged, split.images) for split in (pair.calibration, pair.test)
         ]
     for index, coefficient in enumerate(GRID):
-        powers = coefficient**curve.num_layers, (1 - coefficient) ** curve.num_layers
+        exponent = 2 if pair is random_pair("resnet20") else 3
+        powers = coefficient**exponent, (1 - coefficient) ** exponent
         for name, weight in {"ensemble": coefficient, "lewc_ensemble": powers[0] / sum(powers)}.items():
             calibration, test = (weight * a + (1 - weight) * b for a, b in zip(ends[1], ends[0], strict=True))
             beta = fit_inverse_temperature(calibration, pair.calibration.labels).inverse_temperature
@@ -98,45 +100,46 @@ def test_the_ensembles_are_those_of_the_endpoints_logits(pair):
                 loss(test, pair.test.labels, inverse_temperature=beta),
             )
             metrics = ("loss", "accuracy", "inverse_temperature", "calibrated_loss")
-            assert same([getattr(curve, f"{name}_{metric}")[index] for metric in metrics], expected, rel=1e-4)
-    assert curve.ensemble_loss[0] == curve.loss[0] and curve.lewc_ensemble_loss[-1] == curve.loss[-1]
-    assert curve.num_layers == pair.model.num_layers
+            found = getattr(curve, name)
+            assert same([getattr(found, metric)[index] for metric in metrics], expected, rel=1e-4)
+    assert curve.ensemble.loss[0] == curve.loss[0] and curve.lewc_ensemble.loss[-1] == curve.loss[-1]
+    assert curve.lewc_exponent == exponent
 
 
 def test_the_order_of_the_coefficients_does_not_matter(pair):
     curve = pair.curve()
     shuffled = pair.curve(coefficients=[0.5, 1, 0.25, 0, 0.75])
     order = [GRID.index(coefficient) for coefficient in shuffled.coefficients]
-    for field in fields(InterpolationCurve):
-        value, other = getattr(curve, field.name), getattr(shuffled, field.name)
-        if isinstance(value, tuple):
-            assert tuple(value[index] for index in order) == other, field.name
+    other = shuffled.to_dict()
+    for name, values in curve.to_dict().items():
+        if isinstance(values, list):
+            assert [values[index] for index in order] == other[name], name
         else:
-            assert value == other
+            assert values == other[name]
     assert barriers(shuffled) == barriers(curve)
 
 
 def test_swapping_the_networks_mirrors_the_curve(pair):
-    curve = pair.curve()
-    mirrored = replace(pair, state_a=pair.state_b, state_b=pair.state_a).curve()
+    curve = pair.curve().to_dict()
+    mirrored = replace(pair, state_a=pair.state_b, state_b=pair.state_a).curve().to_dict()
     for name in ("loss", "accuracy", "inverse_temperature", "ensemble_calibrated_loss", "lewc_ensemble_loss"):
-        assert same(getattr(curve, name), getattr(mirrored, name)[::-1], rel=1e-4), name
+        assert same(curve[name], mirrored[name][::-1], rel=1e-4), name
 
 
 def test_the_order_of_the_test_examples_does_not_matter(pair):
     rows = torch.randperm(90, generator=random_stream(0, "rows"))
     shuffled = Split(images=pair.test.images[rows], labels=pair.test.labels[rows])
-    curve, other = pair.curve(), pair.curve(test=shuffled)
+    curve, other = pair.curve().to_dict(), pair.curve(test=shuffled).to_dict()
     for name in ("loss", "accuracy", "calibrated_loss", "ensemble_loss"):
-        assert same(getattr(curve, name), getattr(other, name), rel=1e-5), name
+        assert same(curve[name], other[name], rel=1e-5), name
 
 
 def test_only_the_calibration_split_decides_the_inverse_temperature(pair):
     other_test = Split(images=pair.test.images[:30], labels=pair.test.labels[:30])
-    curve, other = pair.curve(), pair.curve(test=other_test)
+    curve, other = pair.curve().to_dict(), pair.curve(test=other_test).to_dict()
     for name in ("inverse_temperature", "ensemble_inverse_temperature", "lewc_ensemble_inverse_temperature"):
-        assert getattr(curve, name) == getattr(other, name)
-    assert curve.calibrated_loss != other.calibrated_loss
+        assert curve[name] == other[name]
+    assert curve["calibrated_loss"] != other["calibrated_loss"]
 
 
 def test_the_endpoints_own_statistics_are_reported_beside(resnet_pair, mlp_pair):
@@ -157,12 +160,16 @@ def test_the_endpoints_own_statistics_are_reported_beside(resnet_pair, mlp_pair)
     }
 
 
-def test_a_curve_survives_json(pair):
+def test_a_curve_as_plain_values_has_every_column(pair):
     curve = pair.curve()
-    text = json.dumps(curve.to_dict(), allow_nan=False)
-    assert InterpolationCurve.from_dict(json.loads(text)) == curve
-    with pytest.raises(InputError, match=r"lacks \['loss'\]"):
-        InterpolationCurve.from_dict({name: value for name, value in curve.to_dict().items() if name != "loss"})
+    content = json.loads(json.dumps(curve.to_dict(), allow_nan=False))
+    of_each = ("loss", "accuracy", "inverse_temperature", "calibration_flag", "calibrated_loss")
+    errors = ("expected_calibration_error", "calibrated_expected_calibration_error")
+    columns = [f"{of}{name}" for of in ("", "ensemble_", "lewc_ensemble_") for name in of_each]
+    assert content.keys() == {"coefficients", "lewc_exponent", "trained_statistics", *columns, *errors}
+    assert content["loss"] == list(curve.loss)
+    assert content["lewc_ensemble_loss"] == list(curve.lewc_ensemble.loss)
+    assert content["trained_statistics"]["accuracy"] == list(curve.trained_statistics["accuracy"])
 
 
 def test_the_states_are_left_alone(resnet_pair):
@@ -174,17 +181,75 @@ def test_the_states_are_left_alone(resnet_pair):
         assert all(tensor.equal(copy[name]) for name, tensor in state.items())
 
 
-def test_a_network_that_does_not_tell_its_depth_is_given_it(mlp_pair):
-    model = nn.Sequential(nn.Flatten(), nn.Linear(64, 10))
-    arguments = {"coefficients": GRID, "calibration": mlp_pair.calibration, "test": mlp_pair.test}
-    state_a, state_b = model.state_dict(), nn.Sequential(nn.Flatten(), nn.Linear(64, 10)).state_dict()
-    with pytest.raises(
-        InputError, match="num_layers is None and the model has no attribute of that name; give its number"
-    ):
-        interpolation_curve(model, state_a, state_b, **arguments)
-    curve = interpolation_curve(model, state_a, state_b, **arguments, num_layers=1)
+def flat_layers(*, normalised: bool) -> nn.Sequential:
+    """A network that is no chain of named layers and does not tell its depth, which is 3."""
+    after = [nn.BatchNorm1d(12) if normalised else nn.Identity() for _ in range(2)]
+    return nn.Sequential(
+        *(nn.Flatten(), nn.Linear(64, 12, bias=False), after[0], nn.ReLU()),
+        *(nn.Linear(12, 12, bias=False), after[1], nn.ReLU(), nn.Linear(12, 10, bias=False)),
+    )
+
+
+def curve_of(models, pair, **options) -> InterpolationCurve:
+    model, other = models
+    return interpolation_curve(
+        model,
+        model.state_dict(),
+        other.state_dict(),
+        coefficients=GRID,
+        calibration=pair.calibration,
+        test=pair.test,
+        batch_norm_images=pair.train_images,
+        **options,
+    )
+
+
+def test_a_network_that_does_not_tell_its_depth_has_a_curve_without_lewc(mlp_pair):
+    models = [nn.Sequential(nn.Flatten(), nn.Linear(64, 10)) for _ in range(2)]
+    unknown = curve_of(models, mlp_pair)
+    assert unknown.lewc_exponent is None and unknown.lewc_ensemble is None
+    assert not {name for name in unknown.to_dict() if name.startswith("lewc_ensemble")}
+    assert "predicted_inverse_temperature_midpoint" not in barriers(unknown)
+    known = curve_of(models, mlp_pair, num_layers=1)
+    assert replace(known, lewc_exponent=None, lewc_ensemble=None) == unknown
     # a linear network is its own ensemble
-    assert same(curve.loss, curve.ensemble_loss, rel=1e-5) and same(curve.loss, curve.lewc_ensemble_loss, rel=1e-5)
+    assert known.lewc_ensemble is not None
+    for ensemble in (known.ensemble, known.lewc_ensemble):
+        assert same(known.loss, ensemble.loss, rel=1e-5)
+
+
+@pytest.mark.parametrize("num_layers", [None, 3])
+def test_what_lewc_predicts_asks_the_network_whether_it_has_batch_norm(mlp_pair, num_layers):
+    """An MLP with batch norm has the exponent 2, whatever its depth and whoever tells it; at ½ that is twice β*."""
+    curve = curve_of([flat_layers(normalised=True) for _ in range(2)], mlp_pair, num_layers=num_layers)
+    assert curve.lewc_exponent == 2
+    found = barriers(curve)["predicted_inverse_temperature_midpoint"]
+    assert found == pytest.approx(2 * curve.ensemble.inverse_temperature[2])
+    plain = curve_of([flat_layers(normalised=False) for _ in range(2)], mlp_pair, num_layers=3)
+    found = barriers(plain)["predicted_inverse_temperature_midpoint"]
+    assert found == pytest.approx(4 * plain.ensemble.inverse_temperature[2])
+
+
+def test_the_built_in_networks_are_predicted_by_what_they_have(mlp_pair, resnet_pair):
+    assert lewc_exponent(mlp_pair.model) == 3
+    assert lewc_exponent(resnet_pair.model) == lewc_exponent(resnet_pair.model, num_layers=20) == 2
+    assert lewc_exponent(mlp_pair.model, num_layers=7) == 7
+    without = vgg_without_batch_norm()
+    assert lewc_exponent(without) == without.num_layers == 9
+    assert lewc_exponent(nn.Linear(2, 2)) is None
+    assert lewc_exponent(nn.Sequential(nn.Linear(2, 2), nn.BatchNorm1d(2, track_running_stats=False))) == 2
+    with pytest.raises(InputError, match="num_layers is 0"):
+        lewc_exponent(nn.Linear(2, 2), num_layers=0)
+
+
+def vgg_without_batch_norm() -> LayeredModel:
+    config = TrainingConfig(
+        dataset="digits", architecture="vgg11", width_multiplier=0.125, epochs=1, batch_size=10, learning_rate=0.1
+    )
+    model = build_model(config, input_shape=(1, 32, 32), num_classes=10)
+    for name in model.layer_names:
+        model.layer(name).normalisation = None
+    return model
 
 
 @pytest.mark.parametrize("coefficients", [[0, 0.5], [0.5, 1], [0, 0.5, 0.5, 1], []])
@@ -214,7 +279,7 @@ def test_barriers_of_a_trained_pair_are_those_of_its_columns(digits_pair):
     assert found["midpoint_calibrated_loss_barrier"] == pytest.approx(calibrated - ends["calibrated_loss"])
     assert found["midpoint_calibrated_loss_barrier_against_raw_endpoints"] == pytest.approx(calibrated - ends["loss"])
     assert found["inverse_temperature_midpoint"] == curve.inverse_temperature[4]
-    assert found["predicted_inverse_temperature_midpoint"] == pytest.approx(4 * curve.ensemble_inverse_temperature[4])
+    assert found["predicted_inverse_temperature_midpoint"] == pytest.approx(4 * curve.ensemble.inverse_temperature[4])
     for name, columns in {
         "loss_barrier": (curve.loss, curve.loss),
         "calibrated_loss_barrier": (curve.calibrated_loss, curve.calibrated_loss),
@@ -267,11 +332,11 @@ def test_two_networks_on_disjoint_units_are_an_ensemble_whose_temperature_is_pre
     )
     for index, coefficient in enumerate(curve.coefficients):
         shrinkage = coefficient**num_layers + (1 - coefficient) ** num_layers
-        predicted = curve.lewc_ensemble_inverse_temperature[index] / shrinkage
+        predicted = curve.lewc_ensemble.inverse_temperature[index] / shrinkage
         assert curve.inverse_temperature[index] == pytest.approx(predicted, rel=1e-8)
     assert curve.calibration_flag == ("",) * 5
-    assert curve.accuracy == curve.lewc_ensemble_accuracy
-    assert same(curve.calibrated_loss, curve.lewc_ensemble_calibrated_loss, rel=1e-8)
+    assert curve.accuracy == curve.lewc_ensemble.accuracy
+    assert same(curve.calibrated_loss, curve.lewc_ensemble.calibrated_loss, rel=1e-8)
     found = barriers(curve)
     assert found["inverse_temperature_midpoint"] == pytest.approx(
         found["predicted_inverse_temperature_midpoint"], rel=1e-8

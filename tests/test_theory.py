@@ -12,7 +12,13 @@ from hypothesis import strategies as st
 from lmcbook import layerwise, theory
 from lmcbook.calibration import fit_inverse_temperature
 from lmcbook.errors import InputError
-from lmcbook.evaluation import ensemble_logits, lewc_ensemble_weight
+from lmcbook.evaluation import (
+    ensemble_logits,
+    lewc_ensemble_weight,
+    lewc_scale,
+    lewc_weights,
+    predicted_inverse_temperature,
+)
 from lmcbook.randomness import random_stream
 from lmcbook.theory import Network, Pair, connectivity_errors, two_networks
 
@@ -379,22 +385,22 @@ def test_simulated_cosines_follow_the_general_closed_form():
 @settings(max_examples=30, deadline=None)
 @given(coefficient=st.floats(0, 1), exponent=st.integers(1, 30))
 def test_scale_and_weights_of_the_ensemble(coefficient, exponent):
-    scale = theory.lewc_scale((coefficient, 1 - coefficient), exponent)
+    scale = lewc_scale((coefficient, 1 - coefficient), exponent)
     assert scale == pytest.approx(coefficient**exponent + (1 - coefficient) ** exponent)
-    weights = theory.lewc_weights((coefficient, 1 - coefficient), exponent)
+    weights = lewc_weights((coefficient, 1 - coefficient), exponent)
     assert weights[0] == pytest.approx(lewc_ensemble_weight(coefficient, exponent))
     assert sum(weights) == pytest.approx(1)
 
 
 def test_the_midpoint_needs_two_to_the_depth_minus_one():
     for num_layers in range(1, 8):
-        assert theory.predicted_inverse_temperature(3.0, 0.5, num_layers) == pytest.approx(3 * 2 ** (num_layers - 1))
-    assert theory.lewc_weights((0.25, 0.75), 4)[1] == pytest.approx(0.988, abs=5e-4)
-    assert theory.lewc_weights((1e-300, 2e-300), 4) == pytest.approx((1 / 17, 16 / 17))
+        assert predicted_inverse_temperature(3.0, 0.5, num_layers) == pytest.approx(3 * 2 ** (num_layers - 1))
+    assert lewc_weights((0.25, 0.75), 4)[1] == pytest.approx(0.988, abs=5e-4)
+    assert lewc_weights((1e-300, 2e-300), 4) == pytest.approx((1 / 17, 16 / 17))
     with pytest.raises(InputError, match="coefficients are all 0"):
-        theory.lewc_weights((0.0, 0.0), 2)
+        lewc_weights((0.0, 0.0), 2)
     with pytest.raises(InputError, match=r"exponent is 0; it must be a whole number at least 1"):
-        theory.lewc_scale((0.5, 0.5), 0)
+        lewc_scale((0.5, 0.5), 0)
 
 
 @pytest.mark.parametrize("coefficient", [0.25, 0.5, 0.6])
@@ -407,7 +413,7 @@ def test_the_predicted_inverse_temperature_is_the_fitted_one(coefficient):
     ensemble = ensemble_logits(logits_a, logits_b, lewc_ensemble_weight(coefficient, 4))
     assert torch.equal(merged.argmax(1), ensemble.argmax(1))
     fitted, of_ensemble = (fit_inverse_temperature(logits, labels) for logits in (merged, ensemble))
-    predicted = theory.predicted_inverse_temperature(of_ensemble.inverse_temperature, coefficient, 4)
+    predicted = predicted_inverse_temperature(of_ensemble.inverse_temperature, coefficient, 4)
     assert fitted.flag == "" and fitted.inverse_temperature == pytest.approx(predicted, rel=1e-6)
     assert fitted.loss == pytest.approx(of_ensemble.loss, rel=1e-9)
 

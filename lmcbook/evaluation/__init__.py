@@ -9,7 +9,14 @@ from lmcbook.evaluation.barrier import (
 )
 from lmcbook.evaluation.calibrating import calibration_study
 from lmcbook.evaluation.curve import InterpolationCurve, interpolation_curve
-from lmcbook.evaluation.ensembles import ensemble_logits, lewc_ensemble_weight
+from lmcbook.evaluation.ensembles import ensemble_logits
+from lmcbook.evaluation.lewc import (
+    lewc_ensemble_weight,
+    lewc_exponent,
+    lewc_scale,
+    lewc_weights,
+    predicted_inverse_temperature,
+)
 from lmcbook.evaluation.metrics import accuracy, loss
 from lmcbook.evaluation.prediction import coefficients_grid, predict_logits, predict_logits_along
 from lmcbook.evaluation.temperatures import temperature_sweep
@@ -24,11 +31,15 @@ __all__ = [
     "ensemble_logits",
     "interpolation_curve",
     "lewc_ensemble_weight",
+    "lewc_exponent",
+    "lewc_scale",
+    "lewc_weights",
     "loss",
     "loss_barrier",
     "midpoint_accuracy_barrier",
     "midpoint_loss_barrier",
     "predict_logits",
     "predict_logits_along",
+    "predicted_inverse_temperature",
     "temperature_sweep",
 ]

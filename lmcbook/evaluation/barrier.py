@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from lmcbook.errors import InputError
+from lmcbook.evaluation.lewc import predicted_inverse_temperature
 
 if TYPE_CHECKING:
     from lmcbook.evaluation.curve import InterpolationCurve
@@ -70,9 +71,9 @@ def barriers(curve: "InterpolationCurve") -> dict[str, float]:
 
     Losses in nats, accuracies as fractions. ``calibrated_loss_barrier`` compares calibrated with calibrated, which is
     fair; ``…_against_raw_endpoints`` calibrates the merged network alone. ``predicted_inverse_temperature_midpoint`` is
-    what LEWC (Definition 4.1) says of ``inverse_temperature_midpoint`` without a free parameter: $\beta(\lambda) =
-    \beta^*(\mu) / (\lambda^L + (1-\lambda)^L)$, with $\beta^*(\mu)$ fitted on the ensemble of weight μ; at λ = ½ it is
-    $2^{L-1}\beta^*(\frac12)$.
+    what LEWC says of ``inverse_temperature_midpoint`` without a free parameter (`predicted_inverse_temperature`): at
+    λ = ½ it is $2^{e-1}\beta^*(\frac12)$, with β* fitted on the ensemble and the exponent e of `lewc_exponent`: L, or 2
+    in a network with batch norm. It is left out where e is not known.
 
     Raises:
         InputError: 0, ½ or 1 is not among the coefficients.
@@ -80,7 +81,7 @@ def barriers(curve: "InterpolationCurve") -> dict[str, float]:
     grid = curve.coefficients
     midpoint = _index_of(grid, 0.5)
     raw = curve.loss[_index_of(grid, 1)], curve.loss[_index_of(grid, 0)]
-    return {
+    found = {
         "loss_barrier": loss_barrier(grid, curve.loss),
         "midpoint_loss_barrier": midpoint_loss_barrier(grid, curve.loss),
         "accuracy_barrier": accuracy_barrier(grid, curve.accuracy),
@@ -92,9 +93,12 @@ def barriers(curve: "InterpolationCurve") -> dict[str, float]:
             grid, curve.calibrated_loss, endpoints=raw
         ),
         "inverse_temperature_midpoint": curve.inverse_temperature[midpoint],
-        "predicted_inverse_temperature_midpoint": curve.lewc_ensemble_inverse_temperature[midpoint]
-        * 2.0 ** (curve.num_layers - 1),
     }
+    if curve.lewc_ensemble is not None and curve.lewc_exponent is not None:
+        of_ensemble = curve.lewc_ensemble.inverse_temperature[midpoint]
+        predicted = predicted_inverse_temperature(of_ensemble, 0.5, curve.lewc_exponent)
+        found["predicted_inverse_temperature_midpoint"] = predicted
+    return found
 
 
 def _excess(

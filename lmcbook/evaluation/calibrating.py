@@ -8,13 +8,14 @@ from jaxtyping import Float
 from torch import Generator, Tensor, nn
 
 from lmcbook.calibration import fit_inverse_temperature
-from lmcbook.errors import InputError, check_number
+from lmcbook.errors import InputError
 from lmcbook.evaluation.curve import Examples
-from lmcbook.evaluation.ensembles import ensemble_logits, lewc_ensemble_weight
+from lmcbook.evaluation.ensembles import ensemble_logits
+from lmcbook.evaluation.lewc import lewc_ensemble_weight, lewc_exponent, predicted_inverse_temperature
 from lmcbook.evaluation.metrics import loss
 from lmcbook.evaluation.prediction import logits_along
 from lmcbook.evaluation.temperatures import at_temperature, rounded
-from lmcbook.states import StateDict, has_batch_norm
+from lmcbook.states import StateDict
 
 DRAWS = 20
 """So many random samples of calibration examples of each size."""
@@ -42,9 +43,8 @@ def calibration_study(
       `lmcbook.evaluation.temperatures.at_temperature` says of it;
     - ``"along"``: for each way to choose β its values over λ and the test losses over λ: ``raw`` (β = 1), ``fitted``
       (for each λ), ``single`` (for all λ together), ``midpoint`` (at λ = ½, used everywhere) and ``predicted``, which
-      never sees the merged network: $\beta(\lambda) = \beta^*(\mu)/(\lambda^e+(1-\lambda)^e)$, with $\beta^*$ fitted
-      on the ensemble of weight $\mu = \lambda^e/(\lambda^e+(1-\lambda)^e)$. The exponent e is L, by Definition 4.1,
-      and 2 in a network with batch norm, by our theorem on it;
+      never sees the merged network (`predicted_inverse_temperature`, with the exponent of `lewc_exponent`, which is
+      ``"exponent"`` in the result; left out where it is not known);
     - ``"few"``: for 10, 20, 50, 100, … up to all calibration examples, the inverse temperatures that random samples of
       that size give to the merged network at λ = ½, the test losses with them, and of how many samples every example
       was right, so that the targets were smoothed (`fit_inverse_temperature`).
@@ -55,32 +55,25 @@ def calibration_study(
         num_layers: L, the number of linear layers; by default ``model.num_layers``.
 
     Raises:
-        InputError: 0, ½ or 1 is not among the coefficients, L is not known, or as `predict_logits_along`.
+        InputError: 0, ½ or 1 is not among the coefficients, or as `predict_logits_along`.
     """
     grid = [float(coefficient) for coefficient in coefficients]
     if not {0.0, 0.5, 1.0} <= set(grid):
         raise InputError(f"coefficients is {tuple(grid)}; it must hold 0, 0.5 and 1")
-    num_layers = getattr(model, "num_layers", None) if num_layers is None else num_layers
-    if num_layers is None:
-        raise InputError("num_layers is None and the model has no attribute of that name; give its number of layers")
-    check_number("num_layers", num_layers, minimum=1, integer=True)
-    exponent = 2 if has_batch_norm(model) else num_layers
+    exponent = lewc_exponent(model, num_layers)
     images = [calibration.images, test.images]
     along = logits_along(
         model, state_a, state_b, grid, images, batch_norm_images=batch_norm_images, batch_size=batch_size
     )
     logits = {coefficient: parts for coefficient, parts in along}
     labels = (calibration.labels, test.labels)
-    ensembles = {
-        coefficient: [ensemble_logits(a, b, coefficient) for a, b in zip(logits[1.0], logits[0.0], strict=True)]
-        for coefficient in {lewc_ensemble_weight(coefficient, exponent) for coefficient in grid}
-    }
-    networks = {"a": logits[1.0], "b": logits[0.0], "merged": logits[0.5], "ensemble": ensembles[0.5]}
+    ensemble = [ensemble_logits(a, b, 0.5) for a, b in zip(logits[1.0], logits[0.0], strict=True)]
+    networks = {"a": logits[1.0], "b": logits[0.0], "merged": logits[0.5], "ensemble": ensemble}
     return {
         "coefficients": grid,
         "exponent": exponent,
         "reliability": {name: _reliability(parts, labels) for name, parts in networks.items()},
-        "along": _along(logits, ensembles, labels, exponent),
+        "along": _along(logits, labels, exponent),
         "few": _few(logits[0.5], labels, generator),
     }
 
@@ -92,7 +85,7 @@ def _reliability(logits: Sequence[Tensor], labels: Sequence[Tensor]) -> dict[str
 
 
 def _along(
-    logits: dict[float, list[Tensor]], ensembles: dict[float, list[Tensor]], labels: Sequence[Tensor], exponent: int
+    logits: dict[float, list[Tensor]], labels: Sequence[Tensor], exponent: int | None
 ) -> dict[str, dict[str, list[float]]]:
     def fitted(parts: Sequence[Tensor]) -> float:
         return fit_inverse_temperature(parts[0], labels[0]).inverse_temperature
@@ -100,19 +93,21 @@ def _along(
     for_each = {coefficient: fitted(parts) for coefficient, parts in logits.items()}
     calibration = torch.cat([parts[0] for parts in logits.values()])
     together = fit_inverse_temperature(calibration, labels[0].repeat(len(logits))).inverse_temperature
-    of_ensemble = {weight: fitted(parts) for weight, parts in ensembles.items()}
-    predicted = {
-        coefficient: of_ensemble[lewc_ensemble_weight(coefficient, exponent)]
-        / (coefficient**exponent + (1 - coefficient) ** exponent)
-        for coefficient in logits
-    }
     chosen = {
         "raw": dict.fromkeys(logits, 1.0),
         "fitted": for_each,
         "single": dict.fromkeys(logits, together),
         "midpoint": dict.fromkeys(logits, for_each[0.5]),
-        "predicted": predicted,
     }
+    if exponent is not None:
+        chosen["predicted"] = {
+            coefficient: predicted_inverse_temperature(
+                fitted([ensemble_logits(logits[1.0][0], logits[0.0][0], lewc_ensemble_weight(coefficient, exponent))]),
+                coefficient,
+                exponent,
+            )
+            for coefficient in logits
+        }
     return {
         name: {
             "inverse_temperature": [rounded(scale) for scale in scales.values()],

@@ -1,15 +1,16 @@
 """The curve of a pair: losses, accuracies and calibration of the merged network along λ, beside its ensembles."""
 
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass
 from typing import Any, Protocol, runtime_checkable
 
 from jaxtyping import Float
 from torch import Tensor, nn
 
 from lmcbook.calibration import expected_calibration_error, fit_inverse_temperature
-from lmcbook.errors import InputError, check_number
-from lmcbook.evaluation.ensembles import ensemble_logits, lewc_ensemble_weight
+from lmcbook.errors import InputError
+from lmcbook.evaluation.ensembles import ensemble_logits
+from lmcbook.evaluation.lewc import lewc_ensemble_weight, lewc_exponent
 from lmcbook.evaluation.metrics import accuracy, loss
 from lmcbook.evaluation.prediction import logits_along, predict_logits
 from lmcbook.states import StateDict, has_batch_norm
@@ -27,17 +28,13 @@ class Examples(Protocol):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class InterpolationCurve:
-    r"""What the merged network λθ_a + (1−λ)θ_b is worth, for each λ; every tuple is in the order of ``coefficients``.
+class Fitted:
+    """What networks are worth whose inverse temperature is fitted, one for each λ.
 
-    Losses are in nats, accuracies fractions, all on test examples; inverse temperatures are fitted on the calibration
-    split. Batch-norm statistics are recomputed at every λ, the ends included.
+    Losses are in nats, accuracies fractions, both on test examples; inverse temperatures are fitted on the calibration
+    split.
     """
 
-    coefficients: tuple[float, ...]
-    """λ, which multiplies model a."""
-    num_layers: int
-    """L, the number of linear layers, which sets the weight μ of the LEWC ensemble."""
     loss: tuple[float, ...]
     accuracy: tuple[float, ...]
     inverse_temperature: tuple[float, ...]
@@ -46,45 +43,36 @@ class InterpolationCurve:
     """Empty, or why β is not a minimum; see `lmcbook.calibration.fit_inverse_temperature`."""
     calibrated_loss: tuple[float, ...]
     """The loss of softmax(βz)."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class InterpolationCurve(Fitted):
+    r"""What the merged network λθ_a + (1−λ)θ_b is worth, for each λ; every tuple is in the order of ``coefficients``.
+
+    Batch-norm statistics are recomputed at every λ, the ends included.
+    """
+
+    coefficients: tuple[float, ...]
+    """λ, which multiplies model a."""
     expected_calibration_error: tuple[float, ...]
     calibrated_expected_calibration_error: tuple[float, ...]
-    ensemble_loss: tuple[float, ...]
-    """Of the endpoints' logits averaged with weight λ, as all that begins with ``ensemble``."""
-    ensemble_accuracy: tuple[float, ...]
-    ensemble_inverse_temperature: tuple[float, ...]
-    ensemble_calibration_flag: tuple[str, ...]
-    ensemble_calibrated_loss: tuple[float, ...]
-    lewc_ensemble_loss: tuple[float, ...]
-    """Of their logits averaged with weight μ = λ^L/(λ^L+(1−λ)^L), as all that begins with ``lewc_ensemble``."""
-    lewc_ensemble_accuracy: tuple[float, ...]
-    lewc_ensemble_inverse_temperature: tuple[float, ...]
-    lewc_ensemble_calibration_flag: tuple[str, ...]
-    lewc_ensemble_calibrated_loss: tuple[float, ...]
+    ensemble: Fitted
+    """Of the endpoints' logits averaged with weight λ."""
+    lewc_exponent: int | None
+    """e of `lewc_exponent`: L, or 2 in a network with batch norm; None if L is not known."""
+    lewc_ensemble: Fitted | None
+    """Of their logits averaged with weight μ = λ^e/(λ^e+(1−λ)^e); None without e."""
     trained_statistics: dict[str, tuple[float, float]]
     """``loss`` and ``accuracy`` of model a and model b with the batch-norm statistics that they were trained with."""
 
     def to_dict(self) -> dict[str, Any]:
-        """As plain JSON values; `from_dict` reads it back."""
-        plain = {name: list(value) if isinstance(value, tuple) else value for name, value in asdict(self).items()}
-        return {**plain, "trained_statistics": {name: list(pair) for name, pair in self.trained_statistics.items()}}
-
-    @classmethod
-    def from_dict(cls, content: dict[str, Any]) -> "InterpolationCurve":
-        """Read what `to_dict` wrote.
-
-        Raises:
-            InputError: a field is unknown or missing.
-        """
-        names = {field.name for field in fields(cls)}
-        if names != set(content):
-            raise InputError(
-                f"an interpolation curve has just these fields; one of the two lacks {sorted(names ^ set(content))}"
-            )
-        values: dict[str, Any] = {
-            name: tuple(value) if isinstance(value, list) else value for name, value in content.items()
-        }
-        pairs = {name: (pair[0], pair[1]) for name, pair in content["trained_statistics"].items()}
-        return cls(**{**values, "trained_statistics": pairs})
+        """As plain JSON values; the ensembles' names begin with ``ensemble_`` and ``lewc_ensemble_``."""
+        content = asdict(self)
+        for name in ("ensemble", "lewc_ensemble"):
+            ensemble = content.pop(name) or {}
+            content |= {f"{name}_{key}": value for key, value in ensemble.items()}
+        content["trained_statistics"] = {name: list(pair) for name, pair in self.trained_statistics.items()}
+        return {name: list(value) if isinstance(value, tuple) else value for name, value in content.items()}
 
 
 def interpolation_curve(
@@ -109,23 +97,18 @@ def interpolation_curve(
         calibration: examples that neither network was trained on.
         test: examples that nothing is fitted on.
         batch_norm_images: un-augmented training images; needed if the network has batch norm.
-        num_layers: L, the number of linear layers; by default ``model.num_layers``.
+        num_layers: L, the number of linear layers; by default ``model.num_layers``. If it is not known and the network
+            has no batch norm, LEWC predicts nothing and its ensemble is left out.
 
     Raises:
-        InputError: 0 or 1 is not among the coefficients or one comes twice, L is unknown, or as `predict_logits_along`.
+        InputError: 0 or 1 is not among the coefficients or one comes twice, or as `predict_logits_along`.
     """
     grid = tuple(float(coefficient) for coefficient in coefficients)
     if len(set(grid)) < len(grid) or not {0.0, 1.0} <= set(grid):
         raise InputError(
             f"coefficients is {grid}; it must hold 0 and 1, where the two networks are, and no number twice"
         )
-    if num_layers is None:
-        num_layers = getattr(model, "num_layers", None)
-        if num_layers is None:
-            raise InputError(
-                "num_layers is None and the model has no attribute of that name; give its number of linear layers"
-            )
-    check_number("num_layers", num_layers, minimum=1, integer=True)
+    exponent = lewc_exponent(model, num_layers)
     # the ends come first: the ensembles at every other λ need their logits
     order = sorted(grid, key=lambda coefficient: coefficient not in (0, 1))
     along = logits_along(
@@ -144,11 +127,11 @@ def interpolation_curve(
         if coefficient in (0, 1):
             ends[coefficient] = logits
         points[coefficient] = _merged(logits, labels)
-    for coefficient, point in points.items():
-        weights = {"ensemble": coefficient, "lewc_ensemble": lewc_ensemble_weight(coefficient, num_layers)}
-        for name, weight in weights.items():
-            ensemble = [ensemble_logits(a, b, weight) for a, b in zip(ends[1], ends[0], strict=True)]
-            point |= {f"{name}_{key}": value for key, value in _fitted(ensemble, labels).items()}
+
+    def ensembles(weights: Sequence[float]) -> Fitted:
+        logits = ([ensemble_logits(a, b, weight) for a, b in zip(ends[1], ends[0], strict=True)] for weight in weights)
+        return Fitted(**_columns([_fitted(parts, labels) for parts in logits]))
+
     trained = [logits[1] for logits in (ends[1], ends[0])]
     if has_batch_norm(model):
         trained = [predict_logits(model, state, test.images, batch_size=batch_size) for state in (state_a, state_b)]
@@ -157,13 +140,19 @@ def interpolation_curve(
     )
     return InterpolationCurve(
         coefficients=grid,
-        num_layers=num_layers,
+        lewc_exponent=exponent,
+        ensemble=ensembles(grid),
+        lewc_ensemble=None if exponent is None else ensembles([lewc_ensemble_weight(each, exponent) for each in grid]),
         trained_statistics={
             "loss": (trained_loss[0], trained_loss[1]),
             "accuracy": (trained_accuracy[0], trained_accuracy[1]),
         },
-        **{name: tuple(points[coefficient][name] for coefficient in grid) for name in points[grid[0]]},
+        **_columns([points[coefficient] for coefficient in grid]),
     )
+
+
+def _columns(points: Sequence[dict[str, Any]]) -> dict[str, Any]:
+    return {name: tuple(point[name] for point in points) for name in points[0]}
 
 
 def _fitted(logits: Sequence[Tensor], labels: Sequence[Tensor]) -> dict[str, Any]:

@@ -19,6 +19,7 @@ from lmcbook.evaluation import (
     coefficients_grid,
     ensemble_logits,
     interpolation_curve,
+    lewc_exponent,
     predict_logits,
     temperature_sweep,
 )
@@ -158,7 +159,7 @@ def measure_interpolation(
     return data | {
         "temperatures": {
             "merged": temperature_sweep(merged, labels, curve.inverse_temperature[middle]),
-            "ensemble": temperature_sweep(ensemble, labels, curve.ensemble_inverse_temperature[middle]),
+            "ensemble": temperature_sweep(ensemble, labels, curve.ensemble.inverse_temperature[middle]),
         }
     }
 
@@ -277,6 +278,7 @@ def measure(
         dataset_sha256=splits.sha256,
         run_keys=(run_a.key, run_b.key),
         short=planned.short,
+        lewc_exponent=lewc_exponent(model),
         data={**data, "alignment": alignment},
         provenance={
             **provenance(device),

@@ -40,7 +40,6 @@ if TYPE_CHECKING:
     )
     from lmcbook.theory.simulation import cosine_rows, simulated_cosines
     from lmcbook.theory.sliding import dense_pair, slide, sliding_pair
-    from lmcbook.theory.temperature import lewc_scale, lewc_weights, predicted_inverse_temperature
 
 __all__ = [
     "INDEPENDENT_COSINE",
@@ -67,12 +66,9 @@ __all__ = [
     "error_budget",
     "gaussian_cosine",
     "law_errors",
-    "lewc_scale",
-    "lewc_weights",
     "merged",
     "merged_normalised",
     "normalised_errors",
-    "predicted_inverse_temperature",
     "relu_covariance",
     "run",
     "run_normalised",
@@ -101,6 +97,5 @@ __getattr__, __dir__ = names_on_demand(
         ),
         "simulation": "cosine_rows simulated_cosines",
         "sliding": "dense_pair slide sliding_pair",
-        "temperature": "lewc_scale lewc_weights predicted_inverse_temperature",
     },
 )

@@ -10,7 +10,7 @@ from torch import Generator, Tensor
 
 from lmcbook.calibration import fit_inverse_temperature
 from lmcbook.errors import check_choice
-from lmcbook.evaluation import ensemble_logits, lewc_ensemble_weight
+from lmcbook.evaluation import ensemble_logits, lewc_ensemble_weight, predicted_inverse_temperature
 from lmcbook.layerwise import (
     commutativity,
     decay_exponent,
@@ -21,7 +21,6 @@ from lmcbook.layerwise import (
 from lmcbook.theory.batch_norm import NormalisedNetwork, disjoint_normalised_networks, merged_normalised, run_normalised
 from lmcbook.theory.networks import Activation, BiasExponent, Network, merged, run, sum_of
 from lmcbook.theory.pairs import Pair, disjoint_networks
-from lmcbook.theory.temperature import predicted_inverse_temperature
 
 Exponent = Literal["depth", "one"]
 

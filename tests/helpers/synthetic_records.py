@@ -70,7 +70,7 @@ def make_record(
         dataset_sha256="d" * 64,
         run_keys=(f"{architecture}-{width:g}-{seeds[0]}", f"{architecture}-{width:g}-{seeds[1]}"),
         short=short,
-        data={"curve": curve, "barriers": barriers_of(curve, num_layers), "endpoints": {}},
+        data={"curve": curve, "barriers": barriers_of(curve, training.num_layers or 2), "endpoints": {}},
         provenance=PROVENANCE | (provenance or {}),
     )
 
@@ -186,7 +186,7 @@ def layers_sweep(recipe: str = "mlp-digits", widths: tuple[float, ...] = (1, 4, 
     return records
 
 
-def barriers_of(curve: dict, num_layers: int = 4) -> dict[str, float]:
+def barriers_of(curve: dict, exponent: int = 4) -> dict[str, float]:
     """Definition 2.1 by the obvious loop: the slow reference of the tests."""
 
     def excess(values: list[float], ends: list[float], sign: int) -> list[float]:
@@ -201,8 +201,7 @@ def barriers_of(curve: dict, num_layers: int = 4) -> dict[str, float]:
     }
     temperatures = {
         "inverse_temperature_midpoint": curve["inverse_temperature"][12],
-        "predicted_inverse_temperature_midpoint": 2 ** (num_layers - 1)
-        * curve["lewc_ensemble_inverse_temperature"][12],
+        "predicted_inverse_temperature_midpoint": 2 ** (exponent - 1) * curve["lewc_ensemble_inverse_temperature"][12],
     }
     return (
         temperatures

@@ -8,6 +8,7 @@ from lmcbook.lab.provenance import provenance
 from lmcbook.lab.records.files import check_writable, find_record, read_record, read_records, write_record
 from lmcbook.lab.records.flatness import FLATNESS, LINES, lines_table
 from lmcbook.lab.records.frames import barriers_table, curves_table, histograms_table, layers_table, units_table
+from lmcbook.lab.records.migration import migrate
 from lmcbook.lab.records.record import BARRIERS, COMMITTED, MEASURED_HERE, SCHEMA, Record
 from lmcbook.lab.records.summaries import SUMMARIES, pairs_table, summaries_table
 
@@ -27,6 +28,7 @@ __all__ = [
     "histograms_table",
     "layers_table",
     "lines_table",
+    "migrate",
     "pairs_table",
     "provenance",
     "read_record",

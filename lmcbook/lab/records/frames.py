@@ -20,8 +20,9 @@ def curves_table(records: Sequence[Record]) -> DataFrame:
         columns = {name: values for name, values in curve.items() if isinstance(values, list) and len(values) == count}
         columns["coefficient"] = columns.pop("coefficients")
         for index in range(count):
-            rows.append(_identity(record) | {"split": "test"} | {name: each[index] for name, each in columns.items()})
-    return _table(rows, [*_IDENTITY, "coefficient", "split", *_CURVE])
+            place = _identity(record) | {"split": "test", "lewc_exponent": record.lewc_exponent}
+            rows.append(place | {name: each[index] for name, each in columns.items()})
+    return _floats(_table(rows, [*_IDENTITY, "split", "lewc_exponent", "coefficient", *_CURVE]), "lewc_exponent")
 
 
 def barriers_table(records: Sequence[Record]) -> DataFrame:
@@ -42,16 +43,16 @@ def barriers_table(records: Sequence[Record]) -> DataFrame:
         for name in ("ensemble_loss", "ensemble_accuracy", "ensemble_calibrated_loss", "ensemble_inverse_temperature"):
             row[name] = curve[name][middle] if name in curve else None
         row.setdefault("inverse_temperature_midpoint", curve["inverse_temperature"][middle])
-        rows.append(row | {"short": record.short, "num_layers": record.config.training.num_layers})
-    return _table(rows, [*_IDENTITY, *BARRIERS, *_BESIDE_BARRIERS])
+        rows.append(row | {"short": record.short} | _depth(record))
+    return _floats(_table(rows, [*_IDENTITY, *BARRIERS, *_BESIDE_BARRIERS]), "lewc_exponent")
 
 
 def layers_table(records: Sequence[Record]) -> DataFrame:
     """One row for each record, layer, merged model and metric: ``metric``, ``value``, and where it was measured.
 
     ``layer`` is the layer's name and ``depth`` its place, counted from 1 (empty for shortcuts); ``coefficient`` is λ of
-    the merged model, empty where the two endpoints were measured; ``num_layers`` is the configuration's, empty for
-    networks with batch norm.
+    the merged model, empty where the two endpoints were measured; ``num_layers`` is the configuration's, empty where
+    the architecture decides it; ``lewc_exponent`` is L, or 2 in networks with batch norm.
 
     Reads ``data["layers"]``: a list of ``{"layer": name, "depth": ℓ, "coefficient": λ, "metrics": {metric: number}}``.
     """
@@ -115,7 +116,9 @@ _IDENTITY = (
     *("batch_size", "spread_penalty", "shared", "shared_fraction"),
 )
 
-_LAYER = ("layer", "depth", "num_layers")
+_DEPTH = ("num_layers", "lewc_exponent")
+
+_LAYER = ("layer", "depth", *_DEPTH)
 
 _CURVE = ("loss", "accuracy", "inverse_temperature", "calibrated_loss", "lewc_ensemble_inverse_temperature")
 
@@ -124,7 +127,7 @@ _BESIDE_BARRIERS = (
     "ensemble_inverse_temperature",
     "inverse_temperature_midpoint",
     "short",
-    "num_layers",
+    *_DEPTH,
 )
 
 
@@ -148,8 +151,11 @@ def _identity(record: Record) -> dict[str, Any]:
 
 
 def _place(record: Record, entry: dict[str, Any]) -> dict[str, Any]:
-    place = {"layer": entry["layer"], "depth": entry["depth"], "num_layers": record.config.training.num_layers}
-    return _identity(record) | place
+    return _identity(record) | {"layer": entry["layer"], "depth": entry["depth"]} | _depth(record)
+
+
+def _depth(record: Record) -> dict[str, int | None]:
+    return {"num_layers": record.config.training.num_layers, "lewc_exponent": record.lewc_exponent}
 
 
 def _floats(table: DataFrame, *columns: str) -> DataFrame:

@@ -26,6 +26,9 @@ BARRIERS: tuple[str, ...] = (
 )
 """What ``data["barriers"]`` of an interpolation record holds, at least; losses in nats, accuracies as fractions."""
 
+_WITH_BATCH_NORM = ("vgg11", "resnet20", "resnet50")
+"""Architectures of the records that were written before records stored LEWC's exponent; all others store it."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class Record:
@@ -60,6 +63,9 @@ class Record:
     """Address of the measurement; the configuration's, unless the record is of another version of the code."""
     not_finite: tuple[str, ...] = ()
     """Places in ``data`` that were infinite or not a number, written as null."""
+    lewc_exponent: int | None = None
+    """e of LEWC's prediction for the logits (`lmcbook.evaluation.lewc_exponent`): L, or 2 in a network with batch norm;
+    None where nothing is predicted."""
     schema: int = SCHEMA
     source: str = field(default=MEASURED_HERE, compare=False)
     """Which folder it was read from: ``measured here`` or ``committed``. Not part of the file."""
@@ -79,6 +85,10 @@ class Record:
         object.__setattr__(self, "not_finite", tuple(sorted({*self.not_finite, *missing})))
         object.__setattr__(self, "digest", self.digest or self.config.digest)
         object.__setattr__(self, "measurement", self.measurement or self.config.measurement)
+        if self.lewc_exponent is None:
+            training = self.config.training
+            exponent = 2 if training.architecture in _WITH_BATCH_NORM else training.num_layers
+            object.__setattr__(self, "lewc_exponent", exponent)
         if self.measurement != self.config.measurement:
             raise InputError(f"measurement is {self.measurement!r}; its configuration says {self.config.measurement!r}")
         if self.measurement == "interpolation":

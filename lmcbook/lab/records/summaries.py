@@ -8,7 +8,7 @@ from typing import Any
 from pandas import DataFrame
 
 from lmcbook.lab.records.flatness import FLATNESS, LINES, flatness_summary
-from lmcbook.lab.records.frames import _IDENTITY, _identity, _of, _table, barriers_table
+from lmcbook.lab.records.frames import _DEPTH, _IDENTITY, _depth, _floats, _identity, _of, _table, barriers_table
 from lmcbook.lab.records.record import Record
 
 SUMMARIES: dict[str, str] = {
@@ -38,16 +38,13 @@ _OF_WEIGHTS = ("stable_rank", "effective_rank", "relative_stable_rank", "relativ
 
 
 def summaries_table(records: Sequence[Record]) -> DataFrame:
-    """One row for each layerwise record, with its `SUMMARIES` and ``num_layers`` (empty for networks with batch norm).
+    """One row for each layerwise record, with its `SUMMARIES`, ``num_layers`` (empty where the architecture decides it)
+    and ``lewc_exponent``.
 
     Means are over the layers in which the metric exists: it does not where a layer of a network is dead.
     """
-    rows = [
-        _identity(record) | {"num_layers": record.config.training.num_layers} | _summary(record)
-        for record in _of(records, "layerwise")
-    ]
-    table = _table(rows, [*_IDENTITY, "num_layers", *SUMMARIES])
-    return table.assign(num_layers=table["num_layers"].astype(float))
+    rows = [_identity(record) | _depth(record) | _summary(record) for record in _of(records, "layerwise")]
+    return _floats(_table(rows, [*_IDENTITY, *_DEPTH, *SUMMARIES]), *_DEPTH)
 
 
 def pairs_table(records: Sequence[Record]) -> DataFrame:
@@ -62,8 +59,7 @@ def pairs_table(records: Sequence[Record]) -> DataFrame:
     found = [
         summaries.get(_pair(record), {}) | lines.get(_pair(record), {}) for record in _of(records, "interpolation")
     ]
-    table = barriers_table(records)
-    table = table.assign(num_layers=table["num_layers"].astype(float))
+    table = _floats(barriers_table(records), *_DEPTH)
     return table.join(DataFrame(found, columns=names, dtype=float))
 
 

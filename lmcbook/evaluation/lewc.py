@@ -1,0 +1,98 @@
+"""What LEWC predicts of a merged network's logits: the exponent, the ensemble, the inverse temperature; no fit."""
+
+import math
+from collections.abc import Sequence
+
+from torch import nn
+
+from lmcbook.errors import InputError, check_number
+from lmcbook.states import batch_norm_modules
+
+
+def lewc_exponent(model: nn.Module, num_layers: int | None = None) -> int | None:
+    r"""e, where LEWC predicts the merged logits $\lambda^e z_a + (1-\lambda)^e z_b$; None where nothing is predicted.
+
+    Without batch norm it is L, the number of linear layers, by Definition 4.1 of the paper. In a network with batch
+    norm it is 2 whatever the depth, by our theorem (`lmcbook.theory.batch_norm`): of all factors λ only those of the
+    last batch norm and of the classifier are left. The theorem is about networks in which all layers but the last have
+    batch norm.
+
+    Args:
+        model: the network.
+        num_layers: L; by default ``model.num_layers``, if it has an attribute of that name.
+
+    Raises:
+        InputError: L is not a positive whole number.
+    """
+    if num_layers is None:
+        num_layers = getattr(model, "num_layers", None)
+    if num_layers is not None:
+        check_number("num_layers", num_layers, minimum=1, integer=True)
+    return 2 if batch_norm_modules(model) else num_layers
+
+
+def lewc_ensemble_weight(coefficient: float | int, exponent: int) -> float:
+    r"""$\mu = \lambda^L/(\lambda^L+(1-\lambda)^L)$, model a's weight in the ensemble that LEWC merges to.
+
+    By Definition 4.1 of the paper the merged logits are
+    $\lambda^L z_a + (1-\lambda)^L z_b = (\lambda^L + (1-\lambda)^L)\,(\mu z_a + (1-\mu) z_b)$. ``exponent`` is that
+    of `lewc_exponent`.
+
+    Raises:
+        InputError: λ lies outside of [0, 1], or ``exponent`` is not a whole number of at least 1.
+    """
+    check_number("coefficient", coefficient, minimum=0, maximum=1)
+    check_number("exponent", exponent, minimum=1, integer=True)
+    if coefficient in (0, 1):
+        return float(coefficient)
+    # through the odds, whose power cannot become 0/0 in a deep network; the larger side is the one to divide by
+    odds = exponent * math.log(coefficient / (1 - coefficient))
+    return 1 / (1 + math.exp(-odds)) if odds > 0 else math.exp(odds) / (1 + math.exp(odds))
+
+
+def lewc_scale(coefficients: Sequence[float], exponent: int) -> float:
+    r"""$\sum_i \lambda_i^L$: how much smaller the merged logits are than those of the ensemble that they belong to.
+
+    For two networks $\lambda^L + (1-\lambda)^L$; at λ = ½ that is $2^{1-L}$.
+
+    Raises:
+        InputError: a coefficient lies outside of [0, 1], or ``exponent`` is not a positive whole number.
+    """
+    check_number("exponent", exponent, minimum=1, integer=True)
+    for coefficient in coefficients:
+        check_number("coefficients", coefficient, minimum=0, maximum=1)
+    return math.fsum(coefficient**exponent for coefficient in coefficients)
+
+
+def lewc_weights(coefficients: Sequence[float], exponent: int) -> tuple[float, ...]:
+    r"""$\mu_i = \lambda_i^L / \sum_j \lambda_j^L$: the weights of the networks in the ensemble that LEWC merges to.
+
+    For two networks `lewc_ensemble_weight` gives the first of them.
+
+    Raises:
+        InputError: a coefficient lies outside of [0, 1], all are 0, or ``exponent`` is not a positive whole number.
+    """
+    check_number("exponent", exponent, minimum=1, integer=True)
+    for coefficient in coefficients:
+        check_number("coefficients", coefficient, minimum=0, maximum=1)
+    largest = max(coefficients, default=0)
+    if largest == 0:
+        raise InputError("coefficients are all 0; at least one network must take part")
+    # relative to the largest, so that a deep network's powers do not all vanish
+    powers = [(coefficient / largest) ** exponent for coefficient in coefficients]
+    return tuple(power / math.fsum(powers) for power in powers)
+
+
+def predicted_inverse_temperature(ensemble_inverse_temperature: float, coefficient: float, exponent: int) -> float:
+    r"""$\beta(\lambda) = \beta^*(\mu) / (\lambda^L + (1-\lambda)^L)$: what LEWC predicts, with no free parameter.
+
+    β*(μ) is fitted on the ensemble $\mu f_a + (1-\mu) f_b$ of the weights `lewc_weights`. Exact where Definition 4.1
+    holds at the last layer. ``exponent`` is that of `lewc_exponent`: L, or 2 under batch norm, as far as the conditions
+    of our theorem on it hold.
+
+    Raises:
+        InputError: β* is not positive, λ lies outside of [0, 1], or ``exponent`` is not a positive whole number.
+    """
+    check_number("ensemble_inverse_temperature", ensemble_inverse_temperature, above=0)
+    check_number("coefficient", coefficient, minimum=0, maximum=1)
+    return ensemble_inverse_temperature / lewc_scale((coefficient, 1 - coefficient), exponent)
