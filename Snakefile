@@ -1,4 +1,4 @@
-# From plan to book. Receipts say that a cell of the plan is done; the trained networks belong to the store, which no rule
+# From plan to book. Receipts say that a job of the plan is done; the trained networks belong to the store, which no rule
 # has as an output, so that Snakemake can never delete one. Started by `python -m lmcbook reproduce`.
 import sys
 from pathlib import Path
@@ -8,7 +8,7 @@ from lmcbook.pages import workflow
 
 SCALE = config.get("scale", "embedded")
 DEVICE = config.get("device", "auto")
-CELLS = plan.cells(plan.pairs(SCALE))
+JOBS = plan.jobs(plan.pairs(SCALE))
 NOTEBOOKS = sorted(path.stem for path in Path("notebooks").glob("*.ipynb"))
 PACKAGE = sorted(map(str, Path("lmcbook").rglob("*.py")))
 PAGES = sorted(str(path) for path in Path("book").rglob("*")
@@ -31,7 +31,7 @@ rule book:
 
 rule measurements:
     input:
-        [workflow.receipt_path(SCALE, cell) for cell in CELLS],
+        [workflow.receipt_path(SCALE, job) for job in JOBS],
 
 
 rule notebook:
@@ -47,17 +47,17 @@ rule notebook:
         "{sys.executable} -m lmcbook notebook {wildcards.notebook} --scale {SCALE} --output {output} > {log} 2>&1"
 
 
-rule cell:
+rule job:
     output:
-        f"{paths.runs()}/receipts/{SCALE}/{{cell}}.json",
+        f"{paths.runs()}/receipts/{SCALE}/{{job}}.json",
     priority:
-        lambda wildcards: workflow.priority(CELLS[wildcards.cell])
+        lambda wildcards: workflow.priority(JOBS[wildcards.job])
     resources:
         gpu=0 if DEVICE == "cpu" else 1,
         mem_mb=8000,
         runtime=24 * 60,
     retries: 1
     log:
-        f"{paths.runs()}/logs/cell-{{cell}}.log",
+        f"{paths.runs()}/logs/job-{{job}}.log",
     shell:
-        "{sys.executable} -m lmcbook cell {wildcards.cell} --scale {SCALE} --receipt {output} --device {DEVICE} > {log} 2>&1"
+        "{sys.executable} -m lmcbook job {wildcards.job} --scale {SCALE} --receipt {output} --device {DEVICE} > {log} 2>&1"

@@ -70,13 +70,13 @@ def _parser() -> argparse.ArgumentParser:
     run.add_argument("--threads", type=int, help="CPU threads of the numerical libraries (default: theirs)")
     run.set_defaults(command=_run)
 
-    cell = commands.add_parser("cell", help="work off one cell of the plan (the engine calls this)")
-    _add_scale(cell)
-    cell.add_argument("name", help="name of the cell, as `plan` lists it")
-    cell.add_argument("--receipt", type=Path, required=True, help="file that says the cell is done")
-    cell.add_argument("--device", default="auto")
-    cell.add_argument("--threads", type=int, default=1)
-    cell.set_defaults(command=_cell)
+    job = commands.add_parser("job", help="work off one job of the plan (the engine calls this)")
+    _add_scale(job)
+    job.add_argument("name", help="name of the job, as the receipts have it")
+    job.add_argument("--receipt", type=Path, required=True, help="file that says the job is done")
+    job.add_argument("--device", default="auto", help="auto, cpu or cuda (default: auto)")
+    job.add_argument("--threads", type=int, default=1, help="CPU threads of the numerical libraries (default: 1)")
+    job.set_defaults(command=_job)
 
     notebook = commands.add_parser(
         "notebook", help="execute one notebook from existing records (the engine calls this)"
@@ -163,10 +163,10 @@ def _run(options: argparse.Namespace) -> None:
         work()
 
 
-def _cell(options: argparse.Namespace) -> None:
-    from lmcbook.pages.workflow import work_off_cell
+def _job(options: argparse.Namespace) -> None:
+    from lmcbook.pages.workflow import work_off_job
 
-    work_off_cell(options.scale, options.name, receipt=options.receipt, device=options.device)
+    work_off_job(options.scale, options.name, receipt=options.receipt, device=options.device)
 
 
 def _notebook(options: argparse.Namespace) -> None:

@@ -24,7 +24,7 @@ def text(sentences: list[str] | str) -> str:
 
 @pytest.mark.parametrize("scale", plan.SCALES)
 def test_trainings_differ_in_the_batches_alone_and_take_as_many_steps(scale):
-    planned = plan.batch_size(scale)
+    planned = plan.batch_size(plan.Selection(scale))
     for one in planned:
         training, own = one.pair.training, plan.recipe(one.recipe).training
         same = ("batch_size", "epochs", "warmup_epochs", "width_multiplier", "precision")
@@ -44,39 +44,44 @@ def test_trainings_differ_in_the_batches_alone_and_take_as_many_steps(scale):
 
 def test_every_batch_size_at_one_width_and_two_at_the_others():
     sizes: dict[float, set[int]] = {}
-    for one in plan.batch_size("paper", recipes=["mlp-mnist"]):
+    for one in plan.batch_size(plan.Selection("paper", recipes=["mlp-mnist"])):
         sizes.setdefault(one.pair.training.width_multiplier, set()).add(one.pair.training.batch_size)
     assert sizes.pop(2.0) == {62, 125, 500, 2000}
     assert set(sizes) == {0.25, 0.5, 1.0, 4.0, 8.0, 16.0} and all(found == {125, 500} for found in sizes.values())
     embedded = {
-        (one.pair.training.width_multiplier, one.pair.training.batch_size) for one in plan.batch_size("embedded")
+        (one.pair.training.width_multiplier, one.pair.training.batch_size)
+        for one in plan.batch_size(plan.Selection("embedded"))
     }
     assert embedded == {(8.0, 16), (8.0, 32), (8.0, 128)}
-    asked = plan.batch_size("paper", recipes=["mlp-mnist"], width_multipliers=[0.25], seed_pairs=[(0, 1)])
+    asked = plan.batch_size(
+        plan.Selection("paper", recipes=["mlp-mnist"], width_multipliers=[0.25], seed_pairs=[(0, 1)])
+    )
     assert {one.pair.training.batch_size for one in asked} == {62, 125, 500, 2000}
 
 
 def test_the_recipes_own_batches_are_measured_by_the_chapter_on_width_already():
-    of_width = {one.pair.digest for one in plan.width("paper")}
+    of_width = {one.pair.digest for one in plan.width(plan.Selection("paper"))}
     own = [
-        one for one in plan.batch_size("paper")
+        one for one in plan.batch_size(plan.Selection("paper"))
         if one.pair.training.batch_size == 500 and one.pair.measurement == "interpolation"
     ]  # fmt: skip
     assert own and {one.pair.digest for one in own} <= of_width
 
 
 def test_fewer_epochs_than_that_are_flagged_as_short():
-    planned = plan.batch_size("embedded", epochs=10)
+    planned = plan.batch_size(plan.Selection("embedded", epochs=10))
     assert {one.pair.training.epochs for one in planned} == {10} and all(one.short for one in planned)
-    long = plan.batch_size("embedded", epochs=1000)
+    long = plan.batch_size(plan.Selection("embedded", epochs=1000))
     assert not any(one.short for one in long)
 
 
 def test_other_networks_are_trained_where_they_are_asked_for_and_a_bad_scale_is_refused():
-    sizes = {one.pair.training.batch_size for one in plan.batch_size("embedded", recipes=["vgg11-digits"])}
+    sizes = {
+        one.pair.training.batch_size for one in plan.batch_size(plan.Selection("embedded", recipes=["vgg11-digits"]))
+    }
     assert sizes == {25, 50, 200}
     with pytest.raises(InputError, match="scale is 'huge'"):
-        plan.batch_size("huge")
+        plan.batch_size(plan.Selection("huge"))
 
 
 # --- what is said of it ----------------------------------------------------------------------------------------------

@@ -28,7 +28,7 @@ def small_plan(pico_pair, monkeypatch):
         plan.PlannedPair(scale="embedded", recipe="mlp-digits", pair=pair)
         for pair in (wide, replace(pico_pair, seeds=(2, 3)), pico_pair)
     ]
-    monkeypatch.setattr(plan, "pairs", lambda scale, notebooks=None: planned)
+    monkeypatch.setattr(plan, "pairs", lambda scale, notebooks=None, precision=None: planned)
     return planned
 
 
@@ -36,9 +36,9 @@ def test_cheap_and_first_comes_before_dear_and_repeated(small_plan):
     tasks = budget.tasks(small_plan, costs=CPU)
     names = [task.name for task in tasks]
     assert names == [
-        "mlp-digits_L3_x1_wd0.003 seeds 2,3 batch 100",
-        "mlp-digits_L3_x1_wd0.003 seeds 0,1 batch 100",
-        "mlp-digits_L3_x64_wd0.003 seeds 0,1 batch 100",
+        "mlp-digits_L3_x1_wd0.003 seeds 2,3 batch 100 short (20 epochs)",
+        "mlp-digits_L3_x1_wd0.003 seeds 0,1 batch 100 short (20 epochs)",
+        "mlp-digits_L3_x64_wd0.003 seeds 0,1 batch 100 short (20 epochs)",
     ]
     ratios = [task.value / task.seconds for task in tasks]
     assert ratios == sorted(ratios, reverse=True)
@@ -50,8 +50,8 @@ def test_a_measured_time_replaces_the_estimate(small_plan, tmp_path):
 
     record = measure(small_plan[2], progress=False)
     known = {task.name: task for task in budget.tasks(small_plan, costs=CPU, records=[record])}
-    assert known["mlp-digits_L3_x1_wd0.003 seeds 2,3 batch 100"].is_measured
-    assert not known["mlp-digits_L3_x64_wd0.003 seeds 0,1 batch 100"].is_measured
+    assert known["mlp-digits_L3_x1_wd0.003 seeds 2,3 batch 100 short (20 epochs)"].is_measured
+    assert not known["mlp-digits_L3_x64_wd0.003 seeds 0,1 batch 100 short (20 epochs)"].is_measured
 
 
 def test_only_what_fits_is_bought(small_plan):
@@ -67,7 +67,7 @@ def test_the_run_stops_at_its_deadline_and_goes_on_afterwards(small_plan, tmp_pa
     written = budget.run_within_budget("embedded", folder=tmp_path, device="cpu", max_minutes=1e-9, report=lines.append)
     assert written == [] and lines[-1] == "0 records written, 3 still missing"
     small = [one for one in small_plan if one.pair.training.width_multiplier == 1]
-    monkeypatch.setattr(plan, "pairs", lambda scale, notebooks=None: small)
+    monkeypatch.setattr(plan, "pairs", lambda scale, notebooks=None, precision=None: small)
     written = budget.run_within_budget("embedded", folder=tmp_path, device="cpu", report=lines.append)
     assert {record.digest for record in written} == {one.pair.digest for one in small}
     assert all(find_record(one.pair.digest, tmp_path) for one in small)
@@ -76,7 +76,7 @@ def test_the_run_stops_at_its_deadline_and_goes_on_afterwards(small_plan, tmp_pa
 
 def test_weights_are_forgotten_only_if_asked_for_and_not_before_their_records(small_plan, tmp_path, monkeypatch):
     small = [one for one in small_plan if one.pair.training.width_multiplier == 1]
-    monkeypatch.setattr(plan, "pairs", lambda scale, notebooks=None: small)
+    monkeypatch.setattr(plan, "pairs", lambda scale, notebooks=None, precision=None: small)
     written = budget.run_within_budget("embedded", folder=tmp_path, device="cpu", forget_weights=True)
     assert len(written) == 2
     assert not any(store.is_stored(config) for one in small for config in (one.pair.training_a, one.pair.training_b))
@@ -87,7 +87,7 @@ def test_weights_are_forgotten_only_if_asked_for_and_not_before_their_records(sm
 def test_the_plan_says_what_is_there_and_what_is_missing(small_plan):
     text = budget.describe_plan("embedded", device="cpu")
     assert text.startswith("scale embedded: 0 of 3 records are there")
-    assert "mlp-digits_L3_x64_wd0.003 seeds 0,1 batch 100" in text and "~" in text
+    assert "mlp-digits_L3_x64_wd0.003 seeds 0,1 batch 100 short (20 epochs)" in text and "~" in text
 
 
 @pytest.mark.parametrize("scale", plan.SCALES)
@@ -333,7 +333,7 @@ def test_a_measurement_that_would_not_end_in_time_is_not_begun(pico_pair, tmp_pa
 
     matched = replace(pico_pair, alignment="weight_matching")
     planned = [plan.PlannedPair(scale="embedded", recipe="mlp-digits", pair=pair) for pair in (matched, pico_pair)]
-    monkeypatch.setattr(plan, "pairs", lambda scale, notebooks=None: planned)
+    monkeypatch.setattr(plan, "pairs", lambda scale, notebooks=None, precision=None: planned)
     seconds = {"weight_matching": 1e6, "identity": 1.0}
     monkeypatch.setattr(work, "estimated_measuring_seconds", lambda one, costs: seconds[one.pair.alignment])
     lines: list[str] = []

@@ -4,7 +4,6 @@ from dataclasses import replace
 
 import pytest
 
-from lmcbook.errors import InputError
 from lmcbook.lab import plan
 from lmcbook.pages import parameters
 
@@ -13,7 +12,7 @@ OURS = ("08_weight_decay", "09_flatness", "10_same_start", "13_batch_size")
 
 @pytest.mark.parametrize("scale", ["embedded", "desk"])
 def test_penalised_trainings_differ_in_nothing_but_the_penalty(scale):
-    planned = plan.against_low_rank(scale)
+    planned = plan.against_low_rank(plan.Selection(scale))
     for name in {one.recipe for one in planned}:
         usual, widths = plan.recipe(name).training, plan.recipe(name).width_multipliers
         of_recipe = [one.pair for one in planned if one.recipe == name]
@@ -28,14 +27,16 @@ def test_penalised_trainings_differ_in_nothing_but_the_penalty(scale):
 
 
 def test_pairs_share_nothing_the_order_or_their_start():
-    planned = plan.same_start("embedded")
+    planned = plan.same_start(plan.Selection("embedded"))
     kinds = {(one.pair.shared, one.pair.shared_fraction) for one in planned}
     assert kinds == {("nothing", 0.0), ("order", 0.0), *(("start", each) for each in (0.0, 0.01, 0.02, 0.05, 0.1, 0.2))}
     assert len(planned) == 2 * len(kinds) * 3
     assert len({one.pair.training for one in planned}) == 1, "one width, one decay"
     # network a is one of the chapter on width; every other network b is trained for this chapter
     of_width = {
-        config.digest for one in plan.width("embedded") for config in (one.pair.training_a, one.pair.training_b)
+        config.digest
+        for one in plan.width(plan.Selection("embedded"))
+        for config in (one.pair.training_a, one.pair.training_b)
     }
     assert {one.pair.training_a.digest for one in planned} <= of_width
     trained = {one.pair.training_b.digest for one in planned} - of_width
@@ -43,8 +44,8 @@ def test_pairs_share_nothing_the_order_or_their_start():
 
 
 def test_flatness_is_measured_of_pairs_that_are_there_already():
-    planned = plan.flatness("embedded")
-    of_width = {one.pair.digest for one in plan.width("embedded")}
+    planned = plan.flatness(plan.Selection("embedded"))
+    of_width = {one.pair.digest for one in plan.width(plan.Selection("embedded"))}
     plain = [one for one in planned if one.pair.measurement == "interpolation"]
     walks = [one for one in planned if one.pair.measurement == "flatness"]
     assert {one.pair.digest for one in plain} <= of_width and len(plain) == len(walks) == 9
@@ -54,7 +55,7 @@ def test_flatness_is_measured_of_pairs_that_are_there_already():
 
 
 def test_with_batch_norm_walks_have_fewer_steps_and_the_widest_is_left_out():
-    walks = [one for one in plan.flatness("desk") if one.pair.measurement == "flatness"]
+    walks = [one for one in plan.flatness(plan.Selection("desk")) if one.pair.measurement == "flatness"]
     for name in {one.recipe for one in walks}:
         widths = plan.recipe(name).width_multipliers
         of_recipe = [one.pair for one in walks if one.recipe == name]
@@ -70,25 +71,20 @@ def test_chapters_of_controls_are_in_the_plan_and_take_the_common_parameters(not
         planned = plan.pairs(scale, [notebook])
         assert planned and len({one.pair.digest for one in planned}) == len(planned)
         assert set(plan.pairs(scale)) >= set(planned)
-    only = plan.EXPERIMENTS[notebook](
+    selection = plan.Selection(
         "desk", recipes=["vgg11-digits"], width_multipliers=[0.125], seed_pairs=[(8, 9)], weight_decays=[1e-3], epochs=2
     )
+    only = [one for planning in plan.EXPERIMENTS[notebook] for one in planning(selection)]
     assert {(one.recipe, one.pair.training.width_multiplier, one.pair.seeds) for one in only} == {
         ("vgg11-digits", 0.125, (8, 9))
     }
     assert {(one.pair.training.weight_decay, one.pair.training.epochs, one.short) for one in only} == {(1e-3, 2, True)}
 
 
-@pytest.mark.parametrize("planning", [plan.against_low_rank, plan.same_start, plan.flatness, plan.batch_size])
-def test_an_unknown_scale_is_refused(planning):
-    with pytest.raises(InputError, match="scale is 'huge'; it may be one of: embedded, desk, paper"):
-        planning("huge")
-
-
-def test_cells_hold_every_variant_under_its_own_name():
+def test_jobs_hold_every_variant_under_its_own_name():
     planned = [one for name in OURS for one in plan.pairs("embedded", [name])]
     unique = list({one.pair.digest: one for one in planned}.values())
-    cells = plan.cells(unique)
-    assert sorted(one.pair.digest for group in cells.values() for one in group) == sorted(
+    jobs = plan.jobs(unique)
+    assert sorted(one.pair.digest for group in jobs.values() for one in group) == sorted(
         one.pair.digest for one in unique
     )

@@ -21,7 +21,7 @@ from lmcbook.__main__ import main
         (["run", "--max-minutes", "-3"], "max_minutes is -3.0; it must be a number above 0"),
         (["run", "--device", "tpu"], "device is 'tpu'; it may be one of: auto, cpu, cuda"),
         (["run", "--records", "/proc/version/records"], "records folder is '/proc/version/records"),
-        (["cell", "no-such", "--receipt", "x.json"], "cell is 'no-such'; it may be one of: "),
+        (["job", "no-such", "--receipt", "x.json"], "job is 'no-such'; it may be one of: "),
         (["notebook", "no-such", "--output", "x.ipynb"], "notebook is 'no-such'; it may be one of: 0"),
         (["data", "get", "no-such"], "no-such"),
     ],

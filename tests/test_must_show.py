@@ -25,7 +25,7 @@ def records(committed):
     """The committed records of a chapter, all of them."""
 
     def of(*planned):
-        digests = [one.pair.digest for each in planned for one in each("embedded")]
+        digests = [one.pair.digest for each in planned for one in each(plan.Selection("embedded"))]
         assert set(digests) <= set(committed), "committed records are not those of the plan: measure and commit them"
         return [committed[digest] for digest in dict.fromkeys(digests)]
 

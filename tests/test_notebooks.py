@@ -107,7 +107,7 @@ def test_the_key_of_an_experiment_follows_its_own_records_alone(tmp_path, monkey
     before = notebooks.result_key(experiment)
     (tmp_path / "records" / "some_of_another_0123456789abcdef.json").write_text("{}")
     assert notebooks.result_key(experiment) == before
-    (tmp_path / "records" / f"some_{plan.width('embedded')[0].pair.digest}.json").write_text("{}")
+    (tmp_path / "records" / f"some_{plan.width(plan.Selection('embedded'))[0].pair.digest}.json").write_text("{}")
     assert notebooks.result_key(experiment) != before
 
 

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from lmcbook.errors import InputError
+from lmcbook.lab import plan
 from lmcbook.pages import parameters
 
 
@@ -22,14 +23,7 @@ def check(**changes):
 
 def test_the_defaults_ask_for_all_of_the_embedded_scale():
     request = check()
-    assert request.selection == {
-        "scale": "embedded",
-        "recipes": None,
-        "width_multipliers": None,
-        "seed_pairs": None,
-        "weight_decays": None,
-        "epochs": None,
-    }
+    assert request.selection == plan.Selection("embedded")
     assert request.measuring == {"folder": None, "device": "auto", "require_cached": False}
     assert request.command == "papermill notebooks/01_width.ipynb 01_width.ipynb"
 
@@ -44,9 +38,13 @@ def test_given_values_come_back_checked(tmp_path):
         device="cpu",
         records=str(tmp_path / "new"),
     )
-    assert request.recipes == ("mlp-mnist",)
-    assert request.width_multipliers == (0.25, 1.0) and all(type(each) is float for each in request.width_multipliers)
-    assert request.seed_pairs == ((0, 1), (2, 3)) and request.weight_decays == (0.0,) and request.epochs == 3
+    assert request.selection == plan.Selection(
+        recipes=("mlp-mnist",),
+        width_multipliers=(0.25, 1.0),
+        seed_pairs=((0, 1), (2, 3)),
+        weight_decays=(0.0,),
+        epochs=3,
+    )
     assert request.folder == tmp_path / "new" and request.folder.is_dir()
     assert request.command == (
         "papermill notebooks/01_width.ipynb 01_width.ipynb -p recipe mlp-mnist"
@@ -55,8 +53,8 @@ def test_given_values_come_back_checked(tmp_path):
 
 
 def test_dataset_and_network_make_a_recipe():
-    assert check(dataset="mnist", network="mlp").recipes == ("mlp-mnist",)
-    assert check(seeds=[[4, 5]]).seed_pairs == ((4, 5),)
+    assert check(dataset="mnist", network="mlp").selection.recipes == ("mlp-mnist",)
+    assert check(seeds=[[4, 5]]).selection.seed_pairs == ((4, 5),)
 
 
 @pytest.mark.parametrize(

@@ -3,6 +3,7 @@
 import subprocess
 import sys
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
@@ -10,23 +11,80 @@ from lmcbook.data import describe
 from lmcbook.errors import InputError
 from lmcbook.lab import plan
 from lmcbook.pages import workflow
-from lmcbook.training.config import company, trains_together
+from lmcbook.training.config import company, digest_of, trains_together
 from lmcbook.training.schedule import decay_product
+
+PINNED: dict[str, dict[str, str]] = {
+    "embedded": {
+        "01_width": "e4b2b44871fdb2a9",
+        "02_temperature": "90e50aa1a96b4dd4",
+        "03_permutations": "51ae6e5b79ee1b10",
+        "04_lewc": "dc980d2091465257",
+        "05_weak_additivity": "a2854b19e24b55e4",
+        "06_active_units": "a2854b19e24b55e4",
+        "07_reciprocal_orthogonality": "44d9a193e51fa989",
+        "08_weight_decay": "c9de56e7120aa04d",
+        "09_flatness": "d633c2f68917f59d",
+        "10_same_start": "83e8e301fbc63b3b",
+        "13_batch_size": "edeba2e7a17223b9",
+        "all": "99184e178518bd44",
+        "beyond": "4f53cda18c2baa0c",
+    },
+    "desk": {
+        "01_width": "b57d13e6ef1aa371",
+        "02_temperature": "c4baf5732b460c9a",
+        "03_permutations": "d9c11c3dd3a0f9d4",
+        "04_lewc": "5364d20b8d2fbc37",
+        "05_weak_additivity": "b96b4442d928d0e9",
+        "06_active_units": "b96b4442d928d0e9",
+        "07_reciprocal_orthogonality": "a651efa553125b32",
+        "08_weight_decay": "ea5b6484cfefafb9",
+        "09_flatness": "388ab08fea493ec8",
+        "10_same_start": "678961c992f9e24d",
+        "13_batch_size": "da8badb607317538",
+        "all": "1eef4d8280e1befa",
+        "beyond": "4f53cda18c2baa0c",
+    },
+    "paper": {
+        "01_width": "c1ba84cdb4298352",
+        "02_temperature": "24868cca88709245",
+        "03_permutations": "01f87d58d7c834c0",
+        "04_lewc": "2a112ea6c6435573",
+        "05_weak_additivity": "cd978697eb5e419e",
+        "06_active_units": "cd978697eb5e419e",
+        "07_reciprocal_orthogonality": "fb39fec3d828c000",
+        "08_weight_decay": "f79135b895a4b862",
+        "09_flatness": "d636236899c4bd86",
+        "10_same_start": "3463c868d406fd4f",
+        "13_batch_size": "6d28d179b1780f64",
+        "all": "5fbc26e6eaec1483",
+        "beyond": "804d4c52141e8942",
+    },
+}
+"""Scale → notebook → digest of the digests of its measurements, in their order: committed records hang on them."""
 
 
 @pytest.mark.parametrize("scale", plan.SCALES)
-def test_no_measurement_is_planned_twice_and_cells_hold_them_all(scale):
+def test_the_whole_plan_is_pinned(scale):
+    """Only a new experiment or a raised code version may change this table, on purpose."""
+    planned = {name: plan.pairs(scale, [name]) for name in plan.EXPERIMENTS}
+    planned |= {"all": plan.pairs(scale), "beyond": plan.beyond(scale)}
+    assert {name: digest_of([one.pair.digest for one in group]) for name, group in planned.items()} == PINNED[scale]
+
+
+@pytest.mark.parametrize("scale", plan.SCALES)
+def test_no_measurement_is_planned_twice_and_jobs_hold_them_all(scale):
     planned = plan.pairs(scale)
     digests = [one.pair.digest for one in planned]
     assert planned and len(set(digests)) == len(digests)
-    cells = plan.cells(planned)
-    assert sorted(one.pair.digest for group in cells.values() for one in group) == sorted(digests)
-    for group in cells.values():
+    jobs = plan.jobs(planned)
+    assert sorted(one.pair.digest for group in jobs.values() for one in group) == sorted(digests)
+    for group in jobs.values():
         kinds = {(one.recipe, one.pair.training) for one in group}
-        if all(trains_together(training) for _, training in kinds):  # narrow ones of one shape are in one cell
+        if all(trains_together(training) for _, training in kinds):  # narrow ones of one shape are in one job
             kinds = {(recipe, company(training)) for recipe, training in kinds}
         assert len(kinds) == 1
-    shapes = [company(group[0].pair.training) for group in cells.values() if trains_together(group[0].pair.training)]
+    shapes = [company(group[0].pair.training) for group in jobs.values() if trains_together(group[0].pair.training)]
     assert len(shapes) == len(set(shapes))
 
 
@@ -43,9 +101,9 @@ def test_every_recipe_lets_the_initialisation_decay(name):
         assert decay_product(shorter, examples) < plan.DECAY_PRODUCT
 
 
-def test_the_dearest_cells_are_started_first():
-    """The engine works off cells by falling priority; networks that measurements share are trained once."""
-    one_pair = plan.width("embedded", recipes=["mlp-digits"], seed_pairs=[(0, 1)], weight_decays=[3e-3])
+def test_the_dearest_jobs_are_started_first():
+    """The engine works off jobs by falling priority; networks that measurements share are trained once."""
+    one_pair = plan.width(plan.Selection("embedded", recipes=["mlp-digits"], seed_pairs=[(0, 1)], weight_decays=[3e-3]))
     costs = {one.pair.training.width_multiplier: workflow.priority([one]) for one in one_pair}
     assert list(costs.values()) == sorted(costs.values()) and costs[32] > 2 * costs[1]
     first, other = (one for one in one_pair if one.pair.training.width_multiplier == 32)
@@ -59,7 +117,7 @@ def test_seed_pairs_are_disjoint():
 
 
 def test_the_embedded_scale_is_what_the_book_says():
-    planned = plan.width("embedded")
+    planned = plan.width(plan.Selection("embedded"))
     mlp = [one for one in planned if one.recipe == "mlp-digits"]
     assert {one.pair.training.width_multiplier for one in mlp} == {1, 2, 4, 8, 16, 32}
     assert {one.pair.seeds for one in mlp} == set(plan.SEED_PAIRS)
@@ -70,16 +128,16 @@ def test_the_embedded_scale_is_what_the_book_says():
         assert {one.pair.seeds for one in group} == {(0, 1)}
 
 
-def test_one_number_changes_only_the_cells_that_depend_on_it(monkeypatch):
-    before = plan.cells(plan.width("embedded"))
+def test_one_number_changes_only_the_jobs_that_depend_on_it(monkeypatch):
+    before = plan.jobs(plan.width(plan.Selection("embedded")))
     recipe = plan.recipe
 
     def changed(name):
         found = recipe(name)
         return replace(found, training=replace(found.training, momentum=0.8)) if name == "vgg11-digits" else found
 
-    monkeypatch.setattr(sys.modules["lmcbook.lab.plan.width"], "recipe", changed)
-    after = plan.cells(plan.width("embedded"))
+    monkeypatch.setattr(sys.modules["lmcbook.lab.plan.grid"], "recipe", changed)
+    after = plan.jobs(plan.width(plan.Selection("embedded")))
     assert {name for name in before if name not in after} == {name for name in before if name.startswith("vgg11")}
 
 
@@ -112,10 +170,42 @@ def test_unknown_scale_or_notebook_is_refused():
         plan.pairs("embedded", ["99"])
 
 
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        ({"recipes": []}, "recipes is an empty list; leave it None for the scale's own"),
+        ({"recipes": ["gpt-digits"]}, "recipe is 'gpt-digits'; it may be one of"),
+        ({"width_multipliers": [0]}, "width_multipliers is 0; it must be a number above 0"),
+        ({"weight_decays": [1e-3, 1e-3]}, "weight_decays is .*; each value may stand there once"),
+        ({"seed_pairs": [(0, 1), (1, 2)]}, "seed_pairs is .*; no seed may be in two pairs"),
+        ({"epochs": 0}, "epochs is 0; it must be a whole number at least 1"),
+        ({"precision": "half"}, "precision is 'half'; it may be one of: float32, bfloat16"),
+    ],
+)
+def test_a_bad_selection_is_refused_in_one_line(given, message):
+    with pytest.raises(InputError, match=message) as caught:
+        plan.Selection(**given)
+    assert "\n" not in str(caught.value)
+
+
+def test_a_selection_is_the_same_however_it_is_written():
+    loosely: dict[str, Any] = {"recipes": "mlp-digits", "width_multipliers": [1], "seed_pairs": [0, 1]}
+    given = plan.Selection(**loosely, weight_decays=[0])
+    assert given == plan.Selection(
+        recipes=("mlp-digits",), width_multipliers=(1.0,), seed_pairs=((0, 1),), weight_decays=(0.0,)
+    )
+    assert given.filled(width_multipliers=(2.0,), epochs=3) == replace(given, epochs=3)
+
+
+def test_a_precision_holds_for_all_trainings():
+    assert {one.pair.training.precision for one in plan.pairs("paper")} == {"float32", "bfloat16"}
+    assert {one.pair.training.precision for one in plan.pairs("paper", precision="float32")} == {"float32"}
+
+
 def test_short_schedules_are_flagged():
-    planned = plan.width("embedded", recipes=["mlp-digits"], width_multipliers=[1], epochs=3)
+    planned = plan.width(plan.Selection("embedded", recipes=["mlp-digits"], width_multipliers=[1], epochs=3))
     assert all(one.short and one.pair.training.epochs == 3 for one in planned)
-    assert not any(one.short for one in plan.width("embedded"))
+    assert not any(one.short for one in plan.width(plan.Selection("embedded")))
 
 
 def test_planning_needs_no_torch():
@@ -128,7 +218,7 @@ def test_planning_needs_no_torch():
 
 
 def test_weight_decay_is_swept_at_one_width_and_nothing_else_changes():
-    planned = plan.weight_decay("embedded")
+    planned = plan.weight_decay(plan.Selection("embedded"))
     full = [one for one in planned if not one.short]
     assert {one.recipe for one in planned} == {"mlp-digits"} and {one.pair.seeds for one in full} == set(
         plan.SEED_PAIRS
@@ -142,20 +232,20 @@ def test_weight_decay_is_swept_at_one_width_and_nothing_else_changes():
 
 
 def test_a_third_of_the_epochs_takes_three_times_the_decay_to_the_same_product():
-    planned = plan.weight_decay("embedded")
+    planned = plan.weight_decay(plan.Selection("embedded"))
     products = {
         (one.short, one.pair.training.weight_decay): decay_product(one.pair.training, describe("digits").num_train)
         for one in planned
     }
     assert {decay for short, decay in products if short} == {1e-3, 3e-3, 1e-2}
     assert products[True, 3e-3] == pytest.approx(products[False, 1e-3], rel=0.02)
-    assert not any(one.short for one in plan.weight_decay("paper"))
-    own_length = plan.weight_decay("embedded", epochs=5)
+    assert not any(one.short for one in plan.weight_decay(plan.Selection("paper")))
+    own_length = plan.weight_decay(plan.Selection("embedded", epochs=5))
     assert {one.pair.training.epochs for one in own_length} == {5}, "a reader's length is not shortened again"
 
 
 def test_what_is_spared_by_the_decay_is_measured_at_desk():
-    planned = plan.weight_decay("desk")
+    planned = plan.weight_decay(plan.Selection("desk"))
     spared = [one for one in planned if not one.pair.training.decay_normalisation]
     assert {one.recipe for one in spared} == {"resnet20-digits", "vgg11-digits"}
     kept = {replace(one.pair.training, decay_normalisation=True).digest for one in spared}
@@ -164,14 +254,14 @@ def test_what_is_spared_by_the_decay_is_measured_at_desk():
         for one in planned
         if one.recipe != "mlp-digits" and one.pair.training.decay_normalisation
     }
-    assert all(one.pair.training.decay_normalisation for one in plan.weight_decay("embedded"))
+    assert all(one.pair.training.decay_normalisation for one in plan.weight_decay(plan.Selection("embedded")))
 
 
 def test_temperatures_are_studied_at_the_main_decay_of_pairs_as_they_are():
-    planned = plan.temperatures("embedded")
+    planned = plan.temperatures(plan.Selection("embedded"))
     assert {one.pair.alignment for one in planned} == {"identity"}
     studied = [one for one in planned if one.pair.measurement == "calibration"]
     assert {one.pair.training.weight_decay for one in studied} == {plan.MAIN_WEIGHT_DECAY}
     assert len({one.pair.digest for one in planned}) == len(planned)
-    asked = plan.temperatures("embedded", weight_decays=(1e-4,), recipes=["mlp-digits"])
+    asked = plan.temperatures(plan.Selection("embedded", weight_decays=(1e-4,), recipes=["mlp-digits"]))
     assert {one.pair.training.weight_decay for one in asked} == {1e-4}

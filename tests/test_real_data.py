@@ -38,9 +38,7 @@ def test_a_convolutional_network_on_cifar10_goes_all_the_way(network, width_mult
     )
     assert training.augment
     pair = PairConfig(training=training, seeds=(0, 1), num_coefficients=3, batch_norm_examples=500)
-    record = measure(
-        plan.PlannedPair(scale="paper", recipe=f"{network}-cifar10", pair=pair, short=True), progress=False
-    )
+    record = measure(plan.PlannedPair(scale="paper", recipe=f"{network}-cifar10", pair=pair), progress=False)
     curve = record.data["curve"]
     assert all(0 < beta < float("inf") for beta in curve["inverse_temperature"])
     assert all(0.05 < accuracy <= 1 for accuracy in curve["accuracy"])

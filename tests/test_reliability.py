@@ -34,8 +34,8 @@ def checkout(tmp_path) -> Path:
     edit(folder, "DECAY_PRODUCT = 5.0", "DECAY_PRODUCT = 1.0")
     edit(
         folder,
-        "EXPERIMENTS: dict[str, Callable[..., list[PlannedPair]]] = {",
-        'EXPERIMENTS = {"01_width": width}\n_ALL = {',
+        "EXPERIMENTS: dict[str, tuple[Callable[[Selection], list[PlannedPair]], ...]] = {",
+        'EXPERIMENTS = {"01_width": (width,)}\n_ALL = {',
     )
     return folder
 
@@ -105,7 +105,7 @@ def test_killed_and_started_again_it_ends_with_the_same_records(checkout, tmp_pa
     output = finish(start(checkout, broken))
     assert {name for name in trained(broken) if name in before} == set(before)
     assert len(trained(broken)) == len(before) + 4  # two widths, two seeds
-    assert sorted(set(re.findall(r"wildcards: cell=(\S+)_[0-9a-f]{16}", output))) == [
+    assert sorted(set(re.findall(r"wildcards: job=(\S+)_[0-9a-f]{16}", output))) == [
         "mlp-digits_L4_x1",
         "mlp-digits_L4_x16",
     ]

@@ -30,10 +30,10 @@ def collect(
     found = {one.pair.digest: find_record(one.pair.digest, fresh, paths.committed_records()) for one in planned}
     missing = [one for one in planned if found[one.pair.digest] is None]
     if missing and require_cached:
-        cells = sorted({f"{one.recipe} ×{one.pair.training.width_multiplier:g}" for one in missing})
+        networks = sorted({f"{one.recipe} ×{one.pair.training.width_multiplier:g}" for one in missing})
         raise InputError(
             f"require_cached is true, but {len(missing)} of {len(planned)} records are neither in {fresh} nor in "
-            f"{paths.committed_records()} ({', '.join(cells)}): set require_cached to false to measure them"
+            f"{paths.committed_records()} ({', '.join(networks)}): set require_cached to false to measure them"
         )
     if missing:
         from lmcbook.lab.pipeline import measure_missing

@@ -11,32 +11,23 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from lmcbook.errors import InputError, check_choice, check_number
+from lmcbook.errors import InputError, check_choice
 from lmcbook.lab import plan
+from lmcbook.lab.plan.selection import checked_epochs, checked_numbers, checked_seed_pairs
 from lmcbook.lab.records import check_writable
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Request:
-    """What a notebook was asked for, checked. ``None`` leaves a choice to the scale."""
+    """What a notebook was asked for, checked."""
 
-    scale: str
-    recipes: tuple[str, ...] | None
-    width_multipliers: tuple[float, ...] | None
-    seed_pairs: tuple[tuple[int, int], ...] | None
-    weight_decays: tuple[float, ...] | None
-    epochs: int | None
+    selection: plan.Selection
+    """What a planning function such as `lmcbook.lab.plan.width` takes."""
     device: str
     require_cached: bool
     folder: Path | None
     command: str
     """The command that runs the notebook with these parameters."""
-
-    @property
-    def selection(self) -> dict[str, Any]:
-        """What a planning function such as `lmcbook.lab.plan.width` takes."""
-        names = ("scale", "recipes", "width_multipliers", "seed_pairs", "weight_decays", "epochs")
-        return {name: getattr(self, name) for name in names}
 
     def command_at(self, scale: str) -> str:
         """The command that runs the notebook at ``scale`` and with nothing else changed."""
@@ -71,7 +62,14 @@ def check(notebook: str, namespace: Mapping[str, Any]) -> Request:
         for name, parameter in declared.items()
         if given[name] is not None or parameter.default is not None
     }
-    recipes = _recipes(checked)
+    selection = plan.Selection(
+        checked["scale"],
+        recipes=_recipes(checked),
+        width_multipliers=checked.get("width_multipliers"),
+        seed_pairs=checked.get("seeds"),
+        weight_decays=checked.get("weight_decay"),
+        epochs=checked.get("epochs"),
+    )
     if str(checked["device"]).startswith("cuda"):
         from lmcbook.lab.pipeline import resolve_device  # torch, which alone knows whether there is a GPU
 
@@ -79,12 +77,7 @@ def check(notebook: str, namespace: Mapping[str, Any]) -> Request:
     if "records" in checked and not checked["require_cached"]:
         check_writable(checked["records"])
     return Request(
-        scale=checked["scale"],
-        recipes=recipes,
-        width_multipliers=checked.get("width_multipliers"),
-        seed_pairs=checked.get("seeds"),
-        weight_decays=checked.get("weight_decay"),
-        epochs=checked.get("epochs"),
+        selection=selection,
         device=checked["device"],
         require_cached=checked["require_cached"],
         folder=checked.get("records"),
@@ -133,46 +126,6 @@ def _scale(name: str, value: Any) -> str:
     return str(value)
 
 
-def _numbers(minimum: float | None = None, above: float | None = None) -> Callable[[str, Any], tuple[float, ...]]:
-    def checked(name: str, value: Any) -> tuple[float, ...]:
-        values = value if isinstance(value, list | tuple) else [value]
-        if not values:
-            raise InputError(f"{name} is an empty list; leave it None for the scale's own")
-        for each in values:
-            check_number(name, each, minimum=minimum, above=above)
-        if len(set(values)) < len(values):
-            raise InputError(f"{name} is {list(values)}; each value may stand there once")
-        return tuple(float(each) for each in values)
-
-    return checked
-
-
-def _seed_pairs(name: str, value: Any) -> tuple[tuple[int, int], ...]:
-    form = "it must be pairs of seeds, [[0, 1], [2, 3]] or in a row [0, 1, 2, 3]"
-    if not isinstance(value, list | tuple) or not value:
-        raise InputError(f"{name} is {value!r}; {form}")
-    nested = [isinstance(each, list | tuple) for each in value]
-    if any(nested) and not all(nested):
-        raise InputError(f"{name} is {value!r}; {form}")
-    flat = [seed for pair in value for seed in pair] if all(nested) else list(value)
-    if len(flat) % 2 or (all(nested) and any(len(pair) != 2 for pair in value)):
-        raise InputError(f"{name} is {value!r}; {form}")
-    for seed in flat:
-        check_number(name, seed, minimum=0, integer=True)
-    pairs = tuple(zip(flat[::2], flat[1::2], strict=True))
-    for a, b in pairs:
-        if a == b:
-            raise InputError(f"{name} has the pair ({a}, {b}); its two seeds must differ, or a network meets itself")
-    if len(set(flat)) < len(flat):
-        raise InputError(f"{name} is {value!r}; no seed may be in two pairs, or the pairs are not independent")
-    return pairs
-
-
-def _epochs(name: str, value: Any) -> int:
-    check_number(name, value, minimum=1, integer=True)
-    return int(value)
-
-
 def _device(name: str, value: Any) -> str:
     is_numbered = isinstance(value, str) and value.startswith("cuda:") and value[5:].isdecimal()
     if value not in ("auto", "cpu", "cuda") and not is_numbered:
@@ -208,10 +161,10 @@ COMMON: dict[str, Parameter] = {
     "recipe": Parameter(default=None, check=_text),
     "dataset": Parameter(default=None, check=_text),
     "network": Parameter(default=None, check=_text),
-    "width_multipliers": Parameter(default=None, check=_numbers(above=0)),
-    "seeds": Parameter(default=None, check=_seed_pairs),
-    "weight_decay": Parameter(default=None, check=_numbers(minimum=0)),
-    "epochs": Parameter(default=None, check=_epochs),
+    "width_multipliers": Parameter(default=None, check=checked_numbers(above=0)),
+    "seeds": Parameter(default=None, check=checked_seed_pairs),
+    "weight_decay": Parameter(default=None, check=checked_numbers(minimum=0)),
+    "epochs": Parameter(default=None, check=checked_epochs),
     "device": Parameter(default="auto", check=_device),
     "require_cached": Parameter(default=False, check=_truth),
     "records": Parameter(default=None, check=_folder),

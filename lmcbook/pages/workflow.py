@@ -15,9 +15,9 @@ from lmcbook.lab.plan import PlannedPair
 from lmcbook.pages import notebooks
 
 
-def receipt_path(scale: str, cell: str) -> Path:
-    """The file whose existence tells the engine that a cell of the plan is done."""
-    return paths.runs() / "receipts" / scale / f"{cell}.json"
+def receipt_path(scale: str, job: str) -> Path:
+    """The file whose existence tells the engine that a job of the plan is done."""
+    return paths.runs() / "receipts" / scale / f"{job}.json"
 
 
 def receipts_of(scale: str, notebook: str) -> list[str]:
@@ -25,19 +25,19 @@ def receipts_of(scale: str, notebook: str) -> list[str]:
 
     Those of its own experiment where it has one, else all, or none if it reads no records.
     """
-    cells = plan.cells(plan.pairs(scale))
+    jobs = plan.jobs(plan.pairs(scale))
     if notebook in plan.EXPERIMENTS:
         own = {one.pair.digest for one in plan.pairs(scale, [notebook])}
-        cells = {name: group for name, group in cells.items() if any(one.pair.digest in own for one in group)}
+        jobs = {name: group for name, group in jobs.items() if any(one.pair.digest in own for one in group)}
     elif not notebooks.reads_records(_checkout("reproduce") / "notebooks" / f"{notebook}.ipynb"):
         return []
-    return [str(receipt_path(scale, cell)) for cell in cells]
+    return [str(receipt_path(scale, job)) for job in jobs]
 
 
 def priority(group: Sequence[PlannedPair]) -> float:
-    """What a cell costs, in seconds of a processor core: the dearest are started first, so that none is left alone.
+    """What a job costs, in seconds of a processor core: the dearest are started first, so that none is left alone.
 
-    Only the order of the cells rests on it, whatever device they are worked off on.
+    Only the order of the jobs rests on it, whatever device they are worked off on.
     """
     from lmcbook.lab.budget import costs_of, estimated_measuring_seconds, estimated_training_seconds
 
@@ -47,18 +47,18 @@ def priority(group: Sequence[PlannedPair]) -> float:
     return trainings + sum(estimated_measuring_seconds(one, costs) for one in group)
 
 
-def work_off_cell(scale: str, name: str, *, receipt: Path, device: str) -> None:
-    """Do every measurement of one cell, then write its receipt.
+def work_off_job(scale: str, name: str, *, receipt: Path, device: str) -> None:
+    """Do every measurement of one job, then write its receipt.
 
     Raises:
-        InputError: the plan of ``scale`` has no such cell.
+        InputError: the plan of ``scale`` has no such job.
     """
     from lmcbook.lab.pipeline import measure_missing
 
-    cells = plan.cells(plan.pairs(scale))
-    check_choice("cell", name, cells)
-    records = measure_missing(cells[name], device=device)
-    content = {"cell": name, "records": {record.digest: _data_sha256(record.data) for record in records}}
+    jobs = plan.jobs(plan.pairs(scale))
+    check_choice("job", name, jobs)
+    records = measure_missing(jobs[name], device=device)
+    content = {"job": name, "records": {record.digest: _data_sha256(record.data) for record in records}}
     receipt.parent.mkdir(parents=True, exist_ok=True)
     partial = receipt.with_name(f"{receipt.name}.partial-{os.getpid()}")
     partial.write_text(json.dumps(content, indent=1))

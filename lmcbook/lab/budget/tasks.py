@@ -33,7 +33,7 @@ class Task:
         """Network, weight decay and seeds, and what sets this task apart from others of the same networks."""
         first = self.planned[0]
         pair = first.pair
-        parts = [f"{first.cell} seeds {pair.seeds[0]},{pair.seeds[1]}"]
+        parts = [f"{first.job} seeds {pair.seeds[0]},{pair.seeds[1]}"]
         if pair.shared != "nothing":
             parts.append(f"shared {pair.shared}" + (f" {pair.shared_fraction:g}" if pair.shared == "start" else ""))
         if not pair.training.decay_normalisation:
@@ -58,15 +58,8 @@ def planned_of(scale: str, notebooks: Iterable[str] | None = None, precision: st
     Raises:
         InputError: unknown scale, notebook or precision.
     """
-    planned = plan.pairs(scale, notebooks)
-    if notebooks is None:
-        planned = [*planned, *plan.beyond(scale)]
-    if precision is None:
-        return planned
-    return [
-        replace(one, pair=replace(one.pair, training=replace(one.pair.training, precision=precision)))
-        for one in planned
-    ]
+    planned = plan.pairs(scale, notebooks, precision=precision)
+    return planned if notebooks is not None else [*planned, *plan.beyond(scale, precision=precision)]
 
 
 def tasks(planned: Iterable[PlannedPair], *, costs: Costs, records: Sequence[Record] = ()) -> list[Task]:
@@ -131,7 +124,7 @@ def shortened(task: Task, costs: Costs) -> Task | None:
     if epochs >= training.epochs:
         return None
     brief = [
-        replace(one, short=True, pair=replace(one.pair, training=plan.with_epochs(one.pair.training, epochs)))
+        replace(one, pair=replace(one.pair, training=plan.with_epochs(one.pair.training, epochs)))
         for one in task.planned
     ]
     return replace(tasks(brief, costs=costs)[0], stage=task.stage)

@@ -1,10 +1,12 @@
 """Which configurations make up which notebook, at which scale: the one description of all experiments."""
 
 from lmcbook.lab.plan.batch_size import BATCH_FACTORS, SMALL_BATCH, batch_size
-from lmcbook.lab.plan.cells import cells
 from lmcbook.lab.plan.controls import SHARED_FRACTIONS, SPREAD_PENALTIES, against_low_rank, flatness, same_start
 from lmcbook.lab.plan.experiments import BEYOND, EXPERIMENTS, beyond, pairs
-from lmcbook.lab.plan.planned import SCALES, SEED_PAIRS, PlannedPair, with_epochs
+from lmcbook.lab.plan.grid import SEED_PAIRS
+from lmcbook.lab.plan.jobs import jobs
+from lmcbook.lab.plan.planned import PlannedPair, with_epochs
+from lmcbook.lab.plan.selection import SCALES, Selection
 from lmcbook.lab.plan.weight_decay import WEIGHT_DECAYS, weight_decay
 from lmcbook.lab.plan.width import depth, layers, permutations, temperatures, width
 from lmcbook.lab.recipes import (
@@ -33,13 +35,14 @@ __all__ = [
     "WEIGHT_DECAYS",
     "PlannedPair",
     "Recipe",
+    "Selection",
     "against_low_rank",
     "batch_size",
     "beyond",
-    "cells",
     "depth",
     "epochs_for",
     "flatness",
+    "jobs",
     "layers",
     "pairs",
     "permutations",

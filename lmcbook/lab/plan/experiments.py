@@ -1,74 +1,71 @@
 """Which notebook is made of which measurements."""
 
 from collections.abc import Callable, Iterable
-from typing import Any
 
 from lmcbook.errors import check_choice
 from lmcbook.lab.plan.batch_size import batch_size
 from lmcbook.lab.plan.controls import against_low_rank, flatness, same_start
-from lmcbook.lab.plan.planned import SCALES, SEED_PAIRS, PlannedPair
+from lmcbook.lab.plan.grid import SEED_PAIRS
+from lmcbook.lab.plan.planned import PlannedPair
+from lmcbook.lab.plan.selection import Selection
 from lmcbook.lab.plan.weight_decay import weight_decay
 from lmcbook.lab.plan.width import depth, layers, permutations, temperatures, width
 from lmcbook.lab.recipes import MAIN_WEIGHT_DECAY
 
-EXPERIMENTS: dict[str, Callable[..., list[PlannedPair]]] = {
-    "01_width": width,
-    "02_temperature": lambda scale, **selection: [
-        *temperatures(scale, **selection),
-        *depth(scale, **selection),
-    ],
-    "03_permutations": permutations,
-    "04_lewc": lambda scale, **selection: [*layers(scale, **selection), *depth(scale, **selection)],
-    "05_weak_additivity": layers,
-    "06_active_units": layers,
-    "07_reciprocal_orthogonality": lambda scale, **selection: [
-        *layers(scale, **selection),
-        *permutations(scale, **selection),
-    ],
-    "08_weight_decay": lambda scale, **selection: [
-        *weight_decay(scale, **selection),
-        *against_low_rank(scale, **selection),
-    ],
-    "09_flatness": flatness,
-    "10_same_start": same_start,
-    "13_batch_size": batch_size,
+EXPERIMENTS: dict[str, tuple[Callable[[Selection], list[PlannedPair]], ...]] = {
+    "01_width": (width,),
+    "02_temperature": (temperatures, depth),
+    "03_permutations": (permutations,),
+    "04_lewc": (layers, depth),
+    "05_weak_additivity": (layers,),
+    "06_active_units": (layers,),
+    "07_reciprocal_orthogonality": (layers, permutations),
+    "08_weight_decay": (weight_decay, against_low_rank),
+    "09_flatness": (flatness,),
+    "10_same_start": (same_start,),
+    "13_batch_size": (batch_size,),
 }
-"""Notebook → the function that plans its measurements; a notebook that measures nothing is not here."""
+"""Notebook → the functions that plan its measurements; a notebook that measures nothing is not here."""
 
 
 BEYOND: dict[str, tuple[str, ...]] = {"paper": ("resnet50-imagenet",)}
 """Scale → recipes that no notebook asks for, since their data cannot be downloaded: they are for whoever has them."""
 
 
-def beyond(scale: str) -> list[PlannedPair]:
+def beyond(scale: str, *, precision: str | None = None) -> list[PlannedPair]:
     """What a scale would measure of the recipes of `BEYOND`: one pair of every width, as it is and matched.
 
     Raises:
-        InputError: unknown scale.
+        InputError: unknown scale or precision.
     """
-    check_choice("scale", scale, SCALES)
+    selection = Selection(
+        scale,
+        recipes=BEYOND.get(scale),
+        weight_decays=(MAIN_WEIGHT_DECAY,),
+        seed_pairs=SEED_PAIRS[:1],
+        precision=precision,
+    )
     if scale not in BEYOND:
         return []
-    selection: dict[str, Any] = {
-        "recipes": BEYOND[scale],
-        "weight_decays": (MAIN_WEIGHT_DECAY,),
-        "seed_pairs": SEED_PAIRS[:1],
-    }
     return [
-        *width(scale, alignments=("identity", "weight_matching"), **selection),
-        *width(scale, alignments=("identity",), measurements=("layerwise",), **selection),
+        *width(selection, alignments=("identity", "weight_matching")),
+        *width(selection, alignments=("identity",), measurements=("layerwise",)),
     ]
 
 
-def pairs(scale: str, notebooks: Iterable[str] | None = None) -> list[PlannedPair]:
+def pairs(scale: str, notebooks: Iterable[str] | None = None, *, precision: str | None = None) -> list[PlannedPair]:
     """All measurements of a scale (of some notebooks), each once, in the order of the plan.
 
+    Args:
+        precision: of all trainings, in place of the plan's own.
+
     Raises:
-        InputError: unknown scale or notebook.
+        InputError: unknown scale, notebook or precision.
     """
-    check_choice("scale", scale, SCALES)
+    selection = Selection(scale, precision=precision)
     chosen = list(EXPERIMENTS if notebooks is None else notebooks)
     for notebook in chosen:
         check_choice("notebook", notebook, EXPERIMENTS)
-    found = {planned.pair.digest: planned for notebook in chosen for planned in EXPERIMENTS[notebook](scale)}
+    planning = [plan for notebook in chosen for plan in EXPERIMENTS[notebook]]
+    found = {planned.pair.digest: planned for plan in dict.fromkeys(planning) for planned in plan(selection)}
     return list(found.values())
