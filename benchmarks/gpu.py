@@ -39,9 +39,9 @@ from lmcbook.lab.plan.planned import paper_precision
 from lmcbook.lab.provenance import provenance
 from lmcbook.models import LayeredModel, build_model, forward_flops, num_parameters
 from lmcbook.training import DoesNotFit, arithmetic
+from lmcbook.training.batches import training_batches
 from lmcbook.training.config import TrainingConfig
 from lmcbook.training.execution import Execution
-from lmcbook.training.feed import feed
 from lmcbook.training.loop import prepare_step
 from lmcbook.training.memory import memory_explained
 from lmcbook.training.step import check_micro_batch
@@ -146,7 +146,7 @@ def train_row(
         if device.type == "cuda":
             torch.cuda.reset_peak_memory_stats(device)
         step = prepare_step(config, model, Team(config), execution, device)
-        batches = feed(config, splits, device=device)
+        batches = training_batches(config, splits, device=device)
 
         def one() -> None:
             images, labels = next(batches)

@@ -126,7 +126,7 @@ def test_a_gpu_measures_the_same_curve(config, digits):
 
 @needs_gpu
 def test_a_step_waits_for_nothing():
-    from lmcbook.training.feed import feed
+    from lmcbook.training.batches import training_batches
     from lmcbook.training.loop import prepare_step
     from lmcbook.training.team import Team
 
@@ -134,7 +134,7 @@ def test_a_step_waits_for_nothing():
     config = replace(RESNET, augment=True, epochs=100)
     model = build_model(config, input_shape=splits.input_shape, num_classes=10)
     step = prepare_step(config, model, Team(config), Execution(), device)
-    batches = feed(config, splits, device=device)
+    batches = training_batches(config, splits, device=device)
     for _ in range(2):
         step(*next(batches), 0.01)
     torch.cuda.set_sync_debug_mode("error")

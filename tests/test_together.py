@@ -24,7 +24,7 @@ from lmcbook.training import (
     TrainingDiverged,
     TrainingsDiverged,
     initialisation_seed,
-    relative_spread,
+    singular_value_spread,
     train,
     train_together,
 )
@@ -260,7 +260,7 @@ def test_the_penalty_has_the_gradient_of_its_formula(short, digits, tmp_path):
     stream = random_stream(initialisation_seed(short), "init")
     model = build_model(short, input_shape=digits.input_shape, num_classes=10, generator=stream)
     for name, parameter in model.named_parameters():
-        (gradient,) = torch.autograd.grad(2.0 * relative_spread(parameter), parameter)
+        (gradient,) = torch.autograd.grad(2.0 * singular_value_spread(parameter), parameter)
         found = momenta[penalised][name] - momenta[plain][name]
         torch.testing.assert_close(found, gradient, rtol=1e-3, atol=1e-5)
 

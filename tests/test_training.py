@@ -20,8 +20,8 @@ from lmcbook.training import (
     order_seed_at,
     train,
 )
+from lmcbook.training.batches import training_batches
 from lmcbook.training.checkpoint import read_checkpoint
-from lmcbook.training.feed import feed
 from lmcbook.training.schedule import decay_product, learning_rate_at
 
 
@@ -189,7 +189,7 @@ def test_a_common_initialisation_seed_is_a_common_start(pico, digits):
 def test_a_pair_that_shares_its_order_sees_the_same_batches_from_another_start(pico, digits):
     pair = PairConfig(training=replace(pico, epochs=2), seeds=(3, 4), shared="order")
     batches_a, batches_b, own = (
-        list(feed(config, digits, device=torch.device("cpu")))
+        list(training_batches(config, digits, device=torch.device("cpu")))
         for config in (pair.training_a, pair.training_b, replace(pair.training, seed=4))
     )
     assert len(batches_a) == len(batches_b) == 18
@@ -208,7 +208,7 @@ def test_the_order_seed_holds_for_its_fraction_of_the_steps(pico, digits, fracti
     assert [order_seed_at(step, 18, config) for step in range(18)] == [4] * parting + [3] * (18 - parting)
     plain = {"order_seed": None, "order_seed_fraction": 1.0}
     own, others, mixed = (
-        list(feed(one, digits, device=torch.device("cpu")))
+        list(training_batches(one, digits, device=torch.device("cpu")))
         for one in (replace(config, **plain), replace(config, seed=4, **plain), config)
     )
     for (images, _), (expected, _) in zip(mixed, [*others[:parting], *own[parting:]], strict=True):

@@ -9,7 +9,7 @@ from torch import Tensor
 
 # Each round costs one pass over the matrix; four were the fastest on trained MLPs, whose assignments are the hardest.
 RELAXATIONS = 4
-# Below so many units an assignment takes less time than what would speed it up.
+# Below this number of units an assignment takes less time than what would speed it up.
 WORTH_WARMING = 128
 
 
@@ -17,8 +17,8 @@ class RepeatedAssignment:
     r"""Maximise $\sum_i S_{i, \pi(i)}$ over permutations π, exactly, and remember what speeds up the next time.
 
     A solution comes with potentials, numbers for rows and columns whose subtraction from the costs leaves the optimal
-    assignment as it is and its entries at zero. scipy's solver takes no start, but costs from which the potentials of a
-    similar problem are subtracted are solved in about half the time.
+    assignment unchanged and its entries at zero. scipy's solver takes no start, but costs from which the potentials of
+    a similar problem are subtracted are solved in about half the time.
     """
 
     def __init__(self) -> None:

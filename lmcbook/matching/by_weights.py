@@ -32,7 +32,7 @@ EFFORTS: dict[str, tuple[tuple[str, ...], int]] = {
 }
 """Effort → its starts, and how often the best of their results is shaken."""
 
-# Below so many units in every group, a shake takes as long as all the rest, so "fast" goes without.
+# Below this number of units in every group a shake takes as long as all the rest, so "fast" goes without.
 WORTH_SHAKING = 128
 ANNEALING = (8.0, 4.0, 2.0)
 SWEEPS_PER_WEIGHT = 2

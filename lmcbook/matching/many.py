@@ -50,11 +50,11 @@ def merge_many_matching(
 
     Args:
         spec: groups of all networks.
-        states: two or more; the first stays as it is.
+        states: two or more; the first is not permuted.
         model: on which `check_function_preserved` tries ``spec`` first; None leaves the check out.
         images: a few inputs of ``model`` for the check.
         starts: of `weight_matching` in the first round; later each goes on from where it is.
-        max_rounds: at most so many.
+        max_rounds: the most rounds.
         seed: of the order of the networks, and of `weight_matching`.
         progress: show a bar of networks matched.
 

@@ -22,9 +22,9 @@ from lmcbook.permutation import (
 )
 from lmcbook.states import StateDict, weight_names
 
-# tensors below so many elements are measured together
+# tensors with fewer elements are measured together
 SMALL = 1 << 16
-# below so many, to see what has changed takes longer than to compute all anew
+# with fewer, finding what has changed takes longer than computing everything anew
 WORTH_UPDATING = 1 << 16
 
 
@@ -215,7 +215,7 @@ class Similarities:
         )
 
     def quick_objective(self, permutation: Permutation) -> float:
-        """The objective from products in float32 that are at hand, added up in float64."""
+        """The objective from the products in float32 that exist already, added up in float64."""
 
         columns = {group: indices.cpu().numpy() for group, indices in permutation.items()}
         rows = {group: np.arange(len(indices)) for group, indices in columns.items()}

@@ -62,7 +62,7 @@ def recompute_batch_norm(
 
     Args:
         images: un-augmented training images, on the device of ``state``.
-        batch_size: at most so many images pass at once; at least 2.
+        batch_size: the most images that pass at once; at least 2.
         generator: shuffles the images; by default the shuffle is the same in every call.
 
     Raises:

@@ -49,7 +49,7 @@ def resnet20(config: TrainingConfig, input_shape: tuple[int, int, int], num_clas
 
 
 def resnet20_permutation_spec(model: LayeredModel) -> PermutationSpec:
-    """One group per residual stream, which the stem shares with stage 1, and one inside of every block.
+    """One group per residual stream, which the stem shares with stage 1, and one inside every block.
 
     All that writes into a stream is added up there, so it must move together: the second convolution of every block of
     a stage, and the shortcut that leads into it.

@@ -8,7 +8,7 @@ from lmcbook.models.layered import ACTIVATIONS, Layer, LayeredModel, Shortcut, s
 from lmcbook.permutation import PermutationSpec
 from lmcbook.training.config import TrainingConfig
 
-# He et al. (2016), table 1: blocks of the four stages, channels inside of their bottlenecks and how much wider they end
+# He et al. (2016), table 1: blocks of the four stages, channels inside their bottlenecks and how much wider they end
 BLOCKS = (3, 4, 6, 3)
 CHANNELS = (64, 128, 256, 512)
 EXPANSION = 4
@@ -56,7 +56,7 @@ def resnet50(config: TrainingConfig, input_shape: tuple[int, int, int], num_clas
 
 
 def resnet50_permutation_spec(model: LayeredModel) -> PermutationSpec:
-    """One group for the stem, one per residual stream and two inside of every bottleneck.
+    """One group for the stem, one per residual stream and two inside every bottleneck.
 
     The third convolution of every block of a stage and the shortcut that leads into it write into one stream.
     """

@@ -82,7 +82,7 @@ def gather_indices(axis: Axis, rows: int, permutation: Permutation) -> Tensor:
 
 
 def listed(names: Iterable[str], most: int = 6) -> str:
-    """At most so many names as they stand in a message."""
+    """The first ``most`` names, for a message."""
     names = sorted(names) if isinstance(names, Set) else list(names)
     if not names:
         return "nothing"

@@ -15,9 +15,9 @@ if TYPE_CHECKING:
     from lmcbook.training.loop import TimeIsUp, TrainedModel, train
     from lmcbook.training.memory import DoesNotFit
     from lmcbook.training.optimiser import optimiser_of
+    from lmcbook.training.penalty import rank_penalty, singular_value_spread
     from lmcbook.training.precision import arithmetic, uses_tf32
     from lmcbook.training.seeds import initialisation_seed, order_seed_at
-    from lmcbook.training.spread import relative_spread, spectral_spread
     from lmcbook.training.together import train_together
 
 __all__ = [
@@ -33,9 +33,9 @@ __all__ = [
     "load_checkpoint",
     "optimiser_of",
     "order_seed_at",
-    "relative_spread",
+    "rank_penalty",
     "save_checkpoint",
-    "spectral_spread",
+    "singular_value_spread",
     "train",
     "train_together",
     "uses_tf32",
@@ -52,7 +52,7 @@ __getattr__, __dir__ = names_on_demand(
         "optimiser": "optimiser_of",
         "precision": "arithmetic uses_tf32",
         "seeds": "initialisation_seed order_seed_at",
-        "spread": "relative_spread spectral_spread",
+        "penalty": "rank_penalty singular_value_spread",
         "together": "train_together",
     },
 )

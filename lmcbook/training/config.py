@@ -76,7 +76,7 @@ class TrainingConfig:
     """Arithmetic of forward and backward pass; the weights are float32 in any case."""
     spread_penalty: float = 0.0
     """Coefficient of a penalty on the spread of every weight matrix's spectrum, which works against low rank: see
-    `lmcbook.training.spectral_spread`."""
+    `lmcbook.training.rank_penalty`."""
     initialisation_seed: int | None = None
     """Seed of the initialisation, where it is not ``seed``."""
     order_seed: int | None = None

@@ -36,10 +36,10 @@ class Execution:
     half_weights: bool = False
     """In bfloat16 the weights' copies last from one update to the next: less traffic, the same numbers."""
     recompute: bool = False
-    """Activations inside of stretches of layers are computed again in the backward pass in place of being kept: a third
+    """Activations within stretches of layers are computed again in the backward pass in place of being kept: a third
     more arithmetic, a fraction of the memory, the same numbers."""
     micro_batch: int | None = None
-    """At most so many examples pass at once; their gradients are added up. Only for networks without batch norm, whose
+    """The most examples that pass at once; their gradients are added up. Only for networks without batch norm, whose
     statistics are those of the whole batch."""
     shard: str = "data"
     """What several processes divide: data (each holds the whole network) or parameters (each holds a part of it)."""

@@ -14,11 +14,11 @@ from lmcbook.errors import InputError
 from lmcbook.models import LayeredModel, build_model
 from lmcbook.randomness import random_stream
 from lmcbook.states import StateDict
+from lmcbook.training.batches import training_batches
 from lmcbook.training.checkpoint import Progress
 from lmcbook.training.config import TrainingConfig
 from lmcbook.training.divergence import TrainingDiverged, divergence
 from lmcbook.training.execution import Execution
-from lmcbook.training.feed import feed
 from lmcbook.training.graph import GraphedStep
 from lmcbook.training.half_weights import HalfWeightStep, uses_half_weights
 from lmcbook.training.memory import memory_explained
@@ -29,7 +29,7 @@ from lmcbook.training.step import Step, check_micro_batch
 from lmcbook.training.team import GO_ON, SAVE, STOP, Team
 
 MOST_SAVING = 20
-"""Between two checkpoints lies at least so many times what the longest one took."""
+"""The pause between two checkpoints is at least this many times as long as the longest of them took."""
 
 
 class TimeIsUp(RuntimeError):
@@ -89,7 +89,7 @@ def train(
         )
     device = torch.device(device)
     if device.type == "cuda":
-        torch.cuda.reset_peak_memory_stats(device)  # what is told of this training is its own peak
+        torch.cuda.reset_peak_memory_stats(device)  # the peak that is recorded is this training's own
     model = build_model(
         config,
         input_shape=splits.input_shape,
@@ -147,7 +147,7 @@ def _train(
     pause = checkpoint_seconds
     started = saved_at = time.monotonic()
     seconds_before = at.seconds
-    batches = feed(config, splits, device=device, start=at.step, share=(team.rank, team.size))
+    batches = training_batches(config, splits, device=device, start=at.step, share=(team.rank, team.size))
     for images, labels in batches:
         index = at.step % steps_per_epoch
         loss, correct = step(images, labels, learning_rate_at(at.step, config, steps_per_epoch))

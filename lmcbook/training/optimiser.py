@@ -8,7 +8,7 @@ from lmcbook.training.config import TrainingConfig
 
 
 def optimiser_of(model: nn.Module, config: TrainingConfig, *, fused: bool = True) -> torch.optim.SGD:
-    """SGD over all parameters; batch norm's own in a group apart, for they may be left out of the decay.
+    """SGD over all parameters; those of batch norm form their own group, so that the decay can leave them out.
 
     Args:
         fused: one kernel for the whole update, or (where tensors are spread over processes) one for each operation.

@@ -9,7 +9,7 @@ from lmcbook.errors import InputError
 from lmcbook.states import batch_norm_modules
 from lmcbook.training.config import TrainingConfig
 from lmcbook.training.execution import Execution
-from lmcbook.training.spread import spectral_spread
+from lmcbook.training.penalty import rank_penalty
 
 
 class Step:
@@ -17,7 +17,7 @@ class Step:
 
     Args:
         forward: images → logits, where it is not the model itself (compiled, or shared with other processes).
-        micro_batch: at most so many images pass at once.
+        micro_batch: the most images that pass at once.
         processes: how many share each step; their gradients are averaged.
     """
 
@@ -81,7 +81,7 @@ class Step:
             loss = loss_of(logits.float(), labels)
         objective = loss
         if config.spread_penalty != 0 and penalised:
-            objective = loss + config.spread_penalty * spectral_spread(self.model)
+            objective = loss + config.spread_penalty * rank_penalty(self.model)
         objective.backward()
         return loss.detach(), (logits.detach().argmax(dim=1) == labels).sum()
 

@@ -23,14 +23,14 @@ from lmcbook.training.loop import TimeIsUp, TrainedModel
 from lmcbook.training.precision import arithmetic
 from lmcbook.training.schedule import learning_rate_at
 from lmcbook.training.seeds import initialisation_seed, order_seed_at
-from lmcbook.training.together_stack import StackedNetworks
+from lmcbook.training.stacked_networks import StackedNetworks
 
 _CACHE_BYTES = 8 * 2**20
-"""Weights and momenta of so many bytes stay close to a processor core: more networks at once would be slower."""
+"""Weights and momenta up to this size stay in a core's cache: more networks at once would be slower."""
 
 _FEWEST = {"cpu": 2, "cuda": 16}
-"""So few networks at least make up every product, if need be with copies: the libraries take another way for one matrix
-alone than for several, and on a GPU they choose their way by the number."""
+"""Device → the least number of networks in a product, filled up with copies if need be: for a single matrix libraries
+take another algorithm than for several, and on a GPU they choose it by the number."""
 
 
 @dataclass(slots=True)
@@ -57,7 +57,7 @@ def train_together(
     """Train networks that differ in nothing but seeds, weight decay and spread penalty; each is given out when done.
 
     Each starts from the very weights that `lmcbook.training.train` would start from and sees the same examples in the
-    same order; the sums inside of its products run in another order, so that its numbers differ by rounding. On a CPU
+    same order; the sums within its products run in another order, so that its numbers differ by rounding. On a CPU
     they are the same bits in any company, alone included, for any number of threads (one is used), interrupted or not.
 
     Args:
@@ -151,7 +151,7 @@ def _train_all(
 
 
 def _at_once(member: _Member, device: torch.device) -> int:
-    """How many networks are trained in one go; on a GPU exactly so many, with copies (`_Company._assemble`)."""
+    """How many networks are trained at once; on a GPU exactly this many, with copies (`_Company._assemble`)."""
     if device.type == "cuda":
         return _FEWEST["cuda"]
     return max(_FEWEST["cpu"], _CACHE_BYTES // sum(2 * tensor.nbytes for tensor in member.state.values()))

@@ -90,7 +90,7 @@ def convolution(call: Call) -> Axes:
         # a group of the convolution moves as one, with the channels that it reads and writes
         units = Units(groups)
         own = length(weight[1])
-        freeze(weight[1], "the units are the groups of the convolution, and what is inside of one stays in its order")
+        freeze(weight[1], "the units are the groups of the convolution, and what is inside a group stays in its order")
         moving = length(inputs[channel]) // groups
         call.tie(((units, moving),), inputs[channel])
         written = length(weight[0]) // groups if not transposed else own
@@ -109,7 +109,7 @@ def batch_norm(call: Call) -> Axes:
 
 
 def group_norm(call: Call) -> Axes:
-    """Either whole groups of channels may change places, or channels inside of their group: whichever is more."""
+    """Either whole groups of channels may change places, or channels within their group: whichever is more."""
     axes, groups = call.given("input"), call.arguments["num_groups"]
     channels = length(axes[1])
     call.tie(axes[1], *(own[0] for own in map(call.axes, ("weight", "bias")) if own is not None))

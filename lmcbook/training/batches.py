@@ -15,7 +15,7 @@ from lmcbook.training.seeds import order_seed_at
 Batch = tuple[Tensor, Tensor]
 
 
-def feed(
+def training_batches(
     config: TrainingConfig,
     splits: Splits,
     *,
@@ -25,7 +25,7 @@ def feed(
 ) -> Iterator[Batch]:
     """Images and labels of every step from ``start`` on, on ``device``.
 
-    Every step has streams of its own, so that a training resumed anywhere draws what it would have drawn.
+    Every step has random streams of its own, so that a resumed training draws what it would have drawn.
 
     Args:
         share: (number of this process, number of processes): each gets its part of every batch.
@@ -37,7 +37,7 @@ def feed(
     return _resident(config, split, fill, start, share)
 
 
-def _chosen(
+def _indices(
     config: TrainingConfig, num_examples: int, start: int, device: torch.device
 ) -> Iterator[tuple[int, int, int, Tensor]]:
     """Seed, epoch, place in the epoch and indices of the examples of every step, on ``device``."""
@@ -58,7 +58,7 @@ def _resident(
 ) -> Iterator[Batch]:
     device = split.labels.device
     rank, size = share
-    for seed, epoch, index, chosen in _chosen(config, len(split), start, device):
+    for seed, epoch, index, chosen in _indices(config, len(split), start, device):
         images, labels = split.images[chosen], split.labels[chosen]
         if config.augment:
             # all of the batch, so that the crops are the same for any number of processes
@@ -73,7 +73,7 @@ def _streamed(
     labels: deque[Tensor] = deque()
 
     def wanted() -> Iterator[tuple[Tensor, Crops | None]]:
-        for seed, epoch, index, chosen in _chosen(config, len(split), start, torch.device("cpu")):
+        for seed, epoch, index, chosen in _indices(config, len(split), start, torch.device("cpu")):
             mine = torch.arange(len(chosen)).tensor_split(size)[rank]
             crops = Crops.of(len(chosen), random_stream(seed, "augment", epoch, index)) if config.augment else None
             labels.append(split.labels[chosen[mine].to(split.labels.device)])

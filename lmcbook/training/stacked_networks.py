@@ -13,7 +13,7 @@ from lmcbook.states import StateDict
 from lmcbook.training.config import TrainingConfig
 
 _KEPT = 2**18
-"""So many numbers of logits wait at most for their losses to be computed, many steps in one go."""
+"""At most this many logits are kept before the losses of their steps are computed in bulk."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,11 +47,11 @@ _ACTIVATIONS = {
 
 
 class StackedNetworks:
-    """Bias-free multilayer perceptrons that differ in their weights, weight decay and penalty, trained by one hand.
+    """Bias-free multilayer perceptrons that differ in their weights, weight decay and penalty, trained at once.
 
-    What a network's numbers are does not depend on the others: no sum runs over two networks, and each has its own
-    block of every tensor, a whole number of cache lines and of vector registers long. Hidden layers are filled up to
-    that with units whose weights are 0 and stay 0.
+    The numbers of a network do not depend on the others: no sum runs over two networks, and each has its own block of
+    every tensor, a whole number of cache lines and of vector registers long. Hidden layers are filled up to that length
+    with units whose weights are 0 and stay 0.
 
     Args:
         configs: of the networks; they differ in nothing but seeds, weight decay and the size of the spread penalty.
@@ -108,7 +108,7 @@ class StackedNetworks:
         self._error = empty(len(configs), classes, batch)
         self._minus_one = -torch.ones(len(configs), 1, batch, device=device)
         self.capacity = max(1, _KEPT // self._error.numel())
-        """After so many steps at most `losses` must be asked for."""
+        """Steps whose logits are kept: `losses` must be read before more are done."""
         self._logits = empty(self.capacity, len(configs), classes, batch)
 
     def step(
@@ -154,7 +154,7 @@ class StackedNetworks:
             weight.add_(momentum, alpha=-rate)
 
     def _penalise(self, layer: int, penalty: Tensor) -> None:
-        r"""Add the gradient of penalty · `lmcbook.training.relative_spread` to a layer's momenta.
+        r"""Add the gradient of penalty · `lmcbook.training.singular_value_spread` to a layer's momenta.
 
         With $G = W^\top W$, $t = \operatorname{tr} G$ and n the smaller side of W it is
         $4n\,(W G / t^2 - W \|G\|_F^2 / t^3)$.

@@ -1,11 +1,11 @@
-"""A penalty that works against low rank: how far the singular values of the weight matrices are from being equal."""
+"""A penalty against low rank: how far the singular values of the weight matrices are from being equal."""
 
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
 
-def relative_spread(weight: Float[Tensor, "outputs ..."]) -> Float[Tensor, ""]:
+def singular_value_spread(weight: Float[Tensor, "outputs ..."]) -> Float[Tensor, ""]:
     r"""Relative variance of the squared singular values of a weight matrix (a convolution's as out × in·k·k).
 
     $$\frac{n\,\|G\|_F^2}{(\operatorname{tr} G)^2} - 1 = \frac{\operatorname{Var}(\sigma_i^2)}
@@ -18,13 +18,14 @@ def relative_spread(weight: Float[Tensor, "outputs ..."]) -> Float[Tensor, ""]:
     return len(gram) * gram.square().sum() / gram.diagonal().sum().square() - 1
 
 
-def spectral_spread(model: nn.Module) -> Float[Tensor, ""]:
-    """The sum of `relative_spread` over the weights of all linear maps and convolutions of a network.
+def rank_penalty(model: nn.Module) -> Float[Tensor, ""]:
+    """The sum of `singular_value_spread` over the weights of all linear maps and convolutions of a network.
 
-    The paper explains its finding by low rank; this is ours, to take the low rank away and see what happens.
+    The paper explains its finding by low rank. This penalty is not the paper's: it takes the low rank away, to see what
+    happens without it.
     """
     spreads = [
-        relative_spread(module.weight)
+        singular_value_spread(module.weight)
         for module in model.modules()
         if isinstance(module, nn.Linear | nn.modules.conv._ConvNd)
     ]
