@@ -1,7 +1,6 @@
 """Weight matching: exact where exactness is possible, never worse on the way, the same answer by every shortcut."""
 
 import itertools
-from dataclasses import fields
 
 import pytest
 import torch
@@ -221,7 +220,6 @@ def test_a_matching_tells_how_it_was_reached(network):
     assert found.trajectory[-1] == pytest.approx(found.objective, rel=1e-5)
     assert all(after > before for before, after in itertools.pairwise(found.trajectory))
     assert found.sweeps >= 3 and found.seconds > 0 and found.start in STARTS
-    assert set(found.summary()) == {field.name for field in fields(found)} - {"permutation", "trajectory"}
 
 
 def test_best_is_at_least_as_good_as_each_of_its_starts_and_shaking_never_harms(network):

@@ -21,7 +21,6 @@ from lmcbook.models import (
     forward_flops,
     layer_outputs,
     linear_map,
-    linear_outputs,
     num_parameters,
     permutation_spec,
     pre_activations,
@@ -98,7 +97,6 @@ def test_the_dictionaries_are_the_trace(network):
     scan = trace(model, state, images)
     for read, field in (
         (layer_outputs, "output"),
-        (linear_outputs, "linear_output"),
         (pre_activations, "pre_activation"),
     ):
         found = read(model, state, images)

@@ -14,7 +14,6 @@ from lmcbook.evaluation.lewc import (
     lewc_ensemble_weight,
     lewc_exponent,
     lewc_scale,
-    lewc_weights,
     predicted_inverse_temperature,
 )
 from lmcbook.evaluation.metrics import accuracy, loss
@@ -33,7 +32,6 @@ __all__ = [
     "lewc_ensemble_weight",
     "lewc_exponent",
     "lewc_scale",
-    "lewc_weights",
     "loss",
     "loss_barrier",
     "midpoint_accuracy_barrier",

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 
 from torch import nn
 
-from lmcbook.errors import InputError, check_number
+from lmcbook.errors import check_number
 from lmcbook.states import batch_norm_modules
 
 
@@ -64,31 +64,12 @@ def lewc_scale(coefficients: Sequence[float], exponent: int) -> float:
     return math.fsum(coefficient**exponent for coefficient in coefficients)
 
 
-def lewc_weights(coefficients: Sequence[float], exponent: int) -> tuple[float, ...]:
-    r"""$\mu_i = \lambda_i^L / \sum_j \lambda_j^L$: the weights of the networks in the ensemble that LEWC merges to.
-
-    For two networks `lewc_ensemble_weight` gives the first of them.
-
-    Raises:
-        InputError: a coefficient lies outside of [0, 1], all are 0, or ``exponent`` is not a positive whole number.
-    """
-    check_number("exponent", exponent, minimum=1, integer=True)
-    for coefficient in coefficients:
-        check_number("coefficients", coefficient, minimum=0, maximum=1)
-    largest = max(coefficients, default=0)
-    if largest == 0:
-        raise InputError("coefficients are all 0; at least one network must take part")
-    # relative to the largest, so that a deep network's powers do not all vanish
-    powers = [(coefficient / largest) ** exponent for coefficient in coefficients]
-    return tuple(power / math.fsum(powers) for power in powers)
-
-
 def predicted_inverse_temperature(ensemble_inverse_temperature: float, coefficient: float, exponent: int) -> float:
     r"""$\beta(\lambda) = \beta^*(\mu) / (\lambda^L + (1-\lambda)^L)$: what LEWC predicts, with no free parameter.
 
-    β*(μ) is fitted on the ensemble $\mu f_a + (1-\mu) f_b$ of the weights `lewc_weights`. Exact where Definition 4.1
-    holds at the last layer. ``exponent`` is that of `lewc_exponent`: L, or 2 under batch norm, as far as the conditions
-    of our theorem on it hold.
+    β*(μ) is fitted on the ensemble $\mu f_a + (1-\mu) f_b$ with the weight μ of `lewc_ensemble_weight`. Exact where
+    Definition 4.1 holds at the last layer. ``exponent`` is that of `lewc_exponent`: L, or 2 under batch norm, as far as
+    the conditions of our theorem on it hold.
 
     Raises:
         InputError: β* is not positive, λ lies outside of [0, 1], or ``exponent`` is not a positive whole number.

@@ -5,7 +5,6 @@ import math
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -61,11 +60,6 @@ class Matching:
     """The objective where the descent from that start began, after each of its steps, and after each useful shake."""
     correlation: float | None = None
     """Mean correlation of the matched units' activations; activation matching only."""
-
-    def summary(self) -> dict[str, Any]:
-        """What is to be told of it in a record."""
-        names = ("objective", "identity_objective", "l2_distance", "sweeps", "seconds", "start", "correlation")
-        return {name: getattr(self, name) for name in names}
 
 
 @torch.no_grad()

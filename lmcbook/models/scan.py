@@ -88,11 +88,6 @@ def layer_outputs(model: LayeredModel, state: StateDict, images: Float[Tensor, "
     return {layer.name: layer.output for layer in trace(model, state, images)}
 
 
-def linear_outputs(model: LayeredModel, state: StateDict, images: Float[Tensor, "examples ..."]) -> dict[str, Tensor]:
-    r"""$W_\ell z_{\ell-1}$ of every layer, by its name: before bias and batch norm."""
-    return {layer.name: layer.linear_output for layer in trace(model, state, images)}
-
-
 def pre_activations(model: LayeredModel, state: StateDict, images: Float[Tensor, "examples ..."]) -> dict[str, Tensor]:
     r"""$\tilde z_\ell$ of every layer, by its name: the activation's input, after batch norm and skip."""
     return {layer.name: layer.pre_activation for layer in trace(model, state, images)}

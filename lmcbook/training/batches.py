@@ -33,8 +33,7 @@ def training_batches(
     split = splits.train.to(device)
     if isinstance(split.images, StreamedImages):
         return _streamed(config, split, split.images, start, share)
-    fill = torch.tensor([-mean / std for mean, std in zip(splits.mean, splits.std, strict=True)], device=device)
-    return _resident(config, split, fill, start, share)
+    return _resident(config, split, splits.black.to(device), start, share)
 
 
 def _indices(

@@ -2,7 +2,7 @@
 
 import os
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, fields
+from dataclasses import dataclass, fields
 from typing import Any, no_type_check
 
 from lmcbook.errors import InputError, check_choice, check_number
@@ -72,11 +72,6 @@ class Execution:
         """What differs from the default, for a manifest."""
         values = {field.name: (getattr(self, field.name), field.default) for field in fields(self)}
         return {name: value for name, (value, default) in values.items() if value != default}
-
-    def to_environment(self) -> dict[str, str]:
-        """The variables that `from_environment` reads back."""
-        plain = {name: value for name, value in asdict(self).items() if value not in (None, False)}
-        return {VARIABLES[name]: "1" if value is True else str(value) for name, value in plain.items()}
 
 
 def _read(name: str, text: str) -> Any:
