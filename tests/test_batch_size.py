@@ -7,7 +7,7 @@ import pytest
 from lmcbook.data import describe
 from lmcbook.errors import InputError
 from lmcbook.lab import plan
-from lmcbook.lab.records import find_record
+from lmcbook.lab.records import RecordIndex
 from lmcbook.pages import claims, tables
 from lmcbook.pages.figures.batch_size import one_width, several_widths
 from lmcbook.training.schedule import decay_product
@@ -135,7 +135,7 @@ def test_the_verdict_counts_pairs_in_both_directions():
 def test_the_chapter_runs_on_the_committed_records(monkeypatch, tmp_path):
     chapter = ROOT / "notebooks" / "13_batch_size.ipynb"
     planned = plan.pairs("embedded", [chapter.stem])
-    if any(find_record(one.pair.digest, ROOT / "records") is None for one in planned):
+    if any(RecordIndex(ROOT / "records").find(one.pair) is None for one in planned):
         pytest.skip("not all records of this chapter came with this checkout")
     monkeypatch.setenv("LMCBOOK_RUNS", str(tmp_path))
     monkeypatch.setenv("LMCBOOK_RECORDS", str(ROOT / "records"))

@@ -11,7 +11,7 @@ from lmcbook.data import describe
 from lmcbook.errors import InputError
 from lmcbook.lab import budget, paths, plan, store
 from lmcbook.lab.config import ALIGNMENTS
-from lmcbook.lab.records import Record, find_record, write_record
+from lmcbook.lab.records import Record, RecordIndex, write_record
 from lmcbook.training import DoesNotFit, TrainingDiverged
 from lmcbook.training.config import TrainingConfig
 from lmcbook.training.schedule import decay_product
@@ -70,7 +70,7 @@ def test_the_run_stops_at_its_deadline_and_goes_on_afterwards(small_plan, tmp_pa
     monkeypatch.setattr(plan, "pairs", lambda scale, notebooks=None, precision=None: small)
     written = budget.run_within_budget("embedded", folder=tmp_path, device="cpu", report=lines.append)
     assert {record.digest for record in written} == {one.pair.digest for one in small}
-    assert all(find_record(one.pair.digest, tmp_path) for one in small)
+    assert all(RecordIndex(tmp_path).find(one.pair) for one in small)
     assert budget.run_within_budget("embedded", folder=tmp_path, device="cpu", report=lines.append) == []
 
 

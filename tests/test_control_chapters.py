@@ -5,7 +5,7 @@ import re
 import pytest
 
 from lmcbook.lab import plan
-from lmcbook.lab.records import find_record
+from lmcbook.lab.records import RecordIndex
 from lmcbook.pages.notebooks import declared_parameters
 from tests.test_layer_chapters import ROOT, SOURCES, cells, figures_of, prose
 
@@ -20,7 +20,7 @@ EVERY = [ROOT / "notebooks" / f"{name}.ipynb" for name in EVERY_NAME]
 @pytest.mark.parametrize("chapter", CHAPTERS, ids=NAMES)
 def test_a_chapter_runs_on_the_committed_records(chapter, monkeypatch, tmp_path):
     planned = plan.pairs("embedded", [chapter.stem])
-    if any(find_record(one.pair.digest, ROOT / "records") is None for one in planned):
+    if any(RecordIndex(ROOT / "records").find(one.pair) is None for one in planned):
         pytest.skip("not all records of this chapter came with this checkout")
     monkeypatch.setenv("LMCBOOK_RUNS", str(tmp_path))
     monkeypatch.setenv("LMCBOOK_RECORDS", str(ROOT / "records"))

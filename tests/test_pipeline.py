@@ -16,7 +16,7 @@ from lmcbook.lab.config import PairConfig
 from lmcbook.lab.on_demand import collect, present
 from lmcbook.lab.pipeline import measure, measure_missing, resolve_device
 from lmcbook.lab.plan import PlannedPair
-from lmcbook.lab.records import find_record, read_record, write_record
+from lmcbook.lab.records import RecordIndex, read_record, write_record
 from lmcbook.matching import weight_matching
 from lmcbook.models import build_model
 
@@ -93,7 +93,7 @@ def test_require_cached_says_what_is_missing(planned, tmp_path, trained_already)
     with pytest.raises(InputError, match=r"require_cached is true, but 1 of 1 records .*mlp-digits ×1\): set requ"):
         collect([planned], folder=tmp_path, require_cached=True)
     collect([planned], folder=tmp_path, progress=False)
-    assert find_record(planned.pair.digest, tmp_path) is not None
+    assert RecordIndex(tmp_path).find(planned.pair) is not None
     assert len(collect([planned], folder=tmp_path, require_cached=True)) == 1
     assert len(trained_already) == 2
 

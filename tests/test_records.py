@@ -14,10 +14,10 @@ from lmcbook.errors import InputError
 from lmcbook.lab.config import PairConfig
 from lmcbook.lab.records import (
     BARRIERS,
+    RecordIndex,
     barriers_table,
     check_writable,
     curves_table,
-    find_record,
     layers_table,
     migrate,
     pairs_table,
@@ -108,9 +108,9 @@ def test_the_first_folder_wins_and_the_source_is_said(tmp_path, monkeypatch):
         (2, "measured here"),
     ]
     assert read[1].provenance["seconds"] == 9.0
-    found = find_record(committed[0].digest)
+    found = RecordIndex().find(committed[0].config)
     assert found is not None and found.source == "committed"
-    assert find_record("0" * 16) is None
+    assert RecordIndex().find(make_record(4).config) is None
 
 
 def test_records_are_chosen_by_scale_recipe_and_alignment(tmp_path):
@@ -129,7 +129,7 @@ def test_the_same_pair_at_two_scales_counts_once(tmp_path):
         write_record(make_record(scale=scale), tmp_path)
     assert len(read_records(tmp_path)) == 1
     assert [record.scale for record in read_records(tmp_path, scale="desk")] == ["desk"]
-    found = find_record(make_record().digest, tmp_path, scale="embedded")
+    found = RecordIndex(tmp_path).find(make_record().config, scale="embedded")
     assert found is not None and found.scale == "embedded"
 
 

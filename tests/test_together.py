@@ -16,7 +16,7 @@ from lmcbook.lab.config import CODE_VERSIONS as MEASURING_VERSIONS
 from lmcbook.lab.config import PairConfig
 from lmcbook.lab.pipeline import measure_missing
 from lmcbook.lab.plan import PlannedPair
-from lmcbook.lab.records import find_record
+from lmcbook.lab.records import RecordIndex
 from lmcbook.models import build_model
 from lmcbook.randomness import random_stream
 from lmcbook.training import (
@@ -328,6 +328,6 @@ def test_a_cell_trains_its_networks_before_it_measures_and_one_that_diverges_spo
         measure_missing([good[0], *bad, *good[1:]], folder=tmp_path, progress=False)
     assert groups == [12]
     assert {config.weight_decay for config in caught.value.messages} == {1e30} and len(caught.value.messages) == 4
-    assert all(find_record(one.pair.digest, tmp_path) for one in good)
+    assert all(RecordIndex(tmp_path).find(one.pair) for one in good)
     records = measure_missing(good, folder=tmp_path, progress=False)
     assert [record.config for record in records] == [one.pair for one in good] and groups == [12]

@@ -1,6 +1,7 @@
 """What one measurement of one pair of networks is: frozen, checked at birth, addressed by its digest; no torch."""
 
 from dataclasses import dataclass, fields, replace
+from functools import cached_property
 from typing import Any, no_type_check
 
 from lmcbook.errors import InputError, check_choice, check_number
@@ -19,7 +20,7 @@ _LATER_FIELDS = frozenset({"shared", "shared_fraction", "num_directions"})
 
 
 @no_type_check
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)  # without slots, in which nothing can be cached
 class PairConfig:
     """Everything that decides the numbers of one measurement of one pair of networks.
 
@@ -99,9 +100,9 @@ class PairConfig:
             return replace(start, order_seed=self.seeds[0], order_seed_fraction=self.shared_fraction)
         return own
 
-    @property
+    @cached_property
     def digest(self) -> str:
-        """The address of the record of this measurement."""
+        """What the address of the record of this measurement begins with: see `lmcbook.lab.addresses`."""
         names = ["training", self.measurement, *(["together"] if trains_together(self.training) else [])]
         versions = {name: (TRAINING_VERSIONS | CODE_VERSIONS)[name] for name in names}
         return digest_of({"pair": self.to_dict(), "versions": versions})

@@ -6,7 +6,7 @@ from pathlib import Path
 from lmcbook.errors import InputError
 from lmcbook.lab import paths
 from lmcbook.lab.plan import PlannedPair
-from lmcbook.lab.records import Record, find_record
+from lmcbook.lab.records import Record, RecordIndex
 
 
 def collect(
@@ -27,7 +27,8 @@ def collect(
     """
     planned = list(planned)
     fresh = paths.fresh_records() if folder is None else Path(folder)
-    found = {one.pair.digest: find_record(one.pair.digest, fresh, paths.committed_records()) for one in planned}
+    index = RecordIndex(fresh, paths.committed_records())
+    found = {one.pair.digest: index.find(one.pair) for one in planned}
     missing = [one for one in planned if found[one.pair.digest] is None]
     if missing and require_cached:
         networks = sorted({f"{one.recipe} ×{one.pair.training.width_multiplier:g}" for one in missing})
@@ -48,6 +49,6 @@ def present(planned: Iterable[PlannedPair]) -> list[Record]:
 
     For what a chapter shows beside its own scale: the committed records of a larger one, as far as they reach.
     """
-    folders = paths.fresh_records(), paths.committed_records()
-    found = [find_record(one.pair.digest, *folders) for one in planned]
+    index = RecordIndex()
+    found = [index.find(one.pair) for one in planned]
     return [record for record in found if record is not None]

@@ -28,7 +28,7 @@ from lmcbook.lab import paths
 from lmcbook.lab.config import PairConfig
 from lmcbook.lab.plan import PlannedPair
 from lmcbook.lab.provenance import provenance
-from lmcbook.lab.records import Record, check_writable, find_record, write_record
+from lmcbook.lab.records import Record, RecordIndex, check_writable, write_record
 from lmcbook.lab.store import Run, ensure_many
 from lmcbook.layerwise import MEASURED_COEFFICIENTS, measure_layers
 from lmcbook.matching import Matching, activation_matching, observe_layers, weight_matching
@@ -339,7 +339,8 @@ def measure_missing(
         "progress": progress,
         "deadline": deadline,
     }
-    found = [(one, find_record(one.pair.digest, folder)) for one in planned]
+    index = RecordIndex(folder)
+    found = [(one, index.find(one.pair)) for one in planned]
     diverged = train_narrow([one for one, record in found if record is None], **options)
     records = []
     for one, record in found:

@@ -104,7 +104,7 @@ def _measured(records: Sequence[Record], name: str, alignment: str) -> list[Reco
     own = recipe(name).training
     return [
         record
-        for record in {record.digest: record for record in records}.values()
+        for record in {record.address: record for record in records}.values()
         if (record.recipe, record.measurement, record.config.alignment) == (name, "interpolation", alignment)
         and record.config.shared == "nothing"
         and all(

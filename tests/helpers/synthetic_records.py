@@ -70,7 +70,7 @@ def make_record(
         dataset_sha256="d" * 64,
         run_keys=(f"{architecture}-{width:g}-{seeds[0]}", f"{architecture}-{width:g}-{seeds[1]}"),
         short=short,
-        data={"curve": curve, "barriers": barriers_of(curve, training.num_layers or 2), "endpoints": {}},
+        data={"curve": curve, "barriers": barriers_of(curve, training.num_layers or 2)},
         provenance=PROVENANCE | (provenance or {}),
     )
 

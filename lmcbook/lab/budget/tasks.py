@@ -10,7 +10,7 @@ from lmcbook.lab import paths, plan
 from lmcbook.lab.budget.costs import Costs, costs_of, estimated_measuring_seconds, estimated_training_seconds
 from lmcbook.lab.budget.order import LAST_STAGE, place, stage
 from lmcbook.lab.plan import PlannedPair
-from lmcbook.lab.records import Record, find_record, read_records
+from lmcbook.lab.records import Record, RecordIndex, read_records
 from lmcbook.training.config import TrainingConfig
 
 
@@ -142,11 +142,9 @@ def missing_of(planned: Iterable[PlannedPair], *folders: Path) -> list[PlannedPa
     Raises:
         InputError: a record is damaged, edited, or of a later version of the format.
     """
-    # a search through the folders for each of a few thousand digests would take minutes
-    files = {path.stem.rpartition("_")[2] for folder in folders for path in Path(folder).rglob("[!.]*.json")}
-    digests = {one.pair.digest: one for one in planned}
-    there = {digest for digest in files & digests.keys() if find_record(digest, *folders) is not None}
-    return [one for digest, one in digests.items() if digest not in there]
+    index = RecordIndex(*folders)
+    distinct = {one.pair.digest: one for one in planned}
+    return [one for one in distinct.values() if index.find(one.pair) is None]
 
 
 def within(chosen: Sequence[Task], seconds: float, costs: Costs | None = None) -> list[Task]:

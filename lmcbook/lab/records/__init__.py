@@ -5,9 +5,10 @@ content, so that an edited or damaged one is refused. No torch is imported here:
 """
 
 from lmcbook.lab.provenance import provenance
-from lmcbook.lab.records.files import check_writable, find_record, read_record, read_records, write_record
+from lmcbook.lab.records.files import check_writable, read_record, read_records, write_record
 from lmcbook.lab.records.flatness import FLATNESS, LINES, lines_table
 from lmcbook.lab.records.frames import barriers_table, curves_table, histograms_table, layers_table, units_table
+from lmcbook.lab.records.index import RecordIndex
 from lmcbook.lab.records.migration import migrate
 from lmcbook.lab.records.record import BARRIERS, COMMITTED, MEASURED_HERE, SCHEMA, Record
 from lmcbook.lab.records.summaries import SUMMARIES, pairs_table, summaries_table
@@ -21,10 +22,10 @@ __all__ = [
     "SCHEMA",
     "SUMMARIES",
     "Record",
+    "RecordIndex",
     "barriers_table",
     "check_writable",
     "curves_table",
-    "find_record",
     "histograms_table",
     "layers_table",
     "lines_table",

@@ -1,4 +1,4 @@
-"""Records as files: written whole or not at all, read back checked, found by their configuration."""
+"""Records as files: written whole or not at all, read back checked."""
 
 import json
 import os
@@ -11,6 +11,7 @@ from typing import Any
 
 from lmcbook.errors import InputError
 from lmcbook.lab import paths
+from lmcbook.lab.addresses import images_now, is_pinned
 from lmcbook.lab.config import PairConfig
 from lmcbook.lab.records.record import COMMITTED, MEASURED_HERE, SCHEMA, Record
 
@@ -107,12 +108,14 @@ def read_records(
     """Read the records of ``folders``, in a stable order; of one configuration, the first folder's counts.
 
     Without folders: what was measured on this machine, then what came with the checkout. What a later version of the
-    code would measure differently is left out, unless ``outdated``. A missing folder has no records.
+    code would measure differently is left out, unless ``outdated``; so is what was measured on other images than the
+    dataset of that name holds now (where it is not here, its records are all taken). A missing folder has no records.
 
     Raises:
         InputError: a file is damaged, edited, or of a later version of the format.
     """
     chosen: dict[str, Record] = {}
+    images: dict[str, str | None] = {}
     for folder in folders or (paths.fresh_records(), paths.committed_records()):
         for path in sorted(Path(folder).expanduser().rglob("[!.]*.json")):
             record = read_record(path)
@@ -121,34 +124,27 @@ def read_records(
                 and _among(record.recipe, recipe)
                 and _among(record.measurement, measurement)
                 and _among(record.config.alignment, alignment)
-                and (outdated or not record.outdated)
+                and (outdated or not (record.outdated or _of_other_images(record, images)))
             )
             if wanted:
-                chosen.setdefault(record.digest, record)
+                chosen.setdefault(record.address, record)
     return sorted(chosen.values(), key=_order)
-
-
-def find_record(digest: str, *folders: Path | str, scale: str | None = None) -> Record | None:
-    """The record whose address is ``digest``, in the first of ``folders`` that has it, or ``None``.
-
-    Without folders: what was measured on this machine, then what came with the checkout. Of several scales' records,
-    the one of ``scale`` is preferred: they are of the same numbers.
-
-    Raises:
-        InputError: the file is damaged, edited, or of a later version of the format.
-    """
-    for folder in folders or (paths.fresh_records(), paths.committed_records()):
-        found = sorted(Path(folder).expanduser().rglob(f"[!.]*_{digest}.json"))
-        found.sort(key=lambda path: path.parent.name != scale)
-        if found:
-            return read_record(found[0])
-    return None
 
 
 def _order(record: Record) -> tuple[Any, ...]:
     training, config = record.config.training, record.config
     named = (record.scale, record.recipe, record.measurement, config.alignment, -training.weight_decay)
     return (*named, training.width_multiplier, config.seeds, record.digest)
+
+
+def _of_other_images(record: Record, images: dict[str, str | None]) -> bool:
+    """Whether the dataset of a record's images holds others now; ``images`` remembers what each dataset holds."""
+    dataset = record.config.training.dataset
+    if is_pinned(dataset):
+        return False
+    if dataset not in images:
+        images[dataset] = images_now(dataset)
+    return images[dataset] not in (None, record.dataset_sha256)
 
 
 def _among(value: str, wanted: str | Iterable[str] | None) -> bool:

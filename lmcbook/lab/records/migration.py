@@ -30,7 +30,10 @@ def migrate(folder: Path | str) -> Iterator[Path]:
         record = read_record(path)
         mended = with_right_exponent(record)
         if mended is not record:
-            yield write_record(mended, path.parents[1])
+            written = write_record(mended, path.parents[1])
+            if written != path:  # older names do not say of which images a record is
+                path.unlink()
+            yield written
 
 
 def with_right_exponent(record: Record) -> Record:

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, fields
 from typing import Any
 
 from lmcbook.errors import InputError
+from lmcbook.lab.addresses import address
 from lmcbook.lab.config import PairConfig
 
 SCHEMA = 1
@@ -52,15 +53,17 @@ class Record:
     run_keys: tuple[str, ...]
     """Addresses of the trainings in the store, a's first."""
     data: dict[str, Any]
-    """What was measured; interpolation: ``curve`` (lists over the coefficients), ``barriers`` and ``endpoints``."""
+    """What was measured: of interpolation ``curve`` (lists over the coefficients), ``barriers`` and, where model b
+    stays as it is, ``temperatures``; of layerwise ``layers``; of calibration and flatness what their studies give. With
+    all of them ``alignment``: what is to be told of the search for a permutation."""
     provenance: dict[str, Any]
     """Where, when, with what and for how long (seconds) it was computed."""
     short: bool = False
     """Whether its networks were trained for fewer epochs than their recipe says."""
     measurement: str = ""
-    """What was measured: interpolation or layerwise; the configuration's."""
+    """What was measured, one of `lmcbook.lab.config.MEASUREMENTS`; the configuration's."""
     digest: str = ""
-    """Address of the measurement; the configuration's, unless the record is of another version of the code."""
+    """Digest of the measurement; the configuration's, unless the record is of another version of the code."""
     not_finite: tuple[str, ...] = ()
     """Places in ``data`` that were infinite or not a number, written as null."""
     lewc_exponent: int | None = None
@@ -100,12 +103,17 @@ class Record:
         return self.digest != self.config.digest
 
     @property
+    def address(self) -> str:
+        """What no other record may share: the digest and, where the dataset may change, the images."""
+        return address(self.digest, self.config.training.dataset, self.dataset_sha256)
+
+    @property
     def file_name(self) -> str:
-        """A name that says what it is, and ends in the digest that decides."""
+        """A name that says what it is, and ends in the address that decides."""
         training, (a, b) = self.config.training, self.config.seeds
         return (
             f"{self.recipe}_x{training.width_multiplier:g}_wd{training.weight_decay:g}_s{a}-{b}"
-            f"_{self.config.alignment}_{self.measurement}_{self.digest}.json"
+            f"_{self.config.alignment}_{self.measurement}_{self.address}.json"
         )
 
     def to_dict(self) -> dict[str, Any]:

@@ -51,7 +51,7 @@ def pairs_table(records: Sequence[Record]) -> DataFrame:
     """The rows of `lmcbook.lab.records.barriers_table`, with what else was measured of each pair.
 
     These are the `SUMMARIES` and, of each kind of line, `lmcbook.lab.records.FLATNESS`. The same pair is the same two
-    trainings and the same alignment.
+    trainings on the same images and the same alignment.
     """
     summaries = {_pair(record): _summary(record) for record in _of(records, "layerwise")}
     lines = {_pair(record): flatness_summary(record) for record in _of(records, "flatness")}
@@ -65,7 +65,7 @@ def pairs_table(records: Sequence[Record]) -> DataFrame:
 
 def _pair(record: Record) -> tuple[Any, ...]:
     config = record.config
-    return config.training, config.seeds, config.alignment, config.shared, config.shared_fraction
+    return record.dataset_sha256, config.training, config.seeds, config.alignment, config.shared, config.shared_fraction
 
 
 def _summary(record: Record) -> dict[str, float]:

@@ -249,7 +249,7 @@ def _point(colour: str, shape: int, *, hollow: bool = False) -> dict[str, Any]:
 
 
 def _key(record: Record) -> tuple[Any, ...]:
-    return record.digest, record.scale
+    return record.address, record.scale
 
 
 _PREDICTED: dict[str, Any] = {"color": style.INK, "linestyle": "--", "linewidth": 1.3}

@@ -115,9 +115,9 @@ class _Drawn:
         self._panels: tuple[int, tuple[Chart, Chart]] | None = None
 
     def _at(self, record: Record, metric: str, depth: int) -> float | None:
-        if record.digest not in self._metrics:
-            self._metrics[record.digest] = {entry["depth"]: entry["metrics"] for entry in _middle(record)}
-        return self._metrics[record.digest].get(depth, {}).get(metric)
+        if record.address not in self._metrics:
+            self._metrics[record.address] = {entry["depth"]: entry["metrics"] for entry in _middle(record)}
+        return self._metrics[record.address].get(depth, {}).get(metric)
 
     def _line(self, records: Sequence[Record], metric: str) -> list[drawing.Point]:
         depths = range(1, len(self.layer_names()) + 1)

@@ -167,12 +167,12 @@ def _decays(records: Sequence[Record]) -> list[float]:
 
 def _of_one_kind(records: list[Record]) -> list[Record]:
     def kind(record: Record) -> Any:
-        return replace(record.config.training, width_multiplier=1.0, weight_decay=0.0)
+        return record.dataset_sha256, replace(record.config.training, width_multiplier=1.0, weight_decay=0.0)
 
     counts = Counter(kind(record) for record in records)
     # batches of other sizes are a control, however many there are
     own = _own_batch_size(records[0].recipe) if records else None
-    most = max(counts, key=lambda each: (each.batch_size == own, counts[each]), default=None)
+    most = max(counts, key=lambda each: (each[1].batch_size == own, counts[each]), default=None)
     return [record for record in records if kind(record) == most]
 
 

@@ -99,9 +99,9 @@ class _Drawn:
         self._entries: dict[str, dict[int, dict[str, Any]]] = {}
 
     def _entry(self, record: Record, depth: int) -> dict[str, Any]:
-        if record.digest not in self._entries:
-            self._entries[record.digest] = {entry["depth"]: entry for entry in _hidden(record)}
-        return self._entries[record.digest][depth]
+        if record.address not in self._entries:
+            self._entries[record.address] = {entry["depth"]: entry for entry in _hidden(record)}
+        return self._entries[record.address][depth]
 
     def depths(self) -> list[int]:
         """The hidden layers; without any record yet, those of a network that is computed now."""

@@ -1,0 +1,32 @@
+"""Addresses of records: what was measured, and on which images where the name of their dataset does not say that."""
+
+from lmcbook.data import dataset_sha256
+from lmcbook.data.datasets import DATASETS
+from lmcbook.errors import InputError
+
+
+def is_pinned(dataset: str) -> bool:
+    """Whether a dataset of this name always holds the same images: what is imported or put into a folder may change."""
+    return dataset in DATASETS and DATASETS[dataset].sha256 is not None
+
+
+def images_now(dataset: str) -> str | None:
+    """The SHA-256 of the images that a dataset holds now, or ``None`` where they are not here."""
+    try:
+        return dataset_sha256(dataset)
+    except InputError:
+        return None
+
+
+def address(digest: str, dataset: str, images: str | None) -> str:
+    """The address of a record: the ``digest`` of its configuration, and which images of ``dataset`` it was measured on.
+
+    Args:
+        images: SHA-256 of the images; without effect where the dataset is pinned, so that its name says it.
+    """
+    return digest if images is None or is_pinned(dataset) else f"{digest}-{images[:16]}"
+
+
+def digest_in(name: str) -> str:
+    """The digest of the configuration in the name of a record's file, without its ending."""
+    return name.rpartition("_")[2].partition("-")[0]
