@@ -11,7 +11,7 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from lmcbook import layerwise
 from lmcbook.errors import InputError
-from lmcbook.layerwise import METRICS, measure_layers, rows
+from lmcbook.layerwise import METRICS, measure_layers
 from lmcbook.layerwise.gram import CombinationSums, Gram
 from lmcbook.merging import merge
 from lmcbook.models import ARCHITECTURES, build_model, forward_flops, permutation_spec, trace
@@ -303,6 +303,15 @@ def measured(architecture: str, batch_size: int = 250, **changes):
         images,
         measure_layers(model, state_a, state_b, merged, images, batch_size=batch_size),
     )
+
+
+def rows(entries):
+    """The same numbers as a long table: one row ``layer, depth, coefficient, metric, value`` for each."""
+    return [
+        {name: each[name] for name in ("layer", "depth", "coefficient")} | {"metric": metric, "value": value}
+        for each in entries
+        for metric, value in each["metrics"].items()
+    ]
 
 
 def find(entries, layer: str, coefficient: float | None = None):

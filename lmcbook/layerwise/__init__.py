@@ -9,7 +9,7 @@ from lmcbook.layerwise.lewc import (
     mean_cosine,
     relative_error,
 )
-from lmcbook.layerwise.measure import MEASURED_COEFFICIENTS, measure_layers, rows
+from lmcbook.layerwise.measure import MEASURED_COEFFICIENTS, measure_layers
 from lmcbook.layerwise.orthogonality import commutativity, reciprocal_orthogonality, weight_norm_ratio
 from lmcbook.layerwise.ranks import effective_rank, rank_measures, singular_values, stable_rank
 from lmcbook.layerwise.second_moments import (
@@ -49,7 +49,6 @@ __all__ = [
     "rank_measures",
     "reciprocal_orthogonality",
     "relative_error",
-    "rows",
     "second_moments",
     "singular_values",
     "stable_rank",

@@ -5,7 +5,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import torch
-from torch import Tensor, relu
+from torch import Tensor
 
 from lmcbook.layerwise.gram import CombinationSums
 from lmcbook.layerwise.lewc import exponent_of, lewc_prediction, llfc_prediction
@@ -61,25 +61,23 @@ class LayerAccumulator:
     """One layer of the two endpoints and of their merged models: the laws, the conditions, the active units.
 
     Args:
-        name: the layer's.
-        depth: ℓ, counted from 1.
+        depth: ℓ, counted from 1; None for a shortcut, of which only the conditions are measured.
         coefficients: λ of each merged model.
-        hidden: whether an activation follows.
-        activation: which one.
+        activation: what follows the layer; None where nothing does.
+        has_products: whether the conditions on the weights are measured.
     """
 
     def __init__(
         self,
-        name: str,
-        depth: int,
+        depth: int | None,
         coefficients: Sequence[float] = (),
         *,
-        hidden: bool,
-        activation: Callable[[Tensor], Tensor] = relu,
+        activation: Callable[[Tensor], Tensor] | None,
+        has_products: bool,
     ) -> None:
-        self.name, self.depth, self.coefficients, self.hidden = name, depth, tuple(coefficients), hidden
+        self.hidden, self.has_products = activation is not None, has_products
         self._activation = activation
-        self._outputs = _laws(depth, self.coefficients, hidden=hidden)
+        self._outputs = _laws(depth or 1, coefficients, hidden=self.hidden)
         self._products = _conditions()
         self._opposite, self._positive = Mean(), (Mean(), Mean())
         self._moments = UnitSecondMoments(), UnitSecondMoments()
@@ -87,7 +85,7 @@ class LayerAccumulator:
     def add(self, trace_a: LayerTrace, trace_b: LayerTrace, merged_outputs: Sequence[Tensor] = ()) -> None:
         """Take in one batch: the endpoints' layer, and the outputs of each merged model's."""
         outputs = [trace_a.output, trace_b.output, *merged_outputs]
-        if self.hidden:
+        if self._activation is not None:
             before_a, before_b = trace_a.pre_activation, trace_b.pre_activation
             # the right side of Definition 5.1 needs no activation: the outputs are there
             outputs.append(self._activation(llfc_prediction(before_a, before_b, 0.5)))
@@ -117,7 +115,7 @@ class LayerAccumulator:
                 "active_share_a": active_share(moments_a),
                 "active_share_b": active_share(moments_b),
             }
-        if self.depth > 1:
+        if self.has_products:
             directions = self._products.ratio("b on a", "a on a"), self._products.ratio("a on b", "b on b")
             found |= {
                 "reciprocal_orthogonality": (sum(ratio**2 for ratio in directions) / 2) ** 0.5,

@@ -1,19 +1,21 @@
 """One pair of networks, measured inside: all metrics of all layers, streaming over batches of images."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import torch
-from jaxtyping import Float
-from torch import Tensor
+from jaxtyping import Shaped
+from torch import Tensor, nn
 
 from lmcbook.errors import InputError, check_number
 from lmcbook.layerwise.accumulator import LayerAccumulator, entry
 from lmcbook.layerwise.lewc import llfc_prediction
+from lmcbook.layerwise.networks import FoldedNetwork, LayeredNetwork, MeasuredLayer
 from lmcbook.layerwise.orthogonality import weight_norm_ratio
 from lmcbook.layerwise.ranks import rank_measures
 from lmcbook.layerwise.streaming import finite_or_none
-from lmcbook.models import LayeredModel, LayerTrace, linear_map, steps
+from lmcbook.layerwise.traced import TracedNetwork
+from lmcbook.models import LayeredModel
 from lmcbook.states import StateDict
 
 MEASURED_COEFFICIENTS: tuple[float, ...] = (0.25, 0.5, 0.75)
@@ -21,134 +23,132 @@ MEASURED_COEFFICIENTS: tuple[float, ...] = (0.25, 0.5, 0.75)
 
 
 def measure_layers(
-    model: LayeredModel,
+    model: nn.Module,
     state_a: StateDict,
     state_b: StateDict,
     merged_states: Mapping[float, StateDict],
-    images: Float[Tensor, "examples channels height width"],
+    images: Shaped[Tensor, "examples ..."],
     *,
+    layers: Sequence[str] | None = None,
     batch_size: int = 500,
     ranks: bool = True,
 ) -> list[dict[str, Any]]:
-    r"""LEWC, its two conditions, commutativity, active units and ranks of every layer of a pair.
+    r"""LEWC, its two conditions, commutativity, active units and ranks of every layer of a pair of networks.
 
     Each entry is ``{"layer": name, "depth": ℓ, "coefficient": λ or None, "metrics": {metric: number or None}}``; what
     the metrics mean stands in `METRICS`. An entry without a coefficient is about the two endpoints and comes once per
-    layer; that of a hidden layer also holds ``"units"``, the root second moments of model a and b for the figures. One
-    with a coefficient is about the merged model. None stands for a number that does not exist (a ratio of zeros).
-    Shortcuts of residual networks have the depth None: they have no place in the count of layers.
+    layer; that of a layer with an activation also holds ``"units"``, the root second moments of model a and b for the
+    figures. One with a coefficient is about the merged model. None stands for a number that does not exist (a ratio of
+    zeros). Shortcuts of residual networks have the depth None: they have no place in the count of layers.
+
+    A `LayeredModel` says itself what its layers are. Any other module is traced once, as `lmcbook.layerwise.traced`
+    describes: every linear layer and convolution is measured, also those inside of attention. Each is compared with its
+    own input in the other model, so the two conditions mean the same in every network. LEWC's exponent ℓ does not: it
+    is proved for a chain of linear maps and activations without bias. Batch norm and layer norm set the size of what
+    they return, and a residual stream adds up branches of different depths. There the cosines at λ = ½, which do not
+    depend on ℓ, and the measured ``decay_exponent`` are to be read, rather than ``lewc_error``.
 
     Over the images this costs one pass of each endpoint, one of each merged model but for its first layer (which is
     linear in the weights, so that the endpoints' products serve it too), and two more products per layer from the
-    second on: less than 7 forward passes for three merged models, and four products more of each shortcut. What is not
+    second on: less than 7 forward passes for three merged models, and some products more of each shortcut. What is not
     a product of weights, the norms of `Gram`, counts for the more the narrower a network is. Sums are in float64; the
     batch size changes no more than their rounding.
 
     Args:
-        model: the network; its own weights do not count.
+        model: the network, from one tensor of examples to one of outputs; its own weights do not count.
         state_a: model a, with the batch-norm statistics it is to be measured with.
         state_b: model b, after its alignment.
         merged_states: λ → merged model, batch norm recomputed.
-        images: test images, on the device of the states.
+        images: test images, or other inputs, on the device of the states.
+        layers: names of modules to measure; by default all linear layers and convolutions. Of any other module, such as
+            a residual block, only the output is compared with the laws.
         batch_size: so many at once; one layer of each network, of one batch, is held in memory.
         ranks: whether to compute the ranks of the weights, which costs an eigenvalue problem per layer and model.
 
     Raises:
-        InputError: there are no images, or a coefficient lies outside of [0, 1].
+        InputError: there are no images, a coefficient lies outside of [0, 1], or the model cannot be traced.
     """
     check_number("batch_size", batch_size, minimum=1, integer=True)
     for coefficient in merged_states:
         check_number("merged_states's coefficient", coefficient, minimum=0, maximum=1)
     if len(images) == 0:
         raise InputError("images holds 0 examples; layers are measured on test images, give at least one")
-    names = model.layer_names
-    layers = [
-        LayerAccumulator(
-            name,
-            depth,
+    network: LayeredNetwork
+    if isinstance(model, LayeredModel) and layers is None:
+        network = FoldedNetwork(model)
+    else:
+        network = TracedNetwork(model, images, layers)
+    accumulators = {
+        layer: LayerAccumulator(
+            layer.depth,
             tuple(merged_states),
-            hidden=model.layer(name).activation is not None,
-            activation=model.layer(name).activation or _none,
+            activation=layer.activation,
+            has_products=layer.weight_key is not None and not layer.reads_images,
         )
-        for depth, name in enumerate(names, start=1)
-    ]
-    # of a shortcut only the products with its weights are measured: as if it stood anywhere but first
-    shortcuts = {opener: LayerAccumulator(name, 2, hidden=False) for opener, name in model.shortcuts.items()}
-    first_key = model.weight_key(names[0])
+        for layer in network.layers
+    }
     with torch.no_grad():
-        of_endpoints = {
-            coefficient: torch.allclose(
-                state[first_key], llfc_prediction(state_a[first_key], state_b[first_key], coefficient)
-            )
+        shared = {
+            (layer, coefficient)
+            for layer in network.layers
             for coefficient, state in merged_states.items()
+            if _is_shared(layer, state_a, state_b, state, coefficient)
         }
         for batch in images.split(batch_size):
-            steps_a, steps_b = steps(model, state_a, batch), steps(model, state_b, batch)
-            merged_steps: list[Iterator[LayerTrace]] = []
-            for layer in layers:
-                step_a, step_b = next(steps_a), next(steps_b)
-                if layer.depth == 1:
-                    for coefficient, merged in merged_states.items():
-                        first = None
-                        if of_endpoints[coefficient]:
-                            first = llfc_prediction(step_a.linear_output, step_b.linear_output, coefficient)
-                        merged_steps.append(steps(model, merged, batch, first_linear_output=first))
-                layer.add(step_a, step_b, [next(step).output for step in merged_steps])
-                if layer.depth > 1:
-                    a_on_b = linear_map(model, state_a, layer.name, step_b.input)
-                    b_on_a = linear_map(model, state_b, layer.name, step_a.input)
-                    layer.add_products(step_a.linear_output, step_b.linear_output, a_on_b, b_on_a)
-                if layer.name in shortcuts:
-                    _add_shortcut(shortcuts[layer.name], model, state_a, state_b, step_a, step_b)
+            known: dict[float, dict[str, Tensor]] = {coefficient: {} for coefficient in merged_states}
+            steps_a, steps_b, *merged_steps = (
+                network.steps(state_a, batch),
+                network.steps(state_b, batch),
+                *(network.steps(state, batch, known[coefficient]) for coefficient, state in merged_states.items()),
+            )
+            for (layer, accumulator), a, b in zip(accumulators.items(), steps_a, steps_b, strict=True):
+                for coefficient in merged_states:
+                    if (layer, coefficient) in shared:
+                        known[coefficient][layer.name] = llfc_prediction(a.linear_output, b.linear_output, coefficient)
+                merged_outputs = [next(steps).output for steps in merged_steps]
+                if layer.depth is not None:
+                    accumulator.add(a, b, merged_outputs)
+                if accumulator.has_products:
+                    a_on_b = network.linear_map(layer, state_a, b.input)
+                    b_on_a = network.linear_map(layer, state_b, a.input)
+                    accumulator.add_products(a.linear_output, b.linear_output, a_on_b, b_on_a)
+    ordered = sorted(accumulators, key=lambda layer: layer.depth is None)
     entries = []
-    for layer in [*layers, *shortcuts.values()]:
-        is_shortcut = layer.name not in names
-        metrics = layer.metrics() | _weights(model, state_a, state_b, layer.name, ranks=ranks)
-        more: dict[str, Any] = {"units": layer.units()} if layer.hidden else {}
-        entries.append(entry(layer.name, None if is_shortcut else layer.depth, metrics, **more))
+    for layer in ordered:
+        metrics = accumulators[layer].metrics()
+        if layer.weight_key is not None:
+            metrics |= _weights(state_a[layer.weight_key], state_b[layer.weight_key], ranks=ranks)
+        more: dict[str, Any] = {"units": accumulators[layer].units()} if layer.activation is not None else {}
+        entries.append(entry(layer.name, layer.depth, metrics, **more))
     for coefficient in merged_states:
         entries += [
-            entry(layer.name, layer.depth, layer.merged_metrics(coefficient), coefficient=float(coefficient))
-            for layer in layers
+            entry(
+                layer.name,
+                layer.depth,
+                accumulators[layer].merged_metrics(coefficient),
+                coefficient=float(coefficient),
+            )
+            for layer in ordered
+            if layer.depth is not None
         ]
     return entries
 
 
-def rows(entries: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """The same numbers as a long table: one row ``layer, depth, coefficient, metric, value`` for each."""
-    return [
-        {name: each[name] for name in ("layer", "depth", "coefficient")} | {"metric": metric, "value": value}
-        for each in entries
-        for metric, value in each["metrics"].items()
-    ]
-
-
-def _add_shortcut(
-    shortcut: LayerAccumulator,
-    model: LayeredModel,
-    state_a: StateDict,
-    state_b: StateDict,
-    trace_a: LayerTrace,
-    trace_b: LayerTrace,
-) -> None:
-    # the shortcut reads what the layer that opens the skip reads
-    a_on_a, b_on_b, a_on_b, b_on_a = (
-        linear_map(model, state, shortcut.name, read.input)
-        for state, read in ((state_a, trace_a), (state_b, trace_b), (state_a, trace_b), (state_b, trace_a))
+def _is_shared(
+    layer: MeasuredLayer, state_a: StateDict, state_b: StateDict, merged: StateDict, coefficient: float
+) -> bool:
+    """Whether the endpoints' products serve the merged model too: the layer reads the images and lies on the line."""
+    key = layer.weight_key
+    return (
+        layer.reads_images
+        and key is not None
+        and torch.allclose(merged[key], llfc_prediction(state_a[key], state_b[key], coefficient))
     )
-    shortcut.add_products(a_on_a, b_on_b, a_on_b, b_on_a)
 
 
-def _weights(
-    model: LayeredModel, state_a: StateDict, state_b: StateDict, name: str, *, ranks: bool
-) -> dict[str, float | None]:
-    weight_a, weight_b = (state[model.weight_key(name)] for state in (state_a, state_b))
+def _weights(weight_a: Tensor, weight_b: Tensor, *, ranks: bool) -> dict[str, float | None]:
     found: dict[str, float | None] = {"weight_norm_ratio": finite_or_none(weight_norm_ratio(weight_b, weight_a))}
     if ranks:
-        for model_name, weight in (("a", weight_a), ("b", weight_b)):
-            found |= {f"{metric}_{model_name}": value for metric, value in rank_measures(weight).items()}
+        for name, weight in (("a", weight_a), ("b", weight_b)):
+            found |= {f"{metric}_{name}": value for metric, value in rank_measures(weight).items()}
     return found
-
-
-def _none(pre_activations: Tensor) -> Tensor:
-    return pre_activations

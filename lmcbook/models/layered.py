@@ -29,7 +29,7 @@ class LayerTrace(NamedTuple):
 
     name: str
     depth: int
-    """ℓ, from 1."""
+    """ℓ, from 1; 0 of a shortcut, which has no place in the count of layers."""
     input: Tensor
     """z_{ℓ−1} as the linear map sees it: after pooling or flattening."""
     linear_output: Tensor
