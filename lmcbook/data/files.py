@@ -1,10 +1,9 @@
 """NAME.safetensors files: read memory-mapped and checked, written whole or not at all, one process at a time."""
 
 import json
-import os
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -12,6 +11,7 @@ import numpy as np
 from jaxtyping import Int64, UInt8
 
 from lmcbook.data import paths
+from lmcbook.data.whole_files import written_whole
 from lmcbook.errors import InputError
 
 LAYOUT = "train_images and test_images uint8 (examples, channels, height, width), train_labels and test_labels int64"
@@ -107,18 +107,12 @@ def write_arrays(path: Path, arrays: Arrays, class_names: tuple[str, ...], sha25
     """Write a file so that a reader sees all of it or nothing, whenever this process is stopped."""
     from safetensors.numpy import save_file
 
-    partial = path.with_name(f".{path.stem}.partial-{os.getpid()}")
     content = {key: np.ascontiguousarray(getattr(arrays, key)) for key in Arrays.__dataclass_fields__}
     try:
-        save_file(content, partial, metadata={"classes": json.dumps(class_names), "sha256": sha256})
-        with open(partial, "rb+") as file:
-            os.fsync(file.fileno())
-        partial.replace(path)
+        with written_whole(path) as partial:
+            save_file(content, partial, metadata={"classes": json.dumps(class_names), "sha256": sha256})
     except OSError as error:
         raise InputError(f"{path} cannot be written ({_line(error)}); LMCBOOK_DATA may name another folder") from None
-    finally:
-        with suppress(OSError):
-            partial.unlink()
 
 
 @contextmanager

@@ -1,6 +1,5 @@
 """Trained weights at the address of their configuration: locked, atomic, checked, resumed, never trained twice."""
 
-import hashlib
 import json
 import os
 import shutil
@@ -15,6 +14,7 @@ from filelock import FileLock
 from safetensors.torch import load_file, save_file
 
 from lmcbook.data import Splits, dataset_sha256, load
+from lmcbook.data.whole_files import file_sha256, spaced_sha256, sync, sync_folder
 from lmcbook.errors import InputError
 from lmcbook.lab import paths
 from lmcbook.lab.provenance import provenance
@@ -218,13 +218,14 @@ def _publish(config: TrainingConfig, trained: TrainedModel, dataset_sha256: str,
     private.mkdir()
     try:
         save_file(trained.state, private / WEIGHTS)
-        manifest = {**content, "files": {WEIGHTS: _sha256(private / WEIGHTS)}}
-        manifest["manifest_sha256"] = _content_sha256(manifest)
+        manifest = {**content, "files": {WEIGHTS: file_sha256(private / WEIGHTS)}}
+        manifest["manifest_sha256"] = spaced_sha256(manifest)
         (private / MANIFEST).write_text(json.dumps(manifest, indent=1, sort_keys=True))
         for name in (WEIGHTS, MANIFEST):
-            with (private / name).open("rb") as file:
-                os.fsync(file.fileno())
+            sync(private / name)
+        sync_folder(private)
         os.rename(private, folder)
+        sync_folder(folder.parent)
     finally:
         shutil.rmtree(private, ignore_errors=True)
     _checkpoint(config).unlink(missing_ok=True)
@@ -238,18 +239,9 @@ def _read(folder: Path, config: TrainingConfig) -> Run:
         files = manifest["files"]
     except (OSError, KeyError, ValueError) as error:
         raise DamagedRun(f"{folder / MANIFEST} cannot be read ({error}): {way_out}") from error
-    if stated != _content_sha256(manifest) or manifest["config"] != config.to_dict():
+    if stated != spaced_sha256(manifest) or manifest["config"] != config.to_dict():
         raise DamagedRun(f"{folder / MANIFEST} was changed after it was written: {way_out}")
     for name, sha256 in files.items():
-        if not (folder / name).is_file() or _sha256(folder / name) != sha256:
+        if not (folder / name).is_file() or file_sha256(folder / name) != sha256:
             raise DamagedRun(f"{folder / name} is missing or differs from the SHA-256 in its manifest: {way_out}")
     return Run(key=folder.name, config=config, state=load_file(folder / WEIGHTS), manifest=manifest, folder=folder)
-
-
-def _content_sha256(content: dict[str, Any]) -> str:
-    return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
-
-
-def _sha256(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()

@@ -8,7 +8,6 @@ package.
 import ast
 import hashlib
 import json
-import os
 import re
 import subprocess
 import sys
@@ -18,6 +17,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
+from lmcbook.data.whole_files import write_whole
 from lmcbook.errors import InputError
 from lmcbook.lab import paths, plan
 
@@ -162,7 +162,7 @@ def execute(source: Path, target: Path, parameters: Mapping[str, Any] | None = N
             raise NotebookError(f"{source}: {last_line(done.stderr) or 'a cell failed'}")
         normalise(notebook)
         notebook["metadata"]["lmcbook"] = {"source": source.name, "parameters": parameters, "key": key}
-        _write_whole(target, json.dumps(notebook, indent=1, ensure_ascii=False) + "\n")
+        write_whole(target, json.dumps(notebook, indent=1, ensure_ascii=False) + "\n")
     return target
 
 
@@ -216,15 +216,3 @@ def last_line(text: str) -> str:
     """The last line of ``text`` that says something, without terminal colours."""
     plain = re.sub(r"\x1b\[[0-9;]*m", "", text)
     return next((line.strip() for line in reversed(plain.splitlines()) if line.strip()), "")
-
-
-def _write_whole(target: Path, text: str) -> None:
-    descriptor, name = tempfile.mkstemp(dir=target.parent, prefix=f".{target.name}.")
-    try:
-        with os.fdopen(descriptor, "w", encoding="utf-8") as stream:
-            stream.write(text)
-        os.chmod(name, 0o644)  # mkstemp's 0600 would keep a web server from reading the page's source
-        os.replace(name, target)
-    except BaseException:
-        os.unlink(name)
-        raise

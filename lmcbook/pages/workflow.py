@@ -1,14 +1,13 @@
 """From plan to book through Snakemake: receipts are its outputs, so that it can never delete a trained network."""
 
 import fcntl
-import hashlib
 import json
-import os
 import subprocess
 import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+from lmcbook.data.whole_files import content_sha256, write_whole
 from lmcbook.errors import InputError, check_choice, check_number
 from lmcbook.lab import paths, plan
 from lmcbook.lab.plan import PlannedPair
@@ -58,15 +57,8 @@ def work_off_job(scale: str, name: str, *, receipt: Path, device: str) -> None:
     jobs = plan.jobs(plan.pairs(scale))
     check_choice("job", name, jobs)
     records = measure_missing(jobs[name], device=device)
-    content = {"job": name, "records": {record.digest: _data_sha256(record.data) for record in records}}
-    receipt.parent.mkdir(parents=True, exist_ok=True)
-    partial = receipt.with_name(f"{receipt.name}.partial-{os.getpid()}")
-    partial.write_text(json.dumps(content, indent=1))
-    os.replace(partial, receipt)
-
-
-def _data_sha256(data: dict) -> str:
-    return hashlib.sha256(json.dumps(data, sort_keys=True).encode()).hexdigest()
+    content = {"job": name, "records": {record.digest: content_sha256(record.data) for record in records}}
+    write_whole(receipt, json.dumps(content, indent=1))
 
 
 def run_notebook(scale: str, name: str, *, output: Path) -> None:

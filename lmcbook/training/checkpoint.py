@@ -1,7 +1,6 @@
 """Checkpoints: all that a training needs to go on from any step, bit for bit."""
 
 import json
-import os
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -10,6 +9,7 @@ from safetensors import safe_open
 from safetensors.torch import save_file
 from torch import Tensor, nn
 
+from lmcbook.data.whole_files import written_whole
 from lmcbook.errors import InputError
 from lmcbook.states import StateDict
 from lmcbook.training.config import TrainingConfig
@@ -34,10 +34,8 @@ def write_checkpoint(path: Path, config: TrainingConfig, state: StateDict, momen
     tensors |= {f"momentum/{name}": tensor.contiguous() for name, tensor in momenta.items()}
     tensors |= {"epoch/losses": at.losses.contiguous(), "epoch/correct": at.correct}
     content = {"config": config.digest, "step": at.step, "history": at.history, "seconds": at.seconds}
-    path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(f"{path.name}.partial-{os.getpid()}")
-    save_file(tensors, partial, metadata={"progress": json.dumps(content)})
-    os.replace(partial, path)
+    with written_whole(path) as partial:
+        save_file(tensors, partial, metadata={"progress": json.dumps(content)})
 
 
 def read_checkpoint(path: Path, config: TrainingConfig) -> tuple[StateDict, StateDict, Progress]:

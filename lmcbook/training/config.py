@@ -1,11 +1,10 @@
 """What one training is: frozen, checked at birth, addressed by its digest; no torch."""
 
-import hashlib
-import json
 from collections.abc import Collection
 from dataclasses import dataclass, fields, replace
 from typing import Any, no_type_check
 
+from lmcbook.data.whole_files import content_sha256
 from lmcbook.errors import InputError, check_choice, check_number
 
 SCHEDULES: tuple[str, ...] = ("linear", "cosine")
@@ -20,8 +19,7 @@ _LATER_FIELDS = frozenset({"spread_penalty", "initialisation_seed", "order_seed"
 
 def digest_of(content: Any) -> str:
     """The first 16 hexadecimal digits of the SHA-256 of ``content`` as canonical JSON."""
-    text = json.dumps(content, sort_keys=True, separators=(",", ":"), allow_nan=False)
-    return hashlib.sha256(text.encode()).hexdigest()[:16]
+    return content_sha256(content)[:16]
 
 
 def plain_fields(config: Any, later_fields: Collection[str]) -> dict[str, Any]:

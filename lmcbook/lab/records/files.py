@@ -1,14 +1,13 @@
 """Records as files: written whole or not at all, read back checked."""
 
 import json
-import os
 import re
 import tempfile
-from collections.abc import Iterable, Mapping
-from hashlib import sha256
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
+from lmcbook.data.whole_files import content_sha256, write_whole
 from lmcbook.errors import InputError
 from lmcbook.lab import paths
 from lmcbook.lab.addresses import images_now, is_pinned
@@ -45,20 +44,10 @@ def write_record(record: Record, folder: Path | str) -> Path:
     """
     folder = check_writable(Path(folder) / record.scale)
     content = record.to_dict()
-    content["sha256"] = _content_sha256(content)
+    content["sha256"] = content_sha256(content, ensure_ascii=False)
     text = json.dumps(content, sort_keys=True, indent=1, allow_nan=False, ensure_ascii=False) + "\n"
     path = folder / record.file_name
-    descriptor, temporary = tempfile.mkstemp(dir=folder, prefix=".writing-", suffix=".json")
-    try:
-        with os.fdopen(descriptor, "w", encoding="utf-8") as file:
-            file.write(_compact_numbers(text))
-            file.flush()
-            os.fsync(file.fileno())
-        os.chmod(temporary, 0o644)  # mkstemp's own mode would keep others from reading a shared folder
-        os.replace(temporary, path)
-    except BaseException:
-        Path(temporary).unlink(missing_ok=True)
-        raise
+    write_whole(path, _compact_numbers(text))
     return path
 
 
@@ -84,7 +73,7 @@ def read_record(path: Path | str) -> Record:
             f"this lmcbook reads up to {SCHEMA}: install a newer one"
         )
     stored = content.pop("sha256", None)
-    if stored != _content_sha256(content):
+    if stored != content_sha256(content, ensure_ascii=False):
         raise InputError(
             f"record {str(path)!r} was edited or damaged, its content does not match its SHA-256; {remedy}"
         )
@@ -153,11 +142,6 @@ def _among(value: str, wanted: str | Iterable[str] | None) -> bool:
 
 def _source(path: Path) -> str:
     return COMMITTED if path.resolve().is_relative_to(paths.committed_records().resolve()) else MEASURED_HERE
-
-
-def _content_sha256(content: Mapping[str, Any]) -> str:
-    text = json.dumps(content, sort_keys=True, separators=(",", ":"), allow_nan=False, ensure_ascii=False)
-    return sha256(text.encode()).hexdigest()
 
 
 def _compact_numbers(text: str) -> str:
