@@ -1,5 +1,7 @@
 """The one exception of the package: bad input, said in one line."""
 
+from collections.abc import Collection
+
 
 class InputError(ValueError):
     """Something the user gave cannot be used.
@@ -9,7 +11,7 @@ class InputError(ValueError):
     """
 
 
-def check_choice(argument: str, value: object, choices) -> None:
+def check_choice(argument: str, value: object, choices: Collection[object]) -> None:
     """Raise `InputError` unless ``value`` is one of ``choices``."""
     if value not in tuple(choices):
         raise InputError(f"{argument} is {value!r}; it may be one of: {', '.join(map(str, choices))}")

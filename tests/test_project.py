@@ -147,6 +147,16 @@ def test_the_package_imports_nothing_that_is_not_declared():
     assert foreign - declared - for_the_book == set()
 
 
+def test_the_package_ships_its_data_and_its_types_and_has_no_function_without():
+    settings = tomllib.loads(text("pyproject.toml"))["tool"]
+    package = ROOT / "lmcbook"
+    beside = {str(file.relative_to(package)) for file in project_files() if file.is_relative_to(package)}
+    shipped = settings["setuptools"]["package-data"]["lmcbook"]
+    assert "py.typed" in shipped and {name for name in beside if not name.endswith(".py")} == set(shipped)
+    assert {"module": "lmcbook.*", "disallow_untyped_defs": True} in settings["mypy"]["overrides"]
+    assert settings["mypy"]["check_untyped_defs"] is True
+
+
 def test_one_version_number_everywhere():
     version = PROJECT["version"]
     assert lmcbook.__version__ == version

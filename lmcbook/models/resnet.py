@@ -1,5 +1,7 @@
 """ResNet-20 with batch norm and 3×3 convolutions in the shortcuts, for small images."""
 
+from typing import Any
+
 from torch import nn
 
 from lmcbook.errors import InputError
@@ -27,7 +29,7 @@ def resnet20(config: TrainingConfig, input_shape: tuple[int, int, int], num_clas
     activation = ACTIVATIONS[config.activation]
     widths = [scaled_width(base, config.width_multiplier) for base in CHANNELS]
 
-    def convolution(units_in: int, units_out: int, stride: int = 1, **options) -> Layer:
+    def convolution(units_in: int, units_out: int, stride: int = 1, **options: Any) -> Layer:
         linear = nn.Conv2d(units_in, units_out, 3, stride=stride, padding=1, bias=False)
         return Layer(linear, normalisation=nn.BatchNorm2d(units_out), **options)
 

@@ -1,5 +1,7 @@
 """ResNet-50 with batch norm, bottlenecks and 1×1 convolutions in the shortcuts, for images of ImageNet's size."""
 
+from typing import Any
+
 from torch import nn
 
 from lmcbook.errors import InputError
@@ -28,7 +30,7 @@ def resnet50(config: TrainingConfig, input_shape: tuple[int, int, int], num_clas
         raise InputError(f"input_shape is {input_shape}; resnet50 needs at least 8×8 pixels; for smaller take resnet20")
     activation = ACTIVATIONS[config.activation]
 
-    def convolution(units_in: int, units_out: int, size: int, stride: int = 1, **options) -> Layer:
+    def convolution(units_in: int, units_out: int, size: int, stride: int = 1, **options: Any) -> Layer:
         linear = nn.Conv2d(units_in, units_out, size, stride=stride, padding=size // 2, bias=False)
         return Layer(linear, normalisation=nn.BatchNorm2d(units_out), **options)
 

@@ -1,6 +1,6 @@
 """Networks small enough to prove things about: a tuple of weights in float64, run layer by layer."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -101,7 +101,7 @@ def merged(
     return Network(weights=weights, biases=biases)
 
 
-def sum_of(terms) -> Tensor:
+def sum_of(terms: Iterable[Tensor]) -> Tensor:
     """The sum of tensors of one shape, without the integer 0 that `sum` starts from."""
     first, *others = terms
     for other in others:

@@ -1,7 +1,7 @@
 """Where a figure's or a table's numbers come from, in words that are computed from the records."""
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -72,5 +72,5 @@ def _dates(records: Sequence[Record]) -> str:
     return f"on {days[0]}" if len(days) == 1 else f"from {days[0]} to {days[-1]}"
 
 
-def _listed(names) -> str:
+def _listed(names: Iterable[str]) -> str:
     return ", ".join(sorted(set(names)))
