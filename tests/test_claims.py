@@ -239,7 +239,7 @@ def test_ids_are_unique():
 def test_the_widest_network_that_is_missing_is_said():
     width = [claim for claim in CLAIMS if claim.id == "width-mlp-digits"]
     (judged,) = claims.judge(width_sweep(widths=(1, 8, 32), pairs=1), width)
-    assert judged.widths == (1, 32) and judged.seen == "embedded"
+    assert list(judged.widths) == [1, 32] and judged.seen == "embedded"
     (unjudged,) = claims.judge([], width)
     assert not unjudged.widths and unjudged.seen == "–"
 
