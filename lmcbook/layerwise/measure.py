@@ -14,7 +14,7 @@ from lmcbook.layerwise.lewc import llfc_prediction
 from lmcbook.layerwise.networks import FoldedNetwork, LayeredNetwork, MeasuredLayer
 from lmcbook.layerwise.orthogonality import weight_norm_ratio
 from lmcbook.layerwise.ranks import rank_measures
-from lmcbook.layerwise.streaming import finite_or_none
+from lmcbook.layerwise.running_sums import finite_or_none
 from lmcbook.layerwise.traced import TracedNetwork
 from lmcbook.models import LayeredModel
 from lmcbook.states import StateDict
