@@ -9,7 +9,7 @@ from lmcbook.errors import InputError
 from lmcbook.lab import plan
 from lmcbook.lab.records import RecordIndex
 from lmcbook.pages import claims, tables
-from lmcbook.pages.figures.batch_size import one_width, several_widths
+from lmcbook.pages.analysis.sweeps import one_width, several_widths
 from lmcbook.training.schedule import decay_product
 from tests.helpers.control_records import batch_sweep, changed
 from tests.test_layer_chapters import ROOT, cells, figures_of

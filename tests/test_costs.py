@@ -11,6 +11,7 @@ from pandas import DataFrame
 
 from lmcbook.errors import InputError
 from lmcbook.pages import claims, figures
+from lmcbook.pages.analysis import permutations
 from lmcbook.pages.figures import costs
 from tests.helpers.synthetic_records import make_record
 
@@ -34,17 +35,17 @@ def records():
 
 
 def test_the_table_has_each_search_and_one_training_beside_it(records):
-    table = costs.cost_table(records)
-    assert set(table["what"]) == {costs.WEIGHTS, costs.ACTIVATIONS, costs.TRAINING}
+    table = permutations.cost_table(records)
+    assert set(table["what"]) == {permutations.WEIGHTS, permutations.ACTIVATIONS, permutations.TRAINING}
     wide = table[(table["width_multiplier"] == 2) & (table["seed_a"] == 0)].set_index("what")["seconds"]
-    assert wide[costs.WEIGHTS] == 4.0
-    assert wide[costs.ACTIVATIONS] == 0.2
-    assert wide[costs.TRAINING] == 20.0, "the mean of the pair's two trainings"
+    assert wide[permutations.WEIGHTS] == 4.0
+    assert wide[permutations.ACTIVATIONS] == 0.2
+    assert wide[permutations.TRAINING] == 20.0, "the mean of the pair's two trainings"
 
 
 def test_records_that_do_not_say_how_long_the_search_took_are_left_out(records):
     silent = make_record(4.0, alignment="weight_matching")
-    assert 4.0 not in set(costs.cost_table([*records, silent])["width_multiplier"])
+    assert 4.0 not in set(permutations.cost_table([*records, silent])["width_multiplier"])
     with pytest.raises(InputError, match="has no records to draw"):
         figures.to_html(figures.cost_against_width, [silent])
 
@@ -53,7 +54,7 @@ def test_the_figure_is_drawn_and_says_its_numbers(records):
     finding = claims.cost_finding(records)
     page = figures.to_html(figures.cost_against_width, records, finding)
     assert page.count("<svg") == 2
-    assert "matching by weights: 0.5 at ×1 and 4 at ×2" in costs.cost_alt(records)
+    assert "matching by weights: 0.5 at ×1 and 4 at ×2" in costs.cost_alt(permutations.cost_table(records))
     (sentence,) = finding
     assert sentence.replace("\N{NO-BREAK SPACE}", " ") == (
         "MLP on digits at ×2: one search takes 4.00 ± 0.00 CPU seconds, "
@@ -70,14 +71,14 @@ def test_a_power_law_is_found_in_the_two_widest():
 def test_a_file_that_is_something_else_is_refused_in_one_line(tmp_path):
     file = tmp_path / "costs.json"
     with pytest.raises(InputError, match="must be what benchmarks/matching_cost.py writes"):
-        figures.read_search_costs(file)
+        permutations.read_search_costs(file)
     file.write_text('{"rows": []}')
     with pytest.raises(InputError, match="provenance"):
-        figures.read_search_costs(file)
+        permutations.read_search_costs(file)
 
 
 def test_the_committed_costs_reach_the_widest_of_the_paper_within_its_memory():
-    table, measured = figures.read_search_costs(ROOT / "benchmarks" / "results" / "matching_cost.json")
+    table, measured = permutations.read_search_costs(ROOT / "benchmarks" / "results" / "matching_cost.json")
     assert table["units"].max() == 8192
     assert table["peak_memory_bytes"].max() < 24 * 2**30
     assert measured["commit"]
@@ -89,7 +90,7 @@ def test_the_benchmark_writes_what_the_figure_reads(tmp_path):
     out = tmp_path / "costs.json"
     command = [sys.executable, "matching_cost.py", "--width-multipliers", "0.0625", "--out", str(out)]
     subprocess.run(command, check=True, capture_output=True, cwd=ROOT / "benchmarks", timeout=120)
-    table, _ = figures.read_search_costs(out)
+    table, _ = permutations.read_search_costs(out)
     assert list(table["starts"]) == ["fast", "best"]
     assert json.loads(out.read_text())["provenance"]["threads"] == 1
     figures.search_cost_against_units(table)

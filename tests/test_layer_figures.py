@@ -9,7 +9,10 @@ import torch
 
 from lmcbook import theory
 from lmcbook.lab.records import histograms_table, layers_table, pairs_table, summaries_table, units_table
-from lmcbook.pages.figures import additivity, laws, layers, permutations, predictions, rows, style, units
+from lmcbook.pages.analysis import layers as layer_tables
+from lmcbook.pages.analysis import permutations as permutation_tables
+from lmcbook.pages.analysis import units as unit_tables
+from lmcbook.pages.figures import layers, permutations, predictions, rows, style, units
 from tests.helpers.synthetic_records import (
     layers_sweep,
     make_layerwise_record,
@@ -89,14 +92,14 @@ def test_pairs_join_what_was_measured_of_the_same_two_trainings():
 
 
 def test_the_cosine_is_that_of_the_midpoint_of_pairs_as_they_are(own_depth):
-    table = layers.LEWC_COSINE.table(own_depth)
+    table = layer_tables.lewc_cosine_table(own_depth)
     assert len(table) == (3 * 2 + 3 * 2) * 4, "widths, pairs and decays, four layers each"
     expected = 1 - 0.1 * table["depth"] / table["width_multiplier"] ** 0.4
     numpy.testing.assert_allclose(table["lewc_cosine"], expected)
 
 
 def test_every_pair_is_a_point_and_each_width_a_line(own_depth):
-    axis = layers.lewc_cosine_by_layer(own_depth).axes[0]
+    axis = layers.lewc_cosine_by_layer(layer_tables.lewc_cosine_table(own_depth)).axes[0]
     points = [line for line in axis.lines if line.get_linestyle() == "None"]
     means = [line for line in axis.lines if line.get_linestyle() == "-"]
     assert len(points) == len(means) == 3
@@ -107,7 +110,7 @@ def test_every_pair_is_a_point_and_each_width_a_line(own_depth):
 
 def test_guides_say_what_the_laws_say_of_networks_with_and_without_batch_norm(own_depth, convolutional):
     def guides(records):
-        axis = layers.decay_exponent_by_layer(records).axes[0]
+        axis = layers.decay_exponent_by_layer(layer_tables.decay_exponent_table(records)).axes[0]
         guides = [line for line in axis.lines if np.size(line.get_xdata()) == 2 and line.get_color() == style.INK]
         return {
             dashes: [float(np.asarray(line.get_ydata())[0]) for line in guides if line.get_linestyle() == dashes]
@@ -119,9 +122,9 @@ def test_guides_say_what_the_laws_say_of_networks_with_and_without_batch_norm(ow
 
 
 def test_layers_from_the_second_on_have_products(perceptrons):
-    assert set(layers.RECIPROCAL_ORTHOGONALITY.table(perceptrons)["depth"]) == {2, 3, 4}
-    assert set(layers.COMMUTATIVITY.table(perceptrons)["depth"]) == {2, 3, 4}
-    assert "classifier" not in set(layers.WEAK_ADDITIVITY.table(perceptrons)["layer"])
+    assert set(layer_tables.reciprocal_orthogonality_table(perceptrons)["depth"]) == {2, 3, 4}
+    assert set(layer_tables.commutativity_table(perceptrons)["depth"]) == {2, 3, 4}
+    assert "classifier" not in set(layer_tables.weak_additivity_table(perceptrons)["layer"])
 
 
 # --- the laws and the temperature ---------------------------------------------------------------------------------
@@ -135,14 +138,14 @@ def test_the_error_of_the_law_of_batch_norm_follows_from_that_of_llfc():
     logits = next(each for each in record.data["layers"] if each["depth"] == 4 and each["coefficient"] == 0.5)
     logits["metrics"]["llfc_error"] = ((merged - sum_of_both / 2).norm() / (sum_of_both / 2).norm()).item()
     logits["metrics"]["decay_exponent"] = -math.log2(merged.norm() / sum_of_both.norm())
-    table = laws.law_errors_table([record])
-    [found] = table[table["law"] == laws.BATCH_NORM]["error"]
+    table = layer_tables.law_errors_table([record])
+    [found] = table[table["law"] == layer_tables.BATCH_NORM]["error"]
     assert found == pytest.approx(((merged - sum_of_both / 4).norm() / (sum_of_both / 4).norm()).item(), rel=1e-9)
-    assert laws.BATCH_NORM not in set(laws.law_errors_table([make_layerwise_record(2)])["law"])
+    assert layer_tables.BATCH_NORM not in set(layer_tables.law_errors_table([make_layerwise_record(2)])["law"])
 
 
 def test_laws_are_compared_at_the_widest_and_the_papers_decay(own_depth):
-    table = laws.law_errors_table(own_depth)
+    table = layer_tables.law_errors_table(own_depth)
     assert set(table["width_multiplier"]) == {16} and set(table["weight_decay"]) == {3e-3}
     last = table[(table["depth"] == 4) & (table["coefficient"] == 0.25)]
     assert last.groupby("law")["error"].mean().to_dict() == pytest.approx({"LEWC": 0.4, "LLFC": 0.8})
@@ -177,12 +180,12 @@ def test_a_layer_in_which_nothing_is_active_has_no_cosine_of_gaussians():
     record = make_layerwise_record(2)
     for model in "ab":
         record.data["layers"][1]["units"][model]["root_second_moments"] = [0.0] * 32
-    table = additivity.gaussian_table([record])
+    table = unit_tables.gaussian_table([record])
     assert list(table["gaussian"].isna()) == [False, True, False]
 
 
 def test_measured_cosines_stand_beside_those_of_their_own_layer(own_depth):
-    table = additivity.gaussian_table(own_depth)
+    table = unit_tables.gaussian_table(own_depth)
     assert len(table) == 12 * 3 and table["gaussian"].between(theory.INDEPENDENT_COSINE, 1).all()
     record = next(each for each in own_depth if each.measurement == "layerwise")
     moments = record.data["layers"][1]["units"]
@@ -194,7 +197,7 @@ def test_measured_cosines_stand_beside_those_of_their_own_layer(own_depth):
 
 
 def test_histograms_are_shares_of_all_units(own_depth):
-    table = units.histogram_table(own_depth)
+    table = unit_tables.histogram_table(own_depth)
     assert set(table["weight_decay"]) == {3e-3} and len(table) == 3 * 3 * 10
     sums = table.groupby(["width_multiplier", "layer"])["share"].sum()
     numpy.testing.assert_allclose(sums, 1)
@@ -207,7 +210,7 @@ def test_histograms_are_shares_of_all_units(own_depth):
 
 
 def test_the_units_of_one_pair_are_shown_at_both_ends_of_the_widths(own_depth):
-    table = units.both_models_table(own_depth)
+    table = unit_tables.both_models_table(own_depth)
     assert (
         set(table["width_multiplier"]) == {1, 16} and set(table["layer"]) == {"hidden2"} and set(table["seed_a"]) == {0}
     )
@@ -217,18 +220,18 @@ def test_the_units_of_one_pair_are_shown_at_both_ends_of_the_widths(own_depth):
 
 
 def test_ranks_are_drawn_absolute_and_relative(own_depth):
-    table = units.rank_table(own_depth)
+    table = unit_tables.rank_table(own_depth)
     numpy.testing.assert_allclose(
         table["effective_rank"], table["relative_effective_rank"] * 16 * table["width_multiplier"]
     )
-    assert len(units.ranks_against_width(own_depth).axes) == 2
+    assert len(units.ranks_against_width(table).axes) == 2
 
 
 # --- permutations -------------------------------------------------------------------------------------------------
 
 
 def test_the_gain_is_random_minus_matched_of_the_same_pair(own_depth):
-    table = permutations.gain_table(own_depth)
+    table = permutation_tables.gain_table(own_depth)
     assert set(table["alignment"]) == {"weight_matching", "activation_matching"} and len(table) == 2 * 3 * 2
     row = table[(table["alignment"] == "weight_matching") & (table["width_multiplier"] == 4)].iloc[0]
     random = make_record(4, alignment="random").data["barriers"]["midpoint_accuracy_barrier"]
@@ -238,22 +241,22 @@ def test_the_gain_is_random_minus_matched_of_the_same_pair(own_depth):
 def test_before_and_after_are_of_the_same_pairs():
     lonely = make_layerwise_record(8)
     both = [make_layerwise_record(2), make_layerwise_record(2, alignment="weight_matching")]
-    table = permutations.inside_table([lonely, *both])
+    table = permutation_tables.inside_table([lonely, *both])
     assert set(table["width_multiplier"]) == {2} and list(table["alignment"]) == ["identity", "weight_matching"]
     assert list(table["commutativity"]) == pytest.approx([0.95, 0.2])
 
 
 def test_alignments_have_a_table_and_four_looks(own_depth):
-    table = permutations.alignment_table(own_depth)
-    assert set(table["alignment"]) == set(permutations.ALIGNMENTS) and set(table["weight_decay"]) == {3e-3}
-    assert len({(colour, marker) for _, colour, marker in permutations.ALIGNMENTS.values()}) == 4
-    axis = permutations.barrier_by_alignment(own_depth).axes[0]
+    table = permutation_tables.alignment_table(own_depth)
+    assert set(table["alignment"]) == set(permutations.LOOKS) and set(table["weight_decay"]) == {3e-3}
+    assert len(set(permutations.LOOKS.values())) == 4
+    axis = permutations.barrier_by_alignment(table).axes[0]
     points = [line for line in axis.lines if line.get_linestyle() == "None"]
     assert len(points) == 4 and all(len(line.get_xdata()) == 6 for line in points)  # type: ignore[arg-type]
 
 
 def test_both_mechanisms_have_their_place(own_depth):
-    figure = permutations.two_mechanisms(own_depth)
+    figure = permutations.two_mechanisms(permutation_tables.mechanism_table(own_depth))
     said = {text.get_text(): text.xy for text in figure.axes[0].texts}  # type: ignore[attr-defined]
     assert said == {"LLFC": (0, 1), "LEWC": (1, 0)}
 
@@ -275,7 +278,7 @@ def test_panels_without_room_stand_below(narrow, columns):
 
 
 def test_of_many_layers_the_last_keeps_its_name(convolutional):
-    table = layers.LEWC_COSINE.table(convolutional)
+    table = layer_tables.lewc_cosine_table(convolutional)
     many = table.iloc[[0] * 20].assign(depth=range(1, 21), layer=[f"layer{depth}" for depth in range(1, 21)])
     _, [(_, [axis])] = rows.rows([2.0], 1, narrow=False)
     layers.name_layers(axis, many, panels=3)

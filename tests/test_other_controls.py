@@ -15,9 +15,11 @@ from matplotlib.legend import Legend
 from lmcbook.lab.records import LINES, lines_table, pairs_table
 from lmcbook.lab.records.flatness import flatness_summary
 from lmcbook.pages import claims, figures, tables
+from lmcbook.pages.analysis.lines import along_lines_table, halfway_table
+from lmcbook.pages.analysis.starts import in_common, name_of, spawned_table
+from lmcbook.pages.analysis.sweeps import decay_table, penalty_table
 from lmcbook.pages.claims.statistics import penalty_effect, sharing_effect, spawned
-from lmcbook.pages.figures import lines, low_rank, style, weight_decay
-from lmcbook.pages.figures import spawned as starts
+from lmcbook.pages.figures import style
 from lmcbook.pages.figures.origin import number_of_pairs
 from tests.helpers.control_records import (
     STARTS,
@@ -30,6 +32,7 @@ from tests.helpers.control_records import (
     start_sweep,
     with_metrics,
 )
+from tests.helpers.drawn import drawn_from
 from tests.helpers.synthetic_records import make_layerwise_record, make_record
 from tests.test_figures import check_layout
 
@@ -65,7 +68,7 @@ def text(sentences) -> str:
 @pytest.mark.parametrize("draw", ALL)
 @pytest.mark.parametrize("narrow", [False, True])
 def test_axes_are_named_and_nothing_is_cut_off(draw, narrow, records):
-    figure = draw(records[draw], narrow=narrow)
+    figure = draw(drawn_from(draw, records[draw]), narrow=narrow)
     assert isinstance(figure, Figure)
     assert all(axis.get_xlabel() and axis.get_ylabel() for axis in figure.axes)
     check_layout(figure)
@@ -75,7 +78,7 @@ def test_axes_are_named_and_nothing_is_cut_off(draw, narrow, records):
 @pytest.mark.parametrize("draw", ALL)
 def test_pages_are_whole_and_have_their_data(draw, records):
     page = figures.to_html(draw, records[draw], ["a finding"], "a command")
-    alt = figures.FIGURES[draw].alt(records[draw])
+    alt = figures.FIGURES[draw].alt(drawn_from(draw, records[draw]))
     assert "MLP on digits" in alt and "×16" in alt and "VGG-11" in alt and "nan" not in alt
     drawings = re.findall(r"<svg.*?</svg>", page, re.DOTALL)
     assert len(drawings) == 2 and all(ElementTree.fromstring(each).get("aria-label") == alt for each in drawings)
@@ -99,7 +102,7 @@ def test_one_pair_of_one_kind_can_be_drawn(draw):
         figures.barriers_by_start: start_sweep(kinds=STARTS[:1], pairs=1),
         figures.mechanisms_by_start: start_sweep(kinds=STARTS[:1], pairs=1),
     }
-    check_layout(draw(alone[draw]))
+    check_layout(draw(drawn_from(draw, alone[draw])))
 
 
 def test_two_figures_of_one_kind_may_stand_in_one_page():
@@ -134,23 +137,23 @@ def test_penalised_and_spawned_pairs_and_other_batches_decide_no_other_claim():
 
 
 def test_the_sweep_of_decays_has_no_penalised_trainings():
-    table = weight_decay.decay_table(
+    table = decay_table(
         [*decay_sweep(), *penalty_sweep(dips={1.0: (0.5,)}, orthogonality={1.0: 0.9}, additivity={1.0: 0.9})]
     )
-    assert len(table) == len(weight_decay.decay_table(decay_sweep()))
+    assert len(table) == len(decay_table(decay_sweep()))
 
 
 # --- a penalty against low rank --------------------------------------------------------------------------------------
 
 
 def test_no_penalty_has_a_place_on_the_axis():
-    axis = figures.against_penalty(penalty_sweep()).axes[0]
+    axis = figures.against_penalty(penalty_table(penalty_sweep())).axes[0]
     assert list(axis.get_xticks()) == [-2, -1, 1]
     assert [label.get_text() for label in axis.get_xticklabels()] == ["0", "0.1", "10"]
 
 
 def test_the_table_of_penalties_has_a_row_for_each():
-    table = low_rank.penalty_table(penalty_sweep())
+    table = penalty_table(penalty_sweep())
     assert len(table) == 6 and table["reciprocal_orthogonality"].tolist() == pytest.approx(
         [0.4] * 2 + [0.6] * 2 + [0.8] * 2
     )
@@ -205,9 +208,9 @@ def test_without_a_contrast_there_is_no_verdict_on_the_penalty():
 
 def test_the_strongest_penalty_is_compared_with_none_in_the_same_pair():
     table = pairs_table(penalty_sweep())
-    assert penalty_effect(table).values == pytest.approx([0.25 - 0.09, 0.3 - 0.1])
-    assert penalty_effect(table, column="reciprocal_orthogonality").values == pytest.approx([0.4, 0.4])
-    assert penalty_effect(table[table["spread_penalty"] == 0]).values == []
+    assert penalty_effect(table) == pytest.approx([0.25 - 0.09, 0.3 - 0.1])
+    assert penalty_effect(table, column="reciprocal_orthogonality") == pytest.approx([0.4, 0.4])
+    assert penalty_effect(table[table["spread_penalty"] == 0]) == []
 
 
 # --- flatness --------------------------------------------------------------------------------------------------------
@@ -230,8 +233,8 @@ def test_lines_become_rows_and_one_number_each():
 
 def test_the_widest_is_walked_along_and_every_width_halfway():
     records = flatness_sweep(widths=(1, 16))
-    assert set(lines.along_lines_table(records)["width_multiplier"]) == {16}
-    halfway = lines.halfway_table(records)
+    assert set(along_lines_table(records)["width_multiplier"]) == {16}
+    halfway = halfway_table(records)
     assert len(halfway) == 2 * 2 * len(LINES)
     random = halfway[(halfway["kind"] == "global") & (halfway["width_multiplier"] == 1)].iloc[0]
     losses = [0.2 + 0.01 * (index - 1.5) for index in range(4)]
@@ -277,10 +280,10 @@ def test_sentences_on_flatness_say_what_the_records_say():
 
 
 def test_what_pairs_share_is_in_order_and_in_words():
-    table = starts.spawned_table(start_sweep()[::-1])
+    table = spawned_table(start_sweep()[::-1])
     assert list(table["in_common"].unique()) == ["nothing", "order", "0 %", "10 %"]
-    assert starts.name_of("0 %") == "initialisation" and starts.name_of("10 %") == "first 10 %"
-    assert starts.in_common("start", 0.02) == "2 %"
+    assert name_of("0 %") == "initialisation" and name_of("10 %") == "first 10 %"
+    assert in_common("start", 0.02) == "2 %"
     shown = tables.starts(start_sweep())
     assert list(shown["in common"]) == ["nothing shared", "order alone", "initialisation", "first 10 %"]
 
@@ -290,16 +293,16 @@ def test_with_batch_norm_another_law_is_that_of_orthogonal_networks():
     inside = with_metrics(
         make_layerwise_record(16.0, recipe="vgg11-digits"), decay_exponent=2.0, llfc_error=0.5, lewc_error=999.0
     )
-    [row] = starts.spawned_table([make_record(16.0, recipe="vgg11-digits"), inside]).to_dict("records")
+    [row] = spawned_table([make_record(16.0, recipe="vgg11-digits"), inside]).to_dict("records")
     assert row["orthogonal_error"] == pytest.approx(0, abs=1e-6)
-    [plain] = starts.spawned_table(
-        [make_record(16.0), with_metrics(make_layerwise_record(16.0), lewc_error=0.4)]
-    ).to_dict("records")
+    [plain] = spawned_table([make_record(16.0), with_metrics(make_layerwise_record(16.0), lewc_error=0.4)]).to_dict(
+        "records"
+    )
     assert plain["orthogonal_error"] == pytest.approx(0.4)
 
 
 def test_no_line_joins_what_is_no_sequence():
-    figure = figures.barriers_by_start(start_sweep())
+    figure = figures.barriers_by_start(spawned_table(start_sweep()))
     joined = [
         numpy.asarray(line.get_xdata()).tolist()
         for line in figure.axes[0].lines
@@ -354,11 +357,11 @@ def test_sentences_on_common_starts_say_what_the_records_say():
 
 def test_pairs_that_share_something_are_compared_with_independent_ones():
     table = pairs_table(start_sweep())
-    assert sharing_effect(table, shared="order").values == pytest.approx([0, 0])
-    assert sharing_effect(table, shared="start").values == pytest.approx([-0.095] * 2)
-    assert sharing_effect(table, shared="start", column="commutativity").values == pytest.approx([-0.9] * 2)
-    assert spawned(table, fraction=0.1, column="llfc_error").values == pytest.approx([0.05] * 2)
-    assert spawned(table, fraction=0.2).values == []
+    assert sharing_effect(table, shared="order") == pytest.approx([0, 0])
+    assert sharing_effect(table, shared="start") == pytest.approx([-0.095] * 2)
+    assert sharing_effect(table, shared="start", column="commutativity") == pytest.approx([-0.9] * 2)
+    assert spawned(table, fraction=0.1, column="llfc_error") == pytest.approx([0.05] * 2)
+    assert spawned(table, fraction=0.2) == []
 
 
 # --- claims ----------------------------------------------------------------------------------------------------------

@@ -7,15 +7,18 @@ from typing import Any
 from pandas import DataFrame
 
 from lmcbook.lab.records import Record, barriers_table
-from lmcbook.pages.analysis.labels import decay_label, mean_and_spread, recipe_label, width_label
+from lmcbook.pages.analysis.labels import decay_label, recipe_label, spread, width_label
+from lmcbook.pages.analysis.lines import KINDS, halfway_table
+from lmcbook.pages.analysis.measurements import Measurements
+from lmcbook.pages.analysis.permutations import ALIGNMENTS
+from lmcbook.pages.analysis.starts import name_of, spawned_table
+from lmcbook.pages.analysis.sweeps import FULL, decay_table, one_width, penalty_table
+from lmcbook.pages.analysis.vocabulary import PAPER_DECAY, decays
 from lmcbook.pages.analysis.vocabulary import groups as groups_of
-from lmcbook.pages.figures.batch_size import one_width
-from lmcbook.pages.figures.lines import KINDS, halfway_table
-from lmcbook.pages.figures.low_rank import penalty_table
 from lmcbook.pages.figures.page import origin_html
-from lmcbook.pages.figures.permutations import ALIGNMENTS
-from lmcbook.pages.figures.spawned import name_of, spawned_table
-from lmcbook.pages.figures.weight_decay import FULL, decay_table
+
+Columns = Mapping[str, tuple[str, float, int]]
+"""Title → column, factor and digits."""
 
 _STYLE = """
 .lmc-table {overflow-x: auto; margin: 1rem 0}
@@ -27,64 +30,64 @@ _STYLE = """
 """
 
 
+_UNMERGED: Columns = {"accuracy, unmerged (%)": ("endpoint_accuracy", 100, 1)}
+_ACCURACY: Columns = {"accuracy barrier (points)": ("midpoint_accuracy_barrier", 100, 1)}
+_LOSS: Columns = {"loss barrier (nats)": ("midpoint_loss_barrier", 1, 3)}
+_CALIBRATED: Columns = {"calibrated loss barrier (nats)": ("midpoint_calibrated_loss_barrier", 1, 3)}
+_CONDITIONS: Columns = {
+    "reciprocal orthogonality": ("reciprocal_orthogonality", 1, 2),
+    "weak additivity": ("weak_additivity", 1, 3),
+}
+_EFFECTIVE_RANK: Columns = {"relative effective rank": ("relative_effective_rank", 1, 3)}
+
+
 def barriers(records: Sequence[Record], *, alignment: str = "identity") -> DataFrame:
     """Barriers at λ = ½ at every width: the numeric table that the paper's reviewers asked for.
 
     One row for each network, weight decay and width; each entry is mean ± standard deviation over the pairs.
     """
-    table = barriers_table(records)
+    table = Measurements.of(records).table(barriers_table)
     table = table[table["alignment"] == alignment]
-    columns = {
-        "accuracy, unmerged (%)": ("endpoint_accuracy", 100, 1),
-        "accuracy barrier (points)": ("midpoint_accuracy_barrier", 100, 1),
-        "loss barrier (nats)": ("midpoint_loss_barrier", 1, 3),
-        "calibrated loss barrier (nats)": ("midpoint_calibrated_loss_barrier", 1, 3),
-        "β": ("inverse_temperature_midpoint", 1, 2),
-    }
-    rows = []
-    for recipe in table["recipe"].unique():
-        of_recipe = table[table["recipe"] == recipe]
-        for decay in sorted(of_recipe["weight_decay"].unique(), reverse=True):
-            of_decay = of_recipe[of_recipe["weight_decay"] == decay]
-            for width in sorted(of_decay["width_multiplier"].unique()):
-                cell = of_decay[of_decay["width_multiplier"] == width]
-                names = {
-                    "network": recipe_label(recipe),
-                    "weight decay": decay_label(decay),
-                    "width": width_label(width),
-                    "pairs": len(cell),
-                }
-                rows.append(
-                    names
-                    | {
-                        title: mean_and_spread(cell[column], factor=factor, digits=digits, count=False)
-                        for title, (column, factor, digits) in columns.items()
-                    }
-                )
+    columns = {**_UNMERGED, **_ACCURACY, **_LOSS, **_CALIBRATED, "β": ("inverse_temperature_midpoint", 1, 2)}
+    rows = [
+        {
+            "network": recipe_label(recipe),
+            "weight decay": decay_label(decay),
+            "width": width_label(width),
+            "pairs": len(cell),
+            **_means(cell, columns),
+        }
+        for (recipe,), of_recipe in groups_of(table, "recipe")
+        for decay, of_decay in decays(of_recipe)
+        for width, cell in _widths(of_decay)
+    ]
     return DataFrame(rows, columns=["network", "weight decay", "width", "pairs", *columns])
 
 
-def alignments(records: Sequence[Record], *, weight_decay: float = 3e-3) -> DataFrame:
+def alignments(records: Sequence[Record], *, weight_decay: float = PAPER_DECAY) -> DataFrame:
     """Barriers at λ = ½ at every width, a column for each alignment: mean ± standard deviation over pairs."""
-    table = barriers_table(records)
+    table = Measurements.of(records).table(barriers_table)
     table = table[table["weight_decay"] == weight_decay]
-    named = {alignment: name for alignment, (name, _, _) in ALIGNMENTS.items() if alignment in set(table["alignment"])}
-    rows = []
-    for recipe in table["recipe"].unique():
-        of_recipe = table[table["recipe"] == recipe]
+    named = {alignment: name for alignment, name in ALIGNMENTS.items() if alignment in set(table["alignment"])}
+    rows = [
+        {
+            "network": recipe_label(recipe),
+            "barrier:": label,
+            "width": width_label(width),
+            "pairs": str(cell.groupby("alignment").size().max()),
+            **{
+                name: spread(cell[cell["alignment"] == alignment][column], factor, digits)
+                for alignment, name in named.items()
+            },
+        }
+        for (recipe,), of_recipe in groups_of(table, "recipe")
         for column, label, factor, digits in (
             ("midpoint_accuracy_barrier", "accuracy (points)", 100, 1),
             ("midpoint_loss_barrier", "loss (nats)", 1, 3),
             ("midpoint_calibrated_loss_barrier", "calibrated loss (nats)", 1, 3),
-        ):
-            for width in sorted(of_recipe["width_multiplier"].unique()):
-                cell = of_recipe[of_recipe["width_multiplier"] == width]
-                row = {"network": recipe_label(recipe), "barrier:": label, "width": width_label(width)}
-                row |= {"pairs": str(cell.groupby("alignment").size().max())}
-                for alignment, name in named.items():
-                    values = cell[cell["alignment"] == alignment][column]
-                    row[name] = mean_and_spread(values, factor=factor, digits=digits, count=False)
-                rows.append(row)
+        )
+        for width, cell in _widths(of_recipe)
+    ]
     return DataFrame(rows, columns=["network", "barrier:", "width", "pairs", *named.values()])
 
 
@@ -93,89 +96,70 @@ def weight_decays(records: Sequence[Record]) -> DataFrame:
 
     One row for each network and weight decay; each entry is mean ± standard deviation over the pairs.
     """
-    columns = {
-        "accuracy, unmerged (%)": ("endpoint_accuracy", 100, 1),
-        "accuracy barrier (points)": ("midpoint_accuracy_barrier", 100, 1),
-        "calibrated loss barrier (nats)": ("midpoint_calibrated_loss_barrier", 1, 3),
-        "reciprocal orthogonality": ("reciprocal_orthogonality", 1, 2),
-        "weak additivity": ("weak_additivity", 1, 3),
-        "relative effective rank": ("relative_effective_rank", 1, 3),
-    }
-    table = decay_table(records)
+    table = Measurements.of(records).table(decay_table)
+    columns = {**_UNMERGED, **_ACCURACY, **_CALIBRATED, **_CONDITIONS, **_EFFECTIVE_RANK}
     return _summarised(table[table["kind"] == FULL], "weight decay", "weight_decay", decay_label, columns)
 
 
 def penalties(records: Sequence[Record]) -> DataFrame:
     """Ranks, conditions and barriers at λ = ½ for each penalty against low rank: mean ± standard deviation."""
-    columns = {
-        "accuracy, unmerged (%)": ("endpoint_accuracy", 100, 1),
-        "accuracy barrier (points)": ("midpoint_accuracy_barrier", 100, 1),
-        "calibrated loss barrier (nats)": ("midpoint_calibrated_loss_barrier", 1, 3),
-        "reciprocal orthogonality": ("reciprocal_orthogonality", 1, 2),
-        "weak additivity": ("weak_additivity", 1, 3),
-        "relative stable rank": ("relative_stable_rank", 1, 3),
-    }
-    table = penalty_table(records).sort_values("spread_penalty", kind="stable")
-    return _summarised(table, "penalty", "spread_penalty", lambda penalty: f"{penalty:g}", columns)
+    table = Measurements.of(records).table(penalty_table).sort_values("spread_penalty", kind="stable")
+    stable_rank = {"relative stable rank": ("relative_stable_rank", 1, 3)}
+    columns = {**_UNMERGED, **_ACCURACY, **_CALIBRATED, **_CONDITIONS, **stable_rank}
+    return _summarised(table, "penalty", "spread_penalty", "{:g}".format, columns)
 
 
 def batch_sizes(records: Sequence[Record]) -> DataFrame:
     """Barriers, ranks and conditions at λ = ½ for each batch size at one width: mean ± standard deviation."""
-    columns = {
-        "accuracy, unmerged (%)": ("endpoint_accuracy", 100, 1),
-        "accuracy barrier (points)": ("midpoint_accuracy_barrier", 100, 1),
-        "loss barrier (nats)": ("midpoint_loss_barrier", 1, 3),
-        "calibrated loss barrier (nats)": ("midpoint_calibrated_loss_barrier", 1, 3),
-        "reciprocal orthogonality": ("reciprocal_orthogonality", 1, 2),
-        "weak additivity": ("weak_additivity", 1, 3),
-        "relative effective rank": ("relative_effective_rank", 1, 3),
-    }
-    return _summarised(one_width(records), "batch size", "batch_size", lambda size: f"{size:g}", columns)
+    table = Measurements.of(records).table(one_width)
+    columns = {**_UNMERGED, **_ACCURACY, **_LOSS, **_CALIBRATED, **_CONDITIONS, **_EFFECTIVE_RANK}
+    return _summarised(table, "batch size", "batch_size", "{:g}".format, columns)
 
 
 def halfway(records: Sequence[Record]) -> DataFrame:
     """Halfway along each kind of line from network a: each pair's means over its lines, mean ± standard deviation."""
+    table = Measurements.of(records).table(halfway_table)
     columns = {
         "length (norm of a)": ("length", 1, 2),
         "loss (nats)": ("loss", 1, 3),
         "calibrated loss (nats)": ("calibrated_loss", 1, 3),
         "accuracy (%)": ("accuracy", 100, 1),
     }
-    names = {kind: name.replace("\n", " ") for kind, (name, _) in KINDS.items()}
-    return _summarised(halfway_table(records), "line", "kind", names.__getitem__, columns)
+    return _summarised(table, "line", "kind", KINDS.__getitem__, columns)
 
 
 def starts(records: Sequence[Record]) -> DataFrame:
     """Barriers, laws and conditions at λ = ½ by what pairs have in common: mean ± standard deviation over pairs."""
+    table = Measurements.of(records).table(spawned_table)
     columns = {
-        "accuracy barrier (points)": ("midpoint_accuracy_barrier", 100, 1),
-        "calibrated loss barrier (nats)": ("midpoint_calibrated_loss_barrier", 1, 3),
+        **_ACCURACY,
+        **_CALIBRATED,
         "decay exponent of the logits": ("decay_exponent", 1, 2),
         "error if orthogonal": ("orthogonal_error", 1, 2),
         "error if alike (LLFC)": ("llfc_error", 1, 2),
         "reciprocal orthogonality": ("reciprocal_orthogonality", 1, 2),
         "commutativity": ("commutativity", 1, 2),
     }
-    return _summarised(spawned_table(records), "in common", "in_common", name_of, columns)
+    return _summarised(table, "in common", "in_common", name_of, columns)
 
 
-def _summarised(
-    table: DataFrame,
-    title: str,
-    by: str,
-    label: Callable[[Any], str],
-    columns: Mapping[str, tuple[str, float, int]],
-) -> DataFrame:
-    """One row for each network, width and value of ``by``; ``columns`` are title → (column, factor, digits)."""
-    rows = []
-    for (recipe, width, value), cell in groups_of(table, "recipe", "width_multiplier", by):
-        names = {"network": f"{recipe_label(recipe)}, {width_label(width)}", title: label(value)}
-        means = {
-            heading: mean_and_spread(cell[column], factor=factor, digits=digits, count=False)
-            for heading, (column, factor, digits) in columns.items()
-        }
-        rows.append(names | {"pairs": str(len(cell))} | means)
+def _summarised(table: DataFrame, title: str, by: str, label: Callable[[Any], str], columns: Columns) -> DataFrame:
+    """One row for each network, width and value of ``by``."""
+    rows = [
+        {"network": f"{recipe_label(recipe)}, {width_label(width)}", title: label(value), "pairs": str(len(cell))}
+        | _means(cell, columns)
+        for (recipe, width, value), cell in groups_of(table, "recipe", "width_multiplier", by)
+    ]
     return DataFrame(rows, columns=["network", title, "pairs", *columns])
+
+
+def _widths(table: DataFrame) -> list[tuple[float, DataFrame]]:
+    """The parts of ``table`` that share a width, the narrowest first."""
+    return [(width, table[table["width_multiplier"] == width]) for width in sorted(table["width_multiplier"].unique())]
+
+
+def _means(cell: DataFrame, columns: Columns) -> dict[str, str]:
+    return {title: spread(cell[column], factor, digits) for title, (column, factor, digits) in columns.items()}
 
 
 def show(

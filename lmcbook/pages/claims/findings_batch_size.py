@@ -6,9 +6,9 @@ from pandas import DataFrame
 
 from lmcbook.lab.records import Record
 from lmcbook.pages.analysis.labels import mean_and_spread, recipe_label, width_label
+from lmcbook.pages.analysis.sweeps import one_width, several_widths
 from lmcbook.pages.analysis.vocabulary import groups
 from lmcbook.pages.claims.statistics import ACCURACY, CALIBRATED
-from lmcbook.pages.figures.batch_size import one_width, several_widths
 
 _SAID = {
     ACCURACY: ("points of accuracy lost", 100, 1),

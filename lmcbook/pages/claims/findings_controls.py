@@ -6,11 +6,11 @@ from pandas import DataFrame, Series
 
 from lmcbook.lab.records import LINES, Record, pairs_table
 from lmcbook.pages.analysis.labels import mean_and_spread, recipe_label, width_label
+from lmcbook.pages.analysis.lines import KINDS, along_lines_table
+from lmcbook.pages.analysis.starts import NOTHING, ORDER, name_of, spawned_table
+from lmcbook.pages.analysis.sweeps import penalty_table
 from lmcbook.pages.analysis.vocabulary import groups, widest
 from lmcbook.pages.claims.statistics import ACCURACY, CALIBRATED
-from lmcbook.pages.figures.lines import KINDS, along_lines_table
-from lmcbook.pages.figures.low_rank import penalty_table
-from lmcbook.pages.figures.spawned import NOTHING, ORDER, name_of, spawned_table
 
 _KEYS = ["width_multiplier", "seed_a", "seed_b"]
 
@@ -251,7 +251,7 @@ def _with_lines(records: Sequence[Record]) -> DataFrame:
 
 
 def _line(kind: str) -> str:
-    return KINDS[kind][0].replace("\n", " ")
+    return KINDS[kind]
 
 
 def _network(table: DataFrame) -> str:

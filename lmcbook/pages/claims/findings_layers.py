@@ -15,12 +15,11 @@ from lmcbook.pages.analysis.labels import (
     spread,
     width_label,
 )
+from lmcbook.pages.analysis.layers import BATCH_NORM, LEWC, LLFC, law_errors_table
+from lmcbook.pages.analysis.units import both_models_table, gaussian_table, histogram_table, in_both_models
 from lmcbook.pages.analysis.vocabulary import groups, paper_decay, widest
 from lmcbook.pages.claims import statistics
-from lmcbook.pages.figures.additivity import gaussian_table
-from lmcbook.pages.figures.laws import BATCH_NORM, LEWC, LLFC, law_errors_table
 from lmcbook.pages.figures.predictions import temperature_depth_table, temperature_width_table
-from lmcbook.pages.figures.units import both_models_table, histogram_table
 from lmcbook.theory.gaussian import INDEPENDENT_COSINE
 
 
@@ -102,12 +101,12 @@ def orthogonality_error_finding(records: Sequence[Record]) -> list[str]:
     """How the error of β goes with reciprocal orthogonality: rank correlations, for each network without batch norm."""
     sentences = []
     for recipe, table in _recipes(pairs_table(records)):
-        overall = statistics.temperature_rank_correlation(table).values
+        overall = statistics.temperature_rank_correlation(table)
         if not overall:
             continue
         parts = []
         for decay, _ in _decays(table):
-            found = statistics.temperature_rank_correlation(table, weight_decay=decay).values
+            found = statistics.temperature_rank_correlation(table, weight_decay=decay)
             parts += [f"{_signed(found[0])} with weight decay {decay_label(decay)} alone"] if found else []
         apart = f" ({', '.join(parts)})" if len(parts) > 1 else ""
         sentences.append(
@@ -176,9 +175,7 @@ def histogram_finding(records: Sequence[Record]) -> list[str]:
 def places_finding(records: Sequence[Record]) -> list[str]:
     """How many of the most active units are the same in both models of a pair: a sentence for each network."""
     sentences = []
-    table = both_models_table(records)
-    above = table["root_second_moment_a"] > 0.5, table["root_second_moment_b"] > 0.5
-    table = table.assign(both=above[0] & above[1], either=above[0] | above[1])
+    table = in_both_models(both_models_table(records))
     for recipe, of_recipe in _recipes(table):
         parts = [
             f"{chosen['both'].sum()} of {chosen['either'].sum()} at {width_label(width)}"
@@ -202,7 +199,7 @@ def overlap_finding(records: Sequence[Record]) -> list[str]:
     sentences = []
     for recipe, table in _recipes(summaries_table(records)):
         chosen = widest(paper_decay(table))
-        excess = statistics.overlap_excess(table, weight_decay=chosen["weight_decay"].iloc[0]).values
+        excess = statistics.overlap_excess(table, weight_decay=chosen["weight_decay"].iloc[0])
         sentences.append(
             f"{recipe_label(recipe)}: the active units of the two models overlap by "
             f"{at_width(chosen, 'overlap', 1, 3)}, those in random places would by "

@@ -7,10 +7,17 @@ from pandas import DataFrame
 
 from lmcbook.lab.records import Record
 from lmcbook.pages.analysis.labels import at_width, number_of_pairs, recipe_label, spread, width_label
+from lmcbook.pages.analysis.permutations import (
+    ALIGNMENTS,
+    TRAINING,
+    WEIGHTS,
+    alignment_table,
+    cost_table,
+    gain_table,
+    inside_table,
+)
 from lmcbook.pages.analysis.vocabulary import paper_decay, widest
 from lmcbook.pages.claims import statistics
-from lmcbook.pages.figures.costs import TRAINING, WEIGHTS, cost_table
-from lmcbook.pages.figures.permutations import ALIGNMENTS, alignment_table, gain_table, inside_table
 
 
 def alignment_finding(records: Sequence[Record]) -> list[str]:
@@ -19,7 +26,7 @@ def alignment_finding(records: Sequence[Record]) -> list[str]:
     for recipe, table in _recipes(alignment_table(records)):
         chosen = widest(table)
         parts = [
-            f"{spread(of[statistics.ACCURACY], 100, 1)} {ALIGNMENTS[alignment][0]}"
+            f"{spread(of[statistics.ACCURACY], 100, 1)} {ALIGNMENTS[alignment]}"
             for alignment in ALIGNMENTS
             if not (of := chosen[chosen["alignment"] == alignment]).empty
         ]

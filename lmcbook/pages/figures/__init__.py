@@ -8,7 +8,7 @@ from lmcbook.pages.figures.additivity import weak_additivity_explained
 from lmcbook.pages.figures.barriers import barrier_against_width, barrier_table
 from lmcbook.pages.figures.batch_size import against_batch_size, barrier_by_batch_size
 from lmcbook.pages.figures.calibrating import calibration_examples, reliability_diagrams, temperature_choices
-from lmcbook.pages.figures.costs import cost_against_width, read_search_costs, search_cost_against_units
+from lmcbook.pages.figures.costs import cost_against_width, search_cost_against_units
 from lmcbook.pages.figures.curves import (
     accuracy_against_coefficient,
     accuracy_table,
@@ -94,7 +94,6 @@ __all__ = [
     "opposite_signs_by_layer",
     "origin",
     "ranks_against_width",
-    "read_search_costs",
     "reciprocal_orthogonality_by_layer",
     "reliability_diagrams",
     "search_cost_against_units",

@@ -1,55 +1,24 @@
 """Why weak additivity holds as far as it does: the sizes of the units, or signs that agree."""
 
-import math
-from collections.abc import Sequence
 from typing import Any
 
-import numpy
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from pandas import DataFrame
 
-from lmcbook.lab.records import Record, layers_table, units_table
 from lmcbook.pages.analysis.labels import decay_label, recipe_label, width_label
 from lmcbook.pages.analysis.vocabulary import groups
 from lmcbook.pages.figures import style
 from lmcbook.pages.figures.predictions import plain_log
-from lmcbook.theory.gaussian import INDEPENDENT_COSINE, gaussian_cosine
-
-_PAIR = ["recipe", "width_multiplier", "weight_decay", "seed_a", "seed_b"]
+from lmcbook.theory.gaussian import INDEPENDENT_COSINE
 
 
-def gaussian_table(records: Sequence[Record]) -> DataFrame:
-    """What `weak_additivity_explained` draws: the measured cosine of each hidden layer beside that of Gaussians.
-
-    ``gaussian`` is the limit of the cosine for independent, centred Gaussians that have the units' measured second
-    moments. A point is one pair of one width, decay and layer.
-    """
-    names = [*_PAIR, "num_layers", "layer", "depth", "gaussian", "weak_additivity"]
-    measured = layers_table(records)
-    measured = measured[(measured["metric"] == "weak_additivity") & (measured["alignment"] == "identity")]
-    units = units_table(records)
-    place = [*_PAIR, "num_layers", "layer"]
-    moments = ["root_second_moment_a", "root_second_moment_b"]
-    grouped = units[units["alignment"] == "identity"].groupby(place, sort=False, dropna=False)[moments]
-    found = [(*key, _cosine(*of_layer.to_numpy(dtype=float).T)) for key, of_layer in grouped]
-    sizes = DataFrame(found, columns=[*place, "gaussian"]).astype(units[place].dtypes)
-    merged = measured.rename(columns={"value": "weak_additivity"}).merge(sizes, on=place, how="inner")
-    return merged[names].astype({"depth": int})
-
-
-def _cosine(roots_a: numpy.ndarray, roots_b: numpy.ndarray) -> float:
-    # where nothing is active there is no cosine
-    return gaussian_cosine(roots_a, roots_b) if roots_a.any() or roots_b.any() else math.nan
-
-
-def weak_additivity_explained(records: Sequence[Record], *, narrow: bool = False) -> Figure:
+def weak_additivity_explained(table: DataFrame, *, narrow: bool = False) -> Figure:
     """What the cosine of weak additivity lacks to 1, against what it would lack for Gaussians of the units' sizes.
 
     On the diagonal the sizes alone explain it; below, the two models' signs agree more than by chance; above, they
     clash, or the pre-activations are far from centred Gaussians.
     """
-    table = gaussian_table(records)
     recipes = list(table["recipe"].unique())
     decays = sorted(table["weight_decay"].unique(), reverse=True)
     with style.applied():
@@ -80,10 +49,10 @@ def weak_additivity_explained(records: Sequence[Record], *, narrow: bool = False
     return figure
 
 
-def gaussian_alt(records: Sequence[Record]) -> str:
+def gaussian_alt(table: DataFrame) -> str:
     """`weak_additivity_explained` for those who do not see it."""
     parts = []
-    for (recipe, decay), chosen in groups(gaussian_table(records), "recipe", "weight_decay"):
+    for (recipe, decay), chosen in groups(table, "recipe", "weight_decay"):
         name = f"{recipe_label(recipe)} with weight decay {decay_label(decay)}"
         widest = width_label(chosen["width_multiplier"].max())
         values = (

@@ -12,6 +12,7 @@ from pandas import DataFrame
 from lmcbook.pages.analysis.labels import decay_label
 from lmcbook.pages.figures import style
 from lmcbook.pages.figures.barriers import scale_widths
+from lmcbook.pages.figures.kit import draw_dots
 
 DECAY_COLOURS = (style.STRONG, style.WEAK, style.CONTROL)
 
@@ -58,10 +59,7 @@ def draw_lines(axis: Axes, table: DataFrame, lines: Sequence[Line], *, factor: f
         if chosen.empty:
             continue
         shift = 2 ** (0.018 * span * (index - (len(lines) - 1) / 2))
-        points = {**line.look, "linestyle": "none", "alpha": 0.8, "markersize": 4}
-        axis.plot(shift * chosen["width_multiplier"], factor * chosen[line.column], **points, zorder=3)
-        mean = factor * chosen.groupby("width_multiplier")[line.column].mean()
-        axis.plot(shift * mean.index, mean, **{**line.look, "marker": "none"}, zorder=2)
+        draw_dots(axis, shift * chosen["width_multiplier"], factor * chosen[line.column], line.look)
     scale_widths(axis, table["width_multiplier"])
 
 

@@ -9,13 +9,13 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from pandas import DataFrame
 
-from lmcbook.lab.records import Record, layers_table
-from lmcbook.pages.analysis.labels import decay_label, recipe_label, width_label
+from lmcbook.lab.records import Record
+from lmcbook.pages.analysis import layers
+from lmcbook.pages.analysis.labels import decay_label, ends_in_words, recipe_label, width_label
 from lmcbook.pages.analysis.vocabulary import groups
-from lmcbook.pages.figures import rows, style
+from lmcbook.pages.figures import style
+from lmcbook.pages.figures.kit import network_rows
 from lmcbook.theory.gaussian import INDEPENDENT_COSINE
-
-_PAIR = ["recipe", "width_multiplier", "weight_decay", "seed_a", "seed_b"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -39,57 +39,42 @@ class Quantity:
     label: str
     title: str
     """What it is, as the beginning of a sentence."""
-    coefficient: float | None = None
-    """λ of the merged model; ``None`` for what is measured of the two endpoints."""
     guides: tuple[Guide, ...] = ()
     limits: tuple[float | None, float | None] = (None, None)
 
-    def table(self, records: Sequence[Record]) -> DataFrame:
-        """One row for each pair merged as it is and each layer, shortcuts aside, with the metric as the last column."""
-        table = layers_table(records)
-        at = table["coefficient"].isna() if self.coefficient is None else table["coefficient"] == self.coefficient
-        table = table[(table["metric"] == self.metric) & at & table["depth"].notna()]
-        table = table[table["alignment"] == "identity"].astype({"depth": int})
-        columns = [*_PAIR, "num_layers", "layer", "depth", "value"]
-        return table[columns].rename(columns={"value": self.metric}).reset_index(drop=True)
-
-    def alt(self, records: Sequence[Record]) -> str:
+    def alt(self, table: DataFrame) -> str:
         """The figure for those who do not see it."""
         parts = []
-        for (recipe, decay), chosen in groups(self.table(records), "recipe", "weight_decay"):
+        for (recipe, decay), chosen in groups(table, "recipe", "weight_decay"):
             last = chosen[chosen["depth"] == chosen["depth"].max()]
-            means = last.groupby("width_multiplier")[self.metric].mean()
-            ends = dict.fromkeys([means.index.min(), means.index.max()])
-            values = " and ".join(f"{means[width]:.3g} at {width_label(width)}" for width in ends)
             name = f"{recipe_label(recipe)} with weight decay {decay_label(decay)}"
-            parts.append(f"{name}, {last['layer'].iloc[0]}: {values}")
+            parts.append(f"{name}, {last['layer'].iloc[0]}: {ends_in_words(last, self.metric)}")
         return f"{self.title}, layer by layer, one line for each width. In the last layer shown, {'; '.join(parts)}."
 
-    def draw(self, records: Sequence[Record], *, narrow: bool = False) -> Figure:
+    def draw(self, table: DataFrame, *, narrow: bool = False) -> Figure:
         """A row of panels for each network, a panel for each weight decay; every pair a point, a line for the mean."""
-        table = self.table(records)
-        recipes = list(table["recipe"].unique())
         decays = sorted(table["weight_decay"].unique(), reverse=True)
-        with style.applied():
-            heights = [2.35 + label_room(table[table["recipe"] == recipe]) for recipe in recipes]
-            figure, drawn = rows.rows(heights, len(decays), narrow=narrow, legend_lines=4)
-            for recipe, (part, axes) in zip(recipes, drawn, strict=True):
-                of_recipe = table[table["recipe"] == recipe]
-                colours = style.width_colours(of_recipe["width_multiplier"])
-                guides = self._guides_of(of_recipe)
-                for index, (axis, decay) in enumerate(zip(axes, decays, strict=True)):
-                    axis.sharey(axes[0])
-                    _draw_widths(axis, of_recipe[of_recipe["weight_decay"] == decay], self.metric, colours)
-                    _draw_guides(axis, of_recipe, guides)
-                    name_layers(axis, of_recipe)
-                    axis.set_title(f"{recipe_label(recipe)},\nweight decay {decay_label(decay)}")
-                    if index == 0 or narrow:
-                        axis.set_ylabel(self.label)
-                axes[0].margins(y=0.08)
-                axes[0].set_ylim(*self.limits)
-                handles = [*layer_handles(colours), *(_guide_handle(guide) for guide in guides)]
-                rows.legend(part, handles, title="width", narrow=narrow)
-        return figure
+
+        def draw(axes: list[Axes], of_recipe: DataFrame) -> list[Line2D]:
+            colours = style.width_colours(of_recipe["width_multiplier"])
+            guides = self._guides_of(of_recipe)
+            for index, (axis, decay) in enumerate(zip(axes, decays, strict=True)):
+                axis.sharey(axes[0])
+                _draw_widths(axis, of_recipe[of_recipe["weight_decay"] == decay], self.metric, colours)
+                _draw_guides(axis, of_recipe, guides)
+                name_layers(axis, of_recipe)
+                name = recipe_label(of_recipe["recipe"].iloc[0])
+                axis.set_title(f"{name},\nweight decay {decay_label(decay)}")
+                if index == 0 or narrow:
+                    axis.set_ylabel(self.label)
+            axes[0].margins(y=0.08)
+            axes[0].set_ylim(*self.limits)
+            return [*layer_handles(colours), *(_guide_handle(guide) for guide in guides)]
+
+        def height(of_recipe: DataFrame) -> float:
+            return 2.35 + label_room(of_recipe)
+
+        return network_rows(table, len(decays), draw, height=height, narrow=narrow, legend_lines=4, title="width")
 
     def _guides_of(self, table: DataFrame) -> list[Guide]:
         has_batch_norm = bool(table["num_layers"].isna().any())
@@ -176,16 +161,13 @@ LEWC_COSINE = Quantity(
     metric="lewc_cosine",
     label="cosine",
     title="Cosine of the merged network's layers with the mean of the two networks' layers at λ = ½",
-    coefficient=0.5,
     limits=(None, 1.02),
 )
-"""Fig. 3 of the paper."""
 
 DECAY_EXPONENT = Quantity(
     metric="decay_exponent",
     label="decay exponent",
     title="Decay exponent of the merged network's layers at λ = ½",
-    coefficient=0.5,
     guides=(
         Guide(label="LEWC: ℓ", value=lambda depth, _: depth, line="--", networks=(False,)),
         Guide(
@@ -207,7 +189,6 @@ WEAK_ADDITIVITY = Quantity(
     guides=(Guide(label="independent\nGaussians", value=lambda *_: INDEPENDENT_COSINE, line="--"),),
     limits=(None, 1.01),
 )
-"""Fig. 4 of the paper, with the limit of Theorem 5.4."""
 
 OPPOSITE_SIGNS = Quantity(
     metric="opposite_signs",
@@ -224,7 +205,6 @@ RECIPROCAL_ORTHOGONALITY = Quantity(
     guides=(Guide(label="as strong as\nits own", value=lambda *_: 1.0, line=":"),),
     limits=(0, None),
 )
-"""Fig. 8 of the paper."""
 
 COMMUTATIVITY = Quantity(
     metric="commutativity",
@@ -233,45 +213,44 @@ COMMUTATIVITY = Quantity(
     guides=(Guide(label="exactly\northogonal", value=lambda *_: 1.0, line="--"),),
     limits=(0, None),
 )
-"""Fig. 10 of the paper."""
 
 
-def lewc_cosine_by_layer(records: Sequence[Record], *, narrow: bool = False) -> Figure:
+def lewc_cosine_by_layer(table: DataFrame, *, narrow: bool = False) -> Figure:
     """Cosine of the merged network's layers with the mean of the two networks' layers, λ = ½: the paper's Fig. 3."""
-    return LEWC_COSINE.draw(records, narrow=narrow)
+    return LEWC_COSINE.draw(table, narrow=narrow)
 
 
-def decay_exponent_by_layer(records: Sequence[Record], *, narrow: bool = False) -> Figure:
+def decay_exponent_by_layer(table: DataFrame, *, narrow: bool = False) -> Figure:
     r"""The exponents $e_\ell$ with which layers of the merged network fade, against what the two laws say."""
-    return DECAY_EXPONENT.draw(records, narrow=narrow)
+    return DECAY_EXPONENT.draw(table, narrow=narrow)
 
 
-def weak_additivity_by_layer(records: Sequence[Record], *, narrow: bool = False) -> Figure:
+def weak_additivity_by_layer(table: DataFrame, *, narrow: bool = False) -> Figure:
     """Cosine of the two sides of Definition 5.1 at λ = ½, with the limit of Theorem 5.4: the paper's Fig. 4."""
-    return WEAK_ADDITIVITY.draw(records, narrow=narrow)
+    return WEAK_ADDITIVITY.draw(table, narrow=narrow)
 
 
-def opposite_signs_by_layer(records: Sequence[Record], *, narrow: bool = False) -> Figure:
+def opposite_signs_by_layer(table: DataFrame, *, narrow: bool = False) -> Figure:
     """The share of pre-activations with opposite signs in the two networks, where weak additivity fails."""
-    return OPPOSITE_SIGNS.draw(records, narrow=narrow)
+    return OPPOSITE_SIGNS.draw(table, narrow=narrow)
 
 
-def reciprocal_orthogonality_by_layer(records: Sequence[Record], *, narrow: bool = False) -> Figure:
+def reciprocal_orthogonality_by_layer(table: DataFrame, *, narrow: bool = False) -> Figure:
     """Definition 5.2 as a ratio of norms, both directions, layers 2…L: the paper's Fig. 8."""
-    return RECIPROCAL_ORTHOGONALITY.draw(records, narrow=narrow)
+    return RECIPROCAL_ORTHOGONALITY.draw(table, narrow=narrow)
 
 
-def commutativity_by_layer(records: Sequence[Record], *, narrow: bool = False) -> Figure:
+def commutativity_by_layer(table: DataFrame, *, narrow: bool = False) -> Figure:
     """Definition C.1 as a ratio of norms, layers 2…L: the paper's Fig. 10."""
-    return COMMUTATIVITY.draw(records, narrow=narrow)
+    return COMMUTATIVITY.draw(table, narrow=narrow)
 
 
-QUANTITIES: dict[Callable[..., Figure], Quantity] = {
-    lewc_cosine_by_layer: LEWC_COSINE,
-    decay_exponent_by_layer: DECAY_EXPONENT,
-    weak_additivity_by_layer: WEAK_ADDITIVITY,
-    opposite_signs_by_layer: OPPOSITE_SIGNS,
-    reciprocal_orthogonality_by_layer: RECIPROCAL_ORTHOGONALITY,
-    commutativity_by_layer: COMMUTATIVITY,
+QUANTITIES: dict[Callable[..., Figure], tuple[Callable[[Sequence[Record]], DataFrame], Quantity]] = {
+    lewc_cosine_by_layer: (layers.lewc_cosine_table, LEWC_COSINE),
+    decay_exponent_by_layer: (layers.decay_exponent_table, DECAY_EXPONENT),
+    weak_additivity_by_layer: (layers.weak_additivity_table, WEAK_ADDITIVITY),
+    opposite_signs_by_layer: (layers.opposite_signs_table, OPPOSITE_SIGNS),
+    reciprocal_orthogonality_by_layer: (layers.reciprocal_orthogonality_table, RECIPROCAL_ORTHOGONALITY),
+    commutativity_by_layer: (layers.commutativity_table, COMMUTATIVITY),
 }
-"""Figure → what it shows of every layer."""
+"""Figure → its table, and what it shows of every layer."""

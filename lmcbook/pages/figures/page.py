@@ -15,6 +15,12 @@ from pandas import DataFrame
 
 from lmcbook.errors import InputError
 from lmcbook.lab.records import Record
+from lmcbook.pages.analysis import layers as of_layers
+from lmcbook.pages.analysis import lines as of_lines
+from lmcbook.pages.analysis import permutations as matched
+from lmcbook.pages.analysis import starts
+from lmcbook.pages.analysis import sweeps as varied
+from lmcbook.pages.analysis import units as of_units
 from lmcbook.pages.analysis.measurements import Measurements
 from lmcbook.pages.figures import (
     additivity,
@@ -71,8 +77,8 @@ FIGURES: dict[Draw, Companions] = {
     barrier_against_width: Companions(barrier_table, barrier_alt),
     floors.floor_against_width: Companions(floors.floor_table, floors.floor_alt),
     inverse_temperature_against_coefficient: Companions(inverse_temperature_table, inverse_temperature_alt),
-    **{draw: Companions(quantity.table, quantity.alt) for draw, quantity in layers.QUANTITIES.items()},
-    laws.law_errors_by_layer: Companions(laws.law_errors_table, laws.law_errors_alt),
+    **{draw: Companions(table, quantity.alt, True) for draw, (table, quantity) in layers.QUANTITIES.items()},
+    laws.law_errors_by_layer: Companions(of_layers.law_errors_table, laws.law_errors_alt, True),
     predictions.temperature_against_width: Companions(
         predictions.temperature_width_table, predictions.temperature_width_alt
     ),
@@ -82,16 +88,16 @@ FIGURES: dict[Draw, Companions] = {
     predictions.temperature_error_against_orthogonality: Companions(
         predictions.temperature_error_table, predictions.temperature_error_alt
     ),
-    units.histograms_by_layer: Companions(units.histogram_table, units.histogram_alt),
-    units.units_of_both_models: Companions(units.both_models_table, units.both_models_alt),
-    units.active_units_against_width: Companions(units.active_table, units.active_alt),
-    units.ranks_against_width: Companions(units.rank_table, units.rank_alt),
-    additivity.weak_additivity_explained: Companions(additivity.gaussian_table, additivity.gaussian_alt),
-    permutations.barrier_by_alignment: Companions(permutations.alignment_table, permutations.alignment_alt),
-    permutations.matching_gain: Companions(permutations.gain_table, permutations.gain_alt),
-    permutations.matching_inside: Companions(permutations.inside_table, permutations.inside_alt),
-    permutations.matching_laws: Companions(permutations.inside_table, permutations.laws_alt),
-    permutations.two_mechanisms: Companions(permutations.mechanism_table, permutations.mechanism_alt),
+    units.histograms_by_layer: Companions(of_units.histogram_table, units.histogram_alt, True),
+    units.units_of_both_models: Companions(of_units.both_models_table, units.both_models_alt, True),
+    units.active_units_against_width: Companions(of_units.active_table, units.active_alt, True),
+    units.ranks_against_width: Companions(of_units.rank_table, units.rank_alt, True),
+    additivity.weak_additivity_explained: Companions(of_units.gaussian_table, additivity.gaussian_alt, True),
+    permutations.barrier_by_alignment: Companions(matched.alignment_table, permutations.alignment_alt, True),
+    permutations.matching_gain: Companions(matched.gain_table, permutations.gain_alt, True),
+    permutations.matching_inside: Companions(matched.inside_table, permutations.inside_alt, True),
+    permutations.matching_laws: Companions(matched.inside_table, permutations.laws_alt, True),
+    permutations.two_mechanisms: Companions(matched.mechanism_table, permutations.mechanism_alt, True),
     temperatures.loss_against_temperature: Companions(
         temperatures.sensitivity_table, temperatures.loss_against_temperature_alt
     ),
@@ -101,19 +107,19 @@ FIGURES: dict[Draw, Companions] = {
     calibrating.reliability_diagrams: Companions(calibrating.reliability_table, calibrating.reliability_alt),
     calibrating.temperature_choices: Companions(calibrating.choices_table, calibrating.temperature_choices_alt),
     calibrating.calibration_examples: Companions(calibrating.examples_table, calibrating.calibration_examples_alt),
-    costs.cost_against_width: Companions(costs.cost_table, costs.cost_alt),
-    weight_decay.barriers_against_decay: Companions(weight_decay.decay_table, weight_decay.barriers_against_decay_alt),
+    costs.cost_against_width: Companions(matched.cost_table, costs.cost_alt, True),
+    weight_decay.barriers_against_decay: Companions(varied.decay_table, weight_decay.barriers_against_decay_alt, True),
     weight_decay.conditions_against_decay: Companions(
-        weight_decay.decay_table, weight_decay.conditions_against_decay_alt
+        varied.decay_table, weight_decay.conditions_against_decay_alt, True
     ),
-    batch_size.against_batch_size: Companions(batch_size.one_width, batch_size.against_batch_size_alt),
-    batch_size.barrier_by_batch_size: Companions(batch_size.several_widths, batch_size.barrier_by_batch_size_alt),
-    low_rank.against_penalty: Companions(low_rank.penalty_table, low_rank.against_penalty_alt),
-    lines.loss_along_lines: Companions(lines.along_lines_table, lines.along_lines_alt),
-    lines.halfway_against_width: Companions(lines.halfway_table, lines.halfway_alt),
-    spawned.barriers_by_start: Companions(spawned.spawned_table, spawned.barriers_by_start_alt),
-    spawned.mechanisms_by_start: Companions(spawned.mechanisms_table, spawned.mechanisms_by_start_alt),
-    weight_decay.against_decay_product: Companions(weight_decay.decay_table, weight_decay.against_decay_product_alt),
+    batch_size.against_batch_size: Companions(varied.one_width, batch_size.against_batch_size_alt, True),
+    batch_size.barrier_by_batch_size: Companions(varied.several_widths, batch_size.barrier_by_batch_size_alt, True),
+    low_rank.against_penalty: Companions(varied.penalty_table, low_rank.against_penalty_alt, True),
+    lines.loss_along_lines: Companions(of_lines.along_lines_table, lines.along_lines_alt, True),
+    lines.halfway_against_width: Companions(of_lines.halfway_table, lines.halfway_alt, True),
+    spawned.barriers_by_start: Companions(starts.spawned_table, spawned.barriers_by_start_alt, True),
+    spawned.mechanisms_by_start: Companions(starts.mechanisms_table, spawned.mechanisms_by_start_alt, True),
+    weight_decay.against_decay_product: Companions(varied.decay_table, weight_decay.against_decay_product_alt, True),
 }
 """Every figure of the book; a new one is one more line."""
 

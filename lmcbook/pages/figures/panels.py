@@ -11,6 +11,7 @@ from pandas import DataFrame, concat
 
 from lmcbook.pages.figures import style
 from lmcbook.pages.figures.barriers import scale_values
+from lmcbook.pages.figures.kit import draw_dots
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -59,14 +60,15 @@ LOSS_BARRIERS = Panel(
 
 
 def draw_panel(axis: Axes, panel: Panel, table: DataFrame, across: str, places: Mapping[float, float]) -> None:
-    """Draw the series of ``panel`` against the column ``across``; rows that are ``hollow`` have lines of their own."""
+    """Draw the series of ``panel`` against the column ``across``.
+
+    Where the table says which rows are ``hollow``, these have lines of their own.
+    """
+    table = table if "hollow" in table else table.assign(hollow=False)
     for series in panel.series:
         for hollow, chosen in table.dropna(subset=[series.column]).groupby("hollow", sort=False):
             look = look_of(series.look, hollow=bool(hollow))
-            at, values = chosen[across].map(places), panel.factor * chosen[series.column]
-            axis.plot(at, values, **{**look, "linestyle": "none", "markersize": 4, "alpha": 0.8}, zorder=3)
-            mean = values.groupby(at).mean()
-            axis.plot(mean.index, mean, **{**look, "marker": "none"}, zorder=2)
+            draw_dots(axis, chosen[across].map(places), panel.factor * chosen[series.column], look)
     axis.set_ylabel(panel.label)
     if panel.logarithmic:
         scale_values(axis, concat([panel.factor * table[series.column] for series in panel.series]))

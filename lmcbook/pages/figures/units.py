@@ -1,44 +1,26 @@
 """Which units are active, and how many directions the weights use: Fig. 5, 6, 7 and 11 of the paper."""
 
 from collections.abc import Sequence
+from functools import partial
 from typing import Any
 
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullLocator
-from pandas import DataFrame, concat
+from pandas import DataFrame
 
-from lmcbook.lab.records import Record, histograms_table, summaries_table, units_table
 from lmcbook.pages.analysis.labels import decay_label, ends_in_words, recipe_label, width_label
-from lmcbook.pages.analysis.vocabulary import PAPER_DECAY, groups
+from lmcbook.pages.analysis.units import in_both_models
+from lmcbook.pages.analysis.vocabulary import groups
 from lmcbook.pages.figures import rows, style
 from lmcbook.pages.figures.against_width import Line, decay_lines, draw_lines, handles_of
+from lmcbook.pages.figures.kit import width_panels
 from lmcbook.pages.figures.layers import layer_handles
 
-_PAIR = ["recipe", "width_multiplier", "weight_decay", "seed_a", "seed_b"]
-_BINS = 10
 
-
-def histogram_table(records: Sequence[Record]) -> DataFrame:
-    """What `histograms_by_layer` draws: the share of units in each bin, mean over pairs and models.
-
-    Bins are tenths of the layer's largest root second moment. Pairs as they are, of the paper's weight decay, or of
-    the largest where that is not among them.
-    """
-    table = histograms_table(records)
-    names = ["recipe", "width_multiplier", "weight_decay", "layer", "depth"]
-    table = _main_decay(table[table["alignment"] == "identity"])
-    if table.empty:
-        return DataFrame(columns=[*names, "low", "high", "share"])
-    table = table.assign(bin=(table["low"] * _BINS + 1e-9).astype(int), share=(table["share_a"] + table["share_b"]) / 2)
-    summed = table.groupby([*names, "seed_a", "seed_b", "bin"], sort=False)["share"].sum()
-    mean = summed.groupby([*names, "bin"], sort=False).mean().reset_index()
-    return mean.assign(low=mean["bin"] / _BINS, high=(mean["bin"] + 1) / _BINS)[[*names, "low", "high", "share"]]
-
-
-def histograms_by_layer(records: Sequence[Record], *, narrow: bool = False) -> Figure:
+def histograms_by_layer(table: DataFrame, *, narrow: bool = False) -> Figure:
     """Histograms of root second moments of pre-activations, a panel for each hidden layer: the paper's Fig. 5, 11."""
-    table = histogram_table(records)
     recipes = list(table["recipe"].unique())
     counts = [table[table["recipe"] == recipe]["depth"].nunique() for recipe in recipes]
     with style.applied():
@@ -79,9 +61,8 @@ def histograms_by_layer(records: Sequence[Record], *, narrow: bool = False) -> F
     return figure
 
 
-def histogram_alt(records: Sequence[Record]) -> str:
+def histogram_alt(table: DataFrame) -> str:
     """`histograms_by_layer` for those who do not see it."""
-    table = histogram_table(records)
     lowest = table[table["low"] == 0].assign(per_cent=100 * table["share"])
     parts = []
     for (recipe,), chosen in groups(lowest, "recipe"):
@@ -93,30 +74,8 @@ def histogram_alt(records: Sequence[Record]) -> str:
     )
 
 
-def both_models_table(records: Sequence[Record]) -> DataFrame:
-    """What `units_of_both_models` draws: units of the second hidden layer of one pair, at the narrowest and the widest.
-
-    Root second moments relative to the largest of the layer in either model.
-    """
-    table = units_table(records)
-    table = _main_decay(table[(table["alignment"] == "identity") & (table["depth"] == 2)])
-    names = [*_PAIR, "layer", "root_second_moment_a", "root_second_moment_b"]
-    parts = []
-    for _, of_recipe in table.groupby("recipe", sort=False):
-        widths = of_recipe["width_multiplier"]
-        chosen = of_recipe[widths.isin([widths.min(), widths.max()])]
-        parts.append(chosen[chosen["seed_a"] == chosen["seed_a"].min()])
-    if not parts:
-        return DataFrame(columns=names)
-    chosen = concat(parts, ignore_index=True)
-    moments = ["root_second_moment_a", "root_second_moment_b"]
-    largest = chosen.groupby(["recipe", "width_multiplier"])[moments].transform("max").max(axis=1)
-    return chosen.assign(**{name: chosen[name] / largest for name in moments})[names]
-
-
-def units_of_both_models(records: Sequence[Record], *, narrow: bool = False) -> Figure:
+def units_of_both_models(table: DataFrame, *, narrow: bool = False) -> Figure:
     """Units of the second hidden layer by their root second moments in either model of a pair: the paper's Fig. 6."""
-    table = both_models_table(records)
     recipes = list(table["recipe"].unique())
     widths = [sorted(table[table["recipe"] == recipe]["width_multiplier"].unique()) for recipe in recipes]
     with style.applied():
@@ -160,13 +119,10 @@ def units_of_both_models(records: Sequence[Record], *, narrow: bool = False) -> 
     return figure
 
 
-def both_models_alt(records: Sequence[Record]) -> str:
+def both_models_alt(table: DataFrame) -> str:
     """`units_of_both_models` for those who do not see it."""
-    table = both_models_table(records)
-    moments = table["root_second_moment_a"], table["root_second_moment_b"]
-    table = table.assign(both=(moments[0] > 0.5) & (moments[1] > 0.5), either=(moments[0] > 0.5) | (moments[1] > 0.5))
     parts = []
-    for (recipe, width), chosen in groups(table, "recipe", "width_multiplier"):
+    for (recipe, width), chosen in groups(in_both_models(table), "recipe", "width_multiplier"):
         name = f"{recipe_label(recipe)} {width_label(width)}"
         parts.append(f"{name}, {chosen['both'].sum()} of {chosen['either'].sum()}")
     return (
@@ -175,96 +131,66 @@ def both_models_alt(records: Sequence[Record]) -> str:
     )
 
 
-def active_table(records: Sequence[Record]) -> DataFrame:
-    """What `active_units_against_width` draws: means over hidden layers of each pair merged as it is."""
-    table = summaries_table(records)
-    table = table[table["alignment"] == "identity"]
-    return table[[*_PAIR, "overlap", "expected_overlap", "active_share"]].reset_index(drop=True)
-
-
-def active_units_against_width(records: Sequence[Record], *, narrow: bool = False) -> Figure:
+def active_units_against_width(table: DataFrame, *, narrow: bool = False) -> Figure:
     """Overlap of the two models' active units, measured and expected of independent ones, and how many are active."""
-    table = active_table(records)
     overlaps = [
         *decay_lines(table, "overlap", label="measured"),
         *decay_lines(table, "expected_overlap", label="independent", hollow=True),
     ]
-    panels = [(overlaps, "overlap of active units"), (decay_lines(table, "active_share"), "share of active units")]
-    return _two_panels(table, panels, overlaps, narrow=narrow)
+    panels = [
+        ("overlap of active units", partial(_draw_plain, lines=overlaps)),
+        ("share of active units", partial(_draw_plain, lines=decay_lines(table, "active_share"))),
+    ]
+    return width_panels(table, panels, partial(handles_of, overlaps), height=2.6, narrow=narrow)
 
 
-def active_alt(records: Sequence[Record]) -> str:
+def active_alt(table: DataFrame) -> str:
     """`active_units_against_width` for those who do not see it."""
     parts = [
         f"{recipe_label(recipe)} with weight decay {decay_label(decay)}: overlap "
         f"{ends_in_words(chosen, 'overlap')}, expected {ends_in_words(chosen, 'expected_overlap')}, share of "
         f"active units {ends_in_words(chosen, 'active_share')}"
-        for (recipe, decay), chosen in groups(active_table(records), "recipe", "weight_decay")
+        for (recipe, decay), chosen in groups(table, "recipe", "weight_decay")
     ]
     return f"Overlap and share of active units against width, a point for each pair. {'; '.join(parts)}."
 
 
-def rank_table(records: Sequence[Record]) -> DataFrame:
-    """What `ranks_against_width` draws: means over the layers 2…L−1 and the two models of each pair."""
-    table = summaries_table(records)
-    table = table[table["alignment"] == "identity"]
-    ranks = ["effective_rank", "relative_effective_rank", "stable_rank", "relative_stable_rank"]
-    return table[[*_PAIR, *ranks]].dropna().reset_index(drop=True)
-
-
-def ranks_against_width(records: Sequence[Record], *, narrow: bool = False) -> Figure:
+def ranks_against_width(table: DataFrame, *, narrow: bool = False) -> Figure:
     """Effective and stable rank of the weights against width, absolute and relative to the size: the paper's Fig. 7."""
-    table = rank_table(records)
-    panels = []
-    for prefix, label in (("", "rank"), ("relative_", "rank relative to the size")):
-        effective = decay_lines(table, f"{prefix}effective_rank", label="effective rank")
-        stable = decay_lines(table, f"{prefix}stable_rank", label="stable rank", hollow=True)
-        panels.append(([*effective, *stable], label))
-    return _two_panels(table, panels, panels[0][0], narrow=narrow, logarithmic=True)
+    absolute, relative = (
+        [
+            *decay_lines(table, f"{prefix}effective_rank", label="effective rank"),
+            *decay_lines(table, f"{prefix}stable_rank", label="stable rank", hollow=True),
+        ]
+        for prefix in ("", "relative_")
+    )
+    panels = [
+        ("rank", partial(_draw_logarithmic, lines=absolute)),
+        ("rank relative to the size", partial(_draw_logarithmic, lines=relative)),
+    ]
+    return width_panels(table, panels, partial(handles_of, absolute), height=2.6, narrow=narrow)
 
 
-def rank_alt(records: Sequence[Record]) -> str:
+def rank_alt(table: DataFrame) -> str:
     """`ranks_against_width` for those who do not see it."""
     parts = [
         f"{recipe_label(recipe)} with weight decay {decay_label(decay)}: effective rank "
         f"{ends_in_words(chosen, 'effective_rank')}, relative {ends_in_words(chosen, 'relative_effective_rank')}"
-        for (recipe, decay), chosen in groups(rank_table(records), "recipe", "weight_decay")
+        for (recipe, decay), chosen in groups(table, "recipe", "weight_decay")
     ]
     return f"Ranks of the weights of the layers 2 to L − 1 against width, a point for each pair. {'; '.join(parts)}."
 
 
-def _two_panels(
-    table: DataFrame,
-    panels: Sequence[tuple[Sequence[Line], str]],
-    named: Sequence[Line],
-    *,
-    narrow: bool,
-    logarithmic: bool = False,
-) -> Figure:
-    recipes = list(table["recipe"].unique())
-    with style.applied():
-        figure, axes = style.panels(len(recipes), len(panels), height=2.6, narrow=narrow, share_y="none")
-        shown = [(recipe, panel) for recipe in recipes for panel in panels]
-        for index, (axis, (recipe, (lines, label))) in enumerate(zip(axes, shown, strict=True)):
-            draw_lines(axis, table[table["recipe"] == recipe], lines)
-            axis.set_ylabel(label)
-            if logarithmic:
-                axis.set_yscale("log")
-                axis.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
-                axis.yaxis.set_minor_locator(NullLocator())
-                axis.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
-            else:
-                axis.margins(y=0.1)
-                axis.set_ylim(bottom=0)
-                axis.yaxis.set_major_locator(MaxNLocator(5))
-            if index % len(panels) == 0:
-                axis.set_title(recipe_label(recipe))
-            if narrow or recipe == recipes[-1]:
-                axis.set_xlabel("width multiplier")
-        figure.legend(handles=handles_of(named), loc="outside lower center", ncols=1 if narrow else 2)
-    return figure
+def _draw_plain(axis: Axes, table: DataFrame, lines: Sequence[Line]) -> None:
+    draw_lines(axis, table, lines)
+    axis.margins(y=0.1)
+    axis.set_ylim(bottom=0)
+    axis.yaxis.set_major_locator(MaxNLocator(5))
 
 
-def _main_decay(table: DataFrame) -> DataFrame:
-    decays = set(table["weight_decay"])
-    return table[table["weight_decay"] == (PAPER_DECAY if PAPER_DECAY in decays else max(decays, default=0.0))]
+def _draw_logarithmic(axis: Axes, table: DataFrame, lines: Sequence[Line]) -> None:
+    draw_lines(axis, table, lines)
+    axis.set_yscale("log")
+    axis.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+    axis.yaxis.set_minor_locator(NullLocator())
+    axis.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))

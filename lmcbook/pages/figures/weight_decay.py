@@ -1,9 +1,8 @@
 """Against weight decay, at one width: barriers, the conditions of Theorem 5.3, ranks and sparsity (Fig. 9)."""
 
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from functools import lru_cache
 from typing import Any
 
 from matplotlib.axes import Axes
@@ -12,11 +11,10 @@ from matplotlib.lines import Line2D
 from matplotlib.ticker import FixedLocator, NullLocator
 from pandas import DataFrame
 
-from lmcbook.data import describe
-from lmcbook.lab.records import Record, pairs_table
-from lmcbook.pages.analysis.labels import decay_label, recipe_label, width_label
+from lmcbook.pages.analysis.labels import decay_label, recipe_label, width_of
+from lmcbook.pages.analysis.sweeps import FULL, SHORTER, SPARED
 from lmcbook.pages.analysis.vocabulary import PAPER_DECAY, groups
-from lmcbook.pages.figures import rows, style
+from lmcbook.pages.figures import style
 from lmcbook.pages.figures.panels import (
     ACCURACY_BARRIER,
     FOURTH,
@@ -27,56 +25,10 @@ from lmcbook.pages.figures.panels import (
     Panel,
     Series,
     draw_panel,
-    handle_of,
     look_of,
     places_of,
 )
-from lmcbook.training.config import TrainingConfig
-from lmcbook.training.schedule import decay_product
-
-_PAIR = ["recipe", "width_multiplier", "weight_decay", "seed_a", "seed_b"]
-
-FULL, SPARED, SHORTER = "full", "spared", "shorter"
-"""Kinds of training: as the recipe says; batch norm's own parameters left alone by the decay; for fewer epochs."""
-
-_INSIDE = (
-    *("reciprocal_orthogonality", "weak_additivity", "relative_effective_rank", "relative_stable_rank"),
-    *("active_share", "lowest_bin_share", "overlap", "expected_overlap"),
-)
-_BARRIERS = ("midpoint_accuracy_barrier", "midpoint_loss_barrier", "midpoint_calibrated_loss_barrier")
-
-
-def decay_table(records: Sequence[Record]) -> DataFrame:
-    """One row for each independent pair merged as it is: its kind of training, barriers and what was measured inside.
-
-    ``kind`` is ``full``, ``spared`` or ``shorter``, the latter than other trainings of the same recipe here;
-    ``decay_product`` is the sum over steps of learning rate × weight decay / (1 − momentum). Trainings with a penalty
-    on the spectrum are left out.
-    """
-    records = [record for record in records if _is_plain(record)]
-    trainings = [record.config.training for record in records if record.measurement == "interpolation"]
-    table = pairs_table(records)
-    table = table.assign(
-        epochs=[training.epochs for training in trainings],
-        kind=[FULL if training.decay_normalisation else SPARED for training in trainings],
-        decay_product=[_decay_product(training) for training in trainings],
-        endpoint_accuracy=table["endpoint_accuracy"].astype(float),
-    )
-    longest = table.groupby("recipe")["epochs"].transform("max")
-    table["kind"] = table["kind"].where(table["epochs"] == longest, SHORTER)
-    names = ["kind", "epochs", "decay_product", "endpoint_accuracy", *_BARRIERS, *_INSIDE]
-    return table[[*_PAIR, *names]].reset_index(drop=True)
-
-
-def _is_plain(record: Record) -> bool:
-    config = record.config
-    return config.alignment == "identity" and config.shared == "nothing" and config.training.spread_penalty == 0
-
-
-@lru_cache(maxsize=4096)
-def _decay_product(training: TrainingConfig) -> float:
-    return decay_product(training, describe(training.dataset).num_train)
-
+from lmcbook.pages.figures.sweeps import draw_sweep, means_in_words
 
 _BARRIER_PANELS = (
     ACCURACY_BARRIER,
@@ -121,50 +73,41 @@ _PRODUCT_PANELS = (
 )
 
 
-def barriers_against_decay(records: Sequence[Record], *, narrow: bool = False) -> Figure:
+def barriers_against_decay(table: DataFrame, *, narrow: bool = False) -> Figure:
     """Barriers at λ = ½ and the accuracy of the unmerged networks against weight decay, at one width: Fig. 9.
 
     Every pair is a point, lines join means. Hollow: batch norm's own parameters are left alone by the decay.
     """
-    return _against_decay(records, _BARRIER_PANELS, narrow=narrow, height=2.5)
+    return _against_decay(table, _BARRIER_PANELS, narrow=narrow, height=2.5, columns=3)
 
 
-def conditions_against_decay(records: Sequence[Record], *, narrow: bool = False) -> Figure:
+def conditions_against_decay(table: DataFrame, *, narrow: bool = False) -> Figure:
     """Both conditions of Theorem 5.3, the rank of the weights and the share of active units against weight decay."""
-    return _against_decay(records, _CONDITION_PANELS, narrow=narrow, height=2.3, columns=2)
+    return _against_decay(table, _CONDITION_PANELS, narrow=narrow, height=2.3, columns=2)
 
 
-def _against_decay(
-    records: Sequence[Record], panels: Sequence[Panel], *, narrow: bool, height: float, columns: int | None = None
-) -> Figure:
-    table = decay_table(records)
-    table = table[table["kind"] != SHORTER].assign(hollow=lambda drawn: drawn["kind"] != FULL)
-    recipes = list(table["recipe"].unique())
-    columns = columns or len(panels)
-    lines = len(panels) // columns
-    with style.applied():
-        # a row of the figure is a line of panels; a network has one or two
-        figure, drawn = rows.rows([height] * lines * len(recipes), columns, narrow=narrow, legend_lines=3)
-        for index, (part, axes) in enumerate(drawn):
-            of_recipe = table[table["recipe"] == recipes[index // lines]]
-            of_line = panels[(index % lines) * columns :][:columns]
-            handles: list[Line2D] = []
-            for axis, panel in zip(axes, of_line, strict=True):
-                draw_panel(axis, panel, of_recipe, "weight_decay", places_of(of_recipe["weight_decay"].unique()))
-                scale_decays(axis, of_recipe["weight_decay"].unique())
-                handles += [handle_of(each) for each in panel.series if each.label]
-            if index % lines == 0:
-                axes[0].set_title(f"{recipe_label(of_recipe['recipe'].iloc[0])}, {_width_of(of_recipe)}")
-            if SPARED in set(of_recipe["kind"]):
-                handles.append(Line2D([], [], label="batch norm\nnot decayed", **look_of(MAIN, hollow=True)))
-            handles.append(Line2D([], [], label="the paper's 3e-3", **_PAPER))
-            rows.legend(part, handles, title=None, narrow=narrow)
-    return figure
+def _against_decay(table: DataFrame, panels: Sequence[Panel], *, narrow: bool, height: float, columns: int) -> Figure:
+    def more(of_recipe: DataFrame) -> list[Line2D]:
+        spared = [Line2D([], [], label="batch norm\nnot decayed", **look_of(MAIN, hollow=True))]
+        paper = Line2D([], [], label="the paper's 3e-3", **_PAPER)
+        return [*(spared if SPARED in set(of_recipe["kind"]) else []), paper]
+
+    shown = table[table["kind"] != SHORTER].assign(hollow=lambda drawn: drawn["kind"] != FULL)
+    return draw_sweep(
+        shown,
+        "weight_decay",
+        scale_decays,
+        narrow=narrow,
+        panels=panels,
+        columns=columns,
+        height=height,
+        legend_lines=3,
+        more=more,
+    )
 
 
-def scale_decays(axis: Axes, decays: Iterable[float]) -> None:
+def scale_decays(axis: Axes, places: Mapping[float, float]) -> None:
     """Weight decays on a logarithmic axis that has a place for 0, with the paper's marked."""
-    places = places_of(decays)
     named: list[float] = []
     # powers of ten first; whatever stands too close to a name that is there gets a tick without one
     for decay in sorted(places, key=lambda each: (not float(places[each]).is_integer(), -places[each])):
@@ -178,13 +121,12 @@ def scale_decays(axis: Axes, decays: Iterable[float]) -> None:
         axis.axvline(places[PAPER_DECAY], **_PAPER, zorder=1)
 
 
-def against_decay_product(records: Sequence[Record], *, narrow: bool = False) -> Figure:
+def against_decay_product(table: DataFrame, *, narrow: bool = False) -> Figure:
     """Rank, conditions and barrier against learning rate × weight decay × steps / (1 − momentum).
 
     Filled: the recipe's schedule; hollow: fewer epochs. Where hollow and filled points lie on one curve, it is this
     product that counts. A colour and a marker for each network.
     """
-    table = decay_table(records)
     table = table[table["kind"] != SPARED].assign(hollow=lambda drawn: drawn["kind"] != FULL)
     recipes = list(table["recipe"].unique())
     looks = {
@@ -207,59 +149,51 @@ def against_decay_product(records: Sequence[Record], *, narrow: bool = False) ->
     return figure
 
 
-def barriers_against_decay_alt(records: Sequence[Record]) -> str:
+def barriers_against_decay_alt(table: DataFrame) -> str:
     """`barriers_against_decay` for those who do not see it."""
     columns = {"midpoint_accuracy_barrier": 100.0, "endpoint_accuracy": 100.0}
     return (
         "Accuracy barrier, loss barrier and unmerged accuracy against weight decay. Points of accuracy lost at λ = ½, "
-        f"and unmerged accuracy in per cent: {_in_words(records, columns)}."
+        f"and unmerged accuracy in per cent: {_in_words(table, columns)}."
     )
 
 
-def conditions_against_decay_alt(records: Sequence[Record]) -> str:
+def conditions_against_decay_alt(table: DataFrame) -> str:
     """`conditions_against_decay` for those who do not see it."""
     columns = {"reciprocal_orthogonality": 1.0, "weak_additivity": 1.0, "relative_effective_rank": 1.0}
     return (
         "Reciprocal orthogonality, weak additivity, relative ranks and shares of active units against weight decay. "
-        f"Orthogonality, additivity and effective rank: {_in_words(records, columns)}."
+        f"Orthogonality, additivity and effective rank: {_in_words(table, columns)}."
     )
 
 
-def against_decay_product_alt(records: Sequence[Record]) -> str:
+def against_decay_product_alt(table: DataFrame) -> str:
     """`against_decay_product` for those who do not see it."""
     parts = []
-    for (recipe, kind), chosen in groups(decay_table(records), "recipe", "kind"):
+    for (recipe, kind), chosen in groups(table, "recipe", "kind"):
         if kind != SPARED:
             names = ["relative_effective_rank", "midpoint_accuracy_barrier"]
             means = chosen.groupby("decay_product")[names].mean()
             values = ", ".join(
                 f"{rank:.2g} and {100 * barrier:.3g} at {product:.2g}"
-                for product, (rank, barrier) in zip(means.index, means.to_numpy(), strict=True)
+                for product, rank, barrier in means.itertuples(name=None)
             )
             shorter = ", fewer epochs" if kind == SHORTER else ""
-            parts.append(f"{recipe_label(recipe)}, {_width_of(chosen)}{shorter}: {values}")
+            parts.append(f"{recipe_label(recipe)}, {width_of(chosen)}{shorter}: {values}")
     return (
         "Rank, conditions and accuracy barrier against the decay product. Effective rank and points of accuracy lost: "
         f"{'; '.join(parts)}."
     )
 
 
-def _in_words(records: Sequence[Record], columns: Mapping[str, float]) -> str:
+def _in_words(table: DataFrame, columns: Mapping[str, float]) -> str:
     parts = []
-    for (recipe, kind), chosen in groups(decay_table(records), "recipe", "kind"):
+    for (recipe, kind), chosen in groups(table, "recipe", "kind"):
         if kind != SHORTER:
-            means = chosen.groupby("weight_decay")[list(columns)].mean() * list(columns.values())
-            values = ", ".join(
-                f"{' and '.join(f'{value:.3g}' for value in row)} with {decay_label(decay)}"
-                for decay, row in zip(means.index, means.to_numpy(), strict=True)
-            )
+            values = means_in_words(chosen, "weight_decay", columns, lambda decay: f"with {decay_label(decay)}")
             spared = ", batch norm not decayed" if kind == SPARED else ""
-            parts.append(f"{recipe_label(recipe)}, {_width_of(chosen)}{spared}: {values}")
+            parts.append(f"{recipe_label(recipe)}, {width_of(chosen)}{spared}: {values}")
     return "; ".join(parts)
-
-
-def _width_of(table: DataFrame) -> str:
-    return width_label(table["width_multiplier"].iloc[0])
 
 
 def _scale_products(axis: Axes, places: Mapping[float, float]) -> None:

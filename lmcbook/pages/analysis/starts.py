@@ -1,0 +1,71 @@
+"""Pairs that share nothing, the order of the examples, or their start: barriers, laws and conditions as it moves."""
+
+from collections.abc import Sequence
+
+from pandas import DataFrame, concat
+
+from lmcbook.lab.records import Record, layers_table, pairs_table
+from lmcbook.pages.analysis.layers import error_at_half_size
+from lmcbook.pages.analysis.measurements import Measurements
+from lmcbook.pages.analysis.vocabulary import PAIR, as_they_are
+
+NOTHING, ORDER = "nothing", "order"
+MECHANISMS = ("orthogonal_error", "llfc_error", "reciprocal_orthogonality", "commutativity")
+"""What `mechanisms_table` has of each pair, beside the decay exponents of its layers."""
+
+_COLUMNS = (
+    *("midpoint_accuracy_barrier", "midpoint_loss_barrier", "midpoint_calibrated_loss_barrier", "endpoint_accuracy"),
+    *("decay_exponent", "orthogonal_error", "llfc_error", "reciprocal_orthogonality", "commutativity"),
+    "weak_additivity",
+)
+_PLACE = (*PAIR, "num_layers", "shared", "shared_fraction", "in_common")
+
+
+def in_common(shared: str, fraction: float) -> str:
+    """What a pair has in common, in a word: ``nothing``, ``order``, or the part of the training, ``0 %``, ``10 %``."""
+    return shared if shared != "start" else f"{100 * fraction:g} %"
+
+
+def name_of(kind: str) -> str:
+    """What a pair has in common, ``first 10 %``, as legends and tables write it."""
+    return {NOTHING: "nothing shared", ORDER: "order alone", "0 %": "initialisation"}.get(kind, f"first {kind}")
+
+
+def spawned_table(records: Sequence[Record]) -> DataFrame:
+    """One row for each pair merged as it is: what it shares, barriers, and laws and conditions at λ = ½.
+
+    ``in_common`` is ``nothing``, ``order``, or the part of the training that the two have in common. Exponent and
+    errors are of the logits, conditions are means over layers. ``orthogonal_error`` is the distance from what
+    orthogonal networks give: LEWC's prediction, or with recomputed batch norm half of LLFC's.
+    """
+    table = _with_words(Measurements.of(records).table(pairs_table))
+    halved = error_at_half_size(table["llfc_error"], table["decay_exponent"])
+    table = table.assign(orthogonal_error=table["lewc_error"].where(table["num_layers"].notna(), halved))
+    return _ordered(table.astype(dict.fromkeys(_COLUMNS, float)))[[*_PLACE, *_COLUMNS]]
+
+
+def mechanisms_table(records: Sequence[Record]) -> DataFrame:
+    """One row for each number: of what pair, what it shares, which quantity, the `MECHANISMS` or a decay exponent.
+
+    ``layer`` and ``depth`` say where the decay exponent was measured; errors are of the logits, conditions are means.
+    """
+    layers = _with_words(Measurements.of(records).table(layers_table))
+    at = (layers["metric"] == "decay_exponent") & (layers["coefficient"] == 0.5) & layers["depth"].notna()
+    others = Measurements.of(records).table(spawned_table).melt([*_PLACE], [*MECHANISMS], "quantity", "value")
+    table = concat([layers[at].rename(columns={"metric": "quantity"}), others], ignore_index=True)
+    return _ordered(table[[*_PLACE, "layer", "depth", "quantity", "value"]])
+
+
+def _with_words(table: DataFrame) -> DataFrame:
+    """Pairs merged as they are and trained without a penalty, with what they have in common in a word."""
+    table = as_they_are(table[table["spread_penalty"] == 0])
+    return table.assign(
+        in_common=[in_common(*each) for each in zip(table["shared"], table["shared_fraction"], strict=True)]
+    )
+
+
+def _ordered(table: DataFrame) -> DataFrame:
+    place = table["shared"].map({NOTHING: 0, ORDER: 1, "start": 2}) + table["shared_fraction"]
+    ordered = table.assign(place=place).sort_values(["place", "seed_a"], kind="stable").drop(columns="place")
+    first = {recipe: index for index, recipe in enumerate(table["recipe"].unique())}
+    return ordered.sort_values("recipe", key=lambda names: names.map(first), kind="stable").reset_index(drop=True)

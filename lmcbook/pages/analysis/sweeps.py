@@ -1,0 +1,85 @@
+"""One thing in training varied: weight decay, batch size, or a penalty against low rank; what merging then costs."""
+
+from collections.abc import Sequence
+
+from pandas import DataFrame
+
+from lmcbook.data import describe
+from lmcbook.lab.records import Record, pairs_table
+from lmcbook.pages.analysis.measurements import Measurements
+from lmcbook.pages.analysis.vocabulary import PAIR, as_they_are, paper_decay, plain
+from lmcbook.training.schedule import decay_product
+
+FULL, SPARED, SHORTER = "full", "spared", "shorter"
+"""Kinds of training: as the recipe says; batch norm's own parameters left alone by the decay; for fewer epochs."""
+
+MEASURED = (
+    *("relative_effective_rank", "relative_stable_rank", "reciprocal_orthogonality", "weak_additivity"),
+    *("midpoint_accuracy_barrier", "midpoint_loss_barrier", "midpoint_calibrated_loss_barrier", "endpoint_accuracy"),
+)
+"""What tables of batch sizes and of penalties hold of each pair, as `lmcbook.lab.records.pairs_table` calls it."""
+
+_OF_DECAYS = (
+    *("endpoint_accuracy", "midpoint_accuracy_barrier", "midpoint_loss_barrier", "midpoint_calibrated_loss_barrier"),
+    *("reciprocal_orthogonality", "weak_additivity", "relative_effective_rank", "relative_stable_rank"),
+    *("active_share", "lowest_bin_share", "overlap", "expected_overlap"),
+)
+
+
+def decay_table(records: Sequence[Record]) -> DataFrame:
+    """One row for each independent pair merged as it is: its kind of training, barriers and what was measured inside.
+
+    ``kind`` is ``full``, ``spared`` or ``shorter``, the latter than other trainings of the same recipe here;
+    ``decay_product`` is the sum over steps of learning rate × weight decay / (1 − momentum). Trainings with a penalty
+    on the spectrum are left out.
+    """
+    trainings = [record.config.training for record in records if record.measurement == "interpolation"]
+    products = {each: decay_product(each, describe(each.dataset).num_train) for each in set(trainings)}
+    table = Measurements.of(records).table(pairs_table)
+    table = table.assign(
+        epochs=[training.epochs for training in trainings],
+        kind=[FULL if training.decay_normalisation else SPARED for training in trainings],
+        decay_product=[products[training] for training in trainings],
+        endpoint_accuracy=table["endpoint_accuracy"].astype(float),
+    )
+    table = plain(as_they_are(table))
+    longest = table.groupby("recipe")["epochs"].transform("max")
+    table = table.assign(kind=table["kind"].where(table["epochs"] == longest, SHORTER))
+    return table[[*PAIR, "kind", "epochs", "decay_product", *_OF_DECAYS]].reset_index(drop=True)
+
+
+def penalty_table(records: Sequence[Record]) -> DataFrame:
+    """One row for each independent pair merged as it is: its penalty against low rank and what was `MEASURED`.
+
+    Barriers are those at λ = ½; the others are means over layers, or over the two networks.
+    """
+    table = as_they_are(Measurements.of(records).table(pairs_table))
+    table = table[table["shared"] == "nothing"]
+    numbers = dict.fromkeys(MEASURED, float)
+    return table[[*PAIR, "spread_penalty", *MEASURED]].astype(numbers).reset_index(drop=True)
+
+
+def batch_table(records: Sequence[Record]) -> DataFrame:
+    """One row for each independent pair merged as it is, at the paper's weight decay or the largest there is.
+
+    Its batch size and what was `MEASURED`, as in `penalty_table`.
+    """
+    table = paper_decay(plain(as_they_are(Measurements.of(records).table(pairs_table))))
+    numbers = dict.fromkeys(("batch_size", *MEASURED), float)
+    return table[[*PAIR, *numbers]].astype(numbers).reset_index(drop=True)
+
+
+def one_width(records: Sequence[Record]) -> DataFrame:
+    """`batch_table`, of each recipe the width that was trained with the most batch sizes, the widest of several."""
+    table = Measurements.of(records).table(batch_table)
+    sizes = table.groupby(["recipe", "width_multiplier"])["batch_size"].transform("nunique")
+    most = table[sizes == sizes.groupby(table["recipe"]).transform("max")]
+    shown = most[most["width_multiplier"] == most.groupby("recipe")["width_multiplier"].transform("max")]
+    return shown.sort_values("batch_size", kind="stable").reset_index(drop=True)
+
+
+def several_widths(records: Sequence[Record]) -> DataFrame:
+    """`batch_table`, of each recipe the batch sizes that were trained at more than one width."""
+    table = Measurements.of(records).table(batch_table)
+    widths = table.groupby(["recipe", "batch_size"])["width_multiplier"].transform("nunique")
+    return table[widths > 1].reset_index(drop=True)
