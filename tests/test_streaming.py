@@ -11,7 +11,7 @@ from PIL import Image
 
 from lmcbook import data
 from lmcbook.data import StreamedImages, folders, streaming
-from lmcbook.data.decoding import AREA, ATTEMPTS, RATIO, decode, random_box
+from lmcbook.data.folders import MEAN, STD
 from lmcbook.data.torchvision_guard import import_torchvision
 from lmcbook.errors import InputError
 from lmcbook.lab import store
@@ -139,11 +139,6 @@ def test_streamed_images_are_those_of_the_files(insects):
     batches = list(images.split(7))
     assert [len(batch) for batch in batches] == [7, 7, 4]
     whole = torch.cat(batches)
-    mean, std = (torch.tensor(values)[:, None, None] for values in (insects.mean, insects.std))
-    for index in (0, 5, 17):
-        file = images.folder / images.files[index].decode()
-        pixels = torch.from_numpy(decode(file, 224))
-        torch.testing.assert_close(whole[index], (pixels / 255 - mean) / std, rtol=1e-5, atol=1e-5)
     assert torch.equal(images[torch.tensor([5, 0])], whole[[5, 0]])
     assert torch.equal(streaming.in_memory(images[3:9]), whole[3:9])
     assert streaming.in_memory(whole) is whole
@@ -168,72 +163,54 @@ def test_the_centre_is_what_torchvision_cuts(tmp_path):
 
     transforms = v2.Compose([v2.Resize(256), v2.CenterCrop(224)])
     random = np.random.default_rng(1)
-    for size in ((500, 375), (375, 500), (224, 224), (60, 31), (257, 300)):
-        file = tmp_path / "image.png"
-        Image.fromarray(random.integers(0, 256, size=(*size, 3), dtype=np.uint8)).save(file)
-        with Image.open(file) as image:
-            expected = np.asarray(transforms(image.convert("RGB"))).transpose(2, 0, 1)
-        np.testing.assert_array_equal(decode(file, 224), expected)
+    sizes = ((500, 375), (375, 500), (224, 224), (60, 31), (257, 300))
+    for number, size in enumerate(sizes):
+        pixels = random.integers(0, 256, size=(*size, 3), dtype=np.uint8)
+        Image.fromarray(pixels).save(tmp_path / f"{number}.png")
+    images = StreamedImages(folder=tmp_path, files=np.array([f"{number}.png".encode() for number in range(5)]))
+    for number, found in enumerate(images.split(1)):
+        with Image.open(tmp_path / f"{number}.png") as image:
+            expected = np.asarray(transforms(image.convert("RGB"))).transpose(2, 0, 1) / 255
+        mean, std = (np.array(values)[:, None, None] for values in (MEAN, STD))
+        np.testing.assert_allclose(found[0].numpy(), (expected - mean) / std, rtol=1e-5, atol=1e-5)
 
 
-def test_a_random_part_is_cut_scaled_and_mirrored_as_torchvision_does(tmp_path):
-    import_torchvision()
-    from torchvision.transforms.v2 import functional
-
-    file = tmp_path / "image.png"
-    Image.fromarray(np.random.default_rng(2).integers(0, 256, size=(300, 400, 3), dtype=np.uint8)).save(file)
-    generator = random_stream(0, "crops")
-    for number in range(20):
-        draws = torch.rand(ATTEMPTS, 4, generator=generator, dtype=torch.float64).numpy()
-        left, upper, right, lower = random_box(draws, 400, 300)
-        with Image.open(file) as image:
-            part = functional.resized_crop(image, upper, left, lower - upper, right - left, [224, 224])
-            part = functional.horizontal_flip(part) if number % 2 else part
-        found = decode(file, 224, draws, mirrored=bool(number % 2))
-        np.testing.assert_array_equal(found, np.asarray(part).transpose(2, 0, 1))
-
-
-@pytest.mark.parametrize("size", [(500, 375), (375, 500), (40, 400), (400, 40), (1, 1)])
-def test_random_parts_have_the_areas_and_ratios_of_torchvisions(size):
-    import_torchvision()
-    from torchvision.transforms import RandomResizedCrop
-
-    width, height = size
-    draws = torch.rand(4000, ATTEMPTS, 4, generator=random_stream(0, "parts", *size), dtype=torch.float64).numpy()
-    boxes = np.array([random_box(each, width, height) for each in draws])
-    assert (boxes[:, :2] >= 0).all() and (boxes[:, 2] <= width).all() and (boxes[:, 3] <= height).all()
-    image = torch.empty(1, height, width)
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(0)
-        theirs = np.array([RandomResizedCrop.get_params(image, list(AREA), list(RATIO)) for _ in range(4000)])
-    left, upper, right, lower = boxes.T
-    ours = np.stack([upper, left, lower - upper, right - left], axis=1)
-    # two samples of one distribution: means to four standard errors
-    error = np.sqrt(ours.var(axis=0) / 4000 + theirs.var(axis=0) / 4000)
-    assert (abs(ours.mean(axis=0) - theirs.mean(axis=0)) <= 4 * error + 1e-9).all()
-    assert (abs(ours.std(axis=0) - theirs.std(axis=0)) <= 0.1 * theirs.std(axis=0) + 1e-9).all()
-
-
-def test_crops_do_not_depend_on_threads_nor_on_how_a_batch_is_divided(insects):
+def test_a_seed_alone_decides_which_part_is_taken_and_whether_it_is_mirrored(insects):
+    """Neither workers, nor the rest of the batch, nor torch's global stream; and each seed takes another part."""
     images = insects.train.images
-    chosen = torch.arange(20)
-    crops = streaming.Crops.of(20, random_stream(0, "augment", 0, 0))
-    [expected] = images.batches([(chosen, crops)])
-    one_thread = StreamedImages(folder=images.folder, files=images.files, workers=1)
+    chosen, seeds = torch.arange(20), torch.randint(2**63 - 1, (20,), generator=random_stream(0, "augment", 0, 0))
+    before = torch.random.get_rng_state()
+    [expected] = images.batches([(chosen, seeds)])
+    assert torch.equal(torch.random.get_rng_state(), before)
+    torch.manual_seed(1)
+    workers = StreamedImages(folder=images.folder, files=images.files, workers=2)
     half = torch.arange(10, 20)
-    found = list(one_thread.batches([(chosen, crops), (half, crops[half])]))
+    found = list(workers.batches([(chosen, seeds), (half, seeds[half])]))
     assert torch.equal(found[0], expected) and torch.equal(found[1], expected[10:])
-    plain = images[chosen]
-    assert not torch.equal(plain, expected) and crops.mirrored.float().mean() not in (0, 1)
+    one = torch.zeros(20, dtype=torch.int64)
+    [parts] = images.batches([(one, seeds)])
+    assert len(torch.unique(parts.flatten(1), dim=0)) == 20
+    assert not torch.equal(images[chosen], expected)
 
 
-def test_a_damaged_file_is_named(insects, tmp_path):
-    images = insects.train.images
+@pytest.mark.parametrize("workers", [0, 2])
+def test_a_damaged_file_is_one_line_with_and_without_workers(insects, tmp_path, workers):
     broken = tmp_path / "broken.JPEG"
     broken.write_bytes(b"no image")
-    spoiled = StreamedImages(folder=images.folder, files=np.array([*images.files[:2], str(broken).encode()]))
-    with pytest.raises(InputError, match=r"broken\.JPEG cannot be read as an image .*; replace or remove it"):
-        list(spoiled.split(1))
+    files = np.array([*insects.train.images.files[:2], str(broken).encode()])
+    spoiled = StreamedImages(folder=insects.train.images.folder, files=files, workers=workers)
+    with pytest.raises(InputError, match=r"broken\.JPEG cannot be read as an image .*; replace or remove it") as caught:
+        list(spoiled.split(2))
+    assert "\n" not in str(caught.value)
+
+
+def test_hidden_folders_and_files_are_no_class_and_no_image(folder, tmp_path, monkeypatch):
+    shutil.copytree(folder / "insects", tmp_path / "insects")
+    (tmp_path / "insects" / "train" / ".ipynb_checkpoints").mkdir()
+    shutil.copy(tmp_path / "insects/train/ant/ant_0.JPEG", tmp_path / "insects/train/ant/._ant_0.JPEG")
+    expected = data.load("insects").sha256
+    monkeypatch.setenv("LMCBOOK_DATA", str(tmp_path))
+    assert data.load("insects").sha256 == expected
 
 
 # --- training and measuring -------------------------------------------------------------------------------------------

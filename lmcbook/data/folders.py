@@ -1,4 +1,4 @@
-"""Datasets too large for memory: class folders of image files, read as they are needed. No torch and no images here.
+"""Datasets too large for memory: class folders of image files, read as they are needed. No images are opened here.
 
 A dataset NAME of this kind is the folder NAME in the data folder: ``train/CLASS/*.JPEG`` and ``val/CLASS/*.JPEG``, as
 ImageNet is kept everywhere. It is known by the names and sizes of its files, for to hash ImageNet's 150 GB would take
@@ -98,10 +98,10 @@ def _read(path: Path, *_modified: int) -> Folder:
     for part in PARTS:
         names, files, labels = _list(path / part)
         for file, size in sorted(files.items()):
-            digest.update(f"{part}/{file} {size}\n".encode())
-        keys = [hashlib.sha256(f"{part}/{file}".encode()).digest() for file in files]
+            digest.update(os.fsencode(f"{part}/{file} {size}\n"))
+        relative = np.array([os.fsencode(f"{part}/{file}") for file in files])
+        keys = [hashlib.sha256(file).digest() for file in relative]
         order = sorted(range(len(keys)), key=keys.__getitem__)
-        relative = np.array([f"{part}/{file}".encode() for file in files])
         listings[part] = Listing(files=relative[order], labels=np.array(labels)[order], class_names=names)
     train, val = (listings[part] for part in PARTS)
     if train.class_names != val.class_names:
@@ -112,25 +112,35 @@ def _read(path: Path, *_modified: int) -> Folder:
 
 def _list(part: Path) -> tuple[tuple[str, ...], dict[str, int], list[int]]:
     """Names of the classes, CLASS/FILE → size in bytes, and the label of every file."""
-    classes: list[str] = []
-    loose: list[str] = []
-    for entry in os.scandir(part):
-        if not entry.name.startswith("."):
-            (classes if entry.is_dir() else loose).append(entry.name)
-    if loose or len(classes) < 2:
-        found = f"the file {min(loose)} beside" if loose else ""
+    visible = [entry for entry in os.scandir(part) if not entry.name.startswith(".")]
+    loose = sorted(entry.name for entry in visible if not entry.is_dir())
+    if loose or len(visible) < 2:
+        found = f"the file {loose[0]} beside {len(visible) - len(loose)}" if loose else str(len(visible))
         raise InputError(
-            f"{part} holds {found} {len(classes)} class folders".replace("  ", " ")
-            + "; it must hold at least 2 folders, one of images for each class, and nothing else"
+            f"{part} holds {found} class folders; it must hold at least 2 folders, one of images for each class, and "
+            "nothing else"
         )
-    files: dict[str, int] = {}
-    labels: list[int] = []
-    for label, name in enumerate(sorted(classes)):
-        before = len(files)
-        for entry in os.scandir(part / name):
-            if entry.name.lower().endswith(SUFFIXES) and not entry.name.startswith("."):
-                files[f"{name}/{entry.name}"] = entry.stat().st_size
-                labels.append(label)
-        if len(files) == before:
-            raise InputError(f"class folder {part / name} holds no image (a file that ends in {', '.join(SUFFIXES)})")
-    return tuple(sorted(classes)), files, labels
+    from lmcbook.data.torchvision_guard import import_torchvision  # with torch, which plans do without
+
+    import_torchvision()
+    from torchvision.datasets import ImageFolder
+
+    class VisibleFolders(ImageFolder):
+        """Without hidden folders, which notebooks and synchronising programs leave behind."""
+
+        def find_classes(self, directory: str | Path) -> tuple[list[str], dict[str, int]]:
+            names = sorted(entry.name for entry in visible)
+            return names, {name: label for label, name in enumerate(names)}
+
+    images = VisibleFolders(str(part), is_valid_file=_is_image, allow_empty=True)
+    empty = sorted({*range(len(images.classes))} - {*images.targets})
+    if empty:
+        folder = part / images.classes[empty[0]]
+        raise InputError(f"class folder {folder} holds no image (a file that ends in {', '.join(SUFFIXES)})")
+    files = {os.path.relpath(file, part): os.path.getsize(file) for file, _ in images.samples}
+    return tuple(images.classes), files, list(images.targets)
+
+
+def _is_image(file: str) -> bool:
+    name = os.path.basename(file).lower()
+    return name.endswith(SUFFIXES) and not name.startswith(".")

@@ -1,41 +1,22 @@
-"""Images in files that behave like a tensor of images: decoded in threads when they are asked for, or ahead of it."""
+"""Images in files that behave like a tensor of images: torch's DataLoader decodes them when they are asked for."""
 
 import os
-from collections import deque
 from collections.abc import Iterable, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
-from jaxtyping import Bool, Float32, Float64, Int64
+from jaxtyping import Float32, Int64
 from torch import Tensor
+from torch.utils.data import DataLoader, Dataset, default_collate
 
-from lmcbook.data.decoding import ATTEMPTS, decode
 from lmcbook.data.folders import INPUT_SHAPE, MEAN, STD
+from lmcbook.data.torchvision_guard import import_torchvision
 from lmcbook.errors import InputError, check_number
 
-AHEAD = 3
-"""Batches that are being decoded while one is used."""
-
-
-@dataclass(frozen=True, slots=True)
-class Crops:
-    """What decides the random parts of a batch of images, whatever thread decodes which of them."""
-
-    draws: Float64[Tensor, "examples attempts 4"]
-    mirrored: Bool[Tensor, " examples"]
-
-    @classmethod
-    def of(cls, examples: int, generator: torch.Generator) -> "Crops":
-        """Drawn by ``generator``, a CPU stream."""
-        draws = torch.rand(examples, ATTEMPTS, 4, generator=generator, dtype=torch.float64)
-        return cls(draws, torch.randint(2, (examples,), generator=generator).bool())
-
-    def __getitem__(self, chosen: Int64[Tensor, " some"]) -> "Crops":
-        return Crops(self.draws[chosen], self.mirrored[chosen])
+RESIZED = 256
+"""The shorter side before the centre crop, as the field resizes for a crop of 224."""
 
 
 class StreamedImages(Tensor):
@@ -49,7 +30,8 @@ class StreamedImages(Tensor):
         folder: the dataset's folder.
         files: paths relative to it, as bytes.
         device: where the decoded images go.
-        workers: decoding threads; by default as many as there are processors for this process.
+        workers: decoding processes of the `torch.utils.data.DataLoader`; by default one for each processor where the
+            images go to a GPU, and none where they stay on the CPU, which is busy with the network.
     """
 
     folder: Path
@@ -102,48 +84,71 @@ class StreamedImages(Tensor):
         return self.batches((chosen, None) for chosen in torch.arange(len(self)).split(batch_size))
 
     def batches(
-        self, wanted: Iterable[tuple[Int64[Tensor, " _some"], Crops | None]]
+        self, wanted: Iterable[tuple[Int64[Tensor, " _some"], Int64[Tensor, " _some"] | None]]
     ) -> Iterator[Float32[Tensor, "some 3 height width"]]:
-        """The images of each set of indices, cropped at random where it comes with `Crops`, decoded ahead.
+        """The images of each set of indices, decoded ahead where there are workers.
+
+        Args:
+            wanted: indices, and for each a seed that alone decides which random part of the image is taken and whether
+                it is mirrored; None in place of the seeds is the centre of every image.
 
         Raises:
             InputError: a file cannot be read as an image.
         """
-        waiting: deque[tuple[Tensor, list[Future]]] = deque()
-        pool = ThreadPoolExecutor(self.workers or _processors(), thread_name_prefix="decode")
+        from torchvision.transforms.v2 import functional
+
+        on_gpu = self.device.type == "cuda"
+        loader = DataLoader(
+            _Pixels(self.folder, self.files),
+            batch_sampler=(
+                list(zip(chosen.tolist(), [None] * len(chosen) if seeds is None else seeds.tolist(), strict=True))
+                for chosen, seeds in wanted
+            ),
+            num_workers=(_processors() if on_gpu else 0) if self.workers is None else self.workers,
+            collate_fn=_stacked,
+            generator=torch.Generator(),  # or each pass would draw from torch's global stream
+            pin_memory=on_gpu,
+        )
+        for pixels in loader:
+            if isinstance(pixels, str):
+                raise InputError(pixels)
+            # bytes travel to a GPU, a quarter of the numbers that they become
+            scaled = pixels.to(self.device, non_blocking=True).float().div_(255)
+            yield functional.normalize(scaled, list(MEAN), list(STD), inplace=True)
+
+
+class _Pixels(Dataset):
+    """Bytes of RGB pixels (channels, height, width) by an image's index and its seed."""
+
+    def __init__(self, folder: Path, files: np.ndarray) -> None:
+        import_torchvision()
+        from torchvision.transforms import v2
+
+        size = INPUT_SHAPE[-1]
+        self.folder, self.files = folder, files
+        self.centre = v2.Compose([v2.Resize(RESIZED), v2.CenterCrop(size), v2.PILToTensor()])
+        self.random_part = v2.Compose([v2.RandomResizedCrop(size), v2.RandomHorizontalFlip(), v2.PILToTensor()])
+
+    def __getitem__(self, wanted: tuple[int, int | None]) -> Tensor | str:
+        from torchvision.datasets.folder import default_loader
+
+        index, seed = wanted
+        file = self.folder / os.fsdecode(self.files[index])
         try:
-            for chosen, crops in wanted:
-                waiting.append(self._start(pool, chosen.tolist(), crops))
-                if len(waiting) > AHEAD:
-                    yield self._finish(*waiting.popleft())
-            while waiting:
-                yield self._finish(*waiting.popleft())
-        finally:
-            pool.shutdown(wait=True, cancel_futures=True)
+            image = default_loader(str(file))
+        except Exception as error:  # Pillow's decoders raise OSError, SyntaxError, ValueError, struct.error and more
+            # told, not raised: the DataLoader would wrap a worker's error in its traceback
+            return f"{file} cannot be read as an image ({' '.join(str(error).split())}); replace or remove it"
+        if seed is None:
+            return self.centre(image)
+        with torch.random.fork_rng(devices=[]):  # the transforms draw from torch's global stream
+            torch.default_generator.manual_seed(seed)
+            return self.random_part(image)
 
-    def _start(self, pool: ThreadPoolExecutor, chosen: list[int], crops: Crops | None) -> tuple[Tensor, list[Future]]:
-        # bytes travel to a GPU, a quarter of the numbers that they become, and from memory that it can read by itself
-        shape, pinned = (len(chosen), *INPUT_SHAPE), self.device.type == "cuda"
-        found = torch.empty(shape, dtype=torch.uint8, pin_memory=pinned)
-        pixels = found.numpy()
 
-        def fill(place: int, index: int) -> None:
-            file = self.folder / os.fsdecode(self.files[index])
-            if crops is None:
-                pixels[place] = decode(file, INPUT_SHAPE[-1])
-            else:
-                draws, mirrored = crops.draws[place].numpy(), bool(crops.mirrored[place])
-                pixels[place] = decode(file, INPUT_SHAPE[-1], draws, mirrored=mirrored)
-
-        return found, [pool.submit(fill, place, index) for place, index in enumerate(chosen)]
-
-    def _finish(self, pixels: Tensor, decoding: list[Future]) -> Tensor:
-        for future in decoding:
-            future.result()
-        images = pixels.to(self.device, non_blocking=True).float()
-        for channel, (mean, std) in enumerate(zip(MEAN, STD, strict=True)):
-            images[:, channel].sub_(255 * mean).mul_(1 / (255 * std))
-        return images
+def _stacked(images: list[Tensor | str]) -> Tensor | str:
+    """The batch, or what is wrong with the first file that cannot be read."""
+    return next((image for image in images if isinstance(image, str)), None) or default_collate(images)
 
 
 def in_memory(images: Tensor) -> Tensor:

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from lmcbook.data import Split, Splits, augment, equal_batches
-from lmcbook.data.streaming import Crops, StreamedImages
+from lmcbook.data.streaming import StreamedImages
 from lmcbook.randomness import random_stream
 from lmcbook.training.config import TrainingConfig
 from lmcbook.training.seeds import order_seed_at
@@ -71,12 +71,14 @@ def _streamed(
     rank, size = share
     labels: deque[Tensor] = deque()
 
-    def wanted() -> Iterator[tuple[Tensor, Crops | None]]:
+    def wanted() -> Iterator[tuple[Tensor, Tensor | None]]:
         for seed, epoch, index, chosen in _indices(config, len(split), start, torch.device("cpu")):
             mine = torch.arange(len(chosen)).tensor_split(size)[rank]
-            crops = Crops.of(len(chosen), random_stream(seed, "augment", epoch, index)) if config.augment else None
+            # of all of the batch, so that the crops are the same for any number of processes
+            stream = random_stream(seed, "augment", epoch, index)
+            seeds = torch.randint(2**63 - 1, (len(chosen),), generator=stream) if config.augment else None
             labels.append(split.labels[chosen[mine].to(split.labels.device)])
-            yield chosen[mine], None if crops is None else crops[mine]
+            yield chosen[mine], None if seeds is None else seeds[mine]
 
     for images in streamed.batches(wanted()):
         yield images, labels.popleft()
