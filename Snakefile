@@ -4,7 +4,7 @@ import sys
 from pathlib import Path
 
 from lmcbook.lab import paths, plan
-from lmcbook.pages import workflow
+from lmcbook.pages import workflow as engine  # in a Snakefile `workflow` is the name of something else
 
 SCALE = config.get("scale", "embedded")
 DEVICE = config.get("device", "auto")
@@ -31,12 +31,12 @@ rule book:
 
 rule measurements:
     input:
-        [workflow.receipt_path(SCALE, job) for job in JOBS],
+        [engine.receipt_path(SCALE, job) for job in JOBS],
 
 
 rule notebook:
     input:
-        lambda wildcards: workflow.receipts_of(SCALE, wildcards.notebook),
+        lambda wildcards: engine.receipts_of(SCALE, wildcards.notebook),
         PACKAGE,
         source="notebooks/{notebook}.ipynb",
     output:
@@ -51,7 +51,7 @@ rule job:
     output:
         f"{paths.runs()}/receipts/{SCALE}/{{job}}.json",
     priority:
-        lambda wildcards: workflow.priority(JOBS[wildcards.job])
+        lambda wildcards: engine.priority(JOBS[wildcards.job])
     resources:
         gpu=0 if DEVICE == "cpu" else 1,
         mem_mb=8000,

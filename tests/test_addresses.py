@@ -11,7 +11,7 @@ from lmcbook.data import dataset_sha256, files
 from lmcbook.data.catalogue import digest_of_arrays
 from lmcbook.errors import InputError
 from lmcbook.lab import addresses
-from lmcbook.lab.budget.tasks import missing_of
+from lmcbook.lab.budget.todo import missing_of
 from lmcbook.lab.on_demand import collect, present
 from lmcbook.lab.plan import PlannedPair
 from lmcbook.lab.records import Record, RecordIndex, pairs_table, read_record, read_records, write_record

@@ -79,7 +79,7 @@ def test_all_claims_on_one_recipe_come_before_those_on_the_next():
     ("change", "says"),
     [
         ({"tolerance": 1}, "a key is 'tolerance'; it may be one of: id, statement, "),
-        ({"statistic": "fall"}, "statistic is 'fall'; it may be one of: remaining_share, barrier, "),
+        ({"statistic": "fall"}, "statistic is 'fall'; it may be one of: remaining_share, rise, "),
         ({"arguments": {"weak": 0.0}}, "an argument of remaining_share is 'weak'; it may be one of: column, weight_"),
         ({"statistic": "rise"}, "rise needs the argument 'column'; give it in arguments"),
         ({"arguments": {"column": "bariers"}}, "column is 'bariers'; it may be one of: dataset, "),

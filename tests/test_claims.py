@@ -11,7 +11,7 @@ from lmcbook.lab import plan
 from lmcbook.lab.records import pairs_table
 from lmcbook.pages import claims
 from lmcbook.pages.claims import CLAIMS, PAPER_TABLE_1, STATISTICS, Claim, Range
-from lmcbook.pages.claims.statistics import values_of
+from lmcbook.pages.claims.statistics import seen_by
 from tests.helpers.control_records import (
     STARTS,
     decay_sweep,
@@ -32,7 +32,7 @@ def pair_of_widths(narrow=(0.4, 0.5, 0.6), wide=(0.05, 0.1, 0.15), **options):
 
 
 def statistic(name, records, **arguments):
-    return STATISTICS[name](pairs_table(records), **arguments)
+    return STATISTICS[name](pairs_table(records), **arguments).values
 
 
 @lru_cache
@@ -136,13 +136,16 @@ def test_every_claim_is_sound(claim: Claim):
         "10_same_start": lambda: start_sweep(claim.recipe, kinds=(*STARTS, ("start", 0.2))),
     }
     records = of_chapter.get(claim.chapter, lambda: everything_of(claim.recipe))()
-    values = values_of(claim, pairs_table(records))
+    values = seen_by(claim, pairs_table(records)).values
     assert len(values) == (1 if claim.pooled else 2)
 
 
 def test_a_shortened_training_is_said():
     table = claims.verdict_table(claims.judge(pair_of_widths(short=True)))
-    assert set(table[table["verdict"] != "not measured"]["scale"]) == {"embedded, up to ×8 of ×32, shortened training"}
+    assert set(table[table["verdict"] != "not measured"]["scale"]) == {
+        "embedded, at ×8 of ×32, shortened training",
+        "embedded, ×1 to ×8 of ×32, shortened training",
+    }
 
 
 def test_statistics_take_other_columns_too():
@@ -150,10 +153,12 @@ def test_statistics_take_other_columns_too():
     table = pairs_table([record for record in records if record.config.training.num_layers == 4])
     rows = table[(table["alignment"] == "identity") & (table["weight_decay"] == 3e-3)]
     wide, narrow = (rows[rows["width_multiplier"] == width]["lewc_cosine"] for width in (32, 1))
-    assert STATISTICS["rise"](table, column="lewc_cosine") == pytest.approx(list(wide - narrow.mean()))
+    assert STATISTICS["rise"](table, column="lewc_cosine").values == pytest.approx(list(wide - narrow.mean()))
     excess = rows[rows["width_multiplier"] == 32]
-    assert STATISTICS["overlap_excess"](table) == pytest.approx(list(excess["overlap"] - excess["expected_overlap"]))
-    assert STATISTICS["barrier"](table, column="commutativity") == pytest.approx([0.9 + 0.1 / 32] * 2)
+    assert STATISTICS["overlap_excess"](table).values == pytest.approx(
+        list(excess["overlap"] - excess["expected_overlap"])
+    )
+    assert STATISTICS["barrier"](table, column="commutativity").values == pytest.approx([0.9 + 0.1 / 32] * 2)
 
 
 def test_matching_is_compared_with_a_random_permutation_of_the_same_pair():
@@ -175,10 +180,10 @@ def test_the_rank_correlation_is_spearmans():
     chosen = table[table["alignment"] == "identity"].dropna(subset=["reciprocal_orthogonality"])
     ratios = chosen["inverse_temperature_midpoint"] / chosen["predicted_inverse_temperature_midpoint"]
     expected = spearmanr(ratios.map(lambda ratio: abs(math.log2(ratio))), chosen["reciprocal_orthogonality"]).statistic
-    assert STATISTICS["temperature_rank_correlation"](table) == pytest.approx([expected])
-    alone = STATISTICS["temperature_rank_correlation"](table, weight_decay=1e-4)
+    assert STATISTICS["temperature_rank_correlation"](table).values == pytest.approx([expected])
+    alone = STATISTICS["temperature_rank_correlation"](table, weight_decay=1e-4).values
     assert len(alone) == 1 and alone != pytest.approx([expected])
-    assert STATISTICS["temperature_rank_correlation"](table.head(3)) == []
+    assert STATISTICS["temperature_rank_correlation"](table.head(3)).values == []
 
 
 def test_claims_are_judged_by_networks_of_their_own_depth():
@@ -234,9 +239,25 @@ def test_ids_are_unique():
 def test_the_widest_network_that_is_missing_is_said():
     width = [claim for claim in CLAIMS if claim.id == "width-mlp-digits"]
     (judged,) = claims.judge(width_sweep(widths=(1, 8, 32), pairs=1), width)
-    assert judged.up_to is None and judged.seen == "embedded"
-    (judged,) = claims.judge([], width)
-    assert judged.up_to is None and judged.seen == "–"
+    assert list(judged.widths) == [1, 32] and judged.seen == "embedded"
+    (unjudged,) = claims.judge([], width)
+    assert not unjudged.widths and unjudged.seen == "–"
+
+
+def test_a_verdict_tells_the_records_that_its_values_rest_on_and_no_others():
+    deep = [make_record(0.5, num_layers=layers, scale="desk", depth_of_dip=0.1) for layers in (2, 4)]
+    width, depth = (
+        next(claim for claim in CLAIMS if claim.id == f"{name}-mlp-digits") for name in ("width", "temperature-depth")
+    )
+    judged = claims.judge([*width_sweep(widths=(1, 2), pairs=1), *deep], [width, depth])
+    assert [verdict.seen for verdict in judged] == ["desk, embedded, ×1/2 to ×2 of ×32", "desk, at ×1/2 of ×32"]
+    assert len(judged[1].values) == 1
+
+
+def test_a_record_that_is_given_twice_counts_once():
+    claim = next(claim for claim in CLAIMS if claim.id == "accuracy-mlp-digits")
+    records = pair_of_widths()
+    assert claims.judge([*records, *records], [claim]) == claims.judge(records, [claim])
 
 
 def test_claims_are_found_by_chapter_and_by_source():
@@ -255,7 +276,7 @@ def test_tables_of_verdicts():
     assert (
         row["asked"] == "at most 25 % of the narrowest"
         and row["paper"] == "no number"
-        and row["scale"] == "embedded, up to ×8 of ×32"
+        and row["scale"] == "embedded, ×1 to ×8 of ×32"
     )
     matrix = claims.verdict_matrix([verdict for verdict in verdicts if verdict.values])
     assert list(matrix.columns) == ["claim", "asked", "MLP on digits"]

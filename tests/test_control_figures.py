@@ -309,20 +309,23 @@ def deep(num_layers: int, fitted: float, seeds=(0, 1)):
 
 
 def test_the_worst_depth_decides():
-    found = depth_temperature_error(pairs_table([deep(2, 2.2), deep(3, 2.2), deep(4, 8.8 * 1.5)]))
+    found = depth_temperature_error(pairs_table([deep(2, 2.2), deep(3, 2.2), deep(4, 8.8 * 1.5)])).values
     assert found == pytest.approx([1.0]), "of three layers 4.4 is predicted, twice what is fitted"
-    assert depth_temperature_error(pairs_table([deep(4, 8.8)])) == [], "one depth is no contrast"
+    assert depth_temperature_error(pairs_table([deep(4, 8.8)])).values == [], "one depth is no contrast"
+    others = [deep(4, 8.8, seeds) for seeds in ((2, 3), (4, 5))]
+    alone = depth_temperature_error(pairs_table([deep(2, 2.2), deep(4, 8.8 * 1.5), *others])).values
+    assert alone == pytest.approx([numpy.log2(1.5)]), "only the pair with several depths has a contrast"
 
 
 def test_with_batch_norm_twice_the_ensembles_temperature_is_asked_for():
     record = make_record(4.0, recipe="vgg11-digits")
     fitted = record.data["curve"]["inverse_temperature"][12]
-    assert batch_norm_temperature_error(pairs_table([record])) == pytest.approx([numpy.log2(fitted / 2.2)])
+    assert batch_norm_temperature_error(pairs_table([record])).values == pytest.approx([numpy.log2(fitted / 2.2)])
 
 
 def test_no_decay_at_all_is_compared_at_one_width():
     table = pairs_table(decay_sweep(dips={0.0: (0.1, 0.2), 3e-3: (0.04, 0.05)}))
-    assert decay_advantage(table, weak=0.0) == pytest.approx([0.06, 0.15])
+    assert decay_advantage(table, weak=0.0).values == pytest.approx([0.06, 0.15])
 
 
 def test_the_chapters_have_claims_that_their_records_can_decide():

@@ -12,7 +12,7 @@ from torch.utils.flop_counter import FlopCounterMode
 from lmcbook import layerwise
 from lmcbook.errors import InputError
 from lmcbook.layerwise import METRICS, measure_layers
-from lmcbook.layerwise.gram import CombinationSums, Gram
+from lmcbook.layerwise.inner_products import CombinationSums, Gram
 from lmcbook.merging import merge
 from lmcbook.models import ARCHITECTURES, build_model, forward_flops, permutation_spec, trace
 from lmcbook.permutation import apply, random_permutation

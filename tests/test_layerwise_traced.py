@@ -298,3 +298,15 @@ def test_what_cannot_be_traced_is_said_in_one_line(model, message):
     with pytest.raises(InputError, match=message) as caught:
         measure_layers(model, state, state, {}, torch.ones(4, 3))
     assert "\n" not in str(caught.value)
+
+
+def test_images_come_in_any_form():
+    model, images = (
+        nn.Sequential(nn.Flatten(), nn.Linear(192, 4), nn.ReLU(), nn.Linear(4, 3)).double(),
+        random_images(6),
+    )
+    *_, expected = measured(model, images)
+    state_a, state_b = drawn(model, 0), drawn(model, 1)
+    merged = {each: merge(model, state_a, state_b, each) for each in (0.3, 0.5)}
+    for form in ((images, torch.zeros(6)), [images[:2], images[2:]]):
+        assert measure_layers(model, state_a, state_b, merged, form) == expected

@@ -62,11 +62,11 @@ def test_both_conditions_of_lewc_improve_with_width(records):
 def test_the_temperature_is_predicted_better_the_more_orthogonal_the_pairs(records):
     table = pairs_table(records(plan.layers, plan.depth))
     table = table[table["recipe"] == "mlp-digits"]
-    [everything] = claims.STATISTICS["temperature_rank_correlation"](table)
-    [main] = claims.STATISTICS["temperature_rank_correlation"](table, weight_decay=3e-3)
+    [everything] = claims.STATISTICS["temperature_rank_correlation"](table).values
+    [main] = claims.STATISTICS["temperature_rank_correlation"](table, weight_decay=3e-3).values
     assert everything > 0.5 and main > 0.7
     # with little weight decay the other condition fails, and orthogonality no longer decides
-    [weak] = claims.STATISTICS["temperature_rank_correlation"](table, weight_decay=1e-4)
+    [weak] = claims.STATISTICS["temperature_rank_correlation"](table, weight_decay=1e-4).values
     assert weak < 0.5
     additivity = table[table["weight_decay"] == 1e-4]["weak_additivity"]
     assert additivity.max() < perceptrons(table)["weak_additivity"].min()
@@ -138,3 +138,14 @@ def test_active_units_overlap_as_independent_ones_do(records):
     table = perceptrons(summaries_table(records(plan.layers)))
     wide = table[table["width_multiplier"] >= 8]
     assert (wide["overlap"] - wide["expected_overlap"]).abs().max() < 0.05
+
+
+def test_a_claim_has_one_verdict_in_all_chapters(records):
+    """Fig. 9 is judged where width and layers are measured, and again beside the sweep of weight decays."""
+    sets = (plan.width, plan.layers), (plan.layers,), (plan.weight_decay, plan.against_low_rank, plan.layers)
+    judged = [claims.judge(records(*planned), claims.about("Fig. 9")) for planned in sets]
+    for verdicts in zip(*judged, strict=True):
+        found = [
+            verdict.values for verdict in verdicts if verdict.values and verdict.claim.chapter != "08_weight_decay"
+        ]
+        assert len(set(found)) <= 1, verdicts[0].claim.id

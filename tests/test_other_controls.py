@@ -208,9 +208,9 @@ def test_without_a_contrast_there_is_no_verdict_on_the_penalty():
 
 def test_the_strongest_penalty_is_compared_with_none_in_the_same_pair():
     table = pairs_table(penalty_sweep())
-    assert penalty_effect(table) == pytest.approx([0.25 - 0.09, 0.3 - 0.1])
-    assert penalty_effect(table, column="reciprocal_orthogonality") == pytest.approx([0.4, 0.4])
-    assert penalty_effect(table[table["spread_penalty"] == 0]) == []
+    assert penalty_effect(table).values == pytest.approx([0.25 - 0.09, 0.3 - 0.1])
+    assert penalty_effect(table, column="reciprocal_orthogonality").values == pytest.approx([0.4, 0.4])
+    assert penalty_effect(table[table["spread_penalty"] == 0]).values == []
 
 
 # --- flatness --------------------------------------------------------------------------------------------------------
@@ -357,11 +357,11 @@ def test_sentences_on_common_starts_say_what_the_records_say():
 
 def test_pairs_that_share_something_are_compared_with_independent_ones():
     table = pairs_table(start_sweep())
-    assert sharing_effect(table, shared="order") == pytest.approx([0, 0])
-    assert sharing_effect(table, shared="start") == pytest.approx([-0.095] * 2)
-    assert sharing_effect(table, shared="start", column="commutativity") == pytest.approx([-0.9] * 2)
-    assert spawned(table, fraction=0.1, column="llfc_error") == pytest.approx([0.05] * 2)
-    assert spawned(table, fraction=0.2) == []
+    assert sharing_effect(table, shared="order").values == pytest.approx([0, 0])
+    assert sharing_effect(table, shared="start").values == pytest.approx([-0.095] * 2)
+    assert sharing_effect(table, shared="start", column="commutativity").values == pytest.approx([-0.9] * 2)
+    assert spawned(table, fraction=0.1, column="llfc_error").values == pytest.approx([0.05] * 2)
+    assert spawned(table, fraction=0.2).values == []
 
 
 # --- claims ----------------------------------------------------------------------------------------------------------

@@ -302,3 +302,23 @@ def test_records_are_small_json_files():
     for file in (ROOT / "records").rglob("*.json"):
         assert file.stat().st_size < 200_000
         json.loads(file.read_text(encoding="utf-8"))
+
+
+# --- the structure ---------------------------------------------------------------------------------------------------
+
+
+def test_the_table_of_the_structure_counts_what_is_there():
+    structure = load(ROOT / "benchmarks" / "structure.py")
+    assert structure.in_circles({"a": {"b"}, "b": {"c"}, "c": {"b"}, "d": {"a"}}) == ["b", "c"]
+    texts = {
+        "__init__.py": "",
+        "core.py": "import lmcbook.lab.plan\n",
+        "lab/plan.py": "from typing import TYPE_CHECKING\nif TYPE_CHECKING:\n    import lmcbook.core\n",
+    }
+    graph = structure.imports(texts)
+    assert graph == {"lmcbook": set(), "lmcbook.core": {"lmcbook.lab.plan"}, "lmcbook.lab.plan": set()}
+    assert [structure.wing(path, flat=False) for path in texts] == ["core", "core", "lab"]
+    assert structure.wing("figures/rows.py", flat=True) == "pages"
+    project_files()  # skips where there is no git
+    numbers = structure.measure("HEAD")
+    assert numbers["modules that import in a circle"] == 0 and numbers["siblings at the top"] <= 18

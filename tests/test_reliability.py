@@ -1,5 +1,6 @@
 """The engine: killed in the middle it ends the same; one changed number re-does only what depends on it."""
 
+import ast
 import json
 import os
 import re
@@ -28,25 +29,34 @@ def checkout(tmp_path) -> Path:
         shutil.copytree(ROOT / name, folder / name, ignore=shutil.ignore_patterns("__pycache__"))
     shutil.copy(ROOT / "Snakefile", folder)
     (folder / "CHANGELOG.md").touch()
-    edit(folder, '"embedded": ("mlp-digits", "resnet20-digits", "vgg11-digits"),', '"embedded": ("mlp-digits",),')
-    edit(folder, "SEED_PAIRS: tuple[tuple[int, int], ...] = ((0, 1), (2, 3), (4, 5))", "SEED_PAIRS = ((0, 1),)")
-    edit(folder, "width_multipliers=(1, 2, 4, 8, 16, 32),", "width_multipliers=(1, 16),")
-    edit(folder, "DECAY_PRODUCT = 5.0", "DECAY_PRODUCT = 1.0")
-    edit(
-        folder,
-        "EXPERIMENTS: dict[str, tuple[Callable[[Selection], list[PlannedPair]], ...]] = {",
-        'EXPERIMENTS = {"01_width": (width,)}\n_ALL = {',
-    )
+    every_scale = '{scale: ("mlp-digits",) for scale in ("embedded", "desk", "paper")}'
+    assign(folder, "plan/grid.py", "SCALE_RECIPES", every_scale)
+    assign(folder, "plan/grid.py", "SEED_PAIRS", "((0, 1),)")
+    assign(folder, "recipes.py", "DECAY_PRODUCT", "1.0")
+    two_widths = "lambda selection: width(selection.filled(width_multipliers=(1.0, 16.0)))"
+    assign(folder, "plan/experiments.py", "EXPERIMENTS", f'{{"01_width": ({two_widths},)}}')
     return folder
 
 
-def edit(folder: Path, old: str, new: str) -> None:
-    package = folder / "lmcbook"
-    holding = [path for path in (*package.glob("plan/*.py"), package / "recipes.py") if old in path.read_text()]
-    assert len(holding) == 1, f"plan and recipes no longer have {old!r} in one of their files"
-    text = holding[0].read_text()
-    assert text.count(old) == 1
-    holding[0].write_text(text.replace(old, new))
+def assign(folder: Path, module: str, name: str, value: str) -> None:
+    """Give the name of a module of the lab another value, however its assignment is written."""
+    path = folder / "lmcbook" / "lab" / module
+    source = path.read_text()
+    found = [
+        node.value
+        for node in ast.parse(source).body
+        if isinstance(node, ast.Assign | ast.AnnAssign) and name in [ast.unparse(at) for at in targets(node)]
+    ]
+    assert len(found) == 1 and found[0] is not None, f"{module} does not assign {name} once"
+    old = ast.get_source_segment(source, found[0])
+    lines = source.splitlines(keepends=True)
+    before = "".join(lines[: found[0].lineno - 1]) + lines[found[0].lineno - 1][: found[0].col_offset]
+    assert old is not None and source.startswith(before + old)
+    path.write_text(before + value + source[len(before + old) :])
+
+
+def targets(node: ast.Assign | ast.AnnAssign) -> list[ast.expr]:
+    return node.targets if isinstance(node, ast.Assign) else [node.target]
 
 
 def start(folder: Path, runs: Path) -> subprocess.Popen:
@@ -101,7 +111,7 @@ def test_killed_and_started_again_it_ends_with_the_same_records(checkout, tmp_pa
     assert "Nothing to be done" in output
     assert trained(broken) == before
 
-    edit(checkout, "USUAL_WEIGHT_DECAY = 1e-4", "USUAL_WEIGHT_DECAY = 2e-4")
+    assign(checkout, "recipes.py", "USUAL_WEIGHT_DECAY", "2e-4")
     output = finish(start(checkout, broken))
     assert {name for name in trained(broken) if name in before} == set(before)
     assert len(trained(broken)) == len(before) + 4  # two widths, two seeds

@@ -7,8 +7,9 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from lmcbook.layerwise.gram import CombinationSums
+from lmcbook.layerwise.inner_products import CombinationSums
 from lmcbook.layerwise.lewc import exponent_of, lewc_prediction, llfc_prediction
+from lmcbook.layerwise.running_sums import Mean, UnitSecondMoments, finite_or_none
 from lmcbook.layerwise.second_moments import (
     active_share,
     evenly_chosen,
@@ -17,7 +18,6 @@ from lmcbook.layerwise.second_moments import (
     overlap,
     quantiles,
 )
-from lmcbook.layerwise.streaming import Mean, UnitSecondMoments, finite_or_none
 from lmcbook.layerwise.weak_additivity import are_opposite
 from lmcbook.models import LayerTrace
 

@@ -5,7 +5,7 @@ import math
 from jaxtyping import Float
 from torch import Tensor, exp2, isfinite, log2, where
 
-from lmcbook.layerwise.streaming import Mean, RatioOfNorms, example_norms
+from lmcbook.layerwise.running_sums import Mean, RatioOfNorms, example_norms
 
 
 def lewc_prediction(

@@ -8,12 +8,13 @@ from jaxtyping import Shaped
 from torch import Tensor, nn
 
 from lmcbook.errors import InputError, check_number
+from lmcbook.evaluation.examples import as_images
 from lmcbook.layerwise.accumulator import LayerAccumulator, entry
 from lmcbook.layerwise.lewc import llfc_prediction
 from lmcbook.layerwise.networks import FoldedNetwork, LayeredNetwork, MeasuredLayer
 from lmcbook.layerwise.orthogonality import weight_norm_ratio
 from lmcbook.layerwise.ranks import rank_measures
-from lmcbook.layerwise.streaming import finite_or_none
+from lmcbook.layerwise.running_sums import finite_or_none
 from lmcbook.layerwise.traced import TracedNetwork
 from lmcbook.models import LayeredModel
 from lmcbook.states import StateDict
@@ -27,7 +28,7 @@ def measure_layers(
     state_a: StateDict,
     state_b: StateDict,
     merged_states: Mapping[float, StateDict],
-    images: Shaped[Tensor, "examples ..."],
+    images: Shaped[Tensor, "examples ..."] | Any,
     *,
     layers: Sequence[str] | None = None,
     batch_size: int = 500,
@@ -59,7 +60,8 @@ def measure_layers(
         state_a: model a, with the batch-norm statistics it is to be measured with.
         state_b: model b, after its alignment.
         merged_states: λ → merged model, batch norm recomputed.
-        images: test images, or other inputs, on the device of the states.
+        images: test images, or other inputs, on the device of the states: a tensor, a `lmcbook.Split`, a tuple (images,
+            labels), or an iterable of batches such as a `DataLoader`.
         layers: names of modules to measure; by default all linear layers and convolutions. Of any other module, such as
             a residual block, only the output is compared with the laws.
         batch_size: so many at once; one layer of each network, of one batch, is held in memory.
@@ -71,6 +73,7 @@ def measure_layers(
     check_number("batch_size", batch_size, minimum=1, integer=True)
     for coefficient in merged_states:
         check_number("merged_states's coefficient", coefficient, minimum=0, maximum=1)
+    images = as_images("images", images)
     if len(images) == 0:
         raise InputError("images holds 0 examples; layers are measured on test images, give at least one")
     network: LayeredNetwork

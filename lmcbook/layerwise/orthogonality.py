@@ -8,7 +8,7 @@ models see the same input, so that orthogonality cannot hold and commutativity a
 from jaxtyping import Float
 from torch import Tensor
 
-from lmcbook.layerwise.streaming import RatioOfNorms, example_norms
+from lmcbook.layerwise.running_sums import RatioOfNorms, example_norms
 
 Features = Float[Tensor, "examples units *positions"]
 

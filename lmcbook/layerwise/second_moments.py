@@ -7,7 +7,7 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from lmcbook.errors import InputError, check_number
-from lmcbook.layerwise.streaming import UnitSecondMoments
+from lmcbook.layerwise.running_sums import UnitSecondMoments
 
 QUANTILES: tuple[float, ...] = (0.0, 0.05, 0.25, 0.5, 0.75, 0.95, 1.0)
 """The quantiles over the units that stand in a record."""

@@ -6,7 +6,7 @@ from jaxtyping import Float
 from torch import Tensor, relu
 
 from lmcbook.layerwise.lewc import llfc_prediction, mean_cosine, relative_error
-from lmcbook.layerwise.streaming import Mean
+from lmcbook.layerwise.running_sums import Mean
 
 Activation = Callable[[Tensor], Tensor]
 

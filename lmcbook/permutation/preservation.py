@@ -1,8 +1,6 @@
 """The test of a table of symmetry: does the network compute the same when its units are permuted?"""
 
 import math
-from collections.abc import Iterator
-from dataclasses import replace
 
 import torch
 from torch import Tensor, nn
@@ -10,7 +8,8 @@ from torch.utils._pytree import tree_leaves
 
 from lmcbook.errors import InputError
 from lmcbook.permutation.actions import gather
-from lmcbook.permutation.axes import Axis, Permutation, groups_of, listed
+from lmcbook.permutation.axes import Permutation, listed
+from lmcbook.permutation.diagnosis import suspects
 from lmcbook.permutation.spec import PermutationSpec
 from lmcbook.states import StateDict, evaluation_mode, normalisation_modules, with_state
 
@@ -41,47 +40,46 @@ def check_function_preserved(
         InputError: the outputs differ, with the tensors that may be at fault; or the spec does not fit ``state``.
     """
     sizes = spec.groups(state)
-    normalised = bool(normalisation_modules(model))
-    inputs = images if isinstance(images, tuple) else (images,)
-    if normalised and len(inputs[0]) < 2:
-        raise InputError(f"images holds {len(inputs[0])} examples; batch norm in training mode needs at least 2")
-    state = _shaken(state, generator)
-    if normalised:
-        _, state = _outputs(model, state, inputs, train_normalisation=True)
-    modes = (False, True) if normalised else (False,)
-    reference = [_outputs(model, state, inputs, train_normalisation=mode)[0] for mode in modes]
-    still = {group: torch.arange(size) for group, size in sizes.items()}
-    moved = {group: _random_cycle(size, generator) for group, size in sizes.items()}
+    outputs = _PermutedOutputs(model, state, images if isinstance(images, tuple) else (images,), generator)
+    permutation = {group: _random_cycle(size, generator) for group, size in sizes.items()}
+    deviation = outputs.deviation(spec, permutation)
+    if deviation > outputs.tolerance:
+        names = suspects(
+            spec, state, permutation, lambda table, moved: outputs.deviation(table, moved) <= outputs.tolerance
+        )
+        raise InputError(
+            f"spec does not preserve the function of the model: permuted outputs differ by {deviation:.2g} of their "
+            f"spread (at most {outputs.tolerance:.2g} is rounding); look at its entries for {listed(names, most=12)}"
+        )
 
-    def deviation(table: PermutationSpec, permutation: Permutation) -> float:
-        permuted = {name: gather(tensor, table.axes[name], permutation) for name, tensor in state.items()}
+
+class _PermutedOutputs:
+    """A network near ``state``, and how far its outputs move when its tensors are permuted."""
+
+    def __init__(
+        self, model: nn.Module, state: StateDict, inputs: tuple[Tensor, ...], generator: torch.Generator
+    ) -> None:
+        normalised = bool(normalisation_modules(model))
+        if normalised and len(inputs[0]) < 2:
+            raise InputError(f"images holds {len(inputs[0])} examples; batch norm in training mode needs at least 2")
+        self.model, self.inputs = model, inputs
+        self.state = _shaken(state, generator)
+        if normalised:
+            _, self.state = _outputs(model, self.state, inputs, train_normalisation=True)
+        modes = (False, True) if normalised else (False,)
+        self.expected = {mode: _outputs(model, self.state, inputs, train_normalisation=mode)[0] for mode in modes}
+        self.tolerance = torch.finfo(self.expected[False].dtype).eps ** 0.5
+
+    def deviation(self, spec: PermutationSpec, permutation: Permutation) -> float:
+        """The largest change of an output, relative to the spread of the outputs, over the modes."""
+        permuted = {name: gather(tensor, spec.axes[name], permutation) for name, tensor in self.state.items()}
         worst = 0.0
-        for mode, expected in zip(modes, reference, strict=True):
-            found, _ = _outputs(model, permuted, inputs, train_normalisation=mode)
+        for mode, expected in self.expected.items():
+            found, _ = _outputs(self.model, permuted, self.inputs, train_normalisation=mode)
             spread = expected.std().clamp_min(torch.finfo(expected.dtype).tiny)
             ratio = float((found - expected).abs().max() / spread)
             worst = max(worst, ratio if math.isfinite(ratio) else math.inf)
         return worst
-
-    tolerance = torch.finfo(reference[0].dtype).eps ** 0.5
-    whole = deviation(spec, moved)
-    if whole <= tolerance:
-        return
-    cures: list[list[str]] = []
-    for group in sizes:
-        alone = {**still, group: moved[group]}
-        if deviation(spec, alone) > tolerance:
-            changed = _one_entry_changed(spec, group, state)
-            cured = [name for name, table in changed if deviation(table, alone) <= tolerance]
-            cures.append(cured or [name for name, _ in spec.members(group)])
-    # an entry in the wrong group spoils two groups, and putting it right cures both
-    suspects = [name for name in spec.axes if any(name in cured for cured in cures)]
-    common = [name for name in suspects if all(name in cured for cured in cures)]
-    raise InputError(
-        f"spec does not preserve the function of the model: permuted outputs differ by {whole:.2g} of their spread "
-        f"(at most {tolerance:.2g} is rounding); look at its entries for "
-        f"{listed(common or suspects or spec.axes, most=12)}"
-    )
 
 
 def _outputs(
@@ -94,19 +92,6 @@ def _outputs(
         outputs = with_state(model, own)(*inputs)
     values = [value for value in tree_leaves(outputs) if isinstance(value, Tensor) and value.is_floating_point()]
     return torch.cat([value.reshape(-1) for value in values]), own
-
-
-def _one_entry_changed(spec: PermutationSpec, group: str, state: StateDict) -> Iterator[tuple[str, PermutationSpec]]:
-    """Every spec with one more or one less axis in ``group``, and the tensor that the axis is of."""
-    members = spec.members(group)
-    size = spec.groups(state)[group]
-    for name, axes in spec.axes.items():
-        for axis, at in enumerate(axes):
-            inside = group in groups_of(at)
-            # to take a member out of a group of two leaves a table that moves next to nothing, which proves nothing
-            if len(members) > 2 if inside else state[name].shape[axis] == size:
-                entry: Axis = None if inside else group
-                yield name, replace(spec, axes={**spec.axes, name: (*axes[:axis], entry, *axes[axis + 1 :])})
 
 
 def _shaken(state: StateDict, generator: torch.Generator) -> StateDict:

@@ -1,4 +1,10 @@
-"""Multilayer perceptrons of one shape with their weights stacked, and the step of gradient descent of all at once."""
+"""Multilayer perceptrons of one shape with their weights stacked, and the step of gradient descent of all at once.
+
+The backward pass is written by hand. `torch.func.vmap` of `torch.func.grad` needs none and serves any architecture, but
+`benchmarks/training_together.py --vmap` measured it at 28 % to 40 % of the speed of this step with batches of 32 (67 %
+with 128), and below the speed of training one by one at 256 hidden units. It also rounds otherwise, so that every
+network trained together would get a new address.
+"""
 
 import math
 from collections.abc import Callable, Sequence

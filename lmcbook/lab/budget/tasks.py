@@ -1,16 +1,14 @@
-"""The missing measurements of a scale as tasks, in their order, and what of them a time budget buys."""
+"""Measurements as tasks, in the order in which they are worth doing, and what of them a time budget buys."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
-from pathlib import Path
 
-from lmcbook.data import describe, is_available
-from lmcbook.errors import check_choice, check_number
-from lmcbook.lab import paths, plan
-from lmcbook.lab.budget.costs import Costs, costs_of, estimated_measuring_seconds, estimated_training_seconds
+from lmcbook.data import describe
+from lmcbook.lab import plan
+from lmcbook.lab.budget.costs import Costs, estimated_measuring_seconds, estimated_training_seconds
 from lmcbook.lab.budget.order import LAST_STAGE, place, stage
 from lmcbook.lab.plan import PlannedPair
-from lmcbook.lab.records import Record, RecordIndex, read_records
+from lmcbook.lab.records import Record
 from lmcbook.training.config import TrainingConfig
 
 
@@ -47,19 +45,6 @@ class Task:
         if first.short:
             parts.append(f"short ({pair.training.epochs} epochs)")
         return " ".join(parts)
-
-
-def planned_of(scale: str, notebooks: Iterable[str] | None = None, precision: str | None = None) -> list[PlannedPair]:
-    """The measurements of a scale, and those beyond it whose data only some have.
-
-    Args:
-        precision: in place of the plan's own, for all of them.
-
-    Raises:
-        InputError: unknown scale, notebook or precision.
-    """
-    planned = plan.pairs(scale, notebooks, precision=precision)
-    return planned if notebooks is not None else [*planned, *plan.beyond(scale, precision=precision)]
 
 
 def tasks(planned: Iterable[PlannedPair], *, costs: Costs, records: Sequence[Record] = ()) -> list[Task]:
@@ -130,23 +115,6 @@ def shortened(task: Task, costs: Costs) -> Task | None:
     return replace(tasks(brief, costs=costs)[0], stage=task.stage)
 
 
-def lacks_data(task: Task) -> bool:
-    """Whether its images are neither here nor to be downloaded."""
-    dataset = task.planned[0].pair.training.dataset
-    return describe(dataset).streamed and not is_available(dataset)
-
-
-def missing_of(planned: Iterable[PlannedPair], *folders: Path) -> list[PlannedPair]:
-    """What of ``planned`` no record is there of.
-
-    Raises:
-        InputError: a record is damaged, edited, or of a later version of the format.
-    """
-    index = RecordIndex(*folders)
-    distinct = {one.pair.digest: one for one in planned}
-    return [one for one in distinct.values() if index.find(one.pair) is None]
-
-
 def within(chosen: Sequence[Task], seconds: float, costs: Costs | None = None) -> list[Task]:
     """The tasks, in their order, that together fit into ``seconds``; with ``costs`` shortened where only that fits."""
     fitting: list[Task] = []
@@ -159,82 +127,3 @@ def within(chosen: Sequence[Task], seconds: float, costs: Costs | None = None) -
             fitting.append(bought)
             spent += bought.seconds
     return fitting
-
-
-def device_and_gpu(device: str) -> tuple[str, str | None]:
-    """``auto`` resolved without asking torch for more than it knows, and the name of the card.
-
-    Raises:
-        InputError: there is no such kind of device.
-    """
-    check_choice("device", device.split(":")[0], ("auto", "cpu", "cuda"))
-    if device == "cpu":
-        return device, None
-    import torch
-
-    if not torch.cuda.is_available():
-        return ("cpu" if device == "auto" else device), None
-    return ("cuda" if device == "auto" else device), torch.cuda.get_device_name(device if ":" in device else None)
-
-
-def describe_plan(
-    scale: str,
-    *,
-    device: str = "auto",
-    max_minutes: float | None = None,
-    folder: Path | None = None,
-    precision: str | None = None,
-) -> str:
-    """What of a scale exists, what is missing, what each missing piece would cost, and what ``max_minutes`` would buy.
-
-    Raises:
-        InputError: unknown scale, device or precision, or ``max_minutes`` is not above 0.
-    """
-    check_choice("scale", scale, plan.SCALES)
-    if max_minutes is not None:
-        check_number("max_minutes", max_minutes, above=0)
-    device, gpu = device_and_gpu(device)
-    folders = (paths.fresh_records(), paths.committed_records()) if folder is None else (folder,)
-    records = read_records(*folders)
-    costs = costs_of(device, gpu, records=records)
-    planned = planned_of(scale, precision=precision)
-    missing = missing_of(planned, *folders)
-    todo = tasks(missing, costs=costs, records=records)
-    waiting = [task for task in todo if lacks_data(task)]
-    todo = [task for task in todo if not lacks_data(task)]
-    here = len(planned) - len(missing)
-    total = here + sum(len(task.planned) for task in todo)
-    lines = [f"scale {scale}: {here} of {total} records are there"]
-    if todo:
-        order = "in their order" if todo[0].stage is not None else "most worth for its cost first"
-        lines.append(f"missing, {order} (minutes on {device}; ~ estimated, = measured before):")
-        lines += [_line(task) for task in todo]
-        lines.append(f"together about {sum(task.seconds for task in todo) / 3600:.1f} hours on one {device} device")
-    if waiting:
-        names = sorted({task.planned[0].pair.training.dataset for task in waiting})
-        way_out = f"`python -m lmcbook data get {names[0]}` says where to put them"
-        lines.append(f"waiting for data ({', '.join(names)}; {way_out}):")
-        lines += [_line(task) for task in waiting]
-    if todo or waiting:
-        lines.append(_rests_on(costs, gpu))
-    if max_minutes is not None:
-        bought = within(todo, 60 * max_minutes, costs)
-        listed = ", ".join(task.name for task in bought) or "none"
-        lines.append(f"{max_minutes:g} minutes buy {len(bought)} of {len(todo)}: {listed}")
-    return "\n".join(lines)
-
-
-def _line(task: Task) -> str:
-    sign = "=" if task.is_measured else "~"
-    minutes = task.seconds / 60
-    each = minutes / len(task.planned)
-    return f"  {task.name:<56} {len(task.planned):3d} records {sign}{minutes:9.1f} min, {each:7.2f} a record"
-
-
-def _rests_on(costs: Costs, gpu: str | None) -> str:
-    if costs.trained_on:
-        return f"estimates from the time that the trainings in the records took on {', '.join(costs.trained_on)}"
-    if costs.gpu is None:
-        return f"estimates from operations alone, orders of magnitude: no rates were measured on {costs.device}"
-    other = "" if gpu in (None, costs.gpu) else f" (this is {gpu}: measure it with `python benchmarks/gpu.py`)"
-    return f"estimates from rates that benchmarks/gpu.py measured on {costs.gpu}{other}"

@@ -1,24 +1,19 @@
 """Work off what is missing of a scale until it is done or the time is up."""
 
+import math
 import shutil
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from lmcbook.errors import InputError, check_choice, check_number
 from lmcbook.lab import plan
-from lmcbook.lab.budget.costs import Costs, costs_of, estimated_measuring_seconds
-from lmcbook.lab.budget.tasks import (
-    Task,
-    device_and_gpu,
-    lacks_data,
-    missing_of,
-    planned_of,
-    shortened,
-    tasks,
-)
+from lmcbook.lab.budget.costs import Costs, estimated_measuring_seconds
+from lmcbook.lab.budget.tasks import Task, shortened
+from lmcbook.lab.budget.todo import Todo, device_and_gpu, missing_of, planned_of, todo
 from lmcbook.lab.plan import PlannedPair
-from lmcbook.lab.records import Record, check_writable, read_records
+from lmcbook.lab.records import Record, check_writable
 from lmcbook.training.config import TrainingConfig, company
 from lmcbook.training.execution import Execution
 
@@ -50,9 +45,7 @@ def run_within_budget(
         InputError: unknown scale, recipe, notebook, device or precision, a folder that cannot be written, or
             ``max_minutes`` not above 0.
     """
-    from lmcbook.lab.pipeline import measure, release_memory, resolve_device, train_narrow
-    from lmcbook.lab.records import write_record
-    from lmcbook.lab.store import is_stored, run_folder
+    from lmcbook.lab.pipeline import release_memory, resolve_device
     from lmcbook.training import TimeIsUp
 
     started = time.monotonic()
@@ -65,62 +58,107 @@ def run_within_budget(
         check_choice("recipe", name, sorted({one.recipe for one in planned}))
     device = resolve_device(device)
     check_writable(folder)
-    missing = [one for one in missing_of(planned, folder) if recipes is None or one.recipe in recipes]
-    records = read_records(folder)
-    costs = costs_of(*device_and_gpu(device), records=records)
-    deadline = None if max_minutes is None else started + 60 * max_minutes
+    device, gpu = device_and_gpu(device)
+    chosen = [one for one in planned if recipes is None or one.recipe in recipes]
+    found = todo(chosen, folder, device=device, gpu=gpu)
+    end = started + 60 * max_minutes if max_minutes is not None else math.inf
+    worker = Worker(todo=found, folder=folder, device=device, end=end, report=report)
     written: list[Record] = []
-    trained: set[TrainingConfig] = set()
-    waiting = 0
-    for task in tasks(missing, costs=costs, records=records):
-        if lacks_data(task):
-            waiting += len(task.planned)
-            continue
-        if deadline is not None and time.monotonic() >= deadline:
+    for task in found.ready:
+        if worker.left <= 0:
             break
-        chosen = _affordable(task, None if deadline is None else deadline - time.monotonic(), costs)
-        report(f"{chosen.name}: about {chosen.seconds / 60:.1f} min")
         try:
-            alike = company(chosen.planned[0].pair.training)
-            if deadline is None and alike not in trained:  # with a deadline each pair has its turn
-                trained.add(alike)
-                train_narrow([one for one in missing if company(one.pair.training) == alike], device=device)
-            late = 0
-            # searches take longest and add least: they come last, should the time be up before
-            for one in sorted(missing_of(chosen.planned, folder), key=_searches):
-                # a training stops at the deadline by itself, a measurement does not
-                is_trained = is_stored(one.pair.training_a) and is_stored(one.pair.training_b)
-                ends = time.monotonic() + estimated_measuring_seconds(one, costs)
-                if deadline is not None and is_trained and ends > deadline:
-                    late += 1
-                    continue
-                record = measure(one, device=device, deadline=deadline)
-                report(f"  {write_record(record, folder)}")
+            for record in worker.work_off(task, forget_weights=forget_weights):
                 written.append(record)
-            if late:
-                report(f"  {late} measurements would not end in time and are left for another call")
-            elif forget_weights:
-                for config in {each for one in chosen.planned for each in (one.pair.training_a, one.pair.training_b)}:
-                    shutil.rmtree(run_folder(config), ignore_errors=True)
         except TimeIsUp as stopped:
             report(f"  {stopped}; the next call goes on from there")
             break
         except (InputError, RuntimeError) as problem:  # torch's errors on a device are RuntimeErrors
             report(f"  left out: {problem}")
         release_memory()
+    waiting = sum(len(task.planned) for task in found.waiting)
     if waiting:
         report(f"{waiting} records wait for data that are not here: see `python -m lmcbook plan --scale {scale}`")
-    report(f"{len(written)} records written, {len(missing) - len(written) - waiting} still missing")
+    report(f"{len(written)} records written, {len(found.missing) - len(written) - waiting} still missing")
     return written
+
+
+@dataclass(slots=True, kw_only=True)
+class Worker:
+    """Trains and measures task by task, and writes the records."""
+
+    todo: Todo
+    folder: Path
+    device: str
+    end: float
+    """When the time is up, as `time.monotonic` has it; never, at infinity."""
+    report: Callable[[str], None]
+    _trained: set[TrainingConfig] = field(default_factory=set)
+
+    @property
+    def left(self) -> float:
+        """Seconds until the time is up."""
+        return self.end - time.monotonic()
+
+    def work_off(self, task: Task, *, forget_weights: bool = False) -> Iterator[Record]:
+        """Give each record of a task as soon as it is written; what would not end in time is left for another call.
+
+        Raises:
+            TimeIsUp: the time was up in a training, which saved a checkpoint.
+            InputError: the device or the data cannot be used.
+            RuntimeError: a training diverged, does not fit, or the device failed.
+        """
+        from lmcbook.lab.pipeline import measure
+        from lmcbook.lab.records import write_record
+
+        task = _affordable(task, self.left, self.todo.costs)
+        self.report(f"{task.name}: about {task.seconds / 60:.1f} min")
+        self._train_company(task)
+        late = 0
+        # searches take longest and add least: they come last, should the time be up before
+        for one in sorted(missing_of(task.planned, self.folder), key=_searches):
+            if self._ends_too_late(one):
+                late += 1
+                continue
+            record = measure(one, device=self.device, deadline=None if math.isinf(self.end) else self.end)
+            self.report(f"  {write_record(record, self.folder)}")
+            yield record
+        if late:
+            self.report(f"  {late} measurements would not end in time and are left for another call")
+        elif forget_weights:
+            _forget(task)
+
+    def _train_company(self, task: Task) -> None:
+        """Train all narrow networks of this shape in one go; with a deadline each pair has its turn."""
+        from lmcbook.lab.pipeline import train_narrow
+
+        alike = company(task.planned[0].pair.training)
+        if math.isinf(self.end) and alike not in self._trained:
+            self._trained.add(alike)
+            train_narrow([one for one in self.todo.missing if company(one.pair.training) == alike], device=self.device)
+
+    def _ends_too_late(self, one: PlannedPair) -> bool:
+        """Whether it must not be begun: a training stops at the deadline by itself, a measurement does not."""
+        from lmcbook.lab.store import is_stored
+
+        is_trained = is_stored(one.pair.training_a) and is_stored(one.pair.training_b)
+        return is_trained and estimated_measuring_seconds(one, self.todo.costs) > self.left
+
+
+def _forget(task: Task) -> None:
+    from lmcbook.lab.store import run_folder
+
+    for config in {config for one in task.planned for config in (one.pair.training_a, one.pair.training_b)}:
+        shutil.rmtree(run_folder(config), ignore_errors=True)
 
 
 def _searches(one: PlannedPair) -> bool:
     return one.pair.alignment.endswith("matching")
 
 
-def _affordable(task: Task, seconds: float | None, costs: Costs) -> Task:
+def _affordable(task: Task, seconds: float, costs: Costs) -> Task:
     """The task, or its shortened form where the time that is left is enough for that alone."""
-    if seconds is None or task.seconds <= seconds:
+    if task.seconds <= seconds:
         return task
     brief = shortened(task, costs)
     return brief if brief is not None and brief.seconds <= seconds else task

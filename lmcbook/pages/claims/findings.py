@@ -49,7 +49,7 @@ def control_finding(records: Sequence[Record]) -> list[str]:
     sentences = []
     for recipe, table in _recipes(records, alignment=None):
         main = paper_decay(table)
-        effect = statistics.permutation_effect(table, weight_decay=main["weight_decay"].iloc[0])
+        effect = statistics.permutation_effect(table, weight_decay=main["weight_decay"].iloc[0]).values
         if effect:
             sentences.append(
                 f"{recipe_label(recipe)}: a random permutation of model b moves the accuracy barrier of the widest by "

@@ -101,12 +101,12 @@ def orthogonality_error_finding(records: Sequence[Record]) -> list[str]:
     """How the error of β goes with reciprocal orthogonality: rank correlations, for each network without batch norm."""
     sentences = []
     for recipe, table in _recipes(pairs_table(records)):
-        overall = statistics.temperature_rank_correlation(table)
+        overall = statistics.temperature_rank_correlation(table).values
         if not overall:
             continue
         parts = []
         for decay, _ in _decays(table):
-            found = statistics.temperature_rank_correlation(table, weight_decay=decay)
+            found = statistics.temperature_rank_correlation(table, weight_decay=decay).values
             parts += [f"{_signed(found[0])} with weight decay {decay_label(decay)} alone"] if found else []
         apart = f" ({', '.join(parts)})" if len(parts) > 1 else ""
         sentences.append(
@@ -199,7 +199,7 @@ def overlap_finding(records: Sequence[Record]) -> list[str]:
     sentences = []
     for recipe, table in _recipes(summaries_table(records)):
         chosen = widest(paper_decay(table))
-        excess = statistics.overlap_excess(table, weight_decay=chosen["weight_decay"].iloc[0])
+        excess = statistics.overlap_excess(table, weight_decay=chosen["weight_decay"].iloc[0]).values
         sentences.append(
             f"{recipe_label(recipe)}: the active units of the two models overlap by "
             f"{at_width(chosen, 'overlap', 1, 3)}, those in random places would by "

@@ -7,8 +7,8 @@ from pandas import DataFrame, Series
 from lmcbook.lab.records import Record, layers_table
 from lmcbook.pages.analysis.labels import decay_label, mean_and_spread, recipe_label, width_label
 from lmcbook.pages.analysis.sweeps import FULL, SHORTER, SPARED, decay_table
-from lmcbook.pages.analysis.vocabulary import groups
-from lmcbook.pages.claims.statistics import ACCURACY, MAIN_DECAY, USUAL_DECAY
+from lmcbook.pages.analysis.vocabulary import PAPER_DECAY, USUAL_DECAY, groups
+from lmcbook.pages.claims.statistics import ACCURACY
 
 _SAME_PRODUCT = 1.25
 """Trainings whose decay products differ by no more than this factor are compared as equals."""
@@ -84,7 +84,7 @@ def last_layer_finding(records: Sequence[Record]) -> list[str]:
             f"{_spread(chosen[chosen['depth'] == last - 1]['value'], 1, 3)} → "
             f"{_spread(chosen[chosen['depth'] == last]['value'], 1, 3)} with {decay_label(decay)}"
             for decay, chosen in _decays(rows)
-            if decay in (USUAL_DECAY, MAIN_DECAY)
+            if decay in (USUAL_DECAY, PAPER_DECAY)
         ]
         if parts:
             sentences.append(
@@ -131,7 +131,7 @@ def decay_verdict(records: Sequence[Record]) -> str:
     """
     parts = []
     for _, table in groups(_of(records, FULL), "recipe"):
-        strong, weak = (table[table["weight_decay"] == decay] for decay in (MAIN_DECAY, USUAL_DECAY))
+        strong, weak = (table[table["weight_decay"] == decay] for decay in (PAPER_DECAY, USUAL_DECAY))
         both = _together(weak, strong)
         if both.empty:
             continue
@@ -143,7 +143,7 @@ def decay_verdict(records: Sequence[Record]) -> str:
         difference = _spread(gains if word != "worse" else -gains, 100, 1)
         by = f"by {difference} points of accuracy" if agree else f"with a mean difference of {difference} points"
         parts.append(
-            f"{_network(table)} merges {word} with weight decay {decay_label(MAIN_DECAY)} than with "
+            f"{_network(table)} merges {word} with weight decay {decay_label(PAPER_DECAY)} than with "
             f"{decay_label(USUAL_DECAY)} in {pairs}, {by}, {against}{_inside(table)}"
         )
     if not parts:
@@ -153,7 +153,7 @@ def decay_verdict(records: Sequence[Record]) -> str:
 
 def _inside(table: DataFrame) -> str:
     """Which way the conditions go from the usual decay to the paper's."""
-    strong, weak = (table[table["weight_decay"] == decay] for decay in (MAIN_DECAY, USUAL_DECAY))
+    strong, weak = (table[table["weight_decay"] == decay] for decay in (PAPER_DECAY, USUAL_DECAY))
     parts = []
     for column, name, digits, improves in (
         ("weak_additivity", "weak additivity", 3, 1),
@@ -185,7 +185,7 @@ def _together(first: DataFrame, second: DataFrame) -> DataFrame:
 
 def _ends(table: DataFrame) -> set[float]:
     decays = table["weight_decay"]
-    return {decays.min(), decays.max(), USUAL_DECAY, MAIN_DECAY} & set(decays)
+    return {decays.min(), decays.max(), USUAL_DECAY, PAPER_DECAY} & set(decays)
 
 
 def _decays(table: DataFrame) -> list[tuple[float, DataFrame]]:

@@ -12,7 +12,7 @@ from lmcbook.lab.records import Record, pairs_table
 from lmcbook.pages.analysis.labels import mean_and_spread, recipe_label, width_label
 from lmcbook.pages.claims.catalogue import CLAIMS
 from lmcbook.pages.claims.claim import Claim
-from lmcbook.pages.claims.statistics import values_of
+from lmcbook.pages.claims.statistics import seen_by
 
 Word = Literal["reproduced", "partly", "not reproduced", "not measured"]
 VERDICTS: tuple[Word, ...] = ("reproduced", "partly", "not reproduced", "not measured")
@@ -26,19 +26,20 @@ class Verdict:
     values: tuple[float, ...]
     """The statistic, one value for each pair."""
     scales: tuple[str, ...] = ()
-    """Of the records that were looked at."""
+    """Of the records that the values rest on."""
     short: bool = False
     """Whether some of them are of trainings shorter than the recipe's."""
-    up_to: float | None = None
-    """The largest width multiplier among them where that is not yet the recipe's largest."""
+    widths: tuple[float, ...] = ()
+    """Their width multipliers, ascending."""
 
     @property
     def seen(self) -> str:
-        """The scales of the records that were looked at, and what they lack: of widths, of epochs."""
+        """The scales of the records that the values rest on, and what they lack: of widths, of epochs."""
         lacks = ["shortened training"] if self.short else []
-        if self.up_to is not None:
-            widest = recipe(self.claim.recipe).width_multipliers[-1]
-            lacks.insert(0, f"up to {width_label(self.up_to)} of {width_label(widest)}")
+        widest = recipe(self.claim.recipe).width_multipliers[-1]
+        if self.widths and self.widths[-1] < widest:
+            ends = " to ".join(map(width_label, dict.fromkeys([self.widths[0], self.widths[-1]])))
+            lacks.insert(0, f"{'at ' if len(self.widths) == 1 else ''}{ends} of {width_label(widest)}")
         return ", ".join([*self.scales, *lacks]) or "–"
 
     @property
@@ -69,29 +70,26 @@ class Verdict:
 
 
 def judge(records: Sequence[Record], claims: Iterable[Claim] = CLAIMS) -> list[Verdict]:
-    """The verdict on each of ``claims``, in their order.
+    """The verdict on each of ``claims``, in their order; a record that is given twice counts once.
 
     Shortened trainings count only for a recipe of which there are no others; variants of a recipe's networks, such as
     those with biases or another activation, never do.
     """
-    records = [record for record in records if _is_the_recipes_own(record)]
-    full = {record.recipe for record in records if not record.short}
-    counted = [record for record in records if not (record.short and record.recipe in full)]
-    table = pairs_table(counted)
+    own = [record for record in records if _is_the_recipes_own(record)]
+    full = {record.recipe for record in own if not record.short}
+    counted = {record.digest: record for record in own if not (record.short and record.recipe in full)}
+    table = pairs_table(list(counted.values()))
     verdicts = []
     for claim in claims:
-        values = tuple(values_of(claim, table))
-        used = [record for record in counted if record.recipe == claim.recipe] if values else []
-        scales = tuple(sorted({record.scale for record in used}))
-        widest = max((record.config.training.width_multiplier for record in used), default=None)
-        complete = widest is None or widest >= recipe(claim.recipe).width_multipliers[-1]
+        seen = seen_by(claim, table)
+        rows = seen.rows if seen.values else seen.rows.iloc[:0]
         verdicts.append(
             Verdict(
                 claim=claim,
-                values=values,
-                scales=scales,
-                short=any(record.short for record in used),
-                up_to=None if complete else widest,
+                values=tuple(seen.values),
+                scales=tuple(sorted(set(rows["scale"]))),
+                short=bool(rows["short"].any()),
+                widths=tuple(sorted(set(rows["width_multiplier"]))),
             )
         )
     return verdicts

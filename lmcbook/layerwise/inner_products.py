@@ -6,7 +6,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, float64
 
-from lmcbook.layerwise.streaming import root_of_ratio
+from lmcbook.layerwise.running_sums import root_of_ratio
 
 LITTLE_LEFT = 1e-3
 """Where less than this share of the terms' squares is left of a combination's, its digits have cancelled."""

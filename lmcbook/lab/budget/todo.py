@@ -1,0 +1,85 @@
+"""What of a scale is there and what is missing: by what is planned, measured, and possible here."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from lmcbook.data import describe, is_available
+from lmcbook.errors import check_choice
+from lmcbook.lab import plan
+from lmcbook.lab.budget.costs import Costs, costs_of
+from lmcbook.lab.budget.tasks import Task, tasks
+from lmcbook.lab.plan import PlannedPair
+from lmcbook.lab.records import RecordIndex, read_records
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Todo:
+    """What is missing, on one device."""
+
+    missing: list[PlannedPair]
+    ready: list[Task]
+    """In the order in which they are worth doing."""
+    waiting: list[Task]
+    """Those whose images are neither here nor to be downloaded."""
+    costs: Costs
+
+
+def todo(planned: Sequence[PlannedPair], *folders: Path, device: str, gpu: str | None = None) -> Todo:
+    """What of ``planned`` has no record in ``folders``, as tasks for ``device``.
+
+    Raises:
+        InputError: a record is damaged, edited, or of a later version of the format; the rates cannot be read.
+    """
+    records = read_records(*folders)
+    costs = costs_of(device, gpu, records=records)
+    missing = missing_of(planned, *folders)
+    found: dict[bool, list[Task]] = {True: [], False: []}
+    for task in tasks(missing, costs=costs, records=records):
+        found[_has_data(task)].append(task)
+    return Todo(missing=missing, ready=found[True], waiting=found[False], costs=costs)
+
+
+def planned_of(scale: str, notebooks: Iterable[str] | None = None, precision: str | None = None) -> list[PlannedPair]:
+    """The measurements of a scale, and those beyond it whose data only some have.
+
+    Args:
+        precision: in place of the plan's own, for all of them.
+
+    Raises:
+        InputError: unknown scale, notebook or precision.
+    """
+    planned = plan.pairs(scale, notebooks, precision=precision)
+    return planned if notebooks is not None else [*planned, *plan.beyond(scale, precision=precision)]
+
+
+def missing_of(planned: Iterable[PlannedPair], *folders: Path) -> list[PlannedPair]:
+    """What of ``planned`` no record is there of.
+
+    Raises:
+        InputError: a record is damaged, edited, or of a later version of the format.
+    """
+    index = RecordIndex(*folders)
+    distinct = {one.pair.digest: one for one in planned}
+    return [one for one in distinct.values() if index.find(one.pair) is None]
+
+
+def _has_data(task: Task) -> bool:
+    dataset = task.planned[0].pair.training.dataset
+    return not describe(dataset).streamed or is_available(dataset)
+
+
+def device_and_gpu(device: str) -> tuple[str, str | None]:
+    """``auto`` resolved without asking torch for more than it knows, and the name of the card.
+
+    Raises:
+        InputError: there is no such kind of device.
+    """
+    check_choice("device", device.split(":")[0], ("auto", "cpu", "cuda"))
+    if device == "cpu":
+        return device, None
+    import torch
+
+    if not torch.cuda.is_available():
+        return ("cpu" if device == "auto" else device), None
+    return ("cuda" if device == "auto" else device), torch.cuda.get_device_name(device if ":" in device else None)
