@@ -8,7 +8,7 @@ from lmcbook.data import describe
 from lmcbook.errors import InputError
 from lmcbook.lab import plan
 from lmcbook.lab.records import RecordIndex
-from lmcbook.pages import claims, tables
+from lmcbook.pages import sentences, tables
 from lmcbook.pages.analysis.sweeps import one_width, several_widths
 from lmcbook.training.schedule import decay_product
 from tests.helpers.control_records import batch_sweep, changed
@@ -104,11 +104,11 @@ def test_the_table_has_a_row_for_each_batch_size():
 
 
 def test_the_sentences_say_what_the_records_say():
-    [one] = claims.batch_finding(batch_sweep())
+    [one] = sentences.batch_finding(batch_sweep())
     assert text(one).startswith("MLP on digits at ×16, batches of 16 → 32 → 128: points of accuracy lost 1.5 ± 0.7 → ")
     assert "reciprocal orthogonality 0.30 ± 0.00 → 0.40 ± 0.00 → 0.50 ± 0.00" in text(one)
     assert one.endswith("(2 pairs each).")
-    [wide] = claims.batch_width_finding(batch_sweep())
+    [wide] = sentences.batch_width_finding(batch_sweep())
     assert text(wide) == (
         "MLP on digits: averaging costs 13.0 ± 1.4 at ×4 and 1.5 ± 0.7 at ×16 with batches of 16; 30.5 ± 0.7 at ×4 and "
         "9.5 ± 0.7 at ×16 with batches of 32 (points of accuracy, 2 pairs each)."
@@ -116,16 +116,16 @@ def test_the_sentences_say_what_the_records_say():
 
 
 def test_the_verdict_counts_pairs_in_both_directions():
-    verdict = claims.batch_verdict(batch_sweep())
+    verdict = sentences.batch_verdict(batch_sweep())
     assert (
         "MLP on digits ×16 loses 1.5 points with batches of 16 and 27.5 with batches of 128; with the smaller ones the "
         "loss of accuracy is smaller in 2, reciprocal orthogonality is closer to 0 in 2, the relative stable rank is "
         "lower in 0 of 2 pairs."
     ) in verdict
     against = batch_sweep(dips={16.0: {16: (0.3, 0.01), 128: (0.1, 0.1)}}, orthogonality={16: 0.5, 128: 0.3})
-    assert "smaller in 1, reciprocal orthogonality is closer to 0 in 0," in claims.batch_verdict(against)
+    assert "smaller in 1, reciprocal orthogonality is closer to 0 in 0," in sentences.batch_verdict(against)
     alone = batch_sweep(dips={16.0: {32: (0.1,)}})
-    assert claims.batch_verdict(alone) == "**Verdict.** Nothing is measured that could tell."
+    assert sentences.batch_verdict(alone) == "**Verdict.** Nothing is measured that could tell."
 
 
 # --- the chapter -----------------------------------------------------------------------------------------------------

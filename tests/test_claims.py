@@ -9,7 +9,7 @@ import pytest
 
 from lmcbook.lab import plan
 from lmcbook.lab.records import pairs_table
-from lmcbook.pages import claims
+from lmcbook.pages import claims, sentences
 from lmcbook.pages.claims import CLAIMS, PAPER_TABLE_1, STATISTICS, Claim, Range
 from lmcbook.pages.claims.statistics import seen_by
 from tests.helpers.control_records import (
@@ -298,25 +298,25 @@ def test_tolerances_are_said_in_the_readers_unit(bounds, text):
 
 def test_findings_say_what_the_records_say():
     records = pair_of_widths() + pair_of_widths(narrow=(0.5,) * 3, wide=(0.4,) * 3, weight_decay=1e-4)
-    [text] = [each.replace("\u00a0", " ") for each in claims.width_finding(records)]
+    [text] = [each.replace("\u00a0", " ") for each in sentences.width_finding(records)]
     assert text == (
         "MLP on digits: averaging costs 50.0 ± 10.0 at ×1 and 10.0 ± 5.0 at ×8 with weight decay 3e-3; "
         "50.0 ± 0.0 at ×1 and 40.0 ± 0.0 at ×8 with weight decay 1e-4 (points of accuracy, 3 pairs of networks)."
     )
-    [text] = claims.calibration_finding(records)
+    [text] = sentences.calibration_finding(records)
     share = re.search(r"one number removes (\d+) %\.$", text)
     expected = 1 - (0.15 / sum(record.data["barriers"]["midpoint_loss_barrier"] for record in records[3:6]) * 3)
     assert share is not None and int(share[1]) == round(100 * expected)
-    assert claims.control_finding(records) == []
+    assert sentences.control_finding(records) == []
     permuted = make_record(8, alignment="random", depth_of_dip=0.04)
-    [text] = claims.control_finding([*records, permuted])
+    [text] = sentences.control_finding([*records, permuted])
     assert "moves the accuracy barrier of the widest by −1.0 points (1 pair of networks)" in text
 
 
 def test_findings_do_not_speak_of_an_improvement_that_is_not_there():
     record = make_record(depth_of_dip=0.1)
     record.data["barriers"]["midpoint_calibrated_loss_barrier"] = 9.0
-    [text] = claims.calibration_finding([record])
+    [text] = sentences.calibration_finding([record])
     assert "removes" not in text and text.endswith("9.000 calibrated (nats, 1 pair of networks).")
 
 
@@ -325,5 +325,5 @@ def test_the_prediction_is_said_only_of_networks_without_batch_norm():
         make_record(8, depth_of_dip=0.1),
         make_record(8, recipe="vgg11-digits", depth_of_dip=0.1),
     )
-    first, second = claims.temperature_finding([perceptron, convolutional])
+    first, second = sentences.temperature_finding([perceptron, convolutional])
     assert "at λ = ½, β is 6.40 at ×8, and the prediction is 8.80" in first and "prediction" not in second

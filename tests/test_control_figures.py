@@ -14,7 +14,7 @@ from matplotlib.legend import Legend
 
 from lmcbook.data import describe
 from lmcbook.lab.records import pairs_table
-from lmcbook.pages import claims, figures, tables
+from lmcbook.pages import claims, figures, sentences, tables
 from lmcbook.pages.analysis.sweeps import decay_table
 from lmcbook.pages.claims.catalogue import of_chapter
 from lmcbook.pages.claims.statistics import batch_norm_temperature_error, decay_advantage, depth_temperature_error
@@ -118,7 +118,7 @@ def test_a_low_barrier_is_kept_between_bounds_around_the_best_not_the_fitted():
     octaves = (temperatures.TOLERANCE / CURVATURE) ** 0.5
     assert numpy.log2(row["low_absolute"]) == pytest.approx(0.5 - octaves, abs=0.003)
     assert numpy.log2(row["high_absolute"]) == pytest.approx(0.5 + octaves, abs=0.003)
-    assert "1 of 1 pairs have a β that keeps the barrier" in text(claims.sensitivity_finding([record]))
+    assert "1 of 1 pairs have a β that keeps the barrier" in text(sentences.sensitivity_finding([record]))
 
 
 def test_the_barrier_is_against_the_calibrated_parents():
@@ -171,13 +171,13 @@ def test_samples_are_compared_with_all_examples():
 
 def test_sentences_on_temperatures_say_what_the_records_say():
     records = [make_calibration_record(predicted_cost=0.002, single_cost=0.05)]
-    assert text(claims.choice_finding(records)) == (
+    assert text(sentences.choice_finding(records)) == (
         "MLP on digits at ×8: nats above fitting β at each λ, in the mean over λ: predicted 0.002, one for all λ "
         "0.050, that of λ = ½ 0.080, none 0.400 (1 pair of networks)."
     )
-    assert "Of those of 10, 15 % were all right" in text(claims.examples_finding(records))
-    assert "merged 0.300 → 0.010" in text(claims.reliability_finding(records))
-    found = text(claims.condition_finding(temperature_sweep(widths=(4,), pairs=1)))
+    assert "Of those of 10, 15 % were all right" in text(sentences.examples_finding(records))
+    assert "merged 0.300 → 0.010" in text(sentences.reliability_finding(records))
+    found = text(sentences.condition_finding(temperature_sweep(widths=(4,), pairs=1)))
     assert "with weight decay 3e-3 (orthogonality" in found and "with weight decay 1e-4 (orthogonality" in found
 
 
@@ -189,7 +189,8 @@ def test_sentences_on_temperatures_say_what_the_records_say():
     ],
 )
 def test_the_verdict_on_temperatures_follows_the_numbers(predicted, single, said):
-    verdict = text(claims.temperature_verdict([make_calibration_record(predicted_cost=predicted, single_cost=single)]))
+    record = make_calibration_record(predicted_cost=predicted, single_cost=single)
+    verdict = text(sentences.temperature_verdict([record]))
     assert all(each in verdict for each in said), verdict
 
 
@@ -198,9 +199,9 @@ def test_the_verdict_names_both_kinds_of_networks():
         make_calibration_record(predicted_cost=0.0),
         make_calibration_record(2, recipe="vgg11-digits", predicted_cost=0.1),
     ]
-    verdict = text(claims.temperature_verdict(records))
+    verdict = text(sentences.temperature_verdict(records))
     assert "for MLP on digits at ×8, and does not for VGG-11 on digits at ×2;" in verdict
-    assert "nothing is measured" in claims.temperature_verdict([])
+    assert "nothing is measured" in sentences.temperature_verdict([])
 
 
 # --- weight decay ----------------------------------------------------------------------------------------------------
@@ -247,7 +248,7 @@ def test_one_decay_alone_can_be_drawn():
 
 
 def verdict_of(strong, weak) -> str:
-    return text(claims.decay_verdict(decay_sweep(dips={1e-4: weak, 3e-3: strong})))
+    return text(sentences.decay_verdict(decay_sweep(dips={1e-4: weak, 3e-3: strong})))
 
 
 def test_the_verdict_on_decay_says_a_direction_only_where_all_pairs_agree():
@@ -259,24 +260,24 @@ def test_the_verdict_on_decay_says_a_direction_only_where_all_pairs_agree():
     undecided = verdict_of((0.03, 0.02), (0.02, 0.05))
     assert "merges neither better nor worse" in undecided and "a mean difference of 1.0 ± 2.8 points" in undecided
     assert "in the one pair measured, by 1.0 points" in verdict_of((0.01,), (0.02,))
-    assert "there is none" in claims.decay_verdict(decay_sweep(dips={3e-3: (0.05,)}))
+    assert "there is none" in sentences.decay_verdict(decay_sweep(dips={3e-3: (0.05,)}))
 
 
 def test_sentences_on_decay_say_what_the_records_say():
     records = decay_sweep(dips={0.0: (0.1, 0.2), 3e-3: (0.05, 0.05)})
-    assert text(claims.decay_finding(records)) == (
+    assert text(sentences.decay_finding(records)) == (
         "MLP on digits at ×16: averaging costs so many points of accuracy: 15.0 ± 7.1 with 0 (accuracy unmerged "
         "96.0 ± 0.0 %), 5.0 ± 0.0 with 3e-3 (accuracy unmerged 96.0 ± 0.0 %) (2 pairs)."
     )
-    assert claims.normalisation_finding(records) == []
+    assert sentences.normalisation_finding(records) == []
     spared = decay_sweep("vgg11-digits", {3e-3: (0.02, 0.03)}) + decay_sweep(
         "vgg11-digits", {3e-3: (0.05, 0.05)}, decay_normalisation=False
     )
     assert "moves the accuracy barrier by 2.5 ± 0.7 with 3e-3 points (2 pairs)" in text(
-        claims.normalisation_finding(spared)
+        sentences.normalisation_finding(spared)
     )
-    assert "weight decay 0 → 3e-3: reciprocal orthogonality" in text(claims.decay_condition_finding(records))
-    cosines = claims.last_layer_finding(decay_sweep())
+    assert "weight decay 0 → 3e-3: reciprocal orthogonality" in text(sentences.decay_condition_finding(records))
+    cosines = sentences.last_layer_finding(decay_sweep())
     assert len(cosines) == 1 and cosines[0].endswith(" with 3e-3.") and " with 1e-4, " in cosines[0]
     assert cosines[0].startswith("MLP on digits at ×16, cosine with LEWC's prediction, last hidden layer → logits: 0.")
 
@@ -286,7 +287,7 @@ def test_trainings_of_one_product_are_set_beside_each_other():
     records = decay_sweep(dips={1e-3: (0.05, 0.06)}) + decay_sweep(
         dips={3e-3: (0.04, 0.05), 1e-2: (0.04, 0.05)}, epochs=3
     )
-    [sentence] = claims.product_finding(records)
+    [sentence] = sentences.product_finding(records)
     assert "3 and 10 epochs with weight decay 3e-3 and 1e-3" in text(sentence)
     assert "points of accuracy lost 4.5 ± 0.7 and 5.5 ± 0.7 (2 pairs each)" in text(sentence)
 

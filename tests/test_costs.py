@@ -10,7 +10,7 @@ import pytest
 from pandas import DataFrame
 
 from lmcbook.errors import InputError
-from lmcbook.pages import claims, figures
+from lmcbook.pages import figures, sentences
 from lmcbook.pages.analysis import permutations
 from lmcbook.pages.figures import costs
 from tests.helpers.synthetic_records import make_record
@@ -51,7 +51,7 @@ def test_records_that_do_not_say_how_long_the_search_took_are_left_out(records):
 
 
 def test_the_figure_is_drawn_and_says_its_numbers(records):
-    finding = claims.cost_finding(records)
+    finding = sentences.cost_finding(records)
     page = figures.to_html(figures.cost_against_width, records, finding)
     assert page.count("<svg") == 2
     assert "matching by weights: 0.5 at ×1 and 4 at ×2" in costs.cost_alt(permutations.cost_table(records))
@@ -65,7 +65,7 @@ def test_the_figure_is_drawn_and_says_its_numbers(records):
 def test_a_power_law_is_found_in_the_two_widest():
     units = [128, 256, 512]
     rows = [{"units": each, "starts": "fast", "cpu_seconds": each**2.5, "peak_memory_bytes": 2**30} for each in units]
-    assert "grows like the 2.5th power" in claims.search_cost_finding(DataFrame(rows[::-1]))
+    assert "grows like the 2.5th power" in sentences.search_cost_finding(DataFrame(rows[::-1]))
 
 
 def test_a_file_that_is_something_else_is_refused_in_one_line(tmp_path):

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from lmcbook.errors import InputError
-from lmcbook.pages import claims, figures
+from lmcbook.pages import figures, sentences
 from lmcbook.pages.analysis.floor_fit import fit_floor
 from lmcbook.pages.figures.floors import floor_table
 from tests.helpers.synthetic_records import make_record, width_sweep
@@ -67,14 +67,14 @@ def sweep(floor: float):
 
 
 def test_sentences_say_whether_there_is_a_floor():
-    (floored,) = claims.floor_finding(sweep(0.1))
+    (floored,) = sentences.floor_finding(sweep(0.1))
     assert floored.startswith("MLP on digits, weight decay 3e-3: accuracy barrier: a floor of ")
     assert "95% interval" in floored and "18 pairs" in floored
-    (falling,) = claims.floor_finding(sweep(0.0))
+    (falling,) = sentences.floor_finding(sweep(0.0))
     assert "no floor is proved" in falling
     none = [*sweep(0.0), make_record(64, depth_of_dip=-0.01)]
-    assert "1 of 1 pairs at ×64 lose nothing, so none is fitted" in claims.floor_finding(none)[0]
-    assert "too few widths for a fit (2)" in claims.floor_finding(width_sweep(widths=(1, 4), pairs=1))[0]
+    assert "1 of 1 pairs at ×64 lose nothing, so none is fitted" in sentences.floor_finding(none)[0]
+    assert "too few widths for a fit (2)" in sentences.floor_finding(width_sweep(widths=(1, 4), pairs=1))[0]
 
 
 def test_the_table_is_of_the_fits_that_are_drawn():

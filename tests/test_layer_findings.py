@@ -2,8 +2,8 @@
 
 import pytest
 
-from lmcbook.pages import claims
-from lmcbook.pages.claims import findings_layers, findings_permutations
+from lmcbook.pages import sentences
+from lmcbook.pages.sentences import layers, permutations
 from tests.helpers.synthetic_records import (
     layers_sweep,
     make_layerwise_record,
@@ -11,7 +11,7 @@ from tests.helpers.synthetic_records import (
     width_sweep,
 )
 
-FINDINGS = (*findings_layers.FINDINGS, *findings_permutations.FINDINGS)
+FINDINGS = (*layers.FINDINGS, *permutations.FINDINGS)
 
 
 @pytest.fixture(scope="module")
@@ -34,11 +34,11 @@ def plain(sentence: str) -> str:
 
 @pytest.mark.parametrize("finding", FINDINGS, ids=lambda finding: finding.__name__)
 def test_every_finding_has_a_whole_sentence_for_each_network_and_none_for_nothing(finding, perceptrons, convolutional):
-    without_batch_norm = finding in (claims.depth_finding, claims.orthogonality_error_finding)
-    sentences = finding([*perceptrons, *convolutional])
-    assert len(sentences) == (1 if without_batch_norm else 2)
-    assert sentences[0].startswith("MLP on digits") and all(each.endswith(".") for each in sentences)
-    assert "nan" not in " ".join(sentences)
+    without_batch_norm = finding in (sentences.depth_finding, sentences.orthogonality_error_finding)
+    said = finding([*perceptrons, *convolutional])
+    assert len(said) == (1 if without_batch_norm else 2)
+    assert said[0].startswith("MLP on digits") and all(each.endswith(".") for each in said)
+    assert "nan" not in " ".join(said)
     assert finding([]) == []
 
 
@@ -49,7 +49,7 @@ def test_the_ends_of_the_widths_are_said_for_each_decay():
         for seeds in ((0, 1), (2, 3))
         for decay in (3e-3, 1e-4)
     ]
-    [text] = claims.lewc_finding(records)
+    [text] = sentences.lewc_finding(records)
     assert plain(text) == (
         "MLP on digits: cosine of the logits: 0.600 ± 0.000 at ×1 and 0.868 ± 0.000 at ×16 with weight decay 3e-3; "
         "0.600 ± 0.000 at ×1 and 0.868 ± 0.000 at ×16 with weight decay 1e-4 (2 pairs of networks)."
@@ -58,7 +58,7 @@ def test_the_ends_of_the_widths_are_said_for_each_decay():
 
 def test_the_nearer_law_is_named_whichever_it_is():
     record = make_layerwise_record(16)
-    [text] = claims.exponent_finding([record])
+    [text] = sentences.exponent_finding([record])
     assert plain(text).endswith(
         "is 3.98 at ×16; LEWC says 4, LLFC says 1: it is nearer to the former (1 pair of networks)."
     )
@@ -66,34 +66,34 @@ def test_the_nearer_law_is_named_whichever_it_is():
         each for each in record.data["layers"] if each["layer"] == "classifier" and each["coefficient"] == 0.5
     )
     logits["metrics"]["decay_exponent"] = 1.2
-    assert "it is nearer to the latter" in claims.exponent_finding([record])[0]
-    [text] = claims.exponent_finding([make_layerwise_record(16, recipe="vgg11-digits")])
+    assert "it is nearer to the latter" in sentences.exponent_finding([record])[0]
+    [text] = sentences.exponent_finding([make_layerwise_record(16, recipe="vgg11-digits")])
     assert "orthogonal networks with batch norm have 2" in text
 
 
 def test_temperatures_are_compared_for_each_depth():
     records = [make_record(8, depth_of_dip=0.1), make_record(8, depth_of_dip=0.1, num_layers=3)]
-    [text] = claims.depth_finding(records)
+    [text] = sentences.depth_finding(records)
     # 6.4 is fitted, 4.4 and 8.8 are predicted
     assert "6.40 for 3 layers (4.40), 6.40 for 4 layers (8.80). No pair is off by more than a factor of 1.45." in text
-    [text] = claims.prediction_finding(records[:1])
+    [text] = sentences.prediction_finding(records[:1])
     assert "the fitted β is 0.73 times the prediction with weight decay 3e-3" in text
 
 
 def test_additivity_below_the_line_of_noise_is_called_below():
     record = make_layerwise_record(16)
-    assert "(above)" in claims.additivity_finding([record])[0]
+    assert "(above)" in sentences.additivity_finding([record])[0]
     for layer in record.data["layers"]:
         if "units" in layer:
             layer["metrics"]["weak_additivity"] = 0.9
-    assert "0.900 with weight decay 3e-3 (below)" in claims.additivity_finding([record])[0]
+    assert "0.900 with weight decay 3e-3 (below)" in sentences.additivity_finding([record])[0]
 
 
 def test_matching_is_described_by_before_and_after():
     records = [make_layerwise_record(4), make_layerwise_record(4, alignment="weight_matching")]
-    [text] = claims.inside_finding(records)
+    [text] = sentences.inside_finding(records)
     assert "at ×4, mean over layers" in text and "commutativity from 0.93 to 0.20 (1 pair of networks)." in text
-    [text] = claims.mechanism_finding(records)
+    [text] = sentences.mechanism_finding(records)
     assert "decay exponent from 3.92 to 1.10" in text
 
 
@@ -103,15 +103,15 @@ def test_alignments_and_gains_are_those_of_the_records():
         for width in (1, 8)
         for alignment, dip in (("identity", 0.5), ("random", 0.48), ("weight_matching", 0.08))
     ]
-    [text] = claims.alignment_finding(records)
+    [text] = sentences.alignment_finding(records)
     assert "averaging costs 6.2 as they are, 6.0 b randomly permuted, 1.0 b matched by weights (points" in text
-    [text] = claims.gain_finding(records)
+    [text] = sentences.gain_finding(records)
     assert "weight matching gains 40.0 at ×1 and 5.0 at ×8 over a random permutation" in text
-    [text] = claims.matched_calibration_finding(records)
+    [text] = sentences.matched_calibration_finding(records)
     barriers = records[-1].data["barriers"]
     raw, calibrated = barriers["midpoint_loss_barrier"], barriers["midpoint_calibrated_loss_barrier"]
     assert f"from {raw:.3f} to {calibrated:.3f} at ×8" in text
 
 
 def test_ranks_of_a_network_of_two_layers_are_not_spoken_of():
-    assert claims.rank_finding([make_layerwise_record(4, num_layers=2)]) == []
+    assert sentences.rank_finding([make_layerwise_record(4, num_layers=2)]) == []

@@ -14,7 +14,7 @@ from matplotlib.legend import Legend
 
 from lmcbook.lab.records import LINES, lines_table, pairs_table
 from lmcbook.lab.records.flatness import flatness_summary
-from lmcbook.pages import claims, figures, tables
+from lmcbook.pages import claims, figures, sentences, tables
 from lmcbook.pages.analysis.lines import along_lines_table, halfway_table
 from lmcbook.pages.analysis.starts import in_common, name_of, spawned_table
 from lmcbook.pages.analysis.sweeps import decay_table, penalty_table
@@ -163,7 +163,7 @@ def test_the_table_of_penalties_has_a_row_for_each():
 
 
 def test_the_sentence_on_penalties_says_what_the_records_say():
-    found = text(claims.penalty_finding(penalty_sweep()))
+    found = text(sentences.penalty_finding(penalty_sweep()))
     assert found.startswith(
         "MLP on digits at ×16, penalty 0 → 0.1 → 10: relative effective rank 0.10 ± 0.00 → 1.00 ± 0.00"
     )
@@ -172,7 +172,7 @@ def test_the_sentence_on_penalties_says_what_the_records_say():
 
 def penalty_verdict_of(strong, *, orthogonality=0.8, additivity=0.98) -> str:
     return text(
-        claims.penalty_verdict(
+        sentences.penalty_verdict(
             penalty_sweep(
                 dips={0.0: (0.1, 0.2), 10.0: strong},
                 orthogonality={0.0: 0.4, 10.0: orthogonality},
@@ -202,8 +202,8 @@ def test_the_verdict_on_the_penalty_follows_the_numbers(strong, conditions, said
 
 
 def test_without_a_contrast_there_is_no_verdict_on_the_penalty():
-    assert "there is none" in claims.penalty_verdict(penalty_sweep(dips={0.0: (0.1,)}))
-    assert "there is none" in claims.penalty_verdict([])
+    assert "there is none" in sentences.penalty_verdict(penalty_sweep(dips={0.0: (0.1,)}))
+    assert "there is none" in sentences.penalty_verdict([])
 
 
 def test_the_strongest_penalty_is_compared_with_none_in_the_same_pair():
@@ -249,7 +249,7 @@ def flatness_verdict_of(*losses) -> str:
         for seeds, (pair, random) in zip(((0, 1), (2, 3)), losses, strict=False)
         for each in (make_record(16, seeds=seeds), make_flatness_record(seeds=seeds, pair=pair, random=random))
     ]
-    return text(claims.flatness_verdict(records))
+    return text(sentences.flatness_verdict(records))
 
 
 def test_the_verdict_on_flatness_follows_the_numbers():
@@ -261,16 +261,16 @@ def test_the_verdict_on_flatness_follows_the_numbers():
     undecided = flatness_verdict_of((0.2, 0.3), (0.3, 0.2))
     assert "(the pairs disagree: 0.000 ± 0.141 nats)" in undecided
     assert "in the one pair measured" in flatness_verdict_of((0.3, 0.2))
-    assert claims.flatness_verdict([]) == "**Verdict**: nothing is measured."
-    assert claims.flatness_verdict([make_record(16)]) == "**Verdict**: nothing is measured."
+    assert sentences.flatness_verdict([]) == "**Verdict**: nothing is measured."
+    assert sentences.flatness_verdict([make_record(16)]) == "**Verdict**: nothing is measured."
 
 
 def test_sentences_on_flatness_say_what_the_records_say():
     records = flatness_sweep(pair=0.2)
-    found = text(claims.lines_finding(records))
+    found = text(sentences.lines_finding(records))
     assert "MLP on digits at ×16: calibrated, network a has 0.100 nats and 96.7 %; halfway to network b 0.200" in found
     assert " at β = 1.20; random 0.200 nats" in found and found.endswith("(2 pairs).")
-    halfway = text(claims.halfway_finding(records))
+    halfway = text(sentences.halfway_finding(records))
     assert "at ×1 50 % (random), 50 % (random, by layer)" in halfway and "100 % (to untrained networks)." in halfway
     shown = tables.halfway(records)
     assert list(shown["line"][:2]) == ["to network b", "random"] and shown["length (norm of a)"][0].startswith("1.50")
@@ -324,33 +324,33 @@ def test_no_line_joins_what_is_no_sequence():
     ],
 )
 def test_the_verdict_on_common_starts_follows_the_numbers(alike, said):
-    assert said in text(claims.start_verdict(start_sweep(alike=alike)))
+    assert said in text(sentences.start_verdict(start_sweep(alike=alike)))
 
 
 def test_a_law_is_named_only_where_all_pairs_agree():
     kinds = STARTS[:1]
     mixed = [*start_sweep(alike=(), kinds=kinds, pairs=1), *start_sweep(alike=STARTS, kinds=kinds)[2:]]
     assert "nearer to the one law in some pairs and to the other in others for pairs that share nothing (" in text(
-        claims.start_verdict(mixed)
+        sentences.start_verdict(mixed)
     )
-    assert claims.start_verdict([]) == "**Verdict**: nothing is measured."
+    assert sentences.start_verdict([]) == "**Verdict**: nothing is measured."
 
 
 def test_longer_starts_are_summed_up():
     kinds = (*STARTS[:2], *(("start", fraction) for fraction in (0.0, 0.01, 0.1, 0.2)))
     records = start_sweep(alike=kinds[3:], kinds=kinds)
-    verdict = text(claims.start_verdict(records))
+    verdict = text(sentences.start_verdict(records))
     assert "for pairs that share nothing, the order alone or the initialisation, nearer" in verdict
     assert verdict.endswith("for pairs that share the first 1 % or more (2 pairs each).")
 
 
 def test_sentences_on_common_starts_say_what_the_records_say():
-    found = text(claims.start_finding(start_sweep()))
+    found = text(sentences.start_finding(start_sweep()))
     assert (
         "10.0 ± 0.0 and 0.150 ± 0.000 (nothing shared), " in found
         and "0.5 ± 0.0 and 0.008 ± 0.000 (initialisation)" in found
     )
-    inside = text(claims.mechanism_start_finding(start_sweep()))
+    inside = text(sentences.mechanism_start_finding(start_sweep()))
     assert "nothing shared → initialisation → first 10 %: decay exponent 3.50 ± 0.00 → 1.00" in inside
     assert "commutativity 0.95 ± 0.00 → 0.05 ± 0.00 → 0.05 ± 0.00." in inside
 

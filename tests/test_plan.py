@@ -211,7 +211,7 @@ def test_short_schedules_are_flagged():
 def test_planning_needs_no_torch():
     code = (
         "import sys; from lmcbook.lab import plan, on_demand, records, budget; "
-        "from lmcbook.pages import figures, tables, claims, parameters, workflow; "
+        "from lmcbook.pages import figures, tables, claims, sentences, parameters, workflow; "
         "plan.pairs('paper'); print('torch' in sys.modules)"
     )
     assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout == "False\n"

@@ -1,7 +1,7 @@
 """The tables of the book, made from records alone: mean ± standard deviation (number of pairs)."""
 
 import html
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 from pandas import DataFrame
@@ -15,6 +15,7 @@ from lmcbook.pages.analysis.starts import name_of, spawned_table
 from lmcbook.pages.analysis.sweeps import FULL, decay_table, one_width, penalty_table
 from lmcbook.pages.analysis.vocabulary import PAPER_DECAY, decays
 from lmcbook.pages.analysis.vocabulary import groups as groups_of
+from lmcbook.pages.claims import Verdict, verdict_matrix, verdict_sentence
 from lmcbook.pages.figures.page import origin_html
 
 Columns = Mapping[str, tuple[str, float, int]]
@@ -185,6 +186,12 @@ def show(
 
     text = to_html(table, caption=caption, records=records, command=command, name=name, groups=groups)
     display({"text/html": text, "text/plain": to_markdown(table)}, raw=True)
+
+
+def show_verdicts(verdicts: Iterable[Verdict], *, records: Sequence[Record], command: str = "") -> None:
+    """Show those of ``verdicts`` that the records could give, and say how many they are."""
+    judged = [verdict for verdict in verdicts if verdict.values]
+    show(verdict_matrix(judged), caption=verdict_sentence(judged), records=records, command=command)
 
 
 def to_html(

@@ -1,66 +1,29 @@
-"""Claims as data, and what the records say of them: verdicts and sentences are computed, never typed."""
+"""Claims as data, and the verdicts that the records give on them: computed, never typed."""
 
-from lmcbook.pages.claims.catalogue import CLAIMS, PAPER_TABLE_1, about, of_chapter, read_claims
-from lmcbook.pages.claims.claim import Claim, PaperRow, Range
-from lmcbook.pages.claims.findings import calibration_finding, control_finding, temperature_finding, width_finding
-from lmcbook.pages.claims.findings_batch_size import batch_finding, batch_verdict, batch_width_finding
-from lmcbook.pages.claims.findings_controls import (
-    flatness_verdict,
-    halfway_finding,
-    lines_finding,
-    mechanism_start_finding,
-    penalty_finding,
-    penalty_verdict,
-    start_finding,
-    start_verdict,
+from lmcbook.pages.claims.catalogue import (
+    CLAIMS,
+    PAPER_TABLE_1,
+    about,
+    of_chapter,
+    read_claims,
 )
-from lmcbook.pages.claims.findings_floors import floor_finding
-from lmcbook.pages.claims.findings_layers import (
-    activity_finding,
-    additivity_finding,
-    commutativity_finding,
-    depth_finding,
-    explained_finding,
-    exponent_finding,
-    histogram_finding,
-    law_finding,
-    lewc_finding,
-    orthogonality_error_finding,
-    orthogonality_finding,
-    overlap_finding,
-    places_finding,
-    prediction_finding,
-    rank_finding,
-    signs_finding,
+from lmcbook.pages.claims.claim import (
+    Claim,
+    PaperRow,
+    Range,
 )
-from lmcbook.pages.claims.findings_permutations import (
-    alignment_finding,
-    cost_finding,
-    gain_finding,
-    inside_finding,
-    matched_calibration_finding,
-    mechanism_finding,
-    search_cost_finding,
+from lmcbook.pages.claims.statistics import (
+    STATISTICS,
 )
-from lmcbook.pages.claims.findings_temperature import (
-    choice_finding,
-    condition_finding,
-    examples_finding,
-    reliability_finding,
-    sensitivity_finding,
-    temperature_verdict,
+from lmcbook.pages.claims.verdict import (
+    VERDICTS,
+    Verdict,
+    count,
+    judge,
+    verdict_matrix,
+    verdict_sentence,
+    verdict_table,
 )
-from lmcbook.pages.claims.findings_weight_decay import (
-    decay_condition_finding,
-    decay_finding,
-    decay_verdict,
-    last_layer_finding,
-    normalisation_finding,
-    product_finding,
-)
-from lmcbook.pages.claims.sentences import verdict_sentence
-from lmcbook.pages.claims.statistics import STATISTICS
-from lmcbook.pages.claims.verdict import VERDICTS, Verdict, count, judge, verdict_matrix, verdict_table
 
 __all__ = [
     "CLAIMS",
@@ -72,62 +35,11 @@ __all__ = [
     "Range",
     "Verdict",
     "about",
-    "activity_finding",
-    "additivity_finding",
-    "alignment_finding",
-    "batch_finding",
-    "batch_verdict",
-    "batch_width_finding",
-    "calibration_finding",
-    "choice_finding",
-    "commutativity_finding",
-    "condition_finding",
-    "control_finding",
-    "cost_finding",
     "count",
-    "decay_condition_finding",
-    "decay_finding",
-    "decay_verdict",
-    "depth_finding",
-    "examples_finding",
-    "explained_finding",
-    "exponent_finding",
-    "flatness_verdict",
-    "floor_finding",
-    "gain_finding",
-    "halfway_finding",
-    "histogram_finding",
-    "inside_finding",
     "judge",
-    "last_layer_finding",
-    "law_finding",
-    "lewc_finding",
-    "lines_finding",
-    "matched_calibration_finding",
-    "mechanism_finding",
-    "mechanism_start_finding",
-    "normalisation_finding",
     "of_chapter",
-    "orthogonality_error_finding",
-    "orthogonality_finding",
-    "overlap_finding",
-    "penalty_finding",
-    "penalty_verdict",
-    "places_finding",
-    "prediction_finding",
-    "product_finding",
-    "rank_finding",
     "read_claims",
-    "reliability_finding",
-    "search_cost_finding",
-    "sensitivity_finding",
-    "signs_finding",
-    "start_finding",
-    "start_verdict",
-    "temperature_finding",
-    "temperature_verdict",
     "verdict_matrix",
     "verdict_sentence",
     "verdict_table",
-    "width_finding",
 ]

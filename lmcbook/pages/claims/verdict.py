@@ -148,6 +148,15 @@ def count(verdicts: Iterable[Verdict]) -> dict[str, int]:
     return {word: words.count(word) for word in VERDICTS}
 
 
+def verdict_sentence(verdicts: Sequence[Verdict]) -> str:
+    """How many of the claims that could be judged are reproduced, for the caption of a table of verdicts."""
+    if not verdicts:
+        return "No claim could be judged"
+    counted = count(verdicts)
+    words = ", ".join(f"{counted[word]} {word}" for word in VERDICTS[:3])
+    return f"Of {len(verdicts)} claims that could be judged: {words}. In brackets the number of pairs"
+
+
 def _paper(claim: Claim) -> str:
     if claim.paper_value is None:
         return "no number"

@@ -1,4 +1,4 @@
-"""Sentences that say what the records say: every number and every direction in them is computed."""
+"""Sentences about barriers and width; every number and every direction in them is computed."""
 
 from collections.abc import Sequence
 

@@ -199,7 +199,7 @@ def overlap_finding(records: Sequence[Record]) -> list[str]:
     sentences = []
     for recipe, table in _recipes(summaries_table(records)):
         chosen = widest(paper_decay(table))
-        excess = statistics.overlap_excess(table, weight_decay=chosen["weight_decay"].iloc[0]).values
+        excess = chosen["overlap"] - chosen["expected_overlap"]
         sentences.append(
             f"{recipe_label(recipe)}: the active units of the two models overlap by "
             f"{at_width(chosen, 'overlap', 1, 3)}, those in random places would by "
