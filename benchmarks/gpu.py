@@ -45,7 +45,7 @@ from lmcbook.training.execution import Execution
 from lmcbook.training.loop import prepare_step
 from lmcbook.training.memory import memory_explained
 from lmcbook.training.step import check_micro_batch
-from lmcbook.training.team import Team
+from lmcbook.training.team import SingleProcess
 
 OUT = Path(__file__).resolve().parent / "results" / "gpu.json"
 RECIPES = ("mlp-mnist", "resnet20-cifar10", "vgg11-cifar10")
@@ -145,7 +145,7 @@ def train_row(
         counted = counted_operations(config, model, splits, device) * config.batch_size
         if device.type == "cuda":
             torch.cuda.reset_peak_memory_stats(device)
-        step = prepare_step(config, model, Team(config), execution, device)
+        step = prepare_step(config, model, SingleProcess(config), execution, device)
         batches = training_batches(config, splits, device=device)
 
         def one() -> None:

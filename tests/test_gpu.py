@@ -128,12 +128,12 @@ def test_a_gpu_measures_the_same_curve(config, digits):
 def test_a_step_waits_for_nothing():
     from lmcbook.training.batches import training_batches
     from lmcbook.training.loop import prepare_step
-    from lmcbook.training.team import Team
+    from lmcbook.training.team import SingleProcess
 
     splits, device = load("digits"), torch.device("cuda")
     config = replace(RESNET, augment=True, epochs=100)
     model = build_model(config, input_shape=splits.input_shape, num_classes=10)
-    step = prepare_step(config, model, Team(config), Execution(), device)
+    step = prepare_step(config, model, SingleProcess(config), Execution(), device)
     batches = training_batches(config, splits, device=device)
     for _ in range(2):
         step(*next(batches), 0.01)

@@ -20,7 +20,7 @@ from lmcbook.training.execution import Execution
 from lmcbook.training.graph import GraphedStep, unchanged
 from lmcbook.training.half_weights import HalfWeightStep, uses_half_weights
 from lmcbook.training.step import Step
-from lmcbook.training.team import Team
+from lmcbook.training.team import SingleProcess
 from tests.helpers.small_networks import ALL, INPUT_SHAPE, NUM_CLASSES, small_config
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -201,11 +201,12 @@ def test_a_cpu_records_nothing(pico, digits):
 # --- bfloat16 weights that last --------------------------------------------------------------------------------------
 
 
-def in_half(architecture: str, kind: type[Step], *, resumed: bool = False) -> tuple[dict, list, dict]:
+def in_half(architecture: str, *, lasting: bool, resumed: bool = False) -> tuple[dict, list, dict]:
     """Three steps in bfloat16: the state, the losses and the momentum."""
     config = config_of(architecture, precision="bfloat16", weight_decay=0.01)
     model = build_model(config, input_shape=INPUT_SHAPE, num_classes=NUM_CLASSES).train()
-    step = kind(model, optimiser_of(model, config), config)
+    plain = Step(model, optimiser_of(model, config), config)
+    step = HalfWeightStep(plain) if lasting else plain
     images, labels = batch()
     if resumed:  # as a checkpoint does it: after the step was made, before it is done
         other = {name: tensor * 1.5 for name, tensor in model.state_dict().items()}
@@ -218,7 +219,7 @@ def in_half(architecture: str, kind: type[Step], *, resumed: bool = False) -> tu
 @pytest.mark.parametrize("resumed", [False, True])
 @pytest.mark.parametrize("architecture", ["mlp", "resnet20"])
 def test_bfloat16_copies_that_last_give_the_same_steps(architecture, resumed):
-    expected, found = (in_half(architecture, kind, resumed=resumed) for kind in (Step, HalfWeightStep))
+    expected, found = (in_half(architecture, lasting=lasting, resumed=resumed) for lasting in (False, True))
     assert all(parameter.dtype == torch.float32 for name, parameter in found[0].items() if name.endswith("weight"))
     for ours, theirs in ((found[0], expected[0]), (found[2], expected[2])):
         assert ours.keys() == theirs.keys()
@@ -230,7 +231,7 @@ def test_bfloat16_copies_that_last_give_the_same_steps(architecture, resumed):
 def test_copies_are_made_anew_after_a_warm_up():
     config = config_of("mlp", precision="bfloat16")
     model = build_model(config, input_shape=INPUT_SHAPE, num_classes=NUM_CLASSES).train()
-    step = HalfWeightStep(model, optimiser_of(model, config), config)
+    step = HalfWeightStep(Step(model, optimiser_of(model, config), config))
     images, labels = batch()
     with unchanged(model, step.optimiser):
         step(images.float(), labels, 0.5)
@@ -337,7 +338,7 @@ def test_what_the_environment_may_not_say_is_refused_before_training(
 
 
 def test_one_process_is_a_team_of_its_own(pico):
-    team = Team(pico)
+    team = SingleProcess(pico)
     tensor = torch.ones(2)
     assert (team.rank, team.size, team.decide(2, 5)) == (0, 1, 2) and team.total(tensor) is tensor
 

@@ -5,6 +5,7 @@ rounding of sums. That holds for batch norm as well, whose statistics are taken 
 SyncBatchNorm, elsewhere by `SharedBatchNorm2d`. `lmcbook.training.processes` starts and ends the processes' work.
 """
 
+from abc import abstractmethod
 from collections.abc import Callable
 from datetime import timedelta
 from pathlib import Path
@@ -20,7 +21,7 @@ from lmcbook.errors import InputError
 from lmcbook.models import LayeredModel
 from lmcbook.states import StateDict
 from lmcbook.training.batch_norm import shared_batch_norm
-from lmcbook.training.checkpoint import Progress, read_checkpoint, write_checkpoint
+from lmcbook.training.checkpoint import Progress, load_checkpoint, read_checkpoint, save_checkpoint, write_checkpoint
 from lmcbook.training.config import TrainingConfig
 from lmcbook.training.execution import Execution
 from lmcbook.training.optimiser import optimiser_of
@@ -75,19 +76,20 @@ def assemble(config: TrainingConfig, splits: Splits, device: torch.device, execu
     return (_DataTeam if execution.shard == "data" else _ParameterTeam)(config)
 
 
-class _DataTeam(Team):
-    """Every process holds the whole network; gradients are averaged (DistributedDataParallel)."""
+class _SeveralProcesses(Team):
+    """What both ways of sharing have in common: sums, decisions, and when checkpoints are read and written."""
 
     def __init__(self, config: TrainingConfig) -> None:
-        super().__init__(config)
+        self.config = config
         self.rank, self.size = dist.get_rank(), dist.get_world_size()
 
-    def prepare(
-        self, model: LayeredModel, config: TrainingConfig, device: torch.device
-    ) -> tuple[nn.Module, torch.optim.SGD, Callable[[Tensor], Tensor]]:
-        super().prepare(shared_batch_norm(model, device), config, device)
-        forward = nn.parallel.DistributedDataParallel(self.model, gradient_as_bucket_view=True)
-        return self.model, self.optimiser, forward
+    @abstractmethod
+    def _load(self, checkpoint: Path | None, at: Progress) -> None:
+        """The first process reads the file, and all get its weights, statistics and momentum."""
+
+    @abstractmethod
+    def _store(self, checkpoint: Path | None, at: Progress) -> None:
+        """The first process writes the file."""
 
     def resume(self, checkpoint: Path | None, at: Progress) -> None:
         found = tell({} if checkpoint is not None and checkpoint.exists() else None)
@@ -117,19 +119,6 @@ class _DataTeam(Team):
         dist.broadcast(decided, src=0, group=_control[0])
         return int(decided)
 
-    def _store(self, checkpoint: Path | None, at: Progress) -> None:
-        if self.rank == 0:
-            super().save(checkpoint, at)
-
-    def _load(self, checkpoint: Path | None, at: Progress) -> None:
-        """The first process reads the file, and all get its weights, statistics and momentum."""
-        if self.rank == 0:
-            super().resume(checkpoint, at)
-        for tensor in self.model.state_dict().values():
-            dist.broadcast(tensor, src=0)
-        for parameter in self.model.parameters():
-            dist.broadcast(self._momentum(parameter), src=0)
-
     def _momentum(self, parameter: Tensor) -> Tensor:
         """The momentum of a parameter, made if it is not there yet."""
         state = self.optimiser.state[parameter]
@@ -138,7 +127,34 @@ class _DataTeam(Team):
         return state["momentum_buffer"]
 
 
-class _ParameterTeam(_DataTeam):
+class _DataTeam(_SeveralProcesses):
+    """Every process holds the whole network; gradients are averaged (DistributedDataParallel)."""
+
+    def prepare(
+        self, model: LayeredModel, config: TrainingConfig, device: torch.device
+    ) -> tuple[nn.Module, torch.optim.SGD, Callable[[Tensor], Tensor]]:
+        self.model = shared_batch_norm(model, device).to(device)
+        self.optimiser = optimiser_of(self.model, config)
+        forward = nn.parallel.DistributedDataParallel(self.model, gradient_as_bucket_view=True)
+        return self.model, self.optimiser, forward
+
+    def _store(self, checkpoint: Path | None, at: Progress) -> None:
+        if self.rank == 0 and checkpoint is not None:
+            save_checkpoint(checkpoint, self.config, self.model, self.optimiser, at)
+
+    def _load(self, checkpoint: Path | None, at: Progress) -> None:
+        if self.rank == 0 and checkpoint is not None:
+            load_checkpoint(checkpoint, self.config, self.model, self.optimiser, at)
+        for tensor in self.model.state_dict().values():
+            dist.broadcast(tensor, src=0)
+        for parameter in self.model.parameters():
+            dist.broadcast(self._momentum(parameter), src=0)
+
+    def whole(self) -> StateDict:
+        return self.model.state_dict()
+
+
+class _ParameterTeam(_SeveralProcesses):
     """Every process holds a part of every tensor; a layer is whole only while it is used (fully_shard)."""
 
     def prepare(
@@ -161,7 +177,7 @@ class _ParameterTeam(_DataTeam):
     def _store(self, checkpoint: Path | None, at: Progress) -> None:
         parameters = dict(self.model.named_parameters())
         momenta = {name: _whole_tensor(self._momentum(parameter)) for name, parameter in parameters.items()}
-        weights = self._whole()
+        weights = self.whole()
         if self.rank == 0 and checkpoint is not None:
             write_checkpoint(checkpoint, self.config, weights, momenta, at)
 
@@ -181,7 +197,7 @@ class _ParameterTeam(_DataTeam):
                 statistic.copy_(weights[name])
             dist.broadcast(statistic, src=0)
 
-    def _whole(self) -> StateDict:
+    def whole(self) -> StateDict:
         return {name: _whole_tensor(tensor) for name, tensor in self.model.state_dict().items()}
 
 

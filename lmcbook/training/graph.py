@@ -6,21 +6,21 @@ from contextlib import contextmanager
 import torch
 from torch import Tensor, nn
 
-from lmcbook.training.step import Step
+from lmcbook.training.step import AbstractStep
 
 WARM_UP = 3
 """Steps on a stream of their own before the recording, in which libraries choose algorithms and take memory."""
 
 
 class GraphedStep:
-    """A `Step` that is recorded at its first batch; every batch must have the shape of the first."""
+    """A step that is recorded at its first batch; every batch must have the shape of the first."""
 
-    def __init__(self, step: Step) -> None:
+    def __init__(self, step: AbstractStep) -> None:
         self.step = step
         self.graph: torch.cuda.CUDAGraph | None = None
 
     def __call__(self, images: Tensor, labels: Tensor, rate: float) -> tuple[Tensor, Tensor]:
-        """As `Step.__call__`; the two results are overwritten by the next call."""
+        """As a call of the step; the two results are overwritten by the next call."""
         if self.graph is None:
             self._record(images, labels)
             assert self.graph is not None

@@ -8,14 +8,13 @@ momentum and the next copy. Weights and momentum are float32 as ever; products a
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 from lmcbook.training.config import TrainingConfig
 from lmcbook.training.execution import Execution
-from lmcbook.training.step import Step
+from lmcbook.training.step import AbstractStep, Step
 
 
 def uses_half_weights(config: TrainingConfig, execution: Execution, processes: int) -> bool:
@@ -27,12 +26,15 @@ def uses_half_weights(config: TrainingConfig, execution: Execution, processes: i
     return execution.half_weights and config.precision == "bfloat16" and plain
 
 
-class HalfWeightStep(Step):
-    """A `Step` whose linear maps and convolutions work with bfloat16 weights."""
+class HalfWeightStep(AbstractStep):
+    """A `Step` while which the network's linear maps and convolutions hold bfloat16 weights."""
 
-    def __init__(self, model: nn.Module, optimiser: torch.optim.SGD, config: TrainingConfig, **options: Any) -> None:
-        super().__init__(model, optimiser, config, **options)
-        self.maps = [module for module in model.modules() if isinstance(module, nn.Linear | nn.modules.conv._ConvNd)]
+    def __init__(self, step: Step) -> None:
+        self.step = step
+        self.model, self.optimiser, self.config = step.model, step.optimiser, step.config
+        self.maps = [
+            module for module in self.model.modules() if isinstance(module, nn.Linear | nn.modules.conv._ConvNd)
+        ]
         self.weights: list[nn.Parameter] = [module.weight for module in self.maps]  # type: ignore[misc]
         self.copies = [nn.Parameter(weight.detach().bfloat16()) for weight in self.weights]
         self.rate = torch.zeros((), device=self.weights[0].device)
@@ -42,7 +44,7 @@ class HalfWeightStep(Step):
         self.rule = torch.compile(_update, dynamic=False) if on_gpu else _update
 
     def refresh(self) -> None:
-        """Take the copies from the weights again, after these were changed by somebody else."""
+        """Take the copies from the weights again."""
         with torch.no_grad():
             for copy, weight in zip(self.copies, self.weights, strict=True):
                 copy.copy_(weight)
@@ -54,8 +56,8 @@ class HalfWeightStep(Step):
         for copy in self.copies:
             copy.grad = None
         with self._at_work():
-            # in here the optimiser sees no gradient of a weight: it updates scales, shifts and biases
-            found = super().update(images, labels)
+            # here the optimiser sees no gradient of a weight: it updates scales, shifts and biases
+            found = self.step.update(images, labels)
         rate = self.optimiser.param_groups[0]["lr"]
         if not isinstance(rate, Tensor):  # a number would be compiled into the rule, one after the other
             rate = self.rate.fill_(rate)

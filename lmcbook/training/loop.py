@@ -25,8 +25,8 @@ from lmcbook.training.memory import memory_explained
 from lmcbook.training.precision import arithmetic, uses_tf32
 from lmcbook.training.schedule import learning_rate_at
 from lmcbook.training.seeds import initialisation_seed
-from lmcbook.training.step import Step, check_micro_batch
-from lmcbook.training.team import GO_ON, SAVE, STOP, Team
+from lmcbook.training.step import AbstractStep, Step, check_micro_batch
+from lmcbook.training.team import GO_ON, SAVE, STOP, SingleProcess, Team
 
 MOST_SAVING = 20
 """The pause between two checkpoints is at least this many times as long as the longest of them took."""
@@ -107,7 +107,7 @@ def train(
 def _team_of(config: TrainingConfig, splits: Splits, device: torch.device, execution: Execution) -> Team:
     """The processes that train ``config`` together; the others of a group are told to join in."""
     if not (torch.distributed.is_available() and torch.distributed.is_initialized()):
-        return Team(config)
+        return SingleProcess(config)
     # here, because torch's tensors over several processes take long to import and most trainings are alone
     from lmcbook.training.distributed import assemble
 
@@ -187,7 +187,7 @@ def _train(
 
 def prepare_step(
     config: TrainingConfig, model: LayeredModel, team: Team, execution: Execution, device: torch.device
-) -> Step | GraphedStep:
+) -> AbstractStep | GraphedStep:
     """What is done with every batch: the model on its device and in training mode, with its optimiser."""
     model.recompute = execution.recompute
     if execution.compiled or execution.half_weights:
@@ -197,8 +197,7 @@ def prepare_step(
         model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     network, optimiser, forward = team.prepare(model, config, device)
     network.train()
-    kind = HalfWeightStep if uses_half_weights(config, execution, team.size) else Step
-    step = kind(
+    plain = Step(
         network,
         optimiser,
         config,
@@ -206,6 +205,7 @@ def prepare_step(
         micro_batch=execution.micro_batch,
         processes=team.size,
     )
+    step = HalfWeightStep(plain) if uses_half_weights(config, execution, team.size) else plain
     return GraphedStep(step) if execution.graphs and device.type == "cuda" else step
 
 

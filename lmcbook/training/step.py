@@ -1,5 +1,6 @@
 """One step of a training: forward pass, backward pass and update of one batch; nothing in it waits for the device."""
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable
 
 import torch
@@ -12,8 +13,29 @@ from lmcbook.training.execution import Execution
 from lmcbook.training.penalty import rank_penalty
 
 
-class Step:
-    """The update of ``model`` from one batch of images on its device.
+class AbstractStep(ABC):
+    """The update of a network from one batch of images on its device."""
+
+    model: nn.Module
+    optimiser: torch.optim.SGD
+
+    def __call__(self, images: Tensor, labels: Tensor, rate: float) -> tuple[Tensor, Tensor]:
+        """Update; the mean loss of the batch (this process's share of it) and how many examples were right."""
+        for group in self.optimiser.param_groups:
+            group["lr"] = rate
+        return self.update(images, labels)
+
+    @abstractmethod
+    def update(self, images: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
+        """The update at the learning rate that the optimiser has; returns what a call returns."""
+
+    @abstractmethod
+    def refresh(self) -> None:
+        """Called after somebody else has changed the weights."""
+
+
+class Step(AbstractStep):
+    """Forward pass, backward pass and the optimiser's update.
 
     Args:
         forward: images → logits, where it is not the model itself (compiled, or shared with other processes).
@@ -41,14 +63,7 @@ class Step:
             parameter.dim() == 4 and not parameter.is_contiguous() for parameter in model.parameters()
         )
 
-    def __call__(self, images: Tensor, labels: Tensor, rate: float) -> tuple[Tensor, Tensor]:
-        """Update; the mean loss of the batch (this process's share of it) and how many examples were right."""
-        for group in self.optimiser.param_groups:
-            group["lr"] = rate
-        return self.update(images, labels)
-
     def update(self, images: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
-        """The update at the learning rate that the optimiser has."""
         self.optimiser.zero_grad(set_to_none=True)
         if self.channels_last:
             images = images.contiguous(memory_format=torch.channels_last)
@@ -67,7 +82,7 @@ class Step:
         return found
 
     def refresh(self) -> None:
-        """Called after somebody else has changed the weights."""
+        """Nothing is derived from the weights."""
 
     def _backward(
         self, images: Tensor, labels: Tensor, loss_of: Callable[[Tensor, Tensor], Tensor], *, penalised: bool
