@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from lmcbook.errors import InputError
     from lmcbook.evaluation import accuracy, barriers, coefficients_grid, interpolation_curve, loss, predict_logits
     from lmcbook.layerwise import measure_layers
-    from lmcbook.matching import activation_matching, weight_matching
+    from lmcbook.matching import activation_matching, observe_modules, weight_matching
     from lmcbook.merging import interpolate, merge, merge_many, recompute_batch_norm
     from lmcbook.models import build_model
     from lmcbook.permutation import PermutationSpec, apply, derive_spec
@@ -47,6 +47,7 @@ __all__ = [
     "measure_layers",
     "merge",
     "merge_many",
+    "observe_modules",
     "predict_logits",
     "random_stream",
     "recompute_batch_norm",
@@ -81,7 +82,7 @@ __getattr__, __dir__ = names_on_demand(
         "errors": "InputError",
         "evaluation": "accuracy barriers coefficients_grid interpolation_curve loss predict_logits",
         "layerwise": "measure_layers",
-        "matching": "activation_matching weight_matching",
+        "matching": "activation_matching observe_modules weight_matching",
         "merging": "interpolate merge merge_many recompute_batch_norm",
         "models": "build_model",
         "permutation": "PermutationSpec apply derive_spec",

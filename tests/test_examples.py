@@ -6,7 +6,7 @@ from torch.utils.data import DataLoader, TensorDataset
 
 from lmcbook.data import Split
 from lmcbook.errors import InputError
-from lmcbook.evaluation.examples import as_examples, as_images
+from lmcbook.models.examples import as_examples, as_images
 
 IMAGES, LABELS = torch.arange(7 * 4.0).reshape(7, 1, 2, 2), torch.arange(7)
 SPLIT = Split(images=IMAGES, labels=LABELS)

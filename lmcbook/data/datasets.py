@@ -93,8 +93,8 @@ DATASETS = MappingProxyType(
                 source="Krizhevsky, Learning Multiple Layers of Features from Tiny Images (2009).",
                 sha256="0f8105d6294cccfec5bdfa76c136effa804ca7edd6e19803153f8552e7ede502",
             ),
-            # Not pinned: no copy was at hand when the others were. The digest of the first download is written into its
-            # file, checked at every load, and stands in every record.
+            # Not pinned: no copy was available when the others were. The digest of the first download is written into
+            # its file, checked at every load, and stands in every record.
             Dataset(
                 name="cifar100",
                 input_shape=(3, 32, 32),

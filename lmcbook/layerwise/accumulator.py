@@ -22,7 +22,7 @@ from lmcbook.layerwise.weak_additivity import are_opposite
 from lmcbook.models import LayerTrace
 
 MAX_UNITS = 1024
-"""At most so many units' root second moments stand in a record; histogram and quantiles are of all of them."""
+"""At most this many units' root second moments stand in a record; histogram and quantiles cover all units."""
 
 METRICS: dict[str, str] = {
     "lewc_cosine": "cosine of the merged layer with the LEWC prediction, mean over examples (Fig. 3 at λ = ½)",

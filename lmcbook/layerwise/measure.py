@@ -8,7 +8,6 @@ from jaxtyping import Shaped
 from torch import Tensor, nn
 
 from lmcbook.errors import InputError, check_number
-from lmcbook.evaluation.examples import as_images
 from lmcbook.layerwise.accumulator import LayerAccumulator, entry
 from lmcbook.layerwise.lewc import llfc_prediction
 from lmcbook.layerwise.networks import FoldedNetwork, LayeredNetwork, MeasuredLayer
@@ -17,6 +16,7 @@ from lmcbook.layerwise.ranks import rank_measures
 from lmcbook.layerwise.running_sums import finite_or_none
 from lmcbook.layerwise.traced import TracedNetwork
 from lmcbook.models import LayeredModel
+from lmcbook.models.examples import as_images
 from lmcbook.states import StateDict
 
 MEASURED_COEFFICIENTS: tuple[float, ...] = (0.25, 0.5, 0.75)
@@ -43,7 +43,7 @@ def measure_layers(
     zeros). Shortcuts of residual networks have the depth None: they have no place in the count of layers.
 
     A `LayeredModel` says itself what its layers are. Any other module is traced once, as `lmcbook.layerwise.traced`
-    describes: every linear layer and convolution is measured, also those inside of attention. Each is compared with its
+    describes: every linear layer and convolution is measured, also those inside attention. Each is compared with its
     own input in the other model, so the two conditions mean the same in every network. LEWC's exponent ℓ does not: it
     is proved for a chain of linear maps and activations without bias. Batch norm and layer norm set the size of what
     they return, and a residual stream adds up branches of different depths. There the cosines at λ = ½, which do not
@@ -64,7 +64,7 @@ def measure_layers(
             labels), or an iterable of batches such as a `DataLoader`.
         layers: names of modules to measure; by default all linear layers and convolutions. Of any other module, such as
             a residual block, only the output is compared with the laws.
-        batch_size: so many at once; one layer of each network, of one batch, is held in memory.
+        batch_size: examples that pass at once; of one batch, one layer of each network is held in memory.
         ranks: whether to compute the ranks of the weights, which costs an eigenvalue problem per layer and model.
 
     Raises:

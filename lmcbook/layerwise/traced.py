@@ -8,20 +8,19 @@ number of linear maps on the longest way from the images. A map that only leads 
 a *shortcut* and has none.
 """
 
-import warnings
 from collections.abc import Iterator, MutableMapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import torch
 from torch import Tensor, fx, nn
-from torch.export.graph_signature import ExportGraphSignature
 from torch.fx.node import map_arg
 
 from lmcbook.errors import InputError
 from lmcbook.layerwise.networks import MeasuredLayer
 from lmcbook.models import LayerTrace
-from lmcbook.states import StateDict, evaluation_mode
+from lmcbook.permutation.tracing.program import exported, first_names
+from lmcbook.states import StateDict
 
 # operation → axes of its output behind the units
 LINEAR = {"linear": 0, "conv1d": 1, "conv2d": 2, "conv3d": 3}
@@ -64,10 +63,23 @@ class TracedNetwork:
     """
 
     def __init__(self, model: nn.Module, images: Tensor, layers: Sequence[str] | None = None) -> None:
-        program = _exported(model, images)
+        # a size of 1 would be taken for a constant; two examples stand for any number
+        example = images[:2] if len(images) > 1 else torch.cat([images, images])
+        program = exported(
+            model,
+            (example,),
+            any_number_of_examples=True,
+            way_out="it must take one tensor, and no decision in it may depend on numbers in a tensor",
+        )
         self._graph = program.graph_module
         self._nodes = list(program.graph.nodes)
-        self._names = _names(model, program.graph_signature)
+        shared = first_names(model)
+        # input of the graph → name of the tensor that it is
+        self._names = {
+            spec.arg.name: shared.get(spec.target, spec.target)
+            for spec in program.graph_signature.input_specs
+            if spec.target is not None
+        }
         self._constants = dict(program.constants) | dict(model.named_buffers())
         self._mutates = any(_operation(node).endswith("_") for node in self._nodes)
         calls = _linear_calls(self._nodes, self._names)
@@ -146,39 +158,6 @@ class TracedNetwork:
     def _as_it_is_now(self, tensor: Tensor) -> Tensor:
         # an operation in place, such as torchvision's ReLU, would change what was seen before it
         return tensor.clone() if self._mutates else tensor
-
-
-def _exported(model: nn.Module, images: Tensor) -> torch.export.ExportedProgram:
-    # a size of 1 would be taken for a constant; two examples are any number of them
-    example = images[:2] if len(images) > 1 else torch.cat([images, images])
-    fast = torch.backends.mha.get_fastpath_enabled()
-    try:
-        # without gradients torch takes fused kernels for attention, which cannot be looked into
-        torch.backends.mha.set_fastpath_enabled(False)
-        with evaluation_mode(model), torch.enable_grad(), warnings.catch_warnings():
-            # what torch.export warns of concerns running the traced program elsewhere
-            warnings.simplefilter("ignore")
-            program = torch.export.export(model, (example,), dynamic_shapes=({0: torch.export.Dim.AUTO},), strict=False)
-    except Exception as error:
-        # what export raises is of many kinds; its first line says what it cannot follow
-        first = (str(error).strip().splitlines() or [type(error).__name__])[0]
-        raise InputError(
-            f"model cannot be traced by torch.export with these images ({first}); "
-            "it must take one tensor, and no decision in it may depend on numbers in a tensor"
-        ) from error
-    finally:
-        torch.backends.mha.set_fastpath_enabled(fast)
-    return program
-
-
-def _names(model: nn.Module, signature: ExportGraphSignature) -> dict[str, str]:
-    """Input of the graph → name of the tensor that it is; of a tied tensor the first name."""
-    first: dict[int, str] = {}
-    named = [*model.named_parameters(remove_duplicate=False), *model.named_buffers(remove_duplicate=False)]
-    names = {name: first.setdefault(id(tensor), name) for name, tensor in named}
-    return {
-        spec.arg.name: names.get(spec.target, spec.target) for spec in signature.input_specs if spec.target is not None
-    }
 
 
 def _linear_calls(nodes: Sequence[fx.Node], names: dict[str, str]) -> list[_Call]:

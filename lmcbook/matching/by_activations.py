@@ -5,7 +5,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Shaped
 from torch import Tensor, nn
 from tqdm import tqdm
 
@@ -14,6 +14,7 @@ from lmcbook.matching.assignment import RepeatedAssignment
 from lmcbook.matching.by_weights import Matching, check_before_matching
 from lmcbook.matching.similarity import check_pair, objective_and_distance, plain_objective
 from lmcbook.models import LayeredModel, layer_outputs
+from lmcbook.models.examples import as_images
 from lmcbook.permutation import PermutationSpec, groups_of, stretches
 from lmcbook.states import StateDict, evaluation_mode, with_state
 
@@ -31,7 +32,7 @@ def activation_matching(
     state_b: StateDict,
     *,
     observe: Observe,
-    images: Float[Tensor, "examples ..."],
+    images: Shaped[Tensor, "examples ..."] | Any,
     model: nn.Module | None,
     batch_size: int = 500,
     seed: int = 0,
@@ -48,7 +49,7 @@ def activation_matching(
         state_a: the network that stays.
         state_b: the network that is permuted.
         observe: gives the activations; `observe_layers` and `observe_modules` make one.
-        images: the sample.
+        images: the sample: a tensor, a `lmcbook.Split`, a tuple (images, labels), or an iterable of batches.
         model: on which `check_function_preserved` tries ``spec`` first; None leaves the check out.
         batch_size: images at a time.
         seed: of the check.
@@ -58,6 +59,7 @@ def activation_matching(
         InputError: ``observe`` tells nothing of a group, or activations do not fit the spec; and as `weight_matching`.
     """
     check_number("batch_size", batch_size, minimum=1, integer=True)
+    images = as_images("images", images)
     check_before_matching(spec, state_b, model=model, images=images[:_CHECKED], seed=seed)
     began = time.perf_counter()
     sizes = check_pair(spec, state_a, state_b)

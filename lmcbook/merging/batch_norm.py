@@ -6,13 +6,14 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Shaped
 from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
 from lmcbook.data import equal_batches
 from lmcbook.errors import InputError, check_number
 from lmcbook.merging.interpolation import interpolate
+from lmcbook.models.examples import as_images
 from lmcbook.randomness import random_stream
 from lmcbook.states import StateDict, batch_norm_modules, evaluation_mode, has_batch_norm, with_state
 
@@ -22,7 +23,7 @@ def merge(
     state_a: StateDict,
     state_b: StateDict,
     coefficient: float | int,
-    images: Float[Tensor, "examples ..."] | None = None,
+    images: Shaped[Tensor, "examples ..."] | Any = None,
     *,
     batch_size: int = 500,
     generator: torch.Generator | None = None,
@@ -43,7 +44,7 @@ def merge(
 def recompute_batch_norm(
     model: nn.Module,
     state: StateDict,
-    images: Float[Tensor, "examples ..."],
+    images: Shaped[Tensor, "examples ..."] | Any,
     *,
     batch_size: int = 500,
     generator: torch.Generator | None = None,
@@ -61,7 +62,8 @@ def recompute_batch_norm(
     are what they were, also after an exception. A network without batch norm gets a copy of its state, unchanged.
 
     Args:
-        images: un-augmented training images, on the device of ``state``.
+        images: un-augmented training images, on the device of ``state``: a tensor, a `lmcbook.Split`, a tuple (images,
+            labels), or an iterable of batches such as a `DataLoader`.
         batch_size: the most images that pass at once; at least 2.
         generator: shuffles the images; by default the shuffle is the same in every call.
 
@@ -75,7 +77,7 @@ def recompute_batch_norm(
 def recompute_batch_norm_(
     model: nn.Module,
     state: StateDict,
-    images: Float[Tensor, "examples ..."],
+    images: Shaped[Tensor, "examples ..."] | Any,
     *,
     batch_size: int = 500,
     generator: torch.Generator | None = None,
@@ -86,6 +88,7 @@ def recompute_batch_norm_(
         InputError: as `recompute_batch_norm`.
     """
     check_number("batch_size", batch_size, minimum=2, integer=True)
+    images = as_images("images", images)
     if len(images) < 2:
         raise InputError(
             f"images holds {len(images)} example(s); batch-norm statistics need at least 2 training images"

@@ -19,7 +19,7 @@ def sliding_pair(dense: Pair, shared_units: int) -> Pair:
 
     The common units read the input and each other with the first network's weights; each network's other units read
     the input and each other with its own. So for 0 shared units both conditions of Theorem 5.3 hold exactly, for n the
-    two networks are one; and a unit that is shared stays what it is while more are. Hidden layers have
+    two networks are one; and a unit, once shared, stays the same as more are shared. Hidden layers have
     2n − ``shared_units`` units: a's own, the common ones, b's own.
 
     Args:
@@ -43,7 +43,7 @@ def sliding_pair(dense: Pair, shared_units: int) -> Pair:
             weight = weight_a.new_zeros(rows if depth == last else width, columns if depth == 1 else width)
             for of_network, of_pair, from_network in ((dense.a, places, common), (network, own_places, own)):
                 size = from_network.stop - from_network.start
-                # fewer inputs, larger weights: each unit keeps its size, and the logits hear as much of each
+                # fewer inputs, larger weights: units keep their size, and each unit contributes equally to the logits
                 scale = 1.0 if depth in (1, last) or size == 0 else math.sqrt(units / size)
                 block = (
                     slice(None) if depth == last else of_pair,

@@ -1,14 +1,9 @@
 """From a network to its `PermutationSpec`: trace the computation, tie units along it, and name what may still move."""
 
-import warnings
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 
-import torch
 from torch import Tensor, fx, nn
 
-from lmcbook.errors import InputError
 from lmcbook.permutation.axes import Axis, Part
 from lmcbook.permutation.preservation import check_function_preserved
 from lmcbook.permutation.spec import PermutationSpec
@@ -25,9 +20,9 @@ from lmcbook.permutation.tracing.layouts import (
     resolved,
 )
 from lmcbook.permutation.tracing.product_rules import PRODUCT_RULES
+from lmcbook.permutation.tracing.program import exported, first_names
 from lmcbook.permutation.tracing.shape_rules import SHAPE_RULES
 from lmcbook.randomness import random_stream
-from lmcbook.states import evaluation_mode
 
 UNUSED = "the traced computation does not use it"
 
@@ -58,7 +53,7 @@ def derive_spec(model: nn.Module, example: Tensor | tuple[Tensor, ...], *, check
     """
     inputs = example if isinstance(example, tuple) else (example,)
     state = {name: tensor.detach() for name, tensor in model.state_dict(keep_vars=True).items()}
-    shared = _shared(model)
+    shared = first_names(model)
     graph = _traced(model, inputs, shared)
     best: dict[str, Axes] = {}
     most = -1.0
@@ -80,32 +75,10 @@ def derive_spec(model: nn.Module, example: Tensor | tuple[Tensor, ...], *, check
 
 
 def _traced(model: nn.Module, inputs: tuple[Tensor, ...], shared: dict[str, str]) -> _Graph:
-    try:
-        with evaluation_mode(model), _gradients(), warnings.catch_warnings():
-            # what torch.export warns of concerns running the traced program, which nobody does here
-            warnings.simplefilter("ignore")
-            program = torch.export.export(model, inputs, strict=False)
-    except Exception as error:
-        # what export raises is of many kinds; its first line says what it cannot follow
-        first = (str(error).strip().splitlines() or [type(error).__name__])[0]
-        raise InputError(
-            f"model cannot be traced by torch.export with this example ({first}); write a PermutationSpec by hand"
-        ) from error
+    program = exported(model, inputs, way_out="write a PermutationSpec by hand")
     signature = program.graph_signature
     names = {**signature.inputs_to_parameters, **signature.inputs_to_buffers}
     return _Graph(list(program.graph.nodes), {given: shared.get(name, name) for given, name in names.items()})
-
-
-@contextmanager
-def _gradients() -> Iterator[None]:
-    # without gradients torch takes fused kernels for attention, which cannot be looked into
-    with torch.enable_grad():
-        fast = torch.backends.mha.get_fastpath_enabled()
-        torch.backends.mha.set_fastpath_enabled(False)
-        try:
-            yield
-        finally:
-            torch.backends.mha.set_fastpath_enabled(fast)
 
 
 def _propagated(graph: _Graph, choices: Choices) -> dict[str, Axes]:
@@ -133,13 +106,6 @@ def _propagated(graph: _Graph, choices: Choices) -> dict[str, Axes]:
             rule = SHAPE_RULES.get(call.name) or PRODUCT_RULES.get(call.name) or layer_rule(call.name) or unknown
             values[node] = rule(call)
     return used
-
-
-def _shared(model: nn.Module) -> dict[str, str]:
-    """Every name of the state dict → the first name of the same tensor, under which a trace knows it."""
-    first: dict[int, str] = {}
-    named = [*model.named_parameters(remove_duplicate=False), *model.named_buffers(remove_duplicate=False)]
-    return {name: first.setdefault(id(tensor), name) for name, tensor in named}
 
 
 def _named(layouts: dict[str, Axes]) -> PermutationSpec:
