@@ -1,6 +1,7 @@
 """Figures of layers, units and permutations: what they draw, against hand-made records and the theory."""
 
 import math
+from dataclasses import replace
 
 import numpy
 import numpy as np
@@ -119,6 +120,20 @@ def test_guides_say_what_the_laws_say_of_networks_with_and_without_batch_norm(ow
 
     assert guides(own_depth) == {"--": [1, 2, 3, 4], ":": [1, 1, 1, 1]}
     assert guides(convolutional) == {"--": [1, 1, 1, 2], ":": [1, 1, 1, 1]}
+
+
+def test_what_the_laws_say_follows_the_network_not_the_absence_of_a_depth(own_depth, convolutional):
+    """An MLP with batch norm, and a VGG without it, as a reader may add them."""
+    normalised = [replace(record, lewc_exponent=2) for record in own_depth]
+    bare = [replace(record, lewc_exponent=4) for record in convolutional]
+    for records, dashed, has_batch_norm in ((normalised, [1, 1, 1, 2], True), (bare, [1, 2, 3, 4], False)):
+        axis = layers.decay_exponent_by_layer(layer_tables.decay_exponent_table(records)).axes[0]
+        guides = [line for line in axis.lines if np.size(line.get_xdata()) == 2 and line.get_linestyle() == "--"]
+        assert [float(np.asarray(line.get_ydata())[0]) for line in guides if line.get_color() == style.INK] == dashed
+        assert (layer_tables.BATCH_NORM in set(layer_tables.law_errors_table(records)["law"])) == has_batch_norm
+    table = permutation_tables.inside_table(normalised)
+    axis = permutations.matching_laws(table).axes[2]
+    assert 2 in [float(np.asarray(line.get_ydata())[0]) for line in axis.lines if line.get_linestyle() == "--"]
 
 
 def test_layers_from_the_second_on_have_products(perceptrons):

@@ -299,6 +299,12 @@ def test_with_batch_norm_another_law_is_that_of_orthogonal_networks():
         "records"
     )
     assert plain["orthogonal_error"] == pytest.approx(0.4)
+    # of a network with batch norm that has a number of layers, too
+    with_depth = with_metrics(make_layerwise_record(16.0), decay_exponent=2.0, llfc_error=0.5, lewc_error=999.0)
+    [found] = spawned_table([replace(record, lewc_exponent=2) for record in (make_record(16.0), with_depth)]).to_dict(
+        "records"
+    )
+    assert found["orthogonal_error"] == pytest.approx(0, abs=1e-6)
 
 
 def test_no_line_joins_what_is_no_sequence():

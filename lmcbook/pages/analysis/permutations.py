@@ -57,7 +57,7 @@ def inside_table(records: Sequence[Record]) -> DataFrame:
     table = paper_decay(Measurements.of(records).table(summaries_table))
     table = table[table["alignment"].isin(["identity", "weight_matching"])]
     ways = table.groupby(PAIR)["alignment"].transform("nunique")
-    return table[ways == 2][[*PAIR, "num_layers", "alignment", "expected_overlap", *INSIDE]].reset_index(drop=True)
+    return table[ways == 2][[*PAIR, "lewc_exponent", "alignment", "expected_overlap", *INSIDE]].reset_index(drop=True)
 
 
 def mechanism_table(records: Sequence[Record]) -> DataFrame:

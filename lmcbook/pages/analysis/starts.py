@@ -18,7 +18,7 @@ _COLUMNS = (
     *("decay_exponent", "orthogonal_error", "llfc_error", "reciprocal_orthogonality", "commutativity"),
     "weak_additivity",
 )
-_PLACE = (*PAIR, "num_layers", "shared", "shared_fraction", "in_common")
+_PLACE = (*PAIR, "lewc_exponent", "shared", "shared_fraction", "in_common")
 
 
 def in_common(shared: str, fraction: float) -> str:
@@ -36,11 +36,11 @@ def spawned_table(records: Sequence[Record]) -> DataFrame:
 
     ``in_common`` is ``nothing``, ``order``, or the part of the training that the two have in common. Exponent and
     errors are of the logits, conditions are means over layers. ``orthogonal_error`` is the distance from what
-    orthogonal networks give: LEWC's prediction, or with recomputed batch norm half of LLFC's.
+    orthogonal networks give: LEWC's prediction, or with recomputed batch norm half of LLFC's (the same for two layers).
     """
     table = _with_words(Measurements.of(records).table(pairs_table))
     halved = error_at_half_size(table["llfc_error"], table["decay_exponent"])
-    table = table.assign(orthogonal_error=table["lewc_error"].where(table["num_layers"].notna(), halved))
+    table = table.assign(orthogonal_error=table["lewc_error"].where(table["lewc_exponent"] != 2, halved))
     return _ordered(table.astype(dict.fromkeys(_COLUMNS, float)))[[*_PLACE, *_COLUMNS]]
 
 

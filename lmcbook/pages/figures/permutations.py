@@ -148,7 +148,7 @@ def _inside_panels(
         axis.set_ylim(bottom=0)
         if column == "decay_exponent":
             # under recomputed batch norm orthogonal networks have 2 in the place of L
-            exponent = of_recipe["num_layers"].fillna(2).max()
+            exponent = of_recipe["lewc_exponent"].max()
             for value, look in ((exponent, _ORTHOGONAL), (1, _ALIKE)):
                 axis.axhline(value, **look, zorder=1)
             axis.set_ylim(top=exponent + 0.35)

@@ -11,6 +11,7 @@ from matplotlib.lines import Line2D
 from pandas import DataFrame, concat
 
 from lmcbook.pages.analysis.labels import recipe_label, width_of
+from lmcbook.pages.analysis.layers import has_batch_norm
 from lmcbook.pages.analysis.starts import NOTHING, ORDER, name_of
 from lmcbook.pages.analysis.vocabulary import groups
 from lmcbook.pages.figures import style
@@ -109,10 +110,10 @@ def _draw_exponents(axis: Axes, table: DataFrame, *, narrow: bool) -> dict[str, 
     for kind, look in looks.items():
         mean = table[table["in_common"] == kind].groupby("depth")["decay_exponent"].mean()
         axis.plot(mean.index, mean, **look)
-    last, has_batch_norm = int(table["depth"].max()), bool(table["num_layers"].isna().any())
+    last, normalised = int(table["depth"].max()), has_batch_norm(table)
     for depth in range(1, last + 1):
         # under recomputed batch norm orthogonal networks lose nothing but half of their logits
-        orthogonal = (2 if depth == last else 1) if has_batch_norm else depth
+        orthogonal = (2 if depth == last else 1) if normalised else depth
         for value, line in ((orthogonal, "--"), (1, ":")):
             axis.plot([depth - 0.42, depth + 0.42], [value] * 2, color=style.INK, linestyle=line, linewidth=1, zorder=1)
     name_layers(axis, table, panels=1 if narrow else 3)
