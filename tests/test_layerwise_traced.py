@@ -1,6 +1,7 @@
 """Layers of any module: what a trace finds in networks of foreign make, and that it agrees with the fold to the bit."""
 
 import copy
+import gc
 import math
 from collections.abc import Callable
 
@@ -13,6 +14,7 @@ from lmcbook import layerwise
 from lmcbook.data.torchvision_guard import import_torchvision
 from lmcbook.errors import InputError
 from lmcbook.layerwise import METRICS, measure_layers
+from lmcbook.layerwise.traced import TracedNetwork
 from lmcbook.merging import merge
 from lmcbook.models import ARCHITECTURES
 from lmcbook.randomness import random_stream
@@ -310,3 +312,16 @@ def test_images_come_in_any_form():
     merged = {each: merge(model, state_a, state_b, each) for each in (0.3, 0.5)}
     for form in ((images, torch.zeros(6)), [images[:2], images[2:]]):
         assert measure_layers(model, state_a, state_b, merged, form) == expected
+
+
+def test_a_trace_holds_one_layer_and_its_input():
+    model = nn.Sequential(*(layer for _ in range(8) for layer in (nn.Linear(6, 6), nn.ReLU())))
+    images = torch.ones(37, 6)
+    network = TracedNetwork(model, images)
+    held = []
+    for step in network.steps(model.state_dict(), images):
+        tensors = [each for each in gc.get_objects() if type(each) is Tensor and each.shape == images.shape]
+        held.append(len({tensor.untyped_storage().data_ptr() for tensor in tensors}))
+        del step, tensors
+    # the images, and of a layer its input, linear output, pre-activation and output
+    assert len(held) == 8 and max(held) <= 5
