@@ -46,9 +46,9 @@ def test_cheap_and_first_comes_before_dear_and_repeated(small_plan):
 
 
 def test_a_measured_time_replaces_the_estimate(small_plan, tmp_path):
-    from lmcbook.lab.pipeline import measure
+    from lmcbook.lab.missing import Bench
 
-    record = measure(small_plan[2], progress=False)
+    record = Bench(progress=False).measure(small_plan[2])
     known = {task.name: task for task in budget.tasks(small_plan, costs=CPU, records=[record])}
     assert known["mlp-digits_L3_x1_wd0.003 seeds 2,3 batch 100 short (20 epochs)"].is_measured
     assert not known["mlp-digits_L3_x64_wd0.003 seeds 0,1 batch 100 short (20 epochs)"].is_measured
@@ -306,21 +306,21 @@ def test_imagenet_is_priced_but_waits_for_its_data(tmp_path, monkeypatch):
     ],
 )
 def test_what_fails_is_left_out_and_the_rest_is_measured(problems, small_plan, tmp_path, monkeypatch):
-    from lmcbook.lab import pipeline
+    from lmcbook.lab.missing import Bench
 
     found = iter(problems)
-    real = pipeline.measure
+    real = Bench.measure
 
-    def measure(one, **options):
+    def measure(bench, one):
         problem = next(found, None)
         if problem is not None:
             raise problem
-        return real(replace_width(one), **options)
+        return real(bench, replace_width(one))
 
     def replace_width(one):
         return replace(one, pair=replace(one.pair, training=replace(one.pair.training, width_multiplier=1.0)))
 
-    monkeypatch.setattr(pipeline, "measure", measure)
+    monkeypatch.setattr(Bench, "measure", measure)
     lines: list[str] = []
     written = budget.run_within_budget("embedded", folder=tmp_path, device="cpu", report=lines.append)
     assert len(written) == 1

@@ -16,22 +16,17 @@ from lmcbook.evaluation import (
     predicted_inverse_temperature,
 )
 from lmcbook.evaluation.calibrating import DRAWS
-from lmcbook.lab.pipeline import measure_calibration
+from lmcbook.lab.measurements import measure_calibration
 from lmcbook.merging import merge
 from lmcbook.models import build_model
 from lmcbook.randomness import random_stream
 from tests.helpers.evaluation_pairs import GRID, random_pair
+from tests.helpers.sessions import session_of
 
 
 def study(pair, **changes):
-    arguments = {
-        "coefficients": GRID,
-        "calibration": pair.calibration,
-        "test": pair.test,
-        "batch_norm_images": pair.train_images,
-        "generator": random_stream(0, "study"),
-    }
-    return calibration_study(pair.model, pair.state_a, pair.state_b, **{**arguments, **changes})
+    arguments = {"coefficients": GRID, "generator": random_stream(0, "study")}
+    return calibration_study(pair.line(), **{**arguments, **changes})
 
 
 @pytest.fixture(params=["mlp", "resnet20"])
@@ -58,7 +53,8 @@ def trained(pico_pair, trained_pair, digits):
 
 def test_the_single_temperature_is_the_best_of_all_coefficients_together(pico_pair, trained):
     model, state_a, state_b, digits = trained
-    found = measure_calibration(replace(pico_pair, measurement="calibration"), *trained)
+    pair = replace(pico_pair, measurement="calibration")
+    found = measure_calibration(pair, session_of(pair, state_a, state_b, digits))
     [beta] = set(found["along"]["single"]["inverse_temperature"])
     merged = [merge(model, state_a, state_b, coefficient) for coefficient in found["coefficients"]]
     everywhere = [predict_logits(model, state, digits.calibration.images) for state in merged]
@@ -121,7 +117,8 @@ def test_the_same_generator_draws_the_same_samples(pair):
 
 def test_samples_without_an_error_are_counted(pico_pair, trained):
     model, state, _, digits = trained
-    found = measure_calibration(replace(pico_pair, measurement="calibration"), model, state, state, digits)
+    pair = replace(pico_pair, measurement="calibration")
+    found = measure_calibration(pair, session_of(pair, state, state, digits))
     few = {entry["examples"]: entry for entry in found["few"]}
     assert list(few) == [10, 20, 50, 100, 200, 300]
     logits = predict_logits(model, state, digits.calibration.images)

@@ -23,7 +23,7 @@ from lmcbook.evaluation import (
     prediction,
 )
 from lmcbook.merging import interpolate, merge
-from lmcbook.models import linear_map
+from lmcbook.models import LayeredModel
 from lmcbook.randomness import random_stream
 from tests.helpers.evaluation_pairs import GRID, Pair, random_pair
 
@@ -151,12 +151,13 @@ def test_the_shared_first_layer_gives_the_plain_logits(bias):
 
 def test_the_first_layer_is_computed_twice_for_all_coefficients(mlp_pair, monkeypatch):
     calls = []
+    real = LayeredModel.first_linear_output
 
-    def count(model, state, name, inputs):
-        calls.append(len(inputs))
-        return linear_map(model, state, name, inputs)
+    def count(model, state, images):
+        calls.append(len(images))
+        return real(model, state, images)
 
-    monkeypatch.setattr(prediction, "linear_map", count)
+    monkeypatch.setattr(LayeredModel, "first_linear_output", count)
     list(
         predict_logits_along(
             mlp_pair.model, mlp_pair.state_a, mlp_pair.state_b, coefficients_grid(9), mlp_pair.test.images

@@ -7,6 +7,7 @@ from types import SimpleNamespace
 import pytest
 import torch
 from torch import nn
+from torch.utils.data import DataLoader, TensorDataset
 
 from lmcbook.calibration import expected_calibration_error, fit_inverse_temperature
 from lmcbook.data import Split
@@ -256,6 +257,22 @@ def vgg_without_batch_norm() -> LayeredModel:
 def test_coefficients_that_make_no_curve_are_refused(mlp_pair, coefficients):
     with pytest.raises(InputError, match="it must hold 0 and 1, where the two networks are, and no number twice"):
         mlp_pair.curve(coefficients=coefficients)
+
+
+def test_examples_may_come_as_pairs_or_batch_by_batch(pair):
+    def batches(split):
+        return DataLoader(TensorDataset(split.images, split.labels), batch_size=7)
+
+    calibration, test = pair.calibration, pair.test
+    as_pairs = pair.curve(calibration=(calibration.images, calibration.labels), test=(test.images, test.labels))
+    in_batches = pair.curve(
+        calibration=batches(calibration), test=batches(test), batch_norm_images=list(pair.train_images.split(11))
+    )
+    assert pair.curve() == as_pairs == in_batches
+    with pytest.raises(InputError, match="calibration is a Tensor; it may be"):
+        pair.curve(calibration=calibration.images)
+    with pytest.raises(InputError, match="batch_norm_images is a int; it may be a tensor"):
+        pair.curve(batch_norm_images=3)
 
 
 def test_a_coefficient_outside_of_the_line_is_refused(mlp_pair):

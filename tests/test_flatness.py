@@ -9,7 +9,7 @@ from torch import nn
 
 from lmcbook.data import Split
 from lmcbook.errors import InputError
-from lmcbook.evaluation import loss, predict_logits
+from lmcbook.evaluation import Line, loss, predict_logits
 from lmcbook.evaluation.flatness import (
     KINDS,
     RESCALINGS,
@@ -20,12 +20,12 @@ from lmcbook.evaluation.flatness import (
     length_of,
     rescaled,
 )
-from lmcbook.lab.pipeline import measure_flatness
+from lmcbook.lab.measurements import measure_flatness
 from lmcbook.lab.records import LINES, lines_table, write_record
 from lmcbook.merging import recompute_batch_norm
-from lmcbook.models import build_model
 from lmcbook.randomness import random_stream
 from tests.helpers.evaluation_pairs import random_pair
+from tests.helpers.sessions import session_of
 from tests.helpers.synthetic_records import make_record
 
 DISTANCES = (0.0, 0.25, 0.5, 0.75, 1.0)
@@ -41,20 +41,12 @@ def parameters_of(pair):
 
 
 def study_of(pair, *, directions: int = 2, untrained: int = 1, **changes):
-    return flatness_study(
-        pair.model,
-        pair.state_a,
-        pair.state_b,
-        [pair.state_b] * untrained,
-        **{
-            "distances": DISTANCES,
-            "generators": [random_stream(0, "direction", index) for index in range(directions)],
-            "calibration": pair.calibration,
-            "test": pair.test,
-            "batch_norm_images": pair.train_images,
-            **changes,
-        },
-    )
+    arguments = {
+        "distances": DISTANCES,
+        "generators": [random_stream(0, "direction", index) for index in range(directions)],
+    }
+    line = changes.pop("line", None) or pair.line()
+    return flatness_study(line, [pair.state_b] * untrained, **{**arguments, **changes})
 
 
 # --- directions ------------------------------------------------------------------------------------------------------
@@ -181,11 +173,10 @@ def test_the_loss_along_a_direction_is_the_closed_form():
     generators = [random_stream(seed, "direction") for seed in range(12)]
     drawn = [gaussian_direction(state_a, random_stream(seed, "direction"))["weight"].item() for seed in range(12)]
     study = flatness_study(
-        *(TwoLogits(), state_a, state_b, [{"weight": torch.tensor([[0.0]])}]),
+        Line(TwoLogits(), state_a, state_b, calibration=ones, test=ones),
+        [{"weight": torch.tensor([[0.0]])}],
         distances=DISTANCES,
         generators=generators,
-        calibration=ones,
-        test=ones,
     )
 
     def expected(weight: float) -> float:
@@ -223,9 +214,9 @@ def test_distances_and_batch_norm_are_checked_before_any_work(pair):
         study_of(pair, distances=(0, 1.5))
     if pair is random_pair("resnet20"):
         with pytest.raises(InputError, match="batch_norm_images is None, but the network has batch norm"):
-            study_of(pair, batch_norm_images=None)
+            study_of(pair, line=pair.line(batch_norm_images=None))
     else:
-        assert study_of(pair, batch_norm_images=None) == study_of(pair)
+        assert study_of(pair, line=pair.line(batch_norm_images=None)) == study_of(pair)
 
 
 def test_the_study_leaves_the_states_alone(pair):
@@ -234,14 +225,13 @@ def test_the_study_leaves_the_states_alone(pair):
     assert all(torch.equal(tensor, before[name]) for name, tensor in pair.state_a.items())
 
 
-# --- in the pipeline -------------------------------------------------------------------------------------------------
+# --- in the lab ------------------------------------------------------------------------------------------------------
 
 
 def test_a_flatness_record_is_small_and_the_same_twice(pico_pair, trained_pair, digits, tmp_path):
     config = replace(pico_pair, measurement="flatness", num_coefficients=9)
-    model = build_model(config.training, input_shape=digits.input_shape, num_classes=digits.num_classes)
     state_a, state_b = (trained.state for trained in trained_pair)
-    data, again = (measure_flatness(config, model, state_a, state_b, digits) for _ in range(2))
+    data, again = (measure_flatness(config, session_of(config, state_a, state_b, digits)) for _ in range(2))
     assert data == again
     record = replace(make_record(), config=config, measurement="flatness", digest="", data=data)
     assert write_record(record, tmp_path).stat().st_size < 60_000 and record.not_finite == ()

@@ -10,7 +10,7 @@ from safetensors.torch import save_file
 from lmcbook.data import is_available, paths
 from lmcbook.lab import plan
 from lmcbook.lab.config import PairConfig
-from lmcbook.lab.pipeline import measure
+from lmcbook.lab.missing import Bench
 from lmcbook.lab.records import barriers_table, read_records
 from lmcbook.pages import notebooks
 
@@ -38,7 +38,7 @@ def test_a_convolutional_network_on_cifar10_goes_all_the_way(network, width_mult
     )
     assert training.augment
     pair = PairConfig(training=training, seeds=(0, 1), num_coefficients=3, batch_norm_examples=500)
-    record = measure(plan.PlannedPair(scale="paper", recipe=f"{network}-cifar10", pair=pair), progress=False)
+    record = Bench(progress=False).measure(plan.PlannedPair(scale="paper", recipe=f"{network}-cifar10", pair=pair))
     curve = record.data["curve"]
     assert all(0 < beta < float("inf") for beta in curve["inverse_temperature"])
     assert all(0.05 < accuracy <= 1 for accuracy in curve["accuracy"])

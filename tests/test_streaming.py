@@ -245,7 +245,7 @@ def test_a_training_goes_on_in_the_middle_of_an_epoch_to_the_bit(insects, tmp_pa
     ],
 )
 def test_imagenets_layout_goes_all_the_way_from_training_to_record(measurement, alignment, tmp_path, monkeypatch):
-    from lmcbook.lab.pipeline import measure
+    from lmcbook.lab.missing import Bench
     from lmcbook.lab.records import read_records, write_record
 
     pair = PairConfig(
@@ -256,7 +256,7 @@ def test_imagenets_layout_goes_all_the_way_from_training_to_record(measurement, 
         batch_norm_examples=36,
         matching_examples=18,
     )
-    record = measure(PlannedPair(scale="paper", recipe="resnet50-insects", pair=pair), progress=False)
+    record = Bench(progress=False).measure(PlannedPair(scale="paper", recipe="resnet50-insects", pair=pair))
     assert record.dataset_sha256 == data.dataset_sha256("insects")
     write_record(record, tmp_path)
     [read] = read_records(tmp_path)
@@ -272,7 +272,7 @@ def test_imagenets_layout_goes_all_the_way_from_training_to_record(measurement, 
 @pytest.mark.slow
 def test_cifar100s_layout_goes_all_the_way_from_training_to_record(tmp_path, monkeypatch):
     from lmcbook.data.files import Arrays, path_of, write_arrays
-    from lmcbook.lab.pipeline import measure
+    from lmcbook.lab.missing import Bench
 
     monkeypatch.setenv("LMCBOOK_DATA", str(tmp_path))
     random = np.random.default_rng(0)
@@ -291,6 +291,6 @@ def test_cifar100s_layout_goes_all_the_way_from_training_to_record(tmp_path, mon
     training = replace(chosen.training, width_multiplier=0.125, epochs=1, warmup_epochs=0.0, batch_size=100)
     for measurement in ("interpolation", "layerwise"):
         pair = PairConfig(training=training, measurement=measurement, num_coefficients=3, batch_norm_examples=200)
-        record = measure(PlannedPair(scale="paper", recipe=chosen.name, pair=pair), progress=False)
+        record = Bench(progress=False).measure(PlannedPair(scale="paper", recipe=chosen.name, pair=pair))
         assert record.dataset_sha256 == data.dataset_sha256("cifar100")
     assert data.load("cifar100").num_classes == 100 and data.load("cifar100").class_names == names

@@ -14,7 +14,7 @@ from lmcbook.errors import InputError
 from lmcbook.lab import store
 from lmcbook.lab.config import CODE_VERSIONS as MEASURING_VERSIONS
 from lmcbook.lab.config import PairConfig
-from lmcbook.lab.pipeline import measure_missing
+from lmcbook.lab.missing import measure_missing
 from lmcbook.lab.plan import PlannedPair
 from lmcbook.lab.records import RecordIndex
 from lmcbook.models import build_model

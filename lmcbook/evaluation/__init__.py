@@ -8,7 +8,7 @@ from lmcbook.evaluation.barrier import (
     midpoint_loss_barrier,
 )
 from lmcbook.evaluation.calibrating import calibration_study
-from lmcbook.evaluation.curve import InterpolationCurve, interpolation_curve
+from lmcbook.evaluation.curve import InterpolationCurve, curve_along, interpolation_curve
 from lmcbook.evaluation.ensembles import ensemble_logits
 from lmcbook.evaluation.lewc import (
     lewc_ensemble_weight,
@@ -16,17 +16,20 @@ from lmcbook.evaluation.lewc import (
     lewc_scale,
     predicted_inverse_temperature,
 )
+from lmcbook.evaluation.line import Line
 from lmcbook.evaluation.metrics import accuracy, loss
 from lmcbook.evaluation.prediction import coefficients_grid, predict_logits, predict_logits_along
 from lmcbook.evaluation.temperatures import temperature_sweep
 
 __all__ = [
     "InterpolationCurve",
+    "Line",
     "accuracy",
     "accuracy_barrier",
     "barriers",
     "calibration_study",
     "coefficients_grid",
+    "curve_along",
     "ensemble_logits",
     "interpolation_curve",
     "lewc_ensemble_weight",

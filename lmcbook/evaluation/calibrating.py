@@ -4,18 +4,15 @@ from collections.abc import Sequence
 from typing import Any
 
 import torch
-from jaxtyping import Float
-from torch import Generator, Tensor, nn
+from torch import Generator, Tensor
 
 from lmcbook.calibration import fit_inverse_temperature
 from lmcbook.errors import InputError
-from lmcbook.evaluation.curve import Examples
 from lmcbook.evaluation.ensembles import ensemble_logits
 from lmcbook.evaluation.lewc import lewc_ensemble_weight, lewc_exponent, predicted_inverse_temperature
+from lmcbook.evaluation.line import Line, Logits
 from lmcbook.evaluation.metrics import loss
-from lmcbook.evaluation.prediction import logits_along
 from lmcbook.evaluation.temperatures import at_temperature, rounded
-from lmcbook.states import StateDict
 
 DRAWS = 20
 """So many random samples of calibration examples of each size."""
@@ -23,21 +20,12 @@ _SIZES = (10, 20, 50)
 
 
 def calibration_study(
-    model: nn.Module,
-    state_a: StateDict,
-    state_b: StateDict,
-    *,
-    coefficients: Sequence[float | int],
-    calibration: Examples,
-    test: Examples,
-    generator: Generator,
-    batch_norm_images: Float[Tensor, "others ..."] | None = None,
-    batch_size: int = 1000,
-    num_layers: int | None = None,
+    line: Line, *, coefficients: Sequence[float | int], generator: Generator, num_layers: int | None = None
 ) -> dict[str, Any]:
     r"""Reliability diagrams, losses at one inverse temperature for all λ, and what few calibration examples are worth.
 
-    Temperatures are fitted on ``calibration``, everything else is measured on ``test``; losses in nats. The result has
+    Temperatures are fitted on the line's calibration examples, everything else is measured on its test examples; losses
+    in nats. The result has
 
     - ``"reliability"``: for a, b, ``merged`` and ``ensemble`` (both at λ = ½), ``"raw"`` and ``"calibrated"``, what
       `lmcbook.evaluation.temperatures.at_temperature` says of it;
@@ -60,13 +48,9 @@ def calibration_study(
     grid = [float(coefficient) for coefficient in coefficients]
     if not {0.0, 0.5, 1.0} <= set(grid):
         raise InputError(f"coefficients is {tuple(grid)}; it must hold 0, 0.5 and 1")
-    exponent = lewc_exponent(model, num_layers)
-    images = [calibration.images, test.images]
-    along = logits_along(
-        model, state_a, state_b, grid, images, batch_norm_images=batch_norm_images, batch_size=batch_size
-    )
-    logits = {coefficient: parts for coefficient, parts in along}
-    labels = (calibration.labels, test.labels)
+    exponent = lewc_exponent(line.model, num_layers)
+    logits = dict(line.walk(grid))
+    labels = line.labels
     ensemble = [ensemble_logits(a, b, 0.5) for a, b in zip(logits[1.0], logits[0.0], strict=True)]
     networks = {"a": logits[1.0], "b": logits[0.0], "merged": logits[0.5], "ensemble": ensemble}
     return {
@@ -85,7 +69,7 @@ def _reliability(logits: Sequence[Tensor], labels: Sequence[Tensor]) -> dict[str
 
 
 def _along(
-    logits: dict[float, list[Tensor]], labels: Sequence[Tensor], exponent: int | None
+    logits: dict[float, Logits], labels: Sequence[Tensor], exponent: int | None
 ) -> dict[str, dict[str, list[float]]]:
     def fitted(parts: Sequence[Tensor]) -> float:
         return fit_inverse_temperature(parts[0], labels[0]).inverse_temperature

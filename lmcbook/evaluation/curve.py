@@ -2,29 +2,17 @@
 
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
-from typing import Any, Protocol, runtime_checkable
+from typing import Any
 
-from jaxtyping import Float
 from torch import Tensor, nn
 
 from lmcbook.calibration import expected_calibration_error, fit_inverse_temperature
 from lmcbook.errors import InputError
 from lmcbook.evaluation.ensembles import ensemble_logits
 from lmcbook.evaluation.lewc import lewc_ensemble_weight, lewc_exponent
+from lmcbook.evaluation.line import Line
 from lmcbook.evaluation.metrics import accuracy, loss
-from lmcbook.evaluation.prediction import logits_along, predict_logits
-from lmcbook.states import StateDict, has_batch_norm
-
-
-@runtime_checkable
-class Examples(Protocol):
-    """Images and their labels, such as a `lmcbook.data.Split`."""
-
-    @property
-    def images(self) -> Tensor: ...
-
-    @property
-    def labels(self) -> Tensor: ...
+from lmcbook.states import StateDict
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -81,22 +69,49 @@ def interpolation_curve(
     state_b: StateDict,
     *,
     coefficients: Sequence[float | int],
-    calibration: Examples,
-    test: Examples,
-    batch_norm_images: Float[Tensor, "others ..."] | None = None,
+    calibration: Any,
+    test: Any,
+    batch_norm_images: Any = None,
     batch_size: int = 1000,
     num_layers: int | None = None,
 ) -> InterpolationCurve:
     """Measure the merged network at every λ of ``coefficients``, and the ensembles of its two parents.
 
-    Inverse temperatures are fitted on ``calibration``, everything else is measured on ``test``. The logits of the two
-    endpoints are kept for the ensembles, those of the other λ one at a time.
+    It is `curve_along` of the `Line` between the two.
 
     Args:
         coefficients: λ, in any order, 0 and 1 among them.
-        calibration: examples that neither network was trained on.
-        test: examples that nothing is fitted on.
-        batch_norm_images: un-augmented training images; needed if the network has batch norm.
+        calibration: examples that neither network was trained on: something with ``images`` and ``labels``, a tuple
+            (images, labels), or an iterable of such tuples, such as a `torch.utils.data.DataLoader`.
+        test: examples that nothing is fitted on, in the same forms.
+        batch_norm_images: un-augmented training images, in these forms or alone; needed if the network has batch norm.
+        num_layers: L, the number of linear layers, as `curve_along` takes it.
+
+    Raises:
+        InputError: 0 or 1 is not among the coefficients or one comes twice, or as `predict_logits_along`.
+    """
+    line = Line(
+        model,
+        state_a,
+        state_b,
+        calibration=calibration,
+        test=test,
+        batch_norm_images=batch_norm_images,
+        batch_size=batch_size,
+    )
+    return curve_along(line, coefficients=coefficients, num_layers=num_layers)
+
+
+def curve_along(
+    line: Line, *, coefficients: Sequence[float | int], num_layers: int | None = None
+) -> InterpolationCurve:
+    """Measure the merged network at every λ of ``coefficients``, and the ensembles of its two parents.
+
+    Inverse temperatures are fitted on the line's calibration examples, everything else is measured on its test
+    examples.
+
+    Args:
+        coefficients: λ, in any order, 0 and 1 among them.
         num_layers: L, the number of linear layers; by default ``model.num_layers``. If it is not known and the network
             has no batch norm, LEWC predicts nothing and its ensemble is left out.
 
@@ -108,35 +123,17 @@ def interpolation_curve(
         raise InputError(
             f"coefficients is {grid}; it must hold 0 and 1, where the two networks are, and no number twice"
         )
-    exponent = lewc_exponent(model, num_layers)
-    # the ends come first: the ensembles at every other λ need their logits
-    order = sorted(grid, key=lambda coefficient: coefficient not in (0, 1))
-    along = logits_along(
-        model,
-        state_a,
-        state_b,
-        order,
-        [calibration.images, test.images],
-        batch_norm_images=batch_norm_images,
-        batch_size=batch_size,
-    )
-    labels = (calibration.labels, test.labels)
-    ends: dict[float, list[Tensor]] = {}
-    points: dict[float, dict[str, Any]] = {}
-    for coefficient, logits in along:
-        if coefficient in (0, 1):
-            ends[coefficient] = logits
-        points[coefficient] = _merged(logits, labels)
+    exponent = lewc_exponent(line.model, num_layers)
+    labels = line.labels
+    points = [_merged(logits, labels) for _, logits in line.walk(grid)]
+    ends = list(zip(line.logits(1.0), line.logits(0.0), strict=True))
 
     def ensembles(weights: Sequence[float]) -> Fitted:
-        logits = ([ensemble_logits(a, b, weight) for a, b in zip(ends[1], ends[0], strict=True)] for weight in weights)
+        logits = ([ensemble_logits(a, b, weight) for a, b in ends] for weight in weights)
         return Fitted(**_columns([_fitted(parts, labels) for parts in logits]))
 
-    trained = [logits[1] for logits in (ends[1], ends[0])]
-    if has_batch_norm(model):
-        trained = [predict_logits(model, state, test.images, batch_size=batch_size) for state in (state_a, state_b)]
     trained_loss, trained_accuracy = (
-        [measure(logits, test.labels) for logits in trained] for measure in (loss, accuracy)
+        [measure(logits.test, line.test.labels) for logits in line.trained] for measure in (loss, accuracy)
     )
     return InterpolationCurve(
         coefficients=grid,
@@ -147,7 +144,7 @@ def interpolation_curve(
             "loss": (trained_loss[0], trained_loss[1]),
             "accuracy": (trained_accuracy[0], trained_accuracy[1]),
         },
-        **_columns([points[coefficient] for coefficient in grid]),
+        **_columns(points),
     )
 
 

@@ -7,10 +7,9 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from lmcbook.data import StreamedImages
 from lmcbook.errors import InputError, check_number
 from lmcbook.merging import interpolate, recompute_batch_norm_
-from lmcbook.models import LayeredModel, linear_map
+from lmcbook.models.examples import as_images
 from lmcbook.states import StateDict, check_same_tensors, evaluation_mode, fit_state, has_batch_norm, with_state
 
 # Beyond this the first layer's outputs cost more memory than their reuse saves time: wide convolutions of many images.
@@ -28,15 +27,19 @@ def coefficients_grid(num_coefficients: int) -> tuple[float, ...]:
 
 
 def predict_logits(
-    model: nn.Module, state: StateDict, images: Float[Tensor, "examples ..."], *, batch_size: int = 1000
+    model: nn.Module, state: StateDict, images: Any, *, batch_size: int = 1000
 ) -> Float[Tensor, "examples classes"]:
     """The logits of ``model`` with the weights ``state``, in evaluation mode and without gradients.
 
     The model keeps its own weights and its mode. Images and state lie on one device.
 
+    Args:
+        images: a tensor, or another of the forms that `lmcbook.models.examples.as_images` takes.
+
     Raises:
         InputError: ``state`` does not fit ``model``, there are no images, or the model does not return logits.
     """
+    images = as_images("images", images)
     run = with_state(model, state)
     with torch.no_grad(), evaluation_mode(model):
         return torch.cat([_logits(run, batch) for batch in _batches(images, batch_size)])
@@ -47,91 +50,90 @@ def predict_logits_along(
     state_a: StateDict,
     state_b: StateDict,
     coefficients: Sequence[float | int],
-    images: Float[Tensor, "examples ..."],
+    images: Any,
     *,
-    batch_norm_images: Float[Tensor, "others ..."] | None = None,
+    batch_norm_images: Any = None,
     batch_size: int = 1000,
 ) -> Iterator[tuple[float, Tensor]]:
     """λ and the logits of the merged network on ``images``, for one λ of ``coefficients`` after the other.
 
-    One merged state is held at a time, in tensors that are used again. The first layer of a `LayeredModel` is linear in
-    λ: without batch norm its two products with the images serve every λ. With batch norm the statistics are recomputed
-    from ``batch_norm_images`` at every λ, the ends included.
+    One merged state is held at a time, in tensors that are used again. The first layer is linear in λ: without batch
+    norm its two products with the images serve every λ, if the model takes them, as `lmcbook.models.LayeredModel` does.
+    With batch norm the statistics are recomputed from ``batch_norm_images`` at every λ, the ends included.
 
     Raises:
         InputError: a coefficient lies outside of [0, 1], the states do not fit, or a network with batch norm is given
             no ``batch_norm_images``.
     """
-    along = logits_along(
-        model, state_a, state_b, coefficients, [images], batch_norm_images=batch_norm_images, batch_size=batch_size
+    for coefficient in coefficients:
+        check_number("coefficients", coefficient, minimum=0, maximum=1)
+    parts = [as_images("images", images)]
+    if batch_norm_images is not None:
+        batch_norm_images = as_images("batch_norm_images", batch_norm_images)
+    logits_at = merged_logits(
+        model, state_a, state_b, parts, batch_norm_images=batch_norm_images, batch_size=batch_size
     )
-    return ((coefficient, logits) for coefficient, (logits,) in along)
+    return ((float(coefficient), logits_at(coefficient)[0]) for coefficient in coefficients)
 
 
-def logits_along(
+def merged_logits(
     model: nn.Module,
     state_a: StateDict,
     state_b: StateDict,
-    coefficients: Sequence[float | int],
     parts: Sequence[Tensor],
     *,
     batch_norm_images: Tensor | None,
     batch_size: int,
-) -> Iterator[tuple[float, list[Tensor]]]:
-    """`predict_logits_along` for several sets of images at once, which share the merged state of each λ.
+) -> Callable[[float], list[Tensor]]:
+    """λ → the merged network's logits on several sets of images, which share the merged state.
 
     Raises:
-        InputError: as `predict_logits_along`; at the call, not at the first λ.
+        InputError: as `predict_logits_along`.
     """
-    for coefficient in coefficients:
-        check_number("coefficients", coefficient, minimum=0, maximum=1)
     check_same_tensors("state_a", state_a, "state_b", state_b)
     fit_state(model, state_a)
-    normalised = has_batch_norm(model)
-    if normalised and batch_norm_images is None:
+    if batch_norm_images is None and has_batch_norm(model):
         raise InputError(
             "batch_norm_images is None, but the network has batch norm; give training images to recompute it"
         )
-    in_memory = not any(isinstance(images, StreamedImages) for images in parts)
-    if isinstance(model, LayeredModel) and not normalised and in_memory:
-        sizes = [_first_layer_bytes(model, state_a, images) for images in parts]
-        if sum(sizes) <= MOST_BYTES_OF_FIRST_LAYER:
-            return _along_shared_first_layer(model, state_a, state_b, coefficients, parts, batch_size)
-    return _along(model, state_a, state_b, coefficients, parts, batch_norm_images if normalised else None, batch_size)
-
-
-def _along(
-    model: nn.Module,
-    state_a: StateDict,
-    state_b: StateDict,
-    coefficients: Sequence[float | int],
-    parts: Sequence[Tensor],
-    batch_norm_images: Tensor | None,
-    batch_size: int,
-) -> Iterator[tuple[float, list[Tensor]]]:
+    if shares_first_layer(model, state_a, parts):
+        return _sharing_first_layer(model, state_a, state_b, parts, batch_size)
     merged = {name: torch.empty_like(tensor) for name, tensor in state_a.items()}
-    for coefficient in coefficients:
+
+    def logits_at(coefficient: float) -> list[Tensor]:
         interpolate(state_a, state_b, coefficient, out=merged)
         if batch_norm_images is not None:
             recompute_batch_norm_(model, merged, batch_norm_images)
-        yield float(coefficient), [predict_logits(model, merged, images, batch_size=batch_size) for images in parts]
+        return [predict_logits(model, merged, images, batch_size=batch_size) for images in parts]
+
+    return logits_at
 
 
-def _along_shared_first_layer(
-    model: LayeredModel,
-    state_a: StateDict,
-    state_b: StateDict,
-    coefficients: Sequence[float | int],
-    parts: Sequence[Tensor],
-    batch_size: int,
-) -> Iterator[tuple[float, list[Tensor]]]:
+def shares_first_layer(model: nn.Module, state: StateDict, parts: Sequence[Tensor]) -> bool:
+    """Whether the first layer's products with all images are computed once, for every λ.
+
+    The model must offer it, by a method ``first_linear_output`` whose result its forward pass takes; the images must
+    lie in memory, and the products must fit there too.
+    """
+    if not hasattr(model, "first_linear_output") or has_batch_norm(model):
+        return False
+    if any(type(images) is not Tensor for images in parts):
+        return False
+    sizes = [_first_layer_bytes(model, state, images) for images in parts]
+    return sum(sizes) <= MOST_BYTES_OF_FIRST_LAYER
+
+
+def _sharing_first_layer(
+    model: nn.Module, state_a: StateDict, state_b: StateDict, parts: Sequence[Tensor], batch_size: int
+) -> Callable[[float], list[Tensor]]:
     batches = [list(_batches(images, batch_size)) for images in parts]
     first_a, first_b = (
         [[_first_linear_output(model, state, batch) for batch in part] for part in batches]
         for state in (state_a, state_b)
     )
     merged = {name: torch.empty_like(tensor) for name, tensor in state_a.items()}
-    for coefficient in coefficients:
+
+    def logits_at(coefficient: float) -> list[Tensor]:
         run = with_state(model, interpolate(state_a, state_b, coefficient, out=merged))
         found = []
         with torch.no_grad(), evaluation_mode(model):
@@ -141,16 +143,17 @@ def _along_shared_first_layer(
                     for batch, a, b in zip(batched, of_a, of_b, strict=True)
                 ]
                 found.append(torch.cat(logits))
-        yield float(coefficient), found
+        return found
+
+    return logits_at
 
 
-def _first_linear_output(model: LayeredModel, state: StateDict, images: Tensor) -> Tensor:
-    name = model.layer_names[0]
-    prepare = model.layer(name).prepare
-    return linear_map(model, state, name, images if prepare is None else prepare(images))
+def _first_linear_output(model: nn.Module, state: StateDict, images: Tensor) -> Tensor:
+    with torch.no_grad():
+        return model.first_linear_output(state, images)  # type: ignore[operator]
 
 
-def _first_layer_bytes(model: LayeredModel, state: StateDict, images: Tensor) -> int:
+def _first_layer_bytes(model: nn.Module, state: StateDict, images: Tensor) -> int:
     """What the outputs of both networks' first layer take for all images."""
     one = _first_linear_output(model, state, images[:1])
     return 2 * len(images) * one.numel() * one.element_size()

@@ -37,7 +37,7 @@ def collect(
             f"{paths.committed_records()} ({', '.join(networks)}): set require_cached to false to measure them"
         )
     if missing:
-        from lmcbook.lab.pipeline import measure_missing
+        from lmcbook.lab.missing import measure_missing
 
         measured = measure_missing(missing, folder=fresh, device=device, progress=progress)
         found |= {record.digest: record for record in measured}

@@ -154,6 +154,15 @@ class LayeredModel(nn.Module):
         self.layer(name)
         return f"{name}.linear.weight"
 
+    def first_linear_output(
+        self, state: Mapping[str, Tensor], images: Float[Tensor, "examples ..."]
+    ) -> Float[Tensor, "examples units *positions"]:
+        """W₁x with the weight that ``state`` has for the first layer, as `forward` takes it."""
+        name = self.layer_names[0]
+        layer = self.layer(name)
+        given = images if layer.prepare is None else layer.prepare(images)
+        return apply_weight(layer.linear, state[self.weight_key(name)], given)
+
     def forward(
         self,
         images: Float[Tensor, "examples ..."],

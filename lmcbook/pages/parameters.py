@@ -15,6 +15,7 @@ from lmcbook.errors import InputError, check_choice
 from lmcbook.lab import plan
 from lmcbook.lab.plan.selection import checked_epochs, checked_numbers, checked_seed_pairs
 from lmcbook.lab.records import check_writable
+from lmcbook.training.device import check_device, resolve_device
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -71,8 +72,6 @@ def check(notebook: str, namespace: Mapping[str, Any]) -> Request:
         epochs=checked.get("epochs"),
     )
     if str(checked["device"]).startswith("cuda"):
-        from lmcbook.lab.pipeline import resolve_device  # torch, which alone knows whether there is a GPU
-
         resolve_device(checked["device"])
     if "records" in checked and not checked["require_cached"]:
         check_writable(checked["records"])
@@ -127,9 +126,7 @@ def _scale(name: str, value: Any) -> str:
 
 
 def _device(name: str, value: Any) -> str:
-    is_numbered = isinstance(value, str) and value.startswith("cuda:") and value[5:].isdecimal()
-    if value not in ("auto", "cpu", "cuda") and not is_numbered:
-        raise InputError(f"{name} is {value!r}; it may be one of: auto, cpu, cuda, cuda:0, cuda:1, …")
+    check_device(value)
     return str(value)
 
 

@@ -52,7 +52,7 @@ def work_off_job(scale: str, name: str, *, receipt: Path, device: str) -> None:
     Raises:
         InputError: the plan of ``scale`` has no such job.
     """
-    from lmcbook.lab.pipeline import measure_missing
+    from lmcbook.lab.missing import measure_missing
 
     jobs = plan.jobs(plan.pairs(scale))
     check_choice("job", name, jobs)

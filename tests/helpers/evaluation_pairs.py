@@ -7,7 +7,7 @@ import torch
 from torch import nn
 
 from lmcbook.data import Split
-from lmcbook.evaluation import InterpolationCurve, coefficients_grid, interpolation_curve
+from lmcbook.evaluation import InterpolationCurve, Line, coefficients_grid, interpolation_curve
 from lmcbook.models import build_model
 from lmcbook.randomness import random_stream
 from lmcbook.training.config import TrainingConfig
@@ -25,6 +25,10 @@ class Pair:
     calibration: Split
     test: Split
     train_images: torch.Tensor
+
+    def line(self, **changes) -> Line:
+        arguments = {"calibration": self.calibration, "test": self.test, "batch_norm_images": self.train_images}
+        return Line(self.model, self.state_a, self.state_b, **{**arguments, **changes})
 
     def curve(self, **changes) -> InterpolationCurve:
         arguments = {

@@ -5,12 +5,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from lmcbook.data import describe, is_available
-from lmcbook.errors import check_choice
 from lmcbook.lab import plan
 from lmcbook.lab.budget.costs import Costs, costs_of
 from lmcbook.lab.budget.tasks import Task, tasks
 from lmcbook.lab.plan import PlannedPair
 from lmcbook.lab.records import RecordIndex, read_records
+from lmcbook.training.device import check_device, resolve_device
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -70,16 +70,17 @@ def _has_data(task: Task) -> bool:
 
 
 def device_and_gpu(device: str) -> tuple[str, str | None]:
-    """``auto`` resolved without asking torch for more than it knows, and the name of the card.
+    """``auto`` resolved, and the name of the card; a GPU may be planned for that is not here.
 
     Raises:
         InputError: there is no such kind of device.
     """
-    check_choice("device", device.split(":")[0], ("auto", "cpu", "cuda"))
+    check_device(device)
+    device = resolve_device(device) if device == "auto" else device
     if device == "cpu":
         return device, None
     import torch
 
     if not torch.cuda.is_available():
-        return ("cpu" if device == "auto" else device), None
-    return ("cuda" if device == "auto" else device), torch.cuda.get_device_name(device if ":" in device else None)
+        return device, None
+    return device, torch.cuda.get_device_name(device if ":" in device else None)

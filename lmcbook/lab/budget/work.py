@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from lmcbook.errors import InputError, check_choice, check_number
 from lmcbook.lab import plan
@@ -15,7 +16,11 @@ from lmcbook.lab.budget.todo import Todo, device_and_gpu, missing_of, planned_of
 from lmcbook.lab.plan import PlannedPair
 from lmcbook.lab.records import Record, check_writable
 from lmcbook.training.config import TrainingConfig, company
+from lmcbook.training.device import resolve_device
 from lmcbook.training.execution import Execution
+
+if TYPE_CHECKING:
+    from lmcbook.lab.missing import Bench
 
 
 def run_within_budget(
@@ -45,7 +50,7 @@ def run_within_budget(
         InputError: unknown scale, recipe, notebook, device or precision, a folder that cannot be written, or
             ``max_minutes`` not above 0.
     """
-    from lmcbook.lab.pipeline import release_memory, resolve_device
+    from lmcbook.lab.missing import Bench, release_memory
     from lmcbook.training import TimeIsUp
 
     started = time.monotonic()
@@ -62,7 +67,8 @@ def run_within_budget(
     chosen = [one for one in planned if recipes is None or one.recipe in recipes]
     found = todo(chosen, folder, device=device, gpu=gpu)
     end = started + 60 * max_minutes if max_minutes is not None else math.inf
-    worker = Worker(todo=found, folder=folder, device=device, end=end, report=report)
+    bench = Bench(device=device, deadline=None if max_minutes is None else end)
+    worker = Worker(todo=found, folder=folder, bench=bench, end=end, report=report)
     written: list[Record] = []
     for task in found.ready:
         if worker.left <= 0:
@@ -89,7 +95,7 @@ class Worker:
 
     todo: Todo
     folder: Path
-    device: str
+    bench: "Bench"
     end: float
     """When the time is up, as `time.monotonic` has it; never, at infinity."""
     report: Callable[[str], None]
@@ -108,7 +114,6 @@ class Worker:
             InputError: the device or the data cannot be used.
             RuntimeError: a training diverged, does not fit, or the device failed.
         """
-        from lmcbook.lab.pipeline import measure
         from lmcbook.lab.records import write_record
 
         task = _affordable(task, self.left, self.todo.costs)
@@ -120,7 +125,7 @@ class Worker:
             if self._ends_too_late(one):
                 late += 1
                 continue
-            record = measure(one, device=self.device, deadline=None if math.isinf(self.end) else self.end)
+            record = self.bench.measure(one)
             self.report(f"  {write_record(record, self.folder)}")
             yield record
         if late:
@@ -130,12 +135,10 @@ class Worker:
 
     def _train_company(self, task: Task) -> None:
         """Train all narrow networks of this shape in one go; with a deadline each pair has its turn."""
-        from lmcbook.lab.pipeline import train_narrow
-
         alike = company(task.planned[0].pair.training)
         if math.isinf(self.end) and alike not in self._trained:
             self._trained.add(alike)
-            train_narrow([one for one in self.todo.missing if company(one.pair.training) == alike], device=self.device)
+            self.bench.train_narrow([one for one in self.todo.missing if company(one.pair.training) == alike])
 
     def _ends_too_late(self, one: PlannedPair) -> bool:
         """Whether it must not be begun: a training stops at the deadline by itself, a measurement does not."""

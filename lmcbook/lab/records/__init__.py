@@ -1,6 +1,6 @@
 """Records: one measurement each, as a small JSON file with its configuration and provenance; read back as tables.
 
-A record is written once, by `lmcbook.lab.pipeline`, and only read afterwards. The file carries the SHA-256 of its own
+A record is written once, by `lmcbook.lab.missing`, and only read afterwards. The file carries the SHA-256 of its own
 content, so that an edited or damaged one is refused. No torch is imported here: figures and tables must start fast.
 """
 

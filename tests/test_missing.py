@@ -1,4 +1,4 @@
-"""The pipeline: a record holds what was asked for, twice the same, nothing is done twice, bad input costs nothing."""
+"""What is missing is measured: what was asked for, twice the same, nothing twice, and bad input costs nothing."""
 
 import gc
 import json
@@ -8,16 +8,14 @@ from dataclasses import replace
 import pytest
 import torch
 
-from lmcbook.data import load
 from lmcbook.errors import InputError
-from lmcbook.evaluation import accuracy, predict_logits
-from lmcbook.lab import pipeline, store
+from lmcbook.evaluation import accuracy, predict_logits, prediction
+from lmcbook.lab import session, store
 from lmcbook.lab.config import PairConfig
+from lmcbook.lab.missing import Bench, measure_missing, release_memory
 from lmcbook.lab.on_demand import collect, present
-from lmcbook.lab.pipeline import measure, measure_missing, resolve_device
 from lmcbook.lab.plan import PlannedPair
 from lmcbook.lab.records import RecordIndex, read_record, write_record
-from lmcbook.matching import weight_matching
 from lmcbook.models import build_model
 
 
@@ -41,7 +39,7 @@ def trained_already(trained_pair, pico_pair, monkeypatch):
 
 
 def test_a_record_tells_the_truth_about_the_endpoints(planned, digits, trained_pair):
-    record = measure(planned, progress=False)
+    record = Bench(progress=False).measure(planned)
     curve = record.data["curve"]
     model = build_model(planned.pair.training, input_shape=digits.input_shape, num_classes=10)
     for place, trained in ((-1, trained_pair[0]), (0, trained_pair[1])):
@@ -58,22 +56,24 @@ def test_what_is_present_is_read_and_nothing_is_measured(planned, tmp_path, monk
     monkeypatch.setenv("LMCBOOK_RECORDS", str(tmp_path / "committed"))
     other = replace(planned, pair=replace(planned.pair, alignment="random"))
     assert present([planned, other]) == [] and trained_already == []
-    record = measure(planned, progress=False)
+    record = Bench(progress=False).measure(planned)
     write_record(record, tmp_path / "committed")
     asked = len(trained_already)
     assert [each.digest for each in present([other, planned])] == [record.digest] and len(trained_already) == asked
 
 
 def test_two_measurements_differ_in_nothing_but_provenance(planned, tmp_path):
-    first, second = measure(planned, progress=False), measure(planned, progress=False)
+    first, second = Bench(progress=False).measure(planned), Bench(progress=False).measure(planned)
     assert first.data == second.data and first.digest == second.digest
     read = read_record(write_record(first, tmp_path))
     assert json.dumps(read.data, sort_keys=True) == json.dumps(first.data, sort_keys=True)
 
 
 def test_a_random_permutation_leaves_the_endpoints_alone(planned):
-    plain = measure(planned, progress=False).data["curve"]
-    permuted = measure(replace(planned, pair=replace(planned.pair, alignment="random")), progress=False).data["curve"]
+    plain = Bench(progress=False).measure(planned).data["curve"]
+    permuted = (
+        Bench(progress=False).measure(replace(planned, pair=replace(planned.pair, alignment="random"))).data["curve"]
+    )
     for name in ("accuracy", "loss"):
         assert permuted[name][0] == pytest.approx(plain[name][0], abs=1e-6)
         assert permuted[name][-1] == pytest.approx(plain[name][-1], abs=1e-6)
@@ -84,7 +84,7 @@ def test_what_is_there_is_not_measured_again(planned, tmp_path, trained_already,
     both = [planned, replace(planned, pair=replace(planned.pair, alignment="random"))]
     first = measure_missing(both, folder=tmp_path, progress=False)
     assert len(trained_already) == 2  # two networks, however many measurements
-    monkeypatch.setattr(pipeline, "measure", lambda *arguments, **options: pytest.fail("measured again"))
+    monkeypatch.setattr(Bench, "measure", lambda *arguments: pytest.fail("measured again"))
     second = measure_missing(both, folder=tmp_path, progress=False)
     assert [record.data for record in first] == [record.data for record in second]
 
@@ -100,7 +100,7 @@ def test_require_cached_says_what_is_missing(planned, tmp_path, trained_already)
 
 def test_committed_records_are_used_and_fresh_ones_come_first(planned, tmp_path, monkeypatch, trained_already):
     monkeypatch.setenv("LMCBOOK_RECORDS", str(tmp_path / "committed"))
-    record = measure(planned, progress=False)
+    record = Bench(progress=False).measure(planned)
     write_record(record, tmp_path / "committed")
     (found,) = collect([planned], folder=tmp_path / "fresh", require_cached=True)
     assert found.source == "committed"
@@ -122,40 +122,68 @@ def test_bad_input_is_refused_before_any_training(planned, tmp_path, trained_alr
     assert not trained_already
 
 
-def test_auto_takes_the_gpu_where_there_is_one(monkeypatch):
-    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
-    assert resolve_device("auto") == resolve_device("cuda") == "cuda"
-    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
-    assert resolve_device("auto") == resolve_device("cpu") == "cpu"
-
-
 def test_equal_seeds_are_refused(pico):
     with pytest.raises(InputError, match="must differ"):
         PairConfig(training=pico, seeds=(3, 3))
 
 
-def test_a_search_is_done_once_for_all_measurements_of_a_pair(planned, monkeypatch):
-    searches = []
+def counted_calls(monkeypatch, module, name: str) -> list:
+    """The arguments by name of every call of a function, from now on."""
+    calls = []
+    real = getattr(module, name)
 
     def counted(*arguments, **options):
-        searches.append(options["seed"])
-        return weight_matching(*arguments, **options)
+        calls.append(options)
+        return real(*arguments, **options)
 
-    monkeypatch.setattr(pipeline, "weight_matching", counted)
-    monkeypatch.setattr(pipeline, "_searched", {})
+    monkeypatch.setattr(module, name, counted)
+    return calls
+
+
+def test_a_search_is_done_once_for_all_measurements_of_a_pair(planned, monkeypatch):
+    searches = counted_calls(monkeypatch, session, "weight_matching")
     matched = replace(planned, pair=replace(planned.pair, alignment="weight_matching"))
     inside = replace(matched, pair=replace(matched.pair, measurement="layerwise"))
-    first, *_, second = (measure(each, progress=False) for each in (matched, planned, inside))
-    assert searches == [0]
+    bench = Bench(progress=False)
+    first, *_, second = (bench.measure(each) for each in (matched, planned, inside))
+    assert [search["seed"] for search in searches] == [0]
     assert first.data["alignment"] == second.data["alignment"]
     assert first.provenance["alignment_cpu_seconds"] == second.provenance["alignment_cpu_seconds"] > 0
-    # the same search for other weights is another one
-    run_a, run_b = store.ensure_many((planned.pair.training_a, planned.pair.training_b), progress=False)
-    pair, splits = matched.pair, load("digits")
-    model = build_model(pair.training, input_shape=splits.input_shape, num_classes=10, device="meta")
-    changed = replace(run_b, manifest={**run_b.manifest, "files": {store.WEIGHTS: "0" * 64}})
-    pipeline.align(pair, model, run_a, changed, splits, progress=False)
-    assert searches == [0, 0]
+    # the same search with other images is another one
+    assert bench.session(matched.pair).aligned(matched.pair) is bench.session(inside.pair).aligned(inside.pair)
+    bench.session(matched.pair).aligned(replace(matched.pair, matching_examples=7))
+    assert len(searches) == 2
+
+
+def every_measurement(planned: PlannedPair) -> list[PlannedPair]:
+    kinds = [("interpolation", "identity"), ("calibration", "identity"), ("flatness", "identity")]
+    kinds += [("layerwise", alignment) for alignment in ("identity", "random")]
+    kinds += [("interpolation", alignment) for alignment in ("random", "weight_matching")]
+    return [
+        replace(planned, pair=replace(planned.pair, measurement=measurement, alignment=alignment, num_directions=1))
+        for measurement, alignment in kinds
+    ]
+
+
+def test_a_measurement_alone_and_after_others_of_its_pair_is_the_same(planned, monkeypatch):
+    wanted = every_measurement(planned)
+    alone = [Bench(progress=False).measure(one).data for one in wanted]
+    for order in (wanted, wanted[::-1]):
+        bench = Bench(progress=False)
+        together = {one.pair.digest: bench.measure(one).data for one in order}
+        assert [together[one.pair.digest] for one in wanted] == alone
+
+
+def test_the_networks_of_a_pair_are_read_once_and_its_line_is_walked_once(planned, tmp_path, monkeypatch):
+    store.ensure_many((planned.pair.training_a, planned.pair.training_b), progress=False)
+    read = counted_calls(monkeypatch, store, "load_file")
+    merged = counted_calls(monkeypatch, prediction, "interpolate")
+    other = replace(planned, pair=replace(planned.pair, seeds=(1, 0)))
+    wanted = [one for pair in zip(every_measurement(planned)[:2], [other] * 2, strict=True) for one in pair][:3]
+    records = measure_missing([*wanted[:2], wanted[2]], folder=tmp_path, progress=False)
+    assert [record.config for record in records] == [one.pair for one in wanted], "in the order of the plan"
+    assert len(read) == 4 + 2, "two networks of each pair, after the two that train together were looked up"
+    assert len(merged) == 2 * planned.pair.num_coefficients, "of three measurements two share a line"
 
 
 def test_what_failed_work_holds_is_released():
@@ -169,7 +197,7 @@ def test_what_failed_work_holds_is_released():
     try:
         del held
         assert gone() is not None
-        pipeline.release_memory()
+        release_memory()
         assert gone() is None
     finally:
         gc.enable()
