@@ -123,6 +123,8 @@ def permutation_spec(model: LayeredModel) -> PermutationSpec:
         InputError: the network was built in another way.
     """
     if model.architecture is None:
-        raise InputError("model has no architecture, because build_model did not make it; derive its table with lmcbook.derive_spec")
+        raise InputError(
+            "model has no architecture, because build_model did not make it; derive its table with lmcbook.derive_spec"
+        )
     check_choice("model.architecture", model.architecture, ARCHITECTURES)
     return ARCHITECTURES[model.architecture].permutation_spec(model)
