@@ -31,7 +31,7 @@ def address(url: str, notebook: str) -> str | None:
 
 def can_run(source: Path) -> bool:
     """Whether ``source`` needs nothing that is not installed there: explorers are made of ipywidgets 8."""
-    return not re.search(r"from lmcbook import [\w, ]*\bwidgets\b", source.read_text(encoding="utf-8"))
+    return not re.search(r"from lmcbook\.pages import [\w, ]*\bwidgets\b", source.read_text(encoding="utf-8"))
 
 
 def with_installation(notebook: dict[str, Any], url: str, branch: str) -> dict[str, Any]:

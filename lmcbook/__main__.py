@@ -54,7 +54,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     show.set_defaults(command=_plan)
 
-    run = commands.add_parser("run", help="work off what is missing, inside a time budget and without the engine")
+    run = commands.add_parser("run", help="work off what is missing, inside a time budget and without Snakemake")
     _add_scale(run)
     run.add_argument("--max-minutes", type=float, help="stop cleanly after so many minutes (default: when all is done)")
     run.add_argument(
@@ -70,7 +70,7 @@ def _parser() -> argparse.ArgumentParser:
     run.add_argument("--threads", type=int, help="CPU threads of the numerical libraries (default: theirs)")
     run.set_defaults(command=_run)
 
-    job = commands.add_parser("job", help="work off one job of the plan (the engine calls this)")
+    job = commands.add_parser("job", help="work off one job of the plan (Snakemake calls this)")
     _add_scale(job)
     job.add_argument("name", help="name of the job, as the receipts have it")
     job.add_argument("--receipt", type=Path, required=True, help="file that says the job is done")
@@ -78,15 +78,9 @@ def _parser() -> argparse.ArgumentParser:
     job.add_argument("--threads", type=int, default=1, help="CPU threads of the numerical libraries (default: 1)")
     job.set_defaults(command=_job)
 
-    notebook = commands.add_parser(
-        "notebook", help="execute one notebook from existing records (the engine calls this)"
+    book = commands.add_parser(
+        "book", help="execute stale notebooks and build book/_build/html; every warning is an error"
     )
-    _add_scale(notebook)
-    notebook.add_argument("name", help="its file name without the ending, for example 01_width")
-    notebook.add_argument("--output", type=Path, required=True, help="the executed notebook")
-    notebook.set_defaults(command=_notebook)
-
-    book = commands.add_parser("book", help="build book/_build/html; every warning is an error")
     book.set_defaults(command=_book)
 
     data = commands.add_parser("data", help="list, download or import datasets").add_subparsers(
@@ -122,7 +116,7 @@ def _reproduce(options: argparse.Namespace) -> int:
         cores=options.cores,
         device=options.device,
         profile=options.profile,
-        build_book=not options.no_book,
+        with_book=not options.no_book,
     )
 
 
@@ -167,12 +161,6 @@ def _job(options: argparse.Namespace) -> None:
     from lmcbook.pages.workflow import work_off_job
 
     work_off_job(options.scale, options.name, receipt=options.receipt, device=options.device)
-
-
-def _notebook(options: argparse.Namespace) -> None:
-    from lmcbook.pages.workflow import run_notebook
-
-    run_notebook(options.scale, options.name, output=options.output)
 
 
 def _book(options: argparse.Namespace) -> int:

@@ -22,7 +22,6 @@ from lmcbook.__main__ import main
         (["run", "--device", "tpu"], "device is 'tpu'; it may be one of: auto, cpu, cuda"),
         (["run", "--records", "/proc/version/records"], "records folder is '/proc/version/records"),
         (["job", "no-such", "--receipt", "x.json"], "job is 'no-such'; it may be one of: "),
-        (["notebook", "no-such", "--output", "x.ipynb"], "notebook is 'no-such'; it may be one of: 0"),
         (["data", "get", "no-such"], "no-such"),
     ],
 )

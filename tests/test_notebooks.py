@@ -2,13 +2,15 @@
 
 import ast
 import json
+import os
 from pathlib import Path
 
 import pytest
 
 from lmcbook.errors import InputError
 from lmcbook.lab import plan
-from lmcbook.pages import notebooks
+from lmcbook.pages import keys, notebooks
+from lmcbook.pages.keys import Judge
 
 ROOT = Path(__file__).resolve().parents[1]
 SOURCES = sorted((ROOT / "notebooks").glob("*.ipynb"))
@@ -67,7 +69,7 @@ def test_what_is_no_notebook_is_refused_by_name(tmp_path, content):
 
 def test_a_missing_notebook_is_named(tmp_path):
     with pytest.raises(InputError, match=r"nowhere\.ipynb cannot be read"):
-        notebooks.result_key(tmp_path / "nowhere.ipynb")
+        Judge().notebook_key(tmp_path / "nowhere.ipynb")
 
 
 @pytest.mark.parametrize(
@@ -82,41 +84,107 @@ def test_a_missing_notebook_is_named(tmp_path):
     ],
 )
 def test_reads_records(tmp_path, code, expected):
-    assert notebooks.reads_records(write_notebook(tmp_path / "a.ipynb", code)) is expected
+    assert keys.reads_records(keys.code_of(write_notebook(tmp_path / "a.ipynb", code))) is expected
 
 
 def test_the_key_follows_the_notebook_and_the_records_it_reads(tmp_path, monkeypatch):
     monkeypatch.setenv("LMCBOOK_RECORDS", str(tmp_path / "records"))
     reading = write_notebook(tmp_path / "a.ipynb", "from lmcbook.lab.records import read_records")
     other = write_notebook(tmp_path / "b.ipynb", "1 + 1")
-    keys = [notebooks.result_key(source) for source in (reading, other)]
+    before = [Judge().notebook_key(source) for source in (reading, other)]
 
     (tmp_path / "records").mkdir()
     (tmp_path / "records" / "one.json").write_text("{}")
-    assert notebooks.result_key(reading) != keys[0]
-    assert notebooks.result_key(other) == keys[1]
+    assert Judge().notebook_key(reading) != before[0]
+    assert Judge().notebook_key(other) == before[1]
 
     write_notebook(other, "1 + 2")
-    assert notebooks.result_key(other) != keys[1]
+    assert Judge().notebook_key(other) != before[1]
 
 
 def test_the_key_of_an_experiment_follows_its_own_records_alone(tmp_path, monkeypatch):
     monkeypatch.setenv("LMCBOOK_RECORDS", str(tmp_path / "records"))
     (tmp_path / "records").mkdir()
     experiment = write_notebook(tmp_path / "01_width.ipynb", "from lmcbook.lab.on_demand import collect")
-    before = notebooks.result_key(experiment)
+    before = Judge().notebook_key(experiment)
     (tmp_path / "records" / "some_of_another_0123456789abcdef.json").write_text("{}")
-    assert notebooks.result_key(experiment) == before
+    assert Judge().notebook_key(experiment) == before
     (tmp_path / "records" / f"some_{plan.width(plan.Selection('embedded'))[0].pair.digest}.json").write_text("{}")
-    assert notebooks.result_key(experiment) != before
+    assert Judge().notebook_key(experiment) != before
 
 
-def test_the_key_does_not_depend_on_where_files_lie(tmp_path):
-    for folder in ("here", "there"):
-        (tmp_path / folder / "in").mkdir(parents=True)
-        (tmp_path / folder / "in" / "file").write_text("same")
-    keys = {notebooks.content_key([tmp_path / folder / "in" / "file"]) for folder in ("here", "there")}
-    assert len(keys) == 1
+def test_the_key_does_not_depend_on_where_files_lie_nor_on_their_times(tmp_path, monkeypatch):
+    found = set()
+    for time, folder in enumerate((tmp_path / "here", tmp_path / "there")):
+        (folder / "records").mkdir(parents=True)
+        (folder / "records" / "one.json").write_text("{}")
+        monkeypatch.setenv("LMCBOOK_RECORDS", str(folder / "records"))
+        source = write_notebook(folder / "a.ipynb", "from lmcbook.lab.records import read_records")
+        os.utime(source, (time, time))
+        found.add(Judge().notebook_key(source))
+    assert len(found) == 1
+
+
+def test_the_key_follows_what_the_notebook_loads_and_its_versions(tmp_path, monkeypatch):
+    source = write_notebook(tmp_path / "a.ipynb", "import pandas")
+    other = write_notebook(tmp_path / "b.ipynb", "1 + 1")
+    before = [Judge().notebook_key(each) for each in (source, other)]
+    monkeypatch.setattr(keys, "versions", lambda names: {name: "another" for name in sorted(names)})
+    assert Judge().notebook_key(source) != before[0]
+    assert Judge().notebook_key(other) == before[1]
+
+
+def test_the_key_follows_a_benchmark_that_the_notebook_names(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "benchmarks" / "results").mkdir(parents=True)
+    result = tmp_path / "benchmarks" / "results" / "speed.json"
+    source = write_notebook(tmp_path / "a.ipynb", "print('speed.json')")
+    found = [Judge().notebook_key(source)]
+    for content in ("1", "2"):
+        result.write_text(content)
+        found.append(Judge().notebook_key(source))
+    assert len(set(found)) == 3
+
+
+def test_the_key_follows_the_images_of_a_dataset_that_may_change(tmp_path, monkeypatch):
+    monkeypatch.setenv("LMCBOOK_RECORDS", str(tmp_path / "records"))
+    (tmp_path / "records").mkdir()
+    source = write_notebook(tmp_path / "a.ipynb", "from lmcbook.lab.records import read_records")
+    found = {}
+    for dataset in ("digits", "flowers"):
+        (tmp_path / "records" / "one.json").write_text(json.dumps({"config": {"training": {"dataset": dataset}}}))
+        for images in (None, "a", "b"):
+            monkeypatch.setattr(keys, "images_now", lambda name, images=images: images)
+            found[dataset, images] = Judge().notebook_key(source)
+    assert len({found["digits", images] for images in (None, "a", "b")}) == 1
+    assert len({found["flowers", images] for images in (None, "a", "b")}) == 3
+
+
+def test_a_chapter_that_is_no_experiment_reads_all_records_or_none(monkeypatch):
+    monkeypatch.setenv("LMCBOOK_RECORDS", str(ROOT / "records"))
+    assert Judge().record_files(ROOT / "notebooks" / "99_reproduction.ipynb")
+    assert Judge().record_files(ROOT / "notebooks" / "20_lewc_theorem.ipynb") == []
+
+
+def test_the_key_of_the_book_follows_pages_results_and_sources(tmp_path):
+    for name in ("book/_extensions", "book/results", "book/_build/html", "notebooks"):
+        (tmp_path / name).mkdir(parents=True)
+    files = ("CHANGELOG.md", "book/page.md", "book/_config.yml", "book/_extensions/a.py", "book/results/a.ipynb")
+    for name in files:
+        (tmp_path / name).write_text("before")
+
+    def now() -> tuple[str, str]:
+        return Judge().book_key(tmp_path), Judge().foundations(tmp_path)
+
+    before = now()
+    (tmp_path / "book" / "_build" / "html" / "index.html").write_text("built")
+    assert now() == before
+    for name in files:
+        (tmp_path / name).write_text("after")
+        assert now()[0] != before[0]
+        assert (now()[1] != before[1]) == (name in ("book/_config.yml", "book/_extensions/a.py"))
+        (tmp_path / name).write_text("before")
+    assert now() == before
 
 
 @pytest.mark.slow
@@ -130,8 +198,12 @@ def test_a_run_gives_a_result_that_depends_on_the_run_alone(tmp_path):
     assert result["metadata"]["lmcbook"]["parameters"] == {"size": 3}
     assert "papermill" not in json.dumps(result["metadata"])
     assert not any("papermill" in cell["metadata"] for cell in result["cells"])
-    assert not notebooks.stale(target, notebooks.result_key(source))
+    key = Judge().notebook_key(source)
+    assert not notebooks.stale(target, key) and not notebooks.stale(target, key, {"size": 3})
+    assert notebooks.stale(target, key, {"size": 2}) and notebooks.stale(target, "another")
     assert [path.name for path in target.parent.iterdir()] == ["a.ipynb"]
+    target.write_text(target.read_text().replace("63", "64"))  # edited by hand
+    assert notebooks.stale(target, key)
 
 
 @pytest.mark.slow

@@ -102,7 +102,7 @@ def test_every_recipe_lets_the_initialisation_decay(name):
 
 
 def test_the_dearest_jobs_are_started_first():
-    """The engine works off jobs by falling priority; networks that measurements share are trained once."""
+    """Snakemake works off jobs by falling priority; networks that measurements share are trained once."""
     one_pair = plan.width(plan.Selection("embedded", recipes=["mlp-digits"], seed_pairs=[(0, 1)], weight_decays=[3e-3]))
     costs = {one.pair.training.width_multiplier: workflow.priority([one]) for one in one_pair}
     assert list(costs.values()) == sorted(costs.values()) and costs[32] > 2 * costs[1]

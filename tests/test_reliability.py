@@ -1,4 +1,4 @@
-"""The engine: killed in the middle it ends the same; one changed number re-does only what depends on it."""
+"""Reproducing: killed in the middle it ends the same; one changed number re-does only what depends on it."""
 
 import ast
 import json
@@ -108,7 +108,7 @@ def test_killed_and_started_again_it_ends_with_the_same_records(checkout, tmp_pa
 
     before = trained(broken)
     output = finish(start(checkout, broken))
-    assert "Nothing to be done" in output
+    assert "measurements of the scale embedded: nothing to be done" in output
     assert trained(broken) == before
 
     assign(checkout, "recipes.py", "USUAL_WEIGHT_DECAY", "2e-4")

@@ -1,8 +1,8 @@
 """Sphinx extension: runs the notebooks of the book before Sphinx reads them, from records, without training.
 
 A page ``results/NAME`` of the table of contents (by name or by pattern) is the executed ``notebooks/NAME.ipynb``.
-Those that are missing or were made from an older notebook, older records or an older package are run now, two at a
-time; a failure stops the build.
+Those that are missing, were edited, or were made from something else than what is there now (`lmcbook.pages.keys`) are
+run now, two at a time; a failure stops the build.
 """
 
 import shutil

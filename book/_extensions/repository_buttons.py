@@ -5,6 +5,7 @@
 
 import subprocess
 import sys
+from functools import cache
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -21,15 +22,22 @@ BINDER = "https://mybinder.org/v2/git"
 
 
 def configure(app: Sphinx, config: Config) -> None:
-    """Switch the theme's repository buttons on where there is an address, and write the foot of the pages."""
+    """Switch the theme's repository buttons on where there is an address."""
     options = config.html_theme_options
     if options.get("repository_url"):
         options.update(use_repository_button=True, use_issues_button=True)
-    options["extra_footer"] = (
-        f'<p class="stamp">lmcbook {version("lmcbook")}{commit(Path(app.srcdir))}. MIT licence.</p>'
-    )
 
 
+def add_foot(app: Sphinx, page: str, template: str, context: dict[str, Any], doctree: Any) -> None:
+    """At the foot of a page: the version and the commit that it was built from.
+
+    As an option of the theme it would be a part of the settings, and each commit would write all pages anew.
+    """
+    built_from = commit(Path(app.srcdir))
+    context["theme_extra_footer"] = f'<p class="stamp">lmcbook {version("lmcbook")}{built_from}. MIT licence.</p>'
+
+
+@cache
 def commit(folder: Path) -> str:
     """The commit that ``folder`` is at, in words for a sentence; empty outside of a git checkout."""
     command = ["git", "-C", str(folder), "describe", "--always", "--dirty=, changed since", "--exclude=*"]
@@ -80,4 +88,5 @@ def add_launch_buttons(app: Sphinx, page: str, template: str, context: dict[str,
 def setup(app: Sphinx) -> dict[str, Any]:
     app.connect("config-inited", configure, priority=0)
     app.connect("html-page-context", add_launch_buttons, priority=900)
+    app.connect("html-page-context", add_foot)
     return {"parallel_read_safe": True, "parallel_write_safe": True}

@@ -1,8 +1,8 @@
-"""Executes the book's notebooks with papermill, and knows which results are out of date.
+"""Executes the book's notebooks with papermill, where results are out of date.
 
-The Snakefile, the book's Sphinx extension and the tests share it, so that all of them run a notebook the same way. A
-result carries, in its metadata under ``lmcbook``, the key of what it was made from: the notebook, the records and this
-package.
+`lmcbook.pages.workflow`, the book's Sphinx extension and the tests share it, so that all of them run a notebook the
+same way. A result carries, in its metadata under ``lmcbook``, its parameters, the key of what it was made from (see
+`lmcbook.pages.keys`) and the SHA-256 of its own content.
 """
 
 import ast
@@ -12,14 +12,15 @@ import re
 import subprocess
 import sys
 import tempfile
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
 from lmcbook.data.whole_files import write_whole
 from lmcbook.errors import InputError
-from lmcbook.lab import paths, plan
+from lmcbook.lab import paths
+from lmcbook.pages.keys import Judge
 
 KERNEL = {"name": "python3", "display_name": "Python 3 (ipykernel)", "language": "python"}
 
@@ -51,102 +52,34 @@ def declared_parameters(source: Path) -> dict[str, Any]:
         raise InputError(f"{source} is not a notebook with a parameters cell of plain values: {error}") from error
 
 
-READERS = tuple(f"lmcbook.lab.{name}." for name in ("records", "on_demand", "collect", "present", "read_records"))
-"""What a notebook imports from that reads records."""
+def stale(target: Path, key: str, parameters: Mapping[str, Any] | None = None) -> bool:
+    """Whether ``target`` is missing, damaged or edited, or was made from something else than ``key`` stands for.
 
-
-def reads_records(source: Path) -> bool:
-    """Whether the notebook ``source`` imports what reads records: see `READERS`.
-
-    Raises:
-        InputError: ``source`` cannot be read or is not a notebook of plain Python.
+    It is stale too if it was executed with other values of these ``parameters``.
     """
     try:
-        cells = json.loads(source.read_text(encoding="utf-8"))["cells"]
-        code = "\n".join("".join(cell["source"]) for cell in cells if cell["cell_type"] == "code")
-        imports = [node for node in ast.walk(ast.parse(code)) if isinstance(node, ast.Import | ast.ImportFrom)]
-    except OSError as error:
-        raise InputError(f"{source} cannot be read: {error.strerror}") from error
-    except (ValueError, KeyError, TypeError, SyntaxError) as error:
-        raise InputError(f"{source} is not a notebook of plain Python: {error}") from error
-    names = {
-        f"{node.module}.{name.name}" if isinstance(node, ast.ImportFrom) else name.name
-        for node in imports
-        for name in node.names
-    }
-    return any(f"{name}.".startswith(READERS) for name in names)
-
-
-def package_sources() -> list[Path]:
-    """The source files of this package, in a fixed order."""
-    return sorted(Path(__file__).resolve().parent.rglob("*.py"))
-
-
-def record_files(source: Path) -> list[Path]:
-    """The records that the notebook ``source`` could read, those measured on this machine before the committed ones.
-
-    Those of its own experiment where it has one in `lmcbook.lab.plan.EXPERIMENTS`, else all, or none if it reads none.
-
-    Raises:
-        InputError: ``source`` cannot be read or is not a notebook of plain Python.
-    """
-    if not reads_records(source):
-        return []
-    folders = (paths.fresh_records(), paths.committed_records())
-    files = [file for folder in folders for file in sorted(folder.rglob("*.json"))]
-    if source.stem not in plan.EXPERIMENTS:
-        return files
-    own = {one.pair.digest for scale in plan.SCALES for one in plan.pairs(scale, [source.stem])}
-    return [file for file in files if file.stem.rpartition("_")[2] in own]
-
-
-def content_key(files: Iterable[Path]) -> str:
-    """The SHA-256 of the names and contents of ``files``; where they lie does not count.
-
-    Raises:
-        InputError: one of the files cannot be read.
-    """
-    digest = hashlib.sha256()
-    for file in files:
-        try:
-            content = file.read_bytes()
-        except OSError as error:
-            raise InputError(f"{file} cannot be read: {error.strerror}") from error
-        digest.update(f"{file.parent.name}/{file.name}:{len(content)}:".encode())
-        digest.update(content)
-    return digest.hexdigest()
-
-
-def result_key(source: Path) -> str:
-    """The key of what the result of the notebook ``source`` is made from: the notebook, this package, the records.
-
-    Raises:
-        InputError: ``source`` cannot be read or is not a notebook of plain Python.
-    """
-    return content_key([source, *record_files(source), *package_sources()])
-
-
-def stale(target: Path, key: str) -> bool:
-    """Whether ``target`` is missing, unreadable, or was made from something else than ``key`` stands for."""
-    try:
-        metadata = json.loads(target.read_text(encoding="utf-8"))["metadata"]
-        return metadata["lmcbook"]["key"] != key
-    except (OSError, ValueError, KeyError, TypeError):
+        text = target.read_text(encoding="utf-8")
+        made = json.loads(text)["metadata"]["lmcbook"]
+        alike = all(made["parameters"].get(name) == value for name, value in (parameters or {}).items())
+        return not alike or made["key"] != key or made["sha256"] != _own_sha256(text, made["sha256"])
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
         return True
 
 
-def execute(source: Path, target: Path, parameters: Mapping[str, Any] | None = None) -> Path:
+def execute(source: Path, target: Path, parameters: Mapping[str, Any] | None = None, *, key: str | None = None) -> Path:
     """Run the notebook ``source`` from the project's root with these ``parameters`` and put the result at ``target``.
 
     The result appears whole or not at all, with metadata that depend on nothing but the run: kernel ``python3``, no
-    times of day, the key of what it was made from.
+    times of day, all parameters' values, the ``key`` of what it was made from (by default, of what is there now).
 
     Raises:
         InputError: ``source`` cannot be read.
         NotebookError: a cell failed or the kernel died; ``target`` is then as it was.
     """
-    key = result_key(source)  # before the run: what is written while it runs must make the result stale
+    # before the run: what is written while it runs must make the result stale
+    key = Judge().notebook_key(source) if key is None else key
     parameters = dict(parameters or {})
+    effective = declared_parameters(source) | parameters
     target.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix="lmcbook-") as folder:
         output = Path(folder) / source.name
@@ -161,8 +94,10 @@ def execute(source: Path, target: Path, parameters: Mapping[str, Any] | None = N
         if notebook["metadata"].get("papermill", {}).get("exception"):
             raise NotebookError(f"{source}: {last_line(done.stderr) or 'a cell failed'}")
         normalise(notebook)
-        notebook["metadata"]["lmcbook"] = {"source": source.name, "parameters": parameters, "key": key}
-        write_whole(target, json.dumps(notebook, indent=1, ensure_ascii=False) + "\n")
+        made = {"source": source.name, "parameters": effective, "key": key, "sha256": _UNKNOWN}
+        notebook["metadata"]["lmcbook"] = made
+        text = json.dumps(notebook, indent=1, ensure_ascii=False) + "\n"
+        write_whole(target, text.replace(_place(_UNKNOWN), _place(_own_sha256(text, _UNKNOWN))))
     return target
 
 
@@ -172,6 +107,7 @@ def bring_up_to_date(
     *,
     jobs: int = 2,
     report: Callable[[str], None] = print,
+    judge: Judge | None = None,
 ) -> list[Path]:
     """Execute those of the ``pairs`` of a source and its target whose target is stale, ``jobs`` at a time.
 
@@ -181,14 +117,20 @@ def bring_up_to_date(
         InputError: a source cannot be read.
         NotebookError: some failed; the message has one line for each, and the others were made all the same.
     """
-    due = [(source, target) for source, target in pairs if stale(target, result_key(source))]
-
-    def attempt(pair: tuple[Path, Path]) -> str:
-        source, target = pair
-        report(f"executing {source.name}")
+    judge = judge or Judge()
+    due = []
+    for source, target in pairs:
         declared = declared_parameters(source)
+        given = {name: value for name, value in (parameters or {}).items() if name in declared}
+        key = judge.notebook_key(source)
+        if stale(target, key, given):
+            due.append((source, target, given, key))
+
+    def attempt(task: tuple[Path, Path, dict[str, Any], str]) -> str:
+        source, target, given, key = task
+        report(f"executing {source.name}")
         try:
-            execute(source, target, {name: value for name, value in (parameters or {}).items() if name in declared})
+            execute(source, target, given, key=key)
         except NotebookError as error:
             return str(error)
         return ""
@@ -197,7 +139,7 @@ def bring_up_to_date(
         failures = [failure for failure in pool.map(attempt, due) if failure]
     if failures:
         raise NotebookError("\n".join(failures))
-    return [target for _, target in due]
+    return [target for _, target, *_ in due]
 
 
 def normalise(notebook: dict[str, Any]) -> None:
@@ -216,3 +158,15 @@ def last_line(text: str) -> str:
     """The last line of ``text`` that says something, without terminal colours."""
     plain = re.sub(r"\x1b\[[0-9;]*m", "", text)
     return next((line.strip() for line in reversed(plain.splitlines()) if line.strip()), "")
+
+
+_UNKNOWN = "0" * 64
+"""What stands in the place of a result's own SHA-256 while that is computed."""
+
+
+def _own_sha256(text: str, stated: str) -> str:
+    return hashlib.sha256(text.replace(_place(stated), _place(_UNKNOWN)).encode()).hexdigest()
+
+
+def _place(sha256: str) -> str:
+    return f'"sha256": "{sha256}"'

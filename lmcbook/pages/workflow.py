@@ -1,4 +1,8 @@
-"""From plan to book through Snakemake: receipts are its outputs, so that it can never delete a trained network."""
+"""From plan to book: Snakemake does the measurements, then stale notebooks are executed and a stale book is built.
+
+Snakemake's outputs are receipts, so that it can never delete a trained network. It is started only where a receipt is
+missing. What is stale of the rest, `lmcbook.pages.keys` decides, and nobody else.
+"""
 
 import fcntl
 import json
@@ -12,25 +16,12 @@ from lmcbook.errors import InputError, check_choice, check_number
 from lmcbook.lab import paths, plan
 from lmcbook.lab.plan import PlannedPair
 from lmcbook.pages import notebooks
+from lmcbook.pages.keys import Judge, tree_sha256
 
 
 def receipt_path(scale: str, job: str) -> Path:
-    """The file whose existence tells the engine that a job of the plan is done."""
+    """The file whose existence tells Snakemake that a job of the plan is done."""
     return paths.runs() / "receipts" / scale / f"{job}.json"
-
-
-def receipts_of(scale: str, notebook: str) -> list[str]:
-    """The receipts that ``notebooks/NOTEBOOK.ipynb`` waits for.
-
-    Those of its own experiment where it has one, else all, or none if it reads no records.
-    """
-    jobs = plan.jobs(plan.pairs(scale))
-    if notebook in plan.EXPERIMENTS:
-        own = {one.pair.digest for one in plan.pairs(scale, [notebook])}
-        jobs = {name: group for name, group in jobs.items() if any(one.pair.digest in own for one in group)}
-    elif not notebooks.reads_records(_checkout("reproduce") / "notebooks" / f"{notebook}.ipynb"):
-        return []
-    return [str(receipt_path(scale, job)) for job in jobs]
 
 
 def priority(group: Sequence[PlannedPair]) -> float:
@@ -61,39 +52,49 @@ def work_off_job(scale: str, name: str, *, receipt: Path, device: str) -> None:
     write_whole(receipt, json.dumps(content, indent=1))
 
 
-def run_notebook(scale: str, name: str, *, output: Path) -> None:
-    """Execute ``notebooks/NAME.ipynb`` from records that exist, and put the result at ``output``.
+def build_book(scale: str | None = None, *, jobs: int = 2) -> int:
+    """Execute the notebooks that are stale, from records that exist, and build the book if it is; returns an exit code.
+
+    Pages that did not change are left alone, unless the book was not built to its end before, its files were changed
+    since, or what all pages rest on is another.
+
+    Args:
+        scale: What notebooks must have been executed at; by default any will do.
+        jobs: Notebooks at a time.
 
     Raises:
-        InputError: unknown scale or notebook.
-        NotebookError: a cell failed.
+        InputError: unknown scale; not inside a checkout.
+        NotebookError: notebooks failed; the others were executed all the same.
     """
-    check_choice("scale", scale, plan.SCALES)
-    folder = _checkout("notebook") / "notebooks"
-    check_choice("notebook", name, sorted(path.stem for path in folder.glob("*.ipynb")))
-    source = folder / f"{name}.ipynb"
-    declared = notebooks.declared_parameters(source)
-    wanted = {"scale": scale, "require_cached": True}
-    notebooks.execute(source, output, {key: value for key, value in wanted.items() if key in declared})
-
-
-def build_book() -> int:
-    """Build the book strictly; returns the exit code of Jupyter Book.
-
-    Raises:
-        InputError: not inside a checkout.
-    """
+    wanted = {"require_cached": True} | ({} if scale is None else {"scale": scale})
     root = _checkout("book")
-    command = [
-        sys.executable,
-        "-c",
-        "from jupyter_book.cli.main import main; main()",
-        "build",
-        str(root / "book"),
-        "-W",
-        "--keep-going",
-    ]
-    return subprocess.run(command, cwd=root).returncode
+    judge = Judge()
+    sources = sorted((root / "notebooks").glob("*.ipynb"))
+    pairs = [(source, root / "book" / "results" / source.name) for source in sources]
+    notebooks.bring_up_to_date(pairs, wanted, jobs=jobs, judge=judge)
+    built = root / "book" / "_build" / "html"
+    state = built.parent / "made_from.json"
+    made_from = {"book": judge.book_key(root), "foundations": judge.foundations(root)}
+    before = _read_state(state)
+    if before == made_from | {"pages": tree_sha256(built)}:
+        print("notebooks and book: nothing to be done")
+        return 0
+    state.unlink(missing_ok=True)  # a build that fails or is killed leaves pages whose warnings are not told again
+    untouched = before.get("pages") == tree_sha256(built) and before.get("foundations") == made_from["foundations"]
+    start = "from jupyter_book.cli.main import main; main()"
+    command = [sys.executable, "-c", start, "build", str(root / "book"), "-W", "--keep-going"]
+    code = subprocess.run([*command, *([] if untouched else ["--all"])], cwd=root).returncode
+    if code == 0:
+        write_whole(state, json.dumps(made_from | {"pages": tree_sha256(built)}, indent=1) + "\n")
+    return code
+
+
+def _read_state(file: Path) -> dict[str, str]:
+    try:
+        content = json.loads(file.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return {}
+    return content if isinstance(content, dict) else {}
 
 
 def _checkout(command: str) -> Path:
@@ -111,14 +112,15 @@ def reproduce(
     cores: int = 1,
     device: str = "auto",
     profile: str | None = None,
-    build_book: bool = True,
+    with_book: bool = True,
 ) -> int:
-    """Bring everything up to date: trainings, records, executed notebooks, book. Returns the engine's exit code.
+    """Bring everything up to date: trainings, records, executed notebooks, book. Returns an exit code.
 
     What was killed in the middle goes on from where it stopped when this is called again.
 
     Raises:
         InputError: unknown scale; not inside a checkout; another reproduction is running; Snakemake is not installed.
+        NotebookError: notebooks failed.
     """
     check_choice("scale", scale, plan.SCALES)
     check_number("cores", cores, minimum=1, integer=True)
@@ -137,31 +139,28 @@ def reproduce(
             raise InputError(
                 f"another reproduction is running on {paths.runs()}: wait for it, or set LMCBOOK_RUNS to another folder"
             ) from error
-        snakemake = [
-            sys.executable,
-            "-m",
-            "snakemake",
-            "--snakefile",
-            str(root / "Snakefile"),
-            "--directory",
-            str(root),
-        ]
-        # We hold the lock, so a lock that Snakemake left behind belongs to an engine that was killed
-        if any((root / ".snakemake" / "locks").glob("*")):
-            subprocess.run([*snakemake, "--cores", "1", "--unlock"], check=True, pass_fds=[lock.fileno()])
-        command = [
-            *snakemake,
-            *(["--profile", profile] if profile else ["--cores", str(cores)]),
-            "--rerun-incomplete",
-            "--keep-going",
-            "--show-failed-logs",
-            "--rerun-triggers", "mtime", "input", "params",
-            "--resources", f"gpu={_number_of_gpus(device)}",
-            "--config", f"scale={scale}", f"device={device}",
-            "--", "book" if build_book else "measurements",
-        ]  # fmt: skip
-        # the engine inherits the lock: it is held until the engine ends, even if this process is killed
-        return subprocess.run(command, pass_fds=[lock.fileno()]).returncode
+        missing = [job for job in plan.jobs(plan.pairs(scale)) if not receipt_path(scale, job).is_file()]
+        if missing:
+            code = _measure(root, scale, cores=cores, device=device, profile=profile, lock=lock.fileno())
+            if code:
+                return code
+        else:
+            print(f"measurements of the scale {scale}: nothing to be done")
+        return build_book(scale, jobs=cores) if with_book else 0
+
+
+def _measure(root: Path, scale: str, *, cores: int, device: str, profile: str | None, lock: int) -> int:
+    """Let Snakemake work off what has no receipt; returns its exit code."""
+    command = [sys.executable, "-m", "snakemake", "--snakefile", str(root / "Snakefile"), "--directory", str(root)]
+    # We hold the lock, so a lock that Snakemake left behind belongs to a process that was killed
+    if any((root / ".snakemake" / "locks").glob("*")):
+        subprocess.run([*command, "--cores", "1", "--unlock"], check=True, pass_fds=[lock])
+    command += ["--profile", profile] if profile else ["--cores", str(cores)]
+    command += ["--rerun-incomplete", "--keep-going", "--show-failed-logs"]
+    command += ["--rerun-triggers", "mtime", "input", "params"]
+    command += ["--resources", f"gpu={_number_of_gpus(device)}", "--config", f"scale={scale}", f"device={device}"]
+    # Snakemake inherits the lock: it is held until Snakemake ends, even if this process is killed
+    return subprocess.run([*command, "--", "measurements"], pass_fds=[lock]).returncode
 
 
 def _number_of_gpus(device: str) -> int:

@@ -17,7 +17,7 @@ VARIABLES: dict[str, str] = {
     "micro_batch": "LMCBOOK_MICRO_BATCH",
     "shard": "LMCBOOK_SHARD",
 }
-"""Field → environment variable: processes that an engine or a launcher starts inherit it."""
+"""Field → environment variable: processes that Snakemake or a launcher starts inherit it."""
 
 
 @no_type_check  # what users give is checked below, in words of ours

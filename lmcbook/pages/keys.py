@@ -1,0 +1,169 @@
+"""The one judge of what is up to date: keys of what an executed notebook and the book are made from.
+
+An executed notebook is made from the notebook, the modules of this package that it loads (by their meaning, see
+`lmcbook.pages.dependencies`), the records it reads, and the versions of the libraries that all of these import. The
+book is made from the executed notebooks, its own pages, the sources of this package, which it shows, and everything
+that is installed. Keys are contents, so that a checkout can be copied or touched and nothing is made again.
+"""
+
+import ast
+import json
+import re
+from collections.abc import Iterable, Iterator
+from functools import cached_property
+from importlib import metadata
+from pathlib import Path
+
+from lmcbook.data.whole_files import content_sha256, file_sha256
+from lmcbook.errors import InputError
+from lmcbook.lab import paths, plan
+from lmcbook.lab.addresses import digest_in, images_now, is_pinned
+from lmcbook.pages.dependencies import Package, foreign, imports_of, versions
+
+READERS = tuple(f"lmcbook.lab.{name}." for name in ("records", "on_demand", "collect", "present", "read_records"))
+"""What a notebook imports from that reads records."""
+
+MEASURING = "lmcbook.lab.pipeline"
+"""What measures a record that is missing. The book's notebooks are executed from records that exist, so no result
+depends on it, nor on the training code and the torch below it: what they computed is in the records."""
+
+RESULTS_OF_BENCHMARKS = Path("benchmarks", "results")
+
+_GENERATED = {"_build", "results", "api", "screenshots", "__pycache__"}
+
+
+class Judge:
+    """Says what results are made from. It reads each file once: make a new one to see what was changed since."""
+
+    def __init__(self) -> None:
+        self._package = Package()
+        self._hashes: dict[Path, str] = {}
+        self._datasets: dict[Path, str] = {}
+
+    def notebook_key(self, source: Path) -> str:
+        """The key of what the result of the notebook ``source`` is made from.
+
+        Raises:
+            InputError: ``source`` cannot be read or is not a notebook of plain Python.
+        """
+        code = code_of(source)
+        modules = self._package.loaded_by(code, without=(MEASURING,))
+        records = self.record_files(source)
+        return content_sha256(
+            {
+                "notebook": self._sha256(source),
+                "package": self._package.meaning(modules),
+                "versions": versions(self._package.foreign(modules) | foreign(code, "lmcbook")),
+                "files": {file.name: self._sha256(file) for file in _benchmarks_named_in(code)},
+                "records": [f"{file.parent.name}/{file.name}:{self._sha256(file)}" for file in records],
+                "images": self._images_of(records),
+            }
+        )
+
+    def record_files(self, source: Path) -> list[Path]:
+        """The records that the notebook ``source`` could read, those measured here before the committed ones.
+
+        Those of its own experiment where it has one in `lmcbook.lab.plan.EXPERIMENTS`, else all, or none if it reads
+        none.
+
+        Raises:
+            InputError: ``source`` cannot be read or is not a notebook of plain Python.
+        """
+        if not reads_records(code_of(source)):
+            return []
+        if source.stem not in plan.EXPERIMENTS:
+            return self._record_files
+        own = {one.pair.digest for scale in plan.SCALES for one in plan.pairs(scale, [source.stem])}
+        return [file for file in self._record_files if digest_in(file.stem) in own]
+
+    def book_key(self, root: Path) -> str:
+        """The key of what the book of the checkout ``root`` is made from, its executed notebooks included.
+
+        Raises:
+            InputError: a file cannot be read.
+        """
+        book = root / "book"
+        pages = [file for file in _files(book) if not _GENERATED & set(file.relative_to(book).parts)]
+        results = sorted((book / "results").glob("*.ipynb"))
+        notebooks = sorted((root / "notebooks").glob("*.ipynb"))
+        return content_sha256(
+            {
+                "pages": self._hashes_of([*pages, *results, *notebooks, root / "CHANGELOG.md"], root),
+                "package": self._hashes_of(self._package.files, self._package.folder),
+                "foundations": self.foundations(root),
+            }
+        )
+
+    def foundations(self, root: Path) -> str:
+        """The key of what every page of the book rests on: settings, extensions and all that is installed."""
+        files = [*sorted((root / "book").glob("_*.yml")), *_files(root / "book" / "_extensions")]
+        installed = sorted({f"{each.name} {each.version}" for each in metadata.distributions()})
+        return content_sha256({"files": self._hashes_of(files, root), "installed": installed})
+
+    @cached_property
+    def _record_files(self) -> list[Path]:
+        folders = (paths.fresh_records(), paths.committed_records())
+        return [file for folder in folders for file in sorted(folder.rglob("[!.]*.json"))]
+
+    def _images_of(self, records: Iterable[Path]) -> dict[str, str | None]:
+        """What the datasets of ``records`` hold now, for records of other images are left out."""
+        for file in set(records) - self._datasets.keys():
+            found = re.search(rb'"dataset": "(\w+)"', file.read_bytes())
+            self._datasets[file] = "" if found is None else found[1].decode()
+        return {name: images_now(name) for name in {self._datasets[file] for file in records} if not is_pinned(name)}
+
+    def _hashes_of(self, files: Iterable[Path], root: Path) -> dict[str, str]:
+        return {str(file.relative_to(root)): self._sha256(file) for file in files if file.suffix != ".pyc"}
+
+    def _sha256(self, file: Path) -> str:
+        if file not in self._hashes:
+            self._hashes[file] = sha256_of(file)
+        return self._hashes[file]
+
+
+def tree_sha256(folder: Path) -> str:
+    """The SHA-256 of the names and contents of all files below ``folder``."""
+    return content_sha256({str(file.relative_to(folder)): sha256_of(file) for file in _files(folder)})
+
+
+def sha256_of(file: Path) -> str:
+    """The SHA-256 of a file.
+
+    Raises:
+        InputError: it cannot be read.
+    """
+    try:
+        return file_sha256(file)
+    except OSError as error:
+        raise InputError(f"{file} cannot be read: {error.strerror}") from error
+
+
+def code_of(source: Path) -> ast.Module:
+    """The code of the notebook ``source`` as a syntax tree.
+
+    Raises:
+        InputError: ``source`` cannot be read or is not a notebook of plain Python.
+    """
+    try:
+        cells = json.loads(source.read_text(encoding="utf-8"))["cells"]
+        return ast.parse("\n".join("".join(cell["source"]) for cell in cells if cell["cell_type"] == "code"))
+    except OSError as error:
+        raise InputError(f"{source} cannot be read: {error.strerror}") from error
+    except (ValueError, KeyError, TypeError, SyntaxError) as error:
+        raise InputError(f"{source} is not a notebook of plain Python: {error}") from error
+
+
+def reads_records(code: ast.Module) -> bool:
+    """Whether ``code`` imports what reads records: see `READERS`."""
+    names = {module if name is None else f"{module}.{name}" for module, name in imports_of(code)}
+    return any(f"{name}.".startswith(READERS) for name in names)
+
+
+def _benchmarks_named_in(code: ast.Module) -> Iterator[Path]:
+    folder = (paths.checkout() or Path.cwd()) / RESULTS_OF_BENCHMARKS
+    named = {node.value for node in ast.walk(code) if isinstance(node, ast.Constant) and isinstance(node.value, str)}
+    yield from (file for file in sorted(folder.glob("*.json")) if file.name in named)
+
+
+def _files(folder: Path) -> list[Path]:
+    return sorted(path for path in folder.rglob("*") if path.is_file() and "__pycache__" not in path.parts)
