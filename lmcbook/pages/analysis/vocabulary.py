@@ -9,11 +9,15 @@ from lmcbook.lab.recipes import MAIN_WEIGHT_DECAY as PAPER_DECAY
 from lmcbook.lab.recipes import USUAL_WEIGHT_DECAY as USUAL_DECAY
 
 __all__ = [
+    "ACCURACY",
+    "CALIBRATED",
+    "LOSS",
     "PAIR",
     "PAPER_DECAY",
     "USUAL_DECAY",
     "as_they_are",
     "decays",
+    "ends",
     "groups",
     "paper_decay",
     "plain",
@@ -23,6 +27,10 @@ __all__ = [
 
 PAIR = ["recipe", "width_multiplier", "weight_decay", "seed_a", "seed_b"]
 """The columns that name a pair of networks."""
+
+ACCURACY, LOSS = "midpoint_accuracy_barrier", "midpoint_loss_barrier"
+CALIBRATED = "midpoint_calibrated_loss_barrier"
+"""The columns of the barriers at λ = ½: of the accuracy, of the loss, and of the loss after calibration."""
 
 
 def as_they_are(table: DataFrame) -> DataFrame:
@@ -48,6 +56,12 @@ def paper_decay(table: DataFrame) -> DataFrame:
 def widest(table: DataFrame) -> DataFrame:
     """The rows of the largest width multiplier."""
     return table[table["width_multiplier"] == table["width_multiplier"].max()]
+
+
+def ends(table: DataFrame) -> list[DataFrame]:
+    """The rows of the smallest and of the largest width multiplier; once, where there is one only."""
+    widths = table["width_multiplier"]
+    return [table[widths == width] for width in sorted({widths.min(), widths.max()})]
 
 
 def groups(table: DataFrame, *names: str) -> list[tuple[tuple[Any, ...], DataFrame]]:

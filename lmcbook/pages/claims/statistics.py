@@ -13,11 +13,17 @@ from dataclasses import dataclass
 from pandas import DataFrame, Series, concat
 
 from lmcbook.lab.plan import recipe
-from lmcbook.pages.analysis.vocabulary import PAPER_DECAY, USUAL_DECAY, as_they_are, plain, widest
+from lmcbook.pages.analysis.vocabulary import (
+    ACCURACY,
+    CALIBRATED,
+    LOSS,
+    PAPER_DECAY,
+    USUAL_DECAY,
+    as_they_are,
+    plain,
+    widest,
+)
 from lmcbook.pages.claims.claim import Claim
-
-ACCURACY, LOSS = "midpoint_accuracy_barrier", "midpoint_loss_barrier"
-CALIBRATED = "midpoint_calibrated_loss_barrier"
 
 _FITTED, _PREDICTED = "inverse_temperature_midpoint", "predicted_inverse_temperature_midpoint"
 _SEEDS = ["seed_a", "seed_b"]

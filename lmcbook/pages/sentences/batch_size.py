@@ -2,13 +2,11 @@
 
 from collections.abc import Sequence
 
-from pandas import DataFrame
-
 from lmcbook.lab.records import Record
-from lmcbook.pages.analysis.labels import mean_and_spread, recipe_label, width_label
+from lmcbook.pages.analysis.labels import at_width, network_of, pair_count, recipe_label, spread, width_of
+from lmcbook.pages.analysis.measurements import Measurements
 from lmcbook.pages.analysis.sweeps import one_width, several_widths
-from lmcbook.pages.analysis.vocabulary import groups
-from lmcbook.pages.claims.statistics import ACCURACY, CALIBRATED
+from lmcbook.pages.analysis.vocabulary import ACCURACY, CALIBRATED, ends, groups
 
 _SAID = {
     ACCURACY: ("points of accuracy lost", 100, 1),
@@ -22,30 +20,31 @@ _SAID = {
 def batch_finding(records: Sequence[Record]) -> list[str]:
     """Barriers, rank, orthogonality and unmerged accuracy for each batch size at one width: one for each network."""
     sentences = []
-    for (recipe,), table in groups(one_width(records), "recipe"):
+    for _, table in groups(Measurements.of(records).table(one_width), "recipe"):
         sizes = [rows for _, rows in groups(table, "batch_size")]
         parts = [
-            f"{name} {' → '.join(_spread(rows, column, factor, digits) for rows in sizes)}"
+            f"{name} {' → '.join(spread(rows[column], factor, digits) for rows in sizes)}"
             for column, (name, factor, digits) in _SAID.items()
         ]
         said = " → ".join(f"{rows['batch_size'].iloc[0]:g}" for rows in sizes)
-        width = width_label(table["width_multiplier"].iloc[0])
-        sentences.append(f"{recipe_label(recipe)} at {width}, batches of {said}: {'; '.join(parts)} ({_pairs(sizes)}).")
+        sentences.append(
+            f"{network_of(table)}, batches of {said}: {'; '.join(parts)} ({pair_count(*map(len, sizes))} each)."
+        )
     return sentences
 
 
 def batch_width_finding(records: Sequence[Record]) -> list[str]:
     """What averaging costs at the narrowest and the widest networks for each batch size: one for each network."""
     sentences = []
-    for (recipe,), table in groups(several_widths(records), "recipe"):
+    for (recipe,), table in groups(Measurements.of(records).table(several_widths), "recipe"):
         parts, counted = [], []
         for (size,), rows in groups(table, "batch_size"):
-            ends = [rows[rows["width_multiplier"] == each] for each in _ends(rows)]
-            counted += ends
-            costs = " and ".join(f"{_spread(each, ACCURACY, 100, 1)} at {_width(each)}" for each in ends)
+            counted += ends(rows)
+            costs = " and ".join(at_width(each, ACCURACY, 100, 1) for each in ends(rows))
             parts.append(f"{costs} with batches of {size:g}")
         sentences.append(
-            f"{recipe_label(recipe)}: averaging costs {'; '.join(parts)} (points of accuracy, {_pairs(counted)})."
+            f"{recipe_label(recipe)}: averaging costs {'; '.join(parts)} (points of accuracy, "
+            f"{pair_count(*map(len, counted))} each)."
         )
     return sentences
 
@@ -53,7 +52,7 @@ def batch_width_finding(records: Sequence[Record]) -> list[str]:
 def batch_verdict(records: Sequence[Record]) -> str:
     """Whether the smallest batches merge better than the largest, by which condition, and how many pairs say so."""
     parts = []
-    for (recipe,), table in groups(one_width(records), "recipe"):
+    for (recipe,), table in groups(Measurements.of(records).table(one_width), "recipe"):
         sizes = table["batch_size"]
         small, large = (table[sizes == each] for each in (sizes.min(), sizes.max()))
         both = small.merge(large, on=["seed_a", "seed_b"], suffixes=("_small", "_large"))
@@ -69,7 +68,7 @@ def batch_verdict(records: Sequence[Record]) -> str:
             )
         ]
         parts.append(
-            f"{recipe_label(recipe)} {_width(table)} loses {means[0]:.1f} points with batches of {sizes.min():g} and "
+            f"{recipe_label(recipe)} {width_of(table)} loses {means[0]:.1f} points with batches of {sizes.min():g} and "
             f"{means[1]:.1f} with batches of {sizes.max():g}; with the smaller ones {', '.join(changes)} "
             f"of {len(both)} pair{'s' if len(both) > 1 else ''}"
         )
@@ -77,21 +76,3 @@ def batch_verdict(records: Sequence[Record]) -> str:
         return "**Verdict.** Nothing is measured that could tell."
     said = "\n".join(f"- {part}." for part in parts)
     return f"**Verdict.** With as many steps at the same learning rate and weight decay:\n\n{said}"
-
-
-def _ends(rows: DataFrame) -> list[float]:
-    return sorted({rows["width_multiplier"].min(), rows["width_multiplier"].max()})
-
-
-def _width(rows: DataFrame) -> str:
-    return width_label(rows["width_multiplier"].iloc[0])
-
-
-def _spread(rows: DataFrame, column: str, factor: float, digits: int) -> str:
-    return mean_and_spread(rows[column], factor=factor, digits=digits, count=False)
-
-
-def _pairs(kinds: Sequence[DataFrame]) -> str:
-    least, most = min(map(len, kinds)), max(map(len, kinds))
-    count = f"{most}" if least == most else f"{least} to {most}"
-    return f"{count} pair{'s' if most > 1 else ''} each"

@@ -2,15 +2,15 @@
 
 from collections.abc import Sequence
 
-from pandas import DataFrame, Series
+from pandas import DataFrame
 
 from lmcbook.lab.records import LINES, Record, pairs_table
-from lmcbook.pages.analysis.labels import mean_and_spread, recipe_label, width_label
+from lmcbook.pages.analysis.labels import network_of, pair_count, recipe_label, signed, spread, width_of
 from lmcbook.pages.analysis.lines import KINDS, along_lines_table
+from lmcbook.pages.analysis.measurements import Measurements
 from lmcbook.pages.analysis.starts import NOTHING, ORDER, name_of, spawned_table
 from lmcbook.pages.analysis.sweeps import penalty_table
-from lmcbook.pages.analysis.vocabulary import groups, widest
-from lmcbook.pages.claims.statistics import ACCURACY, CALIBRATED
+from lmcbook.pages.analysis.vocabulary import ACCURACY, CALIBRATED, ends, groups, widest
 
 _KEYS = ["width_multiplier", "seed_a", "seed_b"]
 
@@ -26,14 +26,16 @@ def penalty_finding(records: Sequence[Record]) -> list[str]:
         "endpoint_accuracy": ("unmerged accuracy in %", 100, 1),
     }
     sentences = []
-    for _, table in groups(penalty_table(records), "recipe"):
+    for _, table in groups(Measurements.of(records).table(penalty_table), "recipe"):
         sizes = [rows for _, rows in groups(table.sort_values("spread_penalty"), "spread_penalty")]
         parts = [
-            f"{name} {' → '.join(_spread(rows[column], factor, digits) for rows in sizes)}"
+            f"{name} {' → '.join(spread(rows[column], factor, digits) for rows in sizes)}"
             for column, (name, factor, digits) in names.items()
         ]
         said = " → ".join(f"{rows['spread_penalty'].iloc[0]:g}" for rows in sizes)
-        sentences.append(f"{_network(table)}, penalty {said}: {'; '.join(parts)} ({_pairs(sizes)}).")
+        sentences.append(
+            f"{network_of(table)}, penalty {said}: {'; '.join(parts)} ({pair_count(*map(len, sizes))} each)."
+        )
     return sentences
 
 
@@ -43,7 +45,7 @@ def penalty_verdict(records: Sequence[Record]) -> str:
     A direction is said only where all pairs agree on it.
     """
     parts = []
-    for _, table in groups(penalty_table(records), "recipe"):
+    for _, table in groups(Measurements.of(records).table(penalty_table), "recipe"):
         strongest = table["spread_penalty"].max()
         plain, penalised = (table[table["spread_penalty"] == each] for each in (0.0, strongest))
         both = plain.merge(penalised, on=_KEYS, suffixes=("", "_penalised"))
@@ -62,9 +64,9 @@ def penalty_verdict(records: Sequence[Record]) -> str:
         merging = _MERGING[broken][_verb(both, ACCURACY, 1)]
         own = both["endpoint_accuracy_penalised"].mean() - both["endpoint_accuracy"].mean()
         parts.append(
-            f"{_network(table)}: under a penalty of {strongest:g} against low rank {' and '.join(conditions)}, and "
-            f"{merging}: {_spread(more, 100, 1)} points of accuracy more are lost ({_counted(both)}), while the "
-            f"unmerged networks' accuracy moves by {_signed(100 * own)} points"
+            f"{network_of(table)}: under a penalty of {strongest:g} against low rank {' and '.join(conditions)}, and "
+            f"{merging}: {spread(more, 100, 1)} points of accuracy more are lost ({_counted(both)}), while the "
+            f"unmerged networks' accuracy moves by {signed(100 * own, 1)} points"
         )
     return _verdict(parts, "without a penalised and a plain training of one network there is none")
 
@@ -95,7 +97,7 @@ def _verb(both: DataFrame, column: str, sign: int) -> str:
 def lines_finding(records: Sequence[Record]) -> list[str]:
     """Calibrated loss, accuracy and β halfway, of the widest: a sentence for each network."""
     sentences = []
-    for _, table in groups(along_lines_table(records), "recipe"):
+    for _, table in groups(Measurements.of(records).table(along_lines_table), "recipe"):
         parts = []
         for kind in LINES:
             halfway = table[(table["kind"] == kind) & (table["distance"] == 0.5)]
@@ -104,8 +106,8 @@ def lines_finding(records: Sequence[Record]) -> list[str]:
                 parts.append(f"{_line(kind)} {_calibrated(halfway)} at β = {beta:.2f}")
         start = table[table["distance"] == 0]
         sentences.append(
-            f"{_network(table)}: calibrated, network a has {_calibrated(start)}; halfway {'; '.join(parts)} "
-            f"({_pair_count(table)})."
+            f"{network_of(table)}: calibrated, network a has {_calibrated(start)}; halfway {'; '.join(parts)} "
+            f"({pair_count(len(table.groupby(['seed_a', 'seed_b'])))})."
         )
     return sentences
 
@@ -118,12 +120,10 @@ def halfway_finding(records: Sequence[Record]) -> list[str]:
     """How many of the random lines lie above that of the pair halfway, narrowest and widest: one for each network."""
     sentences = []
     for _, table in groups(_with_lines(records), "recipe"):
-        widths = table["width_multiplier"]
         parts = []
-        for width in sorted({widths.min(), widths.max()}):
-            chosen = table[widths == width]
+        for chosen in ends(table):
             shares = [f"{100 * chosen[f'{kind}_above'].mean():.0f} % ({_line(kind)})" for kind in LINES[1:]]
-            parts.append(f"at {width_label(width)} {', '.join(shares)}")
+            parts.append(f"at {width_of(chosen)} {', '.join(shares)}")
         sentences.append(
             f"{recipe_label(table['recipe'].iloc[0])}: halfway, so many lines have a higher calibrated loss than that "
             f"to network b: {'; '.join(parts)}."
@@ -143,16 +143,16 @@ def flatness_verdict(records: Sequence[Record]) -> str:
         if (excess > 0).all() or (excess < 0).all():
             less = (excess > 0).all()
             said = (
-                f"costs {'less' if less else 'more'} than a random direction as long, by {_spread(excess.abs(), 1, 3)} "
+                f"costs {'less' if less else 'more'} than a random direction as long, by {spread(excess.abs(), 1, 3)} "
                 f"nats (calibrated, {_agreed(table)}), so that flatness {'does not explain it' if less else _POSSIBLE}"
             )
         else:
             said = (
-                f"costs about what a random direction as long does (the pairs disagree: {_spread(-excess, 1, 3)} nats)"
+                f"costs about what a random direction as long does (the pairs disagree: {spread(-excess, 1, 3)} nats)"
             )
         parts.append(
-            f"halfway, the line to network b of {_network(table)} {said}; at its end a random direction costs "
-            f"{_spread(rise, 1, 3)} nats"
+            f"halfway, the line to network b of {network_of(table)} {said}; at its end a random direction costs "
+            f"{spread(rise, 1, 3)} nats"
         )
     return _verdict(parts, "nothing is measured")
 
@@ -163,15 +163,15 @@ _POSSIBLE = "is not ruled out"
 def start_finding(records: Sequence[Record]) -> list[str]:
     """Barriers for each thing that pairs can have in common: a sentence for each network."""
     sentences = []
-    for _, table in groups(spawned_table(records), "recipe"):
+    for _, table in groups(Measurements.of(records).table(spawned_table), "recipe"):
         kinds = groups(table, "in_common")
         parts = [
-            f"{_spread(rows[ACCURACY], 100, 1)} and {_spread(rows[CALIBRATED], 1, 3)} ({name_of(kind)})"
+            f"{spread(rows[ACCURACY], 100, 1)} and {spread(rows[CALIBRATED], 1, 3)} ({name_of(kind)})"
             for (kind,), rows in kinds
         ]
         sentences.append(
-            f"{_network(table)}: averaging costs, in points of accuracy and calibrated nats, {', '.join(parts)} "
-            f"({_pairs([rows for _, rows in kinds])})."
+            f"{network_of(table)}: averaging costs, in points of accuracy and calibrated nats, {', '.join(parts)} "
+            f"({pair_count(*(len(rows) for _, rows in kinds))} each)."
         )
     return sentences
 
@@ -190,14 +190,14 @@ def mechanism_start_finding(records: Sequence[Record]) -> list[str]:
         "commutativity": "commutativity",
     }
     sentences = []
-    for _, table in groups(spawned_table(records), "recipe"):
+    for _, table in groups(Measurements.of(records).table(spawned_table), "recipe"):
         every = groups(table, "in_common")
         kinds = [(kind, rows) for kind, rows in every if kind[0] in (NOTHING, "0 %", every[-1][0][0])]
         parts = [
-            f"{name} {' → '.join(_spread(rows[column], 1, 2) for _, rows in kinds)}" for column, name in names.items()
+            f"{name} {' → '.join(spread(rows[column], 1, 2) for _, rows in kinds)}" for column, name in names.items()
         ]
         said = " → ".join(name_of(kind) for (kind,), _ in kinds)
-        sentences.append(f"{_network(table)}, {said}: {'; '.join(parts)}.")
+        sentences.append(f"{network_of(table)}, {said}: {'; '.join(parts)}.")
     return sentences
 
 
@@ -207,7 +207,7 @@ def start_verdict(records: Sequence[Record]) -> str:
     A law is named only where all pairs are nearer to it.
     """
     parts = []
-    for _, table in groups(spawned_table(records), "recipe"):
+    for _, table in groups(Measurements.of(records).table(spawned_table), "recipe"):
         nearer: dict[str, list[str]] = {}
         kinds = groups(table, "in_common")
         for (kind,), rows in kinds:
@@ -216,8 +216,8 @@ def start_verdict(records: Sequence[Record]) -> str:
             nearer.setdefault(law, []).append(kind)
         order = [kind for (kind,), _ in kinds]
         said = [f"{_LAWS[law]} for {_listed(nearer[law], order)}" for law in _LAWS if law in nearer]
-        count = _pairs([rows for _, rows in kinds])
-        parts.append(f"the merged logits of {_network(table)} are {', '.join(said)} ({count})")
+        count = f"{pair_count(*(len(rows) for _, rows in kinds))} each"
+        parts.append(f"the merged logits of {network_of(table)} are {', '.join(said)} ({count})")
     return _verdict(parts, "nothing is measured")
 
 
@@ -247,24 +247,11 @@ def _verdict(parts: Sequence[str], otherwise: str) -> str:
 
 
 def _with_lines(records: Sequence[Record]) -> DataFrame:
-    return pairs_table(records).dropna(subset=["global_excess"])
+    return Measurements.of(records).table(pairs_table).dropna(subset=["global_excess"])
 
 
 def _line(kind: str) -> str:
     return KINDS[kind]
-
-
-def _network(table: DataFrame) -> str:
-    return f"{recipe_label(table['recipe'].iloc[0])} at {width_label(table['width_multiplier'].iloc[0])}"
-
-
-def _spread(values: Series, factor: float, digits: int) -> str:
-    return mean_and_spread(values, factor=factor, digits=digits, count=False)
-
-
-def _signed(value: float) -> str:
-    # a zero has no sign
-    return f"{round(value, 1) or 0:.1f}".replace("-", "−")
 
 
 def _agreed(table: DataFrame) -> str:
@@ -273,13 +260,3 @@ def _agreed(table: DataFrame) -> str:
 
 def _counted(table: DataFrame) -> str:
     return f"{len(table)} pairs" if len(table) > 1 else "one pair"
-
-
-def _pair_count(table: DataFrame) -> str:
-    number = len(table.groupby(["seed_a", "seed_b"]))
-    return f"{number} {'pair' if number == 1 else 'pairs'}"
-
-
-def _pairs(parts: Sequence[DataFrame]) -> str:
-    least, most = min(map(len, parts)), max(map(len, parts))
-    return f"{least if least == most else f'{least} to {most}'} {'pair' if most == 1 else 'pairs'} each"

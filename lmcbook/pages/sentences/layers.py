@@ -12,13 +12,15 @@ from lmcbook.pages.analysis.labels import (
     ends_in_words,
     number_of_pairs,
     recipe_label,
+    signed,
     spread,
     width_label,
 )
 from lmcbook.pages.analysis.layers import BATCH_NORM, LEWC, LLFC, law_errors_table
+from lmcbook.pages.analysis.measurements import Measurements
 from lmcbook.pages.analysis.units import both_models_table, gaussian_table, histogram_table, in_both_models
-from lmcbook.pages.analysis.vocabulary import groups, paper_decay, widest
-from lmcbook.pages.claims import statistics
+from lmcbook.pages.analysis.vocabulary import decays, ends, groups, paper_decay, widest
+from lmcbook.pages.claims.statistics import temperature_rank_correlation
 from lmcbook.pages.figures.predictions import temperature_depth_table, temperature_width_table
 from lmcbook.theory.gaussian import INDEPENDENT_COSINE
 
@@ -31,7 +33,7 @@ def lewc_finding(records: Sequence[Record]) -> list[str]:
 def exponent_finding(records: Sequence[Record]) -> list[str]:
     """The decay exponent of the logits at the widest, and which law it is nearer to: a sentence for each network."""
     sentences = []
-    for recipe, table in _recipes(summaries_table(records)):
+    for recipe, table in _recipes(Measurements.of(records).table(summaries_table)):
         chosen = widest(paper_decay(table))
         layers = chosen["num_layers"].iloc[0]
         says = 2.0 if math.isnan(layers) else layers
@@ -48,7 +50,7 @@ def exponent_finding(records: Sequence[Record]) -> list[str]:
 def law_finding(records: Sequence[Record]) -> list[str]:
     """Which law's prediction of the logits is nearer, at λ = ½ and elsewhere: a sentence for each network."""
     sentences = []
-    table = law_errors_table(records)
+    table = Measurements.of(records).table(law_errors_table)
     for recipe in table["recipe"].unique():
         logits = table[(table["recipe"] == recipe)]
         logits = logits[logits["depth"] == logits["depth"].max()]
@@ -66,9 +68,9 @@ def law_finding(records: Sequence[Record]) -> list[str]:
 def prediction_finding(records: Sequence[Record]) -> list[str]:
     """Fitted over predicted inverse temperature at the widest, at each weight decay: a sentence for each network."""
     sentences = []
-    for recipe, table in _recipes(temperature_width_table(records)):
+    for recipe, table in _recipes(Measurements.of(records).table(temperature_width_table)):
         parts = []
-        for decay, of_decay in _decays(table):
+        for decay, of_decay in decays(table):
             chosen = widest(of_decay)
             ratio = chosen["fitted_inverse_temperature"] / chosen["predicted_inverse_temperature"]
             parts.append(f"{spread(ratio, 1, 2)} times the prediction with weight decay {decay_label(decay)}")
@@ -80,7 +82,7 @@ def prediction_finding(records: Sequence[Record]) -> list[str]:
 def depth_finding(records: Sequence[Record]) -> list[str]:
     """Fitted beside predicted inverse temperature at λ = ½ for each number of layers: a sentence for each network."""
     sentences = []
-    table = temperature_depth_table(records)
+    table = Measurements.of(records).table(temperature_depth_table)
     table = table[table["coefficient"] == 0.5]
     for recipe, of_recipe in _recipes(table):
         chosen = widest(of_recipe)
@@ -100,19 +102,19 @@ def depth_finding(records: Sequence[Record]) -> list[str]:
 def orthogonality_error_finding(records: Sequence[Record]) -> list[str]:
     """How the error of β goes with reciprocal orthogonality: rank correlations, for each network without batch norm."""
     sentences = []
-    for recipe, table in _recipes(pairs_table(records)):
-        overall = statistics.temperature_rank_correlation(table).values
+    for recipe, table in _recipes(Measurements.of(records).table(pairs_table)):
+        overall = temperature_rank_correlation(table).values
         if not overall:
             continue
         parts = []
-        for decay, _ in _decays(table):
-            found = statistics.temperature_rank_correlation(table, weight_decay=decay).values
-            parts += [f"{_signed(found[0])} with weight decay {decay_label(decay)} alone"] if found else []
+        for decay, _ in decays(table):
+            found = temperature_rank_correlation(table, weight_decay=decay).values
+            parts += [f"{signed(found[0], 2)} with weight decay {decay_label(decay)} alone"] if found else []
         apart = f" ({', '.join(parts)})" if len(parts) > 1 else ""
         sentences.append(
             f"{recipe_label(recipe)}: Spearman's correlation between the error of log β and mean reciprocal "
             "orthogonality "
-            f"is {_signed(overall[0])} over all {_counted(table)} pairs{apart}."
+            f"is {signed(overall[0], 2)} over all {_counted(table)} pairs{apart}."
         )
     return sentences
 
@@ -120,9 +122,9 @@ def orthogonality_error_finding(records: Sequence[Record]) -> list[str]:
 def additivity_finding(records: Sequence[Record]) -> list[str]:
     """The cosine of weak additivity at the widest beside that of independent Gaussians: a sentence for each network."""
     sentences = []
-    for recipe, table in _recipes(summaries_table(records)):
+    for recipe, table in _recipes(Measurements.of(records).table(summaries_table)):
         parts = []
-        for decay, of_decay in _decays(table):
+        for decay, of_decay in decays(table):
             chosen = widest(of_decay)
             side = "above" if chosen["weak_additivity"].mean() > INDEPENDENT_COSINE else "below"
             parts.append(f"{spread(chosen['weak_additivity'], 1, 3)} with weight decay {decay_label(decay)} ({side})")
@@ -145,9 +147,9 @@ def signs_finding(records: Sequence[Record]) -> list[str]:
 def explained_finding(records: Sequence[Record]) -> list[str]:
     """What the cosine of weak additivity lacks to 1, beside what the sizes explain: a sentence for each network."""
     sentences = []
-    for recipe, table in _recipes(gaussian_table(records)):
+    for recipe, table in _recipes(Measurements.of(records).table(gaussian_table)):
         parts = []
-        for decay, chosen in _decays(table):
+        for decay, chosen in decays(table):
             lacking = [1 - chosen[column].mean() for column in ("weak_additivity", "gaussian")]
             side = "less" if lacking[0] < lacking[1] else "more"
             parts.append(f"{lacking[0]:.3f}, {side} than {lacking[1]:.3f}, with weight decay {decay_label(decay)}")
@@ -161,7 +163,7 @@ def explained_finding(records: Sequence[Record]) -> list[str]:
 def histogram_finding(records: Sequence[Record]) -> list[str]:
     """How many units are in the lowest tenth of the histograms, narrowest and widest: a sentence for each network."""
     sentences = []
-    table = histogram_table(records)
+    table = Measurements.of(records).table(histogram_table)
     lowest = table[table["low"] == 0].assign(share=100 * table["share"])
     for recipe, of_recipe in _recipes(lowest):
         ends = ends_in_words(of_recipe, "share")
@@ -175,7 +177,7 @@ def histogram_finding(records: Sequence[Record]) -> list[str]:
 def places_finding(records: Sequence[Record]) -> list[str]:
     """How many of the most active units are the same in both models of a pair: a sentence for each network."""
     sentences = []
-    table = in_both_models(both_models_table(records))
+    table = in_both_models(Measurements.of(records).table(both_models_table))
     for recipe, of_recipe in _recipes(table):
         parts = [
             f"{chosen['both'].sum()} of {chosen['either'].sum()} at {width_label(width)}"
@@ -197,7 +199,7 @@ def activity_finding(records: Sequence[Record]) -> list[str]:
 def overlap_finding(records: Sequence[Record]) -> list[str]:
     """The overlap of active units at the widest beside that of independent units: a sentence for each network."""
     sentences = []
-    for recipe, table in _recipes(summaries_table(records)):
+    for recipe, table in _recipes(Measurements.of(records).table(summaries_table)):
         chosen = widest(paper_decay(table))
         excess = chosen["overlap"] - chosen["expected_overlap"]
         sentences.append(
@@ -235,15 +237,11 @@ def _from_narrow_to_wide(
     records: Sequence[Record], column: str, name: str, *, factor: float = 1, digits: int = 2, unit: str = ""
 ) -> list[str]:
     sentences = []
-    for recipe, table in _recipes(summaries_table(records).dropna(subset=[column])):
+    for recipe, table in _recipes(Measurements.of(records).table(summaries_table).dropna(subset=[column])):
         parts = []
-        for decay, chosen in _decays(table):
-            widths = chosen["width_multiplier"]
-            ends = [
-                at_width(chosen[widths == width], column, factor, digits)
-                for width in sorted({widths.min(), widths.max()})
-            ]
-            parts.append(f"{' and '.join(ends)} with weight decay {decay_label(decay)}")
+        for decay, chosen in decays(table):
+            values = [at_width(rows, column, factor, digits) for rows in ends(chosen)]
+            parts.append(f"{' and '.join(values)} with weight decay {decay_label(decay)}")
         said = f"{recipe_label(recipe)}: {name}{'' if name.endswith('is') else ':'} {'; '.join(parts)}"
         sentences.append(f"{said} ({f'{unit}, ' if unit else ''}{number_of_pairs(table)}).")
     return sentences
@@ -255,22 +253,12 @@ def _recipes(table: DataFrame) -> list[tuple[str, DataFrame]]:
     return [(recipe, table[table["recipe"] == recipe]) for recipe in table["recipe"].unique()]
 
 
-def _decays(table: DataFrame) -> list[tuple[float, DataFrame]]:
-    decays = sorted(table["weight_decay"].unique(), reverse=True)
-    return [(decay, table[table["weight_decay"] == decay]) for decay in decays]
-
-
 def _counted(table: DataFrame) -> int:
     return int(table["reciprocal_orthogonality"].notna().sum())
 
 
 def _error(value: float) -> str:
     return f"{value:.2f}" if value < 100 else "over 100"
-
-
-def _signed(value: float) -> str:
-    # a zero has no sign
-    return f"{round(value, 2) or 0:.2f}".replace("-", "−")
 
 
 FINDINGS: tuple[Callable[[Sequence[Record]], list[str]], ...] = (

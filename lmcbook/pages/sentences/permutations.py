@@ -6,7 +6,8 @@ from collections.abc import Callable, Sequence
 from pandas import DataFrame
 
 from lmcbook.lab.records import Record
-from lmcbook.pages.analysis.labels import at_width, number_of_pairs, recipe_label, spread, width_label
+from lmcbook.pages.analysis.labels import at_width, number_of_pairs, recipe_label, spread, width_label, width_of
+from lmcbook.pages.analysis.measurements import Measurements
 from lmcbook.pages.analysis.permutations import (
     ALIGNMENTS,
     TRAINING,
@@ -16,17 +17,16 @@ from lmcbook.pages.analysis.permutations import (
     gain_table,
     inside_table,
 )
-from lmcbook.pages.analysis.vocabulary import paper_decay, widest
-from lmcbook.pages.claims import statistics
+from lmcbook.pages.analysis.vocabulary import ACCURACY, CALIBRATED, LOSS, ends, paper_decay, widest
 
 
 def alignment_finding(records: Sequence[Record]) -> list[str]:
     """The accuracy barrier at the widest after each alignment of model b: a sentence for each network."""
     sentences = []
-    for recipe, table in _recipes(alignment_table(records)):
+    for recipe, table in _recipes(Measurements.of(records).table(alignment_table)):
         chosen = widest(table)
         parts = [
-            f"{spread(of[statistics.ACCURACY], 100, 1)} {ALIGNMENTS[alignment]}"
+            f"{spread(of[ACCURACY], 100, 1)} {ALIGNMENTS[alignment]}"
             for alignment in ALIGNMENTS
             if not (of := chosen[chosen["alignment"] == alignment]).empty
         ]
@@ -41,15 +41,11 @@ def alignment_finding(records: Sequence[Record]) -> list[str]:
 def gain_finding(records: Sequence[Record]) -> list[str]:
     """What weight matching gains over a random permutation, narrowest and widest: a sentence for each network."""
     sentences = []
-    for recipe, table in _recipes(gain_table(records)):
+    for recipe, table in _recipes(Measurements.of(records).table(gain_table)):
         chosen = table[table["alignment"] == "weight_matching"]
-        widths = chosen["width_multiplier"]
-        ends = [
-            at_width(chosen[widths == width], statistics.ACCURACY, 100, 1)
-            for width in sorted({widths.min(), widths.max()})
-        ]
+        gains = [at_width(rows, ACCURACY, 100, 1) for rows in ends(chosen)]
         sentences.append(
-            f"{recipe_label(recipe)}: weight matching gains {' and '.join(ends)} over a random permutation (points of "
+            f"{recipe_label(recipe)}: weight matching gains {' and '.join(gains)} over a random permutation (points of "
             f"accuracy, {number_of_pairs(chosen)})."
         )
     return sentences
@@ -58,14 +54,13 @@ def gain_finding(records: Sequence[Record]) -> list[str]:
 def matched_calibration_finding(records: Sequence[Record]) -> list[str]:
     """What calibrating the matched model changes, narrowest and widest: a sentence for each network."""
     sentences = []
-    for recipe, table in _recipes(alignment_table(records)):
+    for recipe, table in _recipes(Measurements.of(records).table(alignment_table)):
         matched = table[table["alignment"] == "weight_matching"]
         parts = []
-        for width in sorted({matched["width_multiplier"].min(), matched["width_multiplier"].max()}):
-            chosen = matched[matched["width_multiplier"] == width]
-            raw, calibrated = (spread(chosen[each], 1, 3) for each in (statistics.LOSS, statistics.CALIBRATED))
+        for chosen in ends(matched):
+            raw, calibrated = (spread(chosen[each], 1, 3) for each in (LOSS, CALIBRATED))
             beta = spread(chosen["inverse_temperature_midpoint"], 1, 2)
-            parts.append(f"from {raw} to {calibrated} at {width_label(width)}, with β = {beta}")
+            parts.append(f"from {raw} to {calibrated} at {width_of(chosen)}, with β = {beta}")
         if parts and not matched.empty:
             sentences.append(
                 f"{recipe_label(recipe)}: calibrating the model merged after weight matching takes its loss barrier "
@@ -89,7 +84,7 @@ def mechanism_finding(records: Sequence[Record]) -> list[str]:
 def cost_finding(records: Sequence[Record]) -> list[str]:
     """What weight matching costs at the widest, beside one training: a sentence for each network."""
     sentences = []
-    table = cost_table(records)
+    table = Measurements.of(records).table(cost_table)
     for recipe in table["recipe"].unique():
         chosen = widest(table[table["recipe"] == recipe])
         searching, training = (chosen[chosen["what"] == what]["seconds"] for what in (WEIGHTS, TRAINING))
@@ -118,7 +113,7 @@ def search_cost_finding(table: DataFrame) -> str:
 
 def _before_and_after(records: Sequence[Record], names: dict[str, str], where: str = "mean over layers") -> list[str]:
     sentences = []
-    for recipe, table in _recipes(inside_table(records)):
+    for recipe, table in _recipes(Measurements.of(records).table(inside_table)):
         chosen = widest(table)
         before, after = (chosen[chosen["alignment"] == each] for each in ("identity", "weight_matching"))
         parts = [

@@ -7,6 +7,7 @@ from pandas import DataFrame, Series
 
 from lmcbook.lab.records import Record
 from lmcbook.pages.analysis.labels import decay_label, mean_and_spread, recipe_label, width_label
+from lmcbook.pages.analysis.measurements import Measurements
 from lmcbook.pages.analysis.vocabulary import groups, widest
 from lmcbook.pages.figures.calibrating import CHOICES, NETWORKS, choices_table, examples_table, reliability_table
 from lmcbook.pages.figures.temperatures import TOLERANCE, intervals_table, temperature_conditions_table
@@ -15,7 +16,7 @@ from lmcbook.pages.figures.temperatures import TOLERANCE, intervals_table, tempe
 def condition_finding(records: Sequence[Record]) -> list[str]:
     """Fitted over predicted β beside both conditions, at the widest, for each decay: a sentence for each network."""
     sentences = []
-    for (recipe,), of_recipe in groups(temperature_conditions_table(records), "recipe"):
+    for (recipe,), of_recipe in groups(Measurements.of(records).table(temperature_conditions_table), "recipe"):
         chosen = widest(of_recipe)
         parts = []
         for decay in sorted(chosen["weight_decay"].unique(), reverse=True):
@@ -31,7 +32,7 @@ def condition_finding(records: Sequence[Record]) -> list[str]:
 def sensitivity_finding(records: Sequence[Record]) -> list[str]:
     """Which β keep the loss near its least, and whether any keeps the barrier itself that low, at the widest."""
     sentences = []
-    for (recipe,), of_recipe in groups(intervals_table(records), "recipe"):
+    for (recipe,), of_recipe in groups(Measurements.of(records).table(intervals_table), "recipe"):
         chosen = widest(of_recipe)
         low, high = (_spread(chosen[name], 2) for name in ("low", "high"))
         under = int(chosen["low_absolute"].notna().sum())
@@ -47,7 +48,9 @@ def sensitivity_finding(records: Sequence[Record]) -> list[str]:
 def reliability_finding(records: Sequence[Record]) -> list[str]:
     """Expected calibration errors before and after, at the widest: a sentence for each network."""
     sentences = []
-    for (recipe, width), chosen in groups(reliability_table(records), "recipe", "width_multiplier"):
+    for (recipe, width), chosen in groups(
+        Measurements.of(records).table(reliability_table), "recipe", "width_multiplier"
+    ):
         errors = chosen.groupby(["network", "state"])["expected_calibration_error"].first()
         parts = [f"{name} {errors[name, 'raw']:.3f} → {errors[name, 'calibrated']:.3f}" for name in NETWORKS]
         sentences.append(
@@ -59,7 +62,7 @@ def reliability_finding(records: Sequence[Record]) -> list[str]:
 def choice_finding(records: Sequence[Record]) -> list[str]:
     """What each way to choose β costs, beside fitting it at each λ, in the mean over λ: a sentence for each network."""
     sentences = []
-    for (recipe,), chosen in groups(choices_table(records), "recipe"):
+    for (recipe,), chosen in groups(Measurements.of(records).table(choices_table), "recipe"):
         cost = _costs(chosen)
         names = {"predicted": "predicted", "single": CHOICES["single"], "midpoint": CHOICES["midpoint"], "raw": "none"}
         parts = [f"{name} {_spread(cost[choice], 3)}" for choice, name in names.items()]
@@ -73,7 +76,7 @@ def choice_finding(records: Sequence[Record]) -> list[str]:
 def examples_finding(records: Sequence[Record]) -> list[str]:
     """What few calibration examples cost, nine times of ten: a sentence for each network."""
     sentences = []
-    for (recipe,), chosen in groups(examples_table(records), "recipe"):
+    for (recipe,), chosen in groups(Measurements.of(records).table(examples_table), "recipe"):
         nine = chosen.groupby("examples")["excess_loss"].quantile(0.9)
         parts = [f"{value:.3f} with {size:,}" for size, value in nine.items()]
         smallest = int(nine.index.min())
@@ -94,7 +97,7 @@ def examples_finding(records: Sequence[Record]) -> list[str]:
 
 def temperature_verdict(records: Sequence[Record]) -> str:
     """One sentence: for which networks the predicted β, and one β for all λ, do as well as fitting each."""
-    table = choices_table(records)
+    table = Measurements.of(records).table(choices_table)
     if table.empty:
         return "Verdict: nothing is measured."
     found: dict[str, tuple[list[str], list[str]]] = {"predicted": ([], []), "single": ([], [])}

@@ -2,13 +2,13 @@
 
 from collections.abc import Sequence
 
-from pandas import DataFrame, Series
+from pandas import DataFrame
 
 from lmcbook.lab.records import Record, layers_table
-from lmcbook.pages.analysis.labels import decay_label, mean_and_spread, recipe_label, width_label
+from lmcbook.pages.analysis.labels import decay_label, network_of, pair_count, spread
+from lmcbook.pages.analysis.measurements import Measurements
 from lmcbook.pages.analysis.sweeps import FULL, SHORTER, SPARED, decay_table
-from lmcbook.pages.analysis.vocabulary import PAPER_DECAY, USUAL_DECAY, groups
-from lmcbook.pages.claims.statistics import ACCURACY
+from lmcbook.pages.analysis.vocabulary import ACCURACY, PAPER_DECAY, USUAL_DECAY, groups
 
 _SAME_PRODUCT = 1.25
 """Trainings whose decay products differ by no more than this factor are compared as equals."""
@@ -22,12 +22,12 @@ def decay_finding(records: Sequence[Record]) -> list[str]:
     sentences = []
     for _, table in groups(_of(records, FULL), "recipe"):
         parts = [
-            f"{_spread(rows[ACCURACY], 100, 1)} with {decay_label(decay)} (accuracy unmerged "
-            f"{_spread(rows['endpoint_accuracy'], 100, 1)} %)"
+            f"{spread(rows[ACCURACY], 100, 1)} with {decay_label(decay)} (accuracy unmerged "
+            f"{spread(rows['endpoint_accuracy'], 100, 1)} %)"
             for decay, rows in _decays(table)
         ]
-        cost = f"{_network(table)}: averaging costs so many points of accuracy: {', '.join(parts)}"
-        sentences.append(f"{cost} ({_pairs(table)}).")
+        cost = f"{network_of(table)}: averaging costs so many points of accuracy: {', '.join(parts)}"
+        sentences.append(f"{cost} ({_pair_count(table)}).")
     return sentences + normalisation_finding(records)
 
 
@@ -38,10 +38,10 @@ def normalisation_finding(records: Sequence[Record]) -> list[str]:
     for (recipe,), table in groups(spared, "recipe"):
         full = _of(records, FULL)
         both = _together(table, full[full["recipe"] == recipe])
-        parts = [f"{_spread(rows['difference'], 100, 1)} with {decay_label(decay)}" for decay, rows in _decays(both)]
+        parts = [f"{spread(rows['difference'], 100, 1)} with {decay_label(decay)}" for decay, rows in _decays(both)]
         sentences.append(
-            f"{_network(table)}: leaving batch norm's own parameters alone moves the accuracy barrier by "
-            f"{', '.join(parts)} points ({_pairs(table)})."
+            f"{network_of(table)}: leaving batch norm's own parameters alone moves the accuracy barrier by "
+            f"{', '.join(parts)} points ({_pair_count(table)})."
         )
     return sentences
 
@@ -58,11 +58,11 @@ def decay_condition_finding(records: Sequence[Record]) -> list[str]:
     for _, table in groups(_of(records, FULL), "recipe"):
         ends = [(decay, rows) for decay, rows in _decays(table) if decay in _ends(table)]
         parts = [
-            f"{name} {' → '.join(_spread(rows[column], 1, digits) for _, rows in ends)}"
+            f"{name} {' → '.join(spread(rows[column], 1, digits) for _, rows in ends)}"
             for column, (name, digits) in names.items()
         ]
         said = " → ".join(decay_label(decay) for decay, _ in ends)
-        sentences.append(f"{_network(table)}, weight decay {said}: {'; '.join(parts)} ({_pairs(table)}).")
+        sentences.append(f"{network_of(table)}, weight decay {said}: {'; '.join(parts)} ({_pair_count(table)}).")
     return sentences
 
 
@@ -81,14 +81,14 @@ def last_layer_finding(records: Sequence[Record]) -> list[str]:
     for _, rows in groups(table.merge(full, on=keys).dropna(subset=["depth"]), "recipe"):
         last = rows["depth"].max()
         parts = [
-            f"{_spread(chosen[chosen['depth'] == last - 1]['value'], 1, 3)} → "
-            f"{_spread(chosen[chosen['depth'] == last]['value'], 1, 3)} with {decay_label(decay)}"
+            f"{spread(chosen[chosen['depth'] == last - 1]['value'], 1, 3)} → "
+            f"{spread(chosen[chosen['depth'] == last]['value'], 1, 3)} with {decay_label(decay)}"
             for decay, chosen in _decays(rows)
             if decay in (USUAL_DECAY, PAPER_DECAY)
         ]
         if parts:
             sentences.append(
-                f"{_network(rows)}, cosine with LEWC's prediction, last hidden layer → logits: {', '.join(parts)}."
+                f"{network_of(rows)}, cosine with LEWC's prediction, last hidden layer → logits: {', '.join(parts)}."
             )
     return sentences
 
@@ -96,7 +96,7 @@ def last_layer_finding(records: Sequence[Record]) -> list[str]:
 def product_finding(records: Sequence[Record]) -> list[str]:
     """Trainings of different lengths and decays whose products are alike, beside each other; a sentence for two."""
     sentences = []
-    table = decay_table(records)
+    table = Measurements.of(records).table(decay_table)
     for (recipe, _), shorter in groups(table[table["kind"] == SHORTER], "recipe", "weight_decay"):
         product = shorter["decay_product"].iloc[0]
         full = table[(table["recipe"] == recipe) & (table["kind"] == FULL) & (table["decay_product"] > 0)]
@@ -109,7 +109,7 @@ def product_finding(records: Sequence[Record]) -> list[str]:
         decays = " and ".join(decay_label(rows["weight_decay"].iloc[0]) for rows in both)
         products = " and ".join(f"{rows['decay_product'].iloc[0]:.2g}" for rows in both)
         values = ", ".join(
-            f"{name} {' and '.join(_spread(rows[column], factor, digits) for rows in both)}"
+            f"{name} {' and '.join(spread(rows[column], factor, digits) for rows in both)}"
             for column, name, factor, digits in (
                 ("relative_effective_rank", "relative effective rank", 1, 3),
                 ("weak_additivity", "weak additivity", 1, 3),
@@ -118,8 +118,8 @@ def product_finding(records: Sequence[Record]) -> list[str]:
             )
         )
         sentences.append(
-            f"{_network(shorter)}, {epochs} epochs with weight decay {decays}: products {products}, {values} "
-            f"({_pairs(shorter)} each)."
+            f"{network_of(shorter)}, {epochs} epochs with weight decay {decays}: products {products}, {values} "
+            f"({_pair_count(shorter)} each)."
         )
     return sentences
 
@@ -140,10 +140,10 @@ def decay_verdict(records: Sequence[Record]) -> str:
         word = ("better" if gains.mean() > 0 else "worse") if agree else "neither better nor worse"
         against = "as the paper says" if word == "better" else "against the paper"
         pairs = f"all {len(gains)} pairs" if len(gains) > 1 else "the one pair measured"
-        difference = _spread(gains if word != "worse" else -gains, 100, 1)
+        difference = spread(gains if word != "worse" else -gains, 100, 1)
         by = f"by {difference} points of accuracy" if agree else f"with a mean difference of {difference} points"
         parts.append(
-            f"{_network(table)} merges {word} with weight decay {decay_label(PAPER_DECAY)} than with "
+            f"{network_of(table)} merges {word} with weight decay {decay_label(PAPER_DECAY)} than with "
             f"{decay_label(USUAL_DECAY)} in {pairs}, {by}, {against}{_inside(table)}"
         )
     if not parts:
@@ -170,7 +170,7 @@ def _inside(table: DataFrame) -> str:
 
 
 def _of(records: Sequence[Record], kind: str) -> DataFrame:
-    table = decay_table(records)
+    table = Measurements.of(records).table(decay_table)
     return table[table["kind"] == kind]
 
 
@@ -192,15 +192,5 @@ def _decays(table: DataFrame) -> list[tuple[float, DataFrame]]:
     return [(float(decay), rows) for (decay,), rows in groups(table.sort_values("weight_decay"), "weight_decay")]
 
 
-def _network(table: DataFrame) -> str:
-    return f"{recipe_label(table['recipe'].iloc[0])} at {width_label(table['width_multiplier'].iloc[0])}"
-
-
-def _spread(values: Series, factor: float, digits: int) -> str:
-    return mean_and_spread(values, factor=factor, digits=digits, count=False)
-
-
-def _pairs(table: DataFrame) -> str:
-    counts = table.groupby("weight_decay").size()
-    least, most = int(counts.min()), int(counts.max())
-    return f"{least if least == most else f'{least} to {most}'} {'pair' if most == 1 else 'pairs'}"
+def _pair_count(table: DataFrame) -> str:
+    return pair_count(*table.groupby("weight_decay").size())

@@ -6,8 +6,9 @@ from pandas import DataFrame
 
 from lmcbook.lab.records import Record, barriers_table
 from lmcbook.pages.analysis.labels import at_width, decay_label, number_of_pairs, recipe_label, spread
-from lmcbook.pages.analysis.vocabulary import paper_decay, widest
-from lmcbook.pages.claims import statistics
+from lmcbook.pages.analysis.measurements import Measurements
+from lmcbook.pages.analysis.vocabulary import ACCURACY, CALIBRATED, LOSS, decays, ends, paper_decay, widest
+from lmcbook.pages.claims.statistics import permutation_effect
 
 
 def width_finding(records: Sequence[Record]) -> list[str]:
@@ -15,13 +16,9 @@ def width_finding(records: Sequence[Record]) -> list[str]:
     sentences = []
     for recipe, table in _recipes(records):
         parts = []
-        for decay, chosen in _decays(table):
-            widths = chosen["width_multiplier"]
-            ends = [
-                at_width(chosen[widths == width], statistics.ACCURACY, 100, 1)
-                for width in sorted({widths.min(), widths.max()})
-            ]
-            parts.append(f"{' and '.join(ends)} with weight decay {decay_label(decay)}")
+        for decay, chosen in decays(table):
+            costs = [at_width(rows, ACCURACY, 100, 1) for rows in ends(chosen)]
+            parts.append(f"{' and '.join(costs)} with weight decay {decay_label(decay)}")
         sentences.append(
             f"{recipe_label(recipe)}: averaging costs {'; '.join(parts)} (points of accuracy, "
             f"{number_of_pairs(table)})."
@@ -34,10 +31,10 @@ def calibration_finding(records: Sequence[Record]) -> list[str]:
     sentences = []
     for recipe, table in _recipes(records):
         chosen = widest(paper_decay(table))
-        raw, calibrated = chosen[statistics.LOSS].mean(), chosen[statistics.CALIBRATED].mean()
+        raw, calibrated = chosen[LOSS].mean(), chosen[CALIBRATED].mean()
         text = (
-            f"{recipe_label(recipe)}: the loss barrier is {at_width(chosen, statistics.LOSS, 1, 3)} as it is and "
-            f"{spread(chosen[statistics.CALIBRATED], 1, 3)} calibrated (nats, {number_of_pairs(chosen)})"
+            f"{recipe_label(recipe)}: the loss barrier is {at_width(chosen, LOSS, 1, 3)} as it is and "
+            f"{spread(chosen[CALIBRATED], 1, 3)} calibrated (nats, {number_of_pairs(chosen)})"
         )
         removes = raw > 0 and calibrated < raw
         sentences.append(f"{text}: one number removes {100 * (1 - calibrated / raw):.0f} %." if removes else f"{text}.")
@@ -49,7 +46,7 @@ def control_finding(records: Sequence[Record]) -> list[str]:
     sentences = []
     for recipe, table in _recipes(records, alignment=None):
         main = paper_decay(table)
-        effect = statistics.permutation_effect(table, weight_decay=main["weight_decay"].iloc[0]).values
+        effect = permutation_effect(table, weight_decay=main["weight_decay"].iloc[0]).values
         if effect:
             sentences.append(
                 f"{recipe_label(recipe)}: a random permutation of model b moves the accuracy barrier of the widest by "
@@ -72,11 +69,6 @@ def temperature_finding(records: Sequence[Record]) -> list[str]:
 
 
 def _recipes(records: Sequence[Record], alignment: str | None = "identity") -> list[tuple[str, DataFrame]]:
-    table = barriers_table(records)
+    table = Measurements.of(records).table(barriers_table)
     table = table if alignment is None else table[table["alignment"] == alignment]
     return [(recipe, table[table["recipe"] == recipe]) for recipe in table["recipe"].unique()]
-
-
-def _decays(table: DataFrame) -> list[tuple[float, DataFrame]]:
-    decays = sorted(table["weight_decay"].unique(), reverse=True)
-    return [(decay, table[table["weight_decay"] == decay]) for decay in decays]
