@@ -76,12 +76,13 @@ def gaussian_table(records: Sequence[Record]) -> DataFrame:
     ``gaussian`` is the limit of the cosine for independent, centred Gaussians that have the units' measured second
     moments; it is empty where no unit is active. A row is one pair of one width, decay and layer.
     """
-    units = Measurements.of(records).table(units_table)
+    measurements = Measurements.of(records)
+    units = measurements.table(units_table)
     place = [*PAIR, "num_layers", "layer"]
     grouped = as_they_are(units).groupby(place, sort=False, dropna=False)[_MOMENTS]
     found = [(*key, _cosine(of_layer.to_numpy(dtype=float))) for key, of_layer in grouped]
     sizes = DataFrame(found, columns=[*place, "gaussian"]).astype(units[place].dtypes)
-    merged = weak_additivity_table(records).merge(sizes, on=place, how="inner")
+    merged = measurements.table(weak_additivity_table).merge(sizes, on=place, how="inner")
     return merged[[*PAIR, "num_layers", "layer", "depth", "gaussian", "weak_additivity"]]
 
 
