@@ -119,6 +119,12 @@ def test_nothing_is_imported_by_a_name_that_the_syntax_tree_does_not_show():
     assert shown == []
 
 
+def test_a_chapter_does_not_depend_on_what_would_measure():
+    code, read = ast.parse("from lmcbook.lab import collect"), Package()
+    assert {MEASURING, "lmcbook.lab.store", "lmcbook.training.loop"} <= read.loaded_by(code)
+    assert not {MEASURING, "lmcbook.lab.store", "lmcbook.training.loop"} & read.loaded_by(code, without=(MEASURING,))
+
+
 RUN = """
 import ast, json, sys
 from pathlib import Path

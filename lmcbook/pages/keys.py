@@ -23,7 +23,7 @@ from lmcbook.pages.dependencies import Package, foreign, imports_of, versions
 READERS = tuple(f"lmcbook.lab.{name}." for name in ("records", "on_demand", "collect", "present", "read_records"))
 """What a notebook imports from that reads records."""
 
-MEASURING = "lmcbook.lab.pipeline"
+MEASURING = "lmcbook.lab.missing"
 """What measures a record that is missing. The book's notebooks are executed from records that exist, so no result
 depends on it, nor on the training code and the torch below it: what they computed is in the records."""
 
