@@ -7,12 +7,10 @@ import pytest
 from lmcbook.data import describe
 from lmcbook.errors import InputError
 from lmcbook.lab import plan
-from lmcbook.lab.records import RecordIndex
 from lmcbook.pages import sentences, tables
 from lmcbook.pages.analysis.sweeps import one_width, several_widths
 from lmcbook.training.schedule import decay_product
 from tests.helpers.control_records import batch_sweep, changed
-from tests.test_layer_chapters import ROOT, cells, figures_of
 
 
 def text(sentences: list[str] | str) -> str:
@@ -126,27 +124,3 @@ def test_the_verdict_counts_pairs_in_both_directions():
     assert "smaller in 1, reciprocal orthogonality is closer to 0 in 0," in sentences.batch_verdict(against)
     alone = batch_sweep(dips={16.0: {32: (0.1,)}})
     assert sentences.batch_verdict(alone) == "**Verdict.** Nothing is measured that could tell."
-
-
-# --- the chapter -----------------------------------------------------------------------------------------------------
-
-
-@pytest.mark.slow
-def test_the_chapter_runs_on_the_committed_records(monkeypatch, tmp_path):
-    chapter = ROOT / "notebooks" / "13_batch_size.ipynb"
-    planned = plan.pairs("embedded", [chapter.stem])
-    if any(RecordIndex(ROOT / "records").find(one.pair) is None for one in planned):
-        pytest.skip("not all records of this chapter came with this checkout")
-    monkeypatch.setenv("LMCBOOK_RUNS", str(tmp_path))
-    monkeypatch.setenv("LMCBOOK_RECORDS", str(ROOT / "records"))
-    shown: list[dict] = []
-    monkeypatch.setattr("IPython.display.display", lambda bundle, raw: shown.append(bundle))
-    namespace: dict = {}
-    for cell in cells(chapter):
-        if cell["cell_type"] == "code":
-            exec(compile("".join(cell["source"]), chapter.name, "exec"), namespace)
-            if "parameters" in cell["metadata"].get("tags", []):
-                namespace["require_cached"] = True
-    drawn = [bundle for bundle in shown if "<svg" in bundle["text/html"]]
-    assert len(drawn) == len(figures_of(chapter))
-    assert all("nan" not in bundle["text/html"].split('class="lmc-finding"')[1].split("</ul>")[0] for bundle in drawn)

@@ -2,15 +2,13 @@
 
 import json
 import re
-from pathlib import Path
-from typing import Any
 
 import pytest
 
 from lmcbook.errors import InputError
 from lmcbook.pages import theory_figures
+from tests.helpers.chapters import ROOT, check_inline_formulas, prose, run, sources
 
-ROOT = Path(__file__).resolve().parent.parent
 CHAPTERS = sorted((ROOT / "notebooks").glob("2*_theorem.ipynb"))
 
 STATEMENTS = {
@@ -35,15 +33,6 @@ OURS: tuple[str, ...] = (
 OURS += ("thm-approximate", "thm-temperature", "thm-many", "thm-biases", "thm-batch-norm")
 
 
-def cells(chapter: Path, kind: str) -> list[str]:
-    content = json.loads(chapter.read_text(encoding="utf-8"))["cells"]
-    return ["".join(cell["source"]) for cell in content if cell["cell_type"] == kind]
-
-
-def prose() -> str:
-    return "\n\n".join(text for chapter in CHAPTERS for text in cells(chapter, "markdown"))
-
-
 def statements(text: str) -> dict[str, tuple[str, str]]:
     """Label → kind and title of every proof environment that has one."""
     found = re.findall(r"\{prf:(\w+)\} ([^\n]*)\n:label: ([\w-]+)", text)
@@ -53,25 +42,21 @@ def statements(text: str) -> dict[str, tuple[str, str]]:
 
 @pytest.mark.parametrize("chapter", CHAPTERS, ids=lambda chapter: chapter.stem)
 def test_the_cells_run_and_their_own_checks_hold(chapter, monkeypatch):
-    shown: list[dict[str, Any]] = []
-    monkeypatch.setattr("IPython.display.display", lambda bundle, raw: shown.append(bundle))
-    namespace: dict[str, Any] = {}
-    for code in cells(chapter, "code"):
-        exec(compile(code, chapter.name, "exec"), namespace)
-    assert shown and all("<svg" in bundle["text/html"] and bundle["text/plain"] for bundle in shown)
-    ids = re.findall(r' id="([^"]+)"', "".join(bundle["text/html"] for bundle in shown))
-    assert len(ids) == len(set(ids))
+    executed = run(chapter, monkeypatch)
+    assert executed.shown and executed.drawn == executed.shown
+    assert all(bundle["text/plain"] for bundle in executed.shown)
+    executed.check_ids()
 
 
 def test_every_chapter_checks_something():
     assert len(CHAPTERS) == 5
     for chapter in CHAPTERS:
-        assert "\nassert " in "\n".join(cells(chapter, "code")), chapter.name
+        assert "\nassert " in "\n".join(sources(chapter, "code")), chapter.name
 
 
 @pytest.mark.parametrize("chapter", CHAPTERS, ids=lambda chapter: chapter.stem)
 def test_a_chapter_is_thin(chapter):
-    lines = [line for code in cells(chapter, "code") for line in code.splitlines()]
+    lines = [line for code in sources(chapter, "code") for line in code.splitlines()]
     assert sum(bool(line.strip()) and not line.strip().startswith("#") for line in lines) <= 30
     assert not any(re.match(r"\s*(def|class) ", line) for line in lines)
     raw = json.loads(chapter.read_text(encoding="utf-8"))
@@ -79,7 +64,7 @@ def test_a_chapter_is_thin(chapter):
 
 
 def test_every_statement_of_the_paper_is_named_and_labelled():
-    found = statements(prose())
+    found = statements(prose(*CHAPTERS))
     for name, label in STATEMENTS.items():
         assert f"the paper's {name}" in found[label][1], name
     for label in OURS:
@@ -89,7 +74,7 @@ def test_every_statement_of_the_paper_is_named_and_labelled():
 
 
 def test_every_theorem_has_a_proof():
-    text = prose()
+    text = prose(*CHAPTERS)
     for kind in ("theorem", "lemma", "proposition"):
         for found in re.finditer(rf"(`{{3,}})\{{prf:{kind}\}}.*?\n\1\n+(`{{3,}})\{{prf:(\w+)\}}", text, re.DOTALL):
             assert found[3] == "proof", found[0][:80]
@@ -97,7 +82,7 @@ def test_every_theorem_has_a_proof():
 
 
 def test_every_reference_resolves():
-    text = prose()
+    text = prose(*CHAPTERS)
     elsewhere = "\n\n".join(page.read_text(encoding="utf-8") for page in (ROOT / "book").glob("*.md"))
     labels = statements(text).keys() | statements(elsewhere).keys()
     assert set(re.findall(r"\{prf:ref\}`([\w-]+)`", text)) <= labels
@@ -109,14 +94,7 @@ def test_every_reference_resolves():
 
 
 def test_inline_formulas_fit_on_a_phone():
-    text = re.sub(r"\$\$.*?\$\$", "", prose(), flags=re.DOTALL)
-    for formula in re.findall(r"\$([^$]+)\$", text):
-        glyphs = re.sub(
-            r"\\(bigl|bigr|[tT]?frac|norm|bar|tilde|overline|operatorname|text|quad)\b|\\[,;! ]", "", formula
-        )
-        glyphs = re.sub(r"\\(log|cos|sin|min|max|softmax)\b", lambda name: name[1], glyphs)
-        glyphs = re.sub(r"[{}_^\s]", "", re.sub(r"\\[a-zA-Z]+", "x", glyphs))
-        assert len(glyphs) <= 25, formula
+    check_inline_formulas(CHAPTERS, most=25)
 
 
 def test_figures_say_what_is_wrong_with_them():
