@@ -63,8 +63,9 @@ check: setup
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 
-# Not the two that take long or a GPU: matching_cost.py makes the appendix's figure, gpu.py the estimates of the plan.
-BENCHMARKS := $(filter-out %/matching_cost.py %/gpu.py,$(wildcard benchmarks/[a-z]*.py))
+# Not those that take long or a GPU: matching_cost.py makes the appendix's figure, gpu.py the estimates of the plan, and
+# rebuild.py builds the book.
+BENCHMARKS := $(filter-out %/matching_cost.py %/gpu.py %/rebuild.py,$(wildcard benchmarks/[a-z]*.py))
 
 bench: setup
 	@for benchmark in $(BENCHMARKS); do echo "== $$benchmark"; $(BIN)/python $$benchmark || exit 1; done

@@ -140,8 +140,9 @@ Path(sys.argv[2]).write_text(json.dumps([name for name in sys.modules if name.sp
 
 @pytest.mark.slow
 @pytest.mark.parametrize("chapter", ["05_weak_additivity", "20_lewc_theorem"])
-def test_a_chapter_loads_nothing_that_its_key_does_not_know(chapter, tmp_path):
+def test_a_chapter_loads_nothing_that_its_key_does_not_know(chapter, tmp_path, monkeypatch):
     """A whole run in a fresh process; the second one with torch. Nothing that measures is loaded."""
+    monkeypatch.setenv("LMCBOOK_RECORDS", str(ROOT / "records"))
     source = ROOT / "notebooks" / f"{chapter}.ipynb"
     command = [sys.executable, "-c", RUN, str(source), str(tmp_path / "loaded.json")]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
