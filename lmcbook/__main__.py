@@ -5,7 +5,7 @@ import os
 import sys
 from pathlib import Path
 
-from lmcbook.errors import InputError
+from lmcbook.errors import InputError, check_number
 from lmcbook.lab import paths, plan
 from lmcbook.pages.notebooks import NotebookError
 
@@ -13,11 +13,8 @@ from lmcbook.pages.notebooks import NotebookError
 def main(arguments: list[str] | None = None) -> int:
     """Run one command; returns the exit code."""
     options = _parser().parse_args(arguments)
-    if getattr(options, "threads", None):
-        # read by the numerical libraries when they are first imported, which is after this line
-        for name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS"):
-            os.environ[name] = str(options.threads)
     try:
+        _set_threads(getattr(options, "threads", None))
         return options.command(options) or 0
     except InputError as error:
         print(f"lmcbook: {error}", file=sys.stderr)
@@ -30,8 +27,25 @@ def main(arguments: list[str] | None = None) -> int:
         return 130
 
 
+def _set_threads(threads: int | None) -> None:
+    """Tell the numerical libraries, which read it when they are first imported: after this."""
+    if threads is not None:
+        check_number("threads", threads, minimum=1, integer=True)
+        for name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS"):
+            os.environ[name] = str(threads)
+
+
+def _check_folder(records: Path | None, *, missing: bool = False) -> None:
+    if records is not None and not records.is_dir() and (records.exists() or not missing):
+        raise InputError(f"records folder is {str(records)!r}, which is no folder; give one that holds records")
+
+
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="python -m lmcbook", description=__doc__)
+    parser = argparse.ArgumentParser(
+        prog="python -m lmcbook",
+        description="Train and measure pairs of networks, and make the book of what was measured.",
+        epilog="`python -m lmcbook COMMAND --help` tells what a command takes. Bad input: one line and exit code 2.",
+    )
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
 
     reproduce = commands.add_parser("reproduce", help="train, measure, run the notebooks and build the book")
@@ -123,6 +137,7 @@ def _reproduce(options: argparse.Namespace) -> int:
 def _plan(options: argparse.Namespace) -> None:
     from lmcbook.lab.budget import describe_plan
 
+    _check_folder(options.records, missing=True)
     print(
         describe_plan(
             options.scale,
@@ -193,6 +208,7 @@ def _data_import(options: argparse.Namespace) -> None:
 def _records_migrate(options: argparse.Namespace) -> None:
     from lmcbook.lab.records import migrate
 
+    _check_folder(options.folder)
     for path in migrate(options.folder or paths.fresh_records()):
         print(path)
 

@@ -1,5 +1,6 @@
 """The command line: bad input ends in one line and exit code 2, before anything is done."""
 
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -16,6 +17,16 @@ from lmcbook.__main__ import main
         (["run", "--scale", "huge"], "scale is 'huge'"),
         (["reproduce", "--scale", "huge"], "scale is 'huge'"),
         (["reproduce", "--cores", "0"], "cores is 0; it must be a whole number at least 1"),
+        (["reproduce", "--device", "tpu"], "device is 'tpu'; it may be one of: auto, cpu, cuda"),
+        (["plan", "--device", "cuda:x"], "device is 'cuda:x'; it may be one of: auto, cpu, cuda"),
+        (["plan", "--max-minutes", "nan"], "max_minutes is nan; it must be a number above 0"),
+        (["plan", "--precision", "half"], "precision is 'half'; it may be one of: float32, bfloat16"),
+        (["plan", "--records", "pyproject.toml"], "records folder is 'pyproject.toml', which is no folder"),
+        (["run", "--threads", "0"], "threads is 0; it must be a whole number at least 1"),
+        (["job", "no-such", "--receipt", "x.json", "--threads", "-1"], "threads is -1; it must be a whole number"),
+        (["records", "migrate", "no-such"], "records folder is 'no-such', which is no folder"),
+        (["data", "import", "no-such", "--name", "x"], "folder is 'no-such', which is no folder"),
+        (["data", "import", "tests", "--name", "../x"], "name is '../x'; it may have letters, digits"),
         (["run", "--recipe", "mlp-moon"], "recipe is 'mlp-moon'; it may be one of: "),
         (["run", "--notebook", "99"], "notebook is '99'; it may be one of: 01_width"),
         (["run", "--max-minutes", "-3"], "max_minutes is -3.0; it must be a number above 0"),
@@ -32,6 +43,15 @@ def test_bad_input_is_one_line_and_exit_code_2(arguments, message, capsys, monke
     assert printed.out == ""
     assert printed.err.startswith("lmcbook: ") and printed.err.count("\n") == 1
     assert message in printed.err
+
+
+@pytest.mark.parametrize("command", ["reproduce", "plan", "run", "job", "book", "data", "records"])
+def test_help_names_every_command_and_each_says_what_it_takes(command, capsys):
+    for arguments in (["--help"], [command, "--help"]):
+        with pytest.raises(SystemExit, match="0"):
+            main(arguments)
+    printed = capsys.readouterr().out
+    assert re.search(rf"^    {command}\s", printed, re.M) and f"python -m lmcbook {command}" in printed
 
 
 def test_outside_of_a_checkout_reproduce_says_so(capsys, monkeypatch, tmp_path):

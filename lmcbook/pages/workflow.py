@@ -17,6 +17,7 @@ from lmcbook.lab import paths, plan
 from lmcbook.lab.plan import PlannedPair
 from lmcbook.pages import notebooks
 from lmcbook.pages.keys import Judge, tree_sha256
+from lmcbook.training.device import check_device
 
 
 def receipt_path(scale: str, job: str) -> Path:
@@ -63,7 +64,7 @@ def build_book(scale: str | None = None, *, jobs: int = 2) -> int:
         jobs: Notebooks at a time.
 
     Raises:
-        InputError: unknown scale; not inside a checkout.
+        InputError: unknown scale or device; not inside a checkout.
         NotebookError: notebooks failed; the others were executed all the same.
     """
     wanted = {"require_cached": True} | ({} if scale is None else {"scale": scale})
@@ -119,11 +120,13 @@ def reproduce(
     What was killed in the middle goes on from where it stopped when this is called again.
 
     Raises:
-        InputError: unknown scale; not inside a checkout; another reproduction is running; Snakemake is not installed.
+        InputError: unknown scale or device; not inside a checkout; another reproduction is running; Snakemake is not
+            installed.
         NotebookError: notebooks failed.
     """
     check_choice("scale", scale, plan.SCALES)
     check_number("cores", cores, minimum=1, integer=True)
+    check_device(device)
     root = _checkout("reproduce")
     try:
         paths.runs().mkdir(parents=True, exist_ok=True)
