@@ -47,7 +47,7 @@ def test_a_figure_derives_its_table_once(records, monkeypatch):
         asked.append(given)
         return old.table(given)
 
-    new = Companions(counted, old.alt, by_table=old.by_table)
+    new = Companions(counted, old.alt)
     monkeypatch.setitem(FIGURES, figures.barrier_against_width, new)
     measured = Measurements(records)
     figures.to_html(figures.barrier_against_width, measured)

@@ -15,10 +15,11 @@ from matplotlib.legend import Legend
 from lmcbook.data import describe
 from lmcbook.lab.records import pairs_table
 from lmcbook.pages import claims, figures, sentences, tables
+from lmcbook.pages.analysis import calibrating, temperatures
 from lmcbook.pages.analysis.sweeps import decay_table
 from lmcbook.pages.claims.catalogue import of_chapter
 from lmcbook.pages.claims.statistics import batch_norm_temperature_error, decay_advantage, depth_temperature_error
-from lmcbook.pages.figures import calibrating, style, temperatures
+from lmcbook.pages.figures import style
 from lmcbook.training.schedule import decay_product
 from tests.helpers.control_records import (
     CURVATURE,
@@ -31,7 +32,7 @@ from tests.helpers.control_records import (
     temperature_sweep,
     with_temperatures,
 )
-from tests.helpers.drawn import drawn_from
+from tests.helpers.drawn import alt_of, data_of, drawn
 from tests.helpers.synthetic_records import make_record
 from tests.test_figures import check_layout
 
@@ -64,7 +65,7 @@ def text(sentences) -> str:
 @pytest.mark.parametrize("draw", ALL)
 @pytest.mark.parametrize("narrow", [False, True])
 def test_axes_are_named_and_nothing_is_cut_off(draw, narrow, records):
-    figure = draw(drawn_from(draw, records[draw]), narrow=narrow)
+    figure = drawn(draw, records[draw], narrow=narrow)
     assert isinstance(figure, Figure) and figure.axes[0].get_ylabel()
     assert all(axis.get_xlabel() for axis in figure.axes)
     check_layout(figure)
@@ -76,7 +77,7 @@ def test_axes_are_named_and_nothing_is_cut_off(draw, narrow, records):
 def test_pages_are_whole_and_the_same_twice(draw, records):
     page = figures.to_html(draw, records[draw], ["a finding"], "a command")
     assert page == figures.to_html(draw, records[draw], ["a finding"], "a command")
-    alt = figures.FIGURES[draw].alt(drawn_from(draw, records[draw]))
+    alt = alt_of(draw, records[draw])
     assert "MLP on digits" in alt and "×16" in alt and "nan" not in alt
     drawings = re.findall(r"<svg.*?</svg>", page, re.DOTALL)
     assert len(drawings) == 2
@@ -87,7 +88,7 @@ def test_pages_are_whole_and_the_same_twice(draw, records):
     found = re.search(r'href="data:text/csv;charset=utf-8;base64,([^"]+)"', page)
     assert found is not None
     table = pandas.read_csv(StringIO(base64.b64decode(found[1]).decode()))
-    assert len(table) == len(figures.FIGURES[draw].table(records[draw])) > 0
+    assert len(table) == len(data_of(draw, records[draw])) > 0
 
 
 def test_words_of_a_figure_keep_their_digits():
@@ -102,7 +103,7 @@ def test_words_of_a_figure_keep_their_digits():
 
 def test_the_interval_of_a_parabola_is_known():
     octaves = (temperatures.TOLERANCE / CURVATURE) ** 0.5
-    [row] = temperatures.intervals_table([with_temperatures(make_record(4.0))]).to_dict("records")
+    [row] = temperatures.sensitivity([with_temperatures(make_record(4.0))]).intervals.to_dict("records")
     # 0.5 of the steps of the spline's own grid, a 400th of an octave
     assert numpy.log2(row["high"]) == pytest.approx(octaves, abs=0.003)
     assert numpy.log2(row["low"]) == pytest.approx(-octaves, abs=0.003)
@@ -113,7 +114,7 @@ def test_a_low_barrier_is_kept_between_bounds_around_the_best_not_the_fitted():
     record = make_record(4.0)
     ends = record.data["curve"]["calibrated_loss"][0]
     record = with_temperatures(record, least=ends, tilt=0.5)
-    [row] = temperatures.intervals_table([record]).to_dict("records")
+    [row] = temperatures.sensitivity([record]).intervals.to_dict("records")
     assert row["least_barrier"] == pytest.approx(0, abs=1e-6)
     octaves = (temperatures.TOLERANCE / CURVATURE) ** 0.5
     assert numpy.log2(row["low_absolute"]) == pytest.approx(0.5 - octaves, abs=0.003)
@@ -124,13 +125,13 @@ def test_a_low_barrier_is_kept_between_bounds_around_the_best_not_the_fitted():
 def test_the_barrier_is_against_the_calibrated_parents():
     record = with_temperatures(make_record(4.0))
     curve = record.data["curve"]
-    table = temperatures.sensitivity_table([record, make_record(8.0)])
+    table = temperatures.sensitivity([record, make_record(8.0)]).losses
     assert len(table) == 13, "a record without a sweep of temperatures has nothing to show"
     at_fitted = table[table["inverse_temperature"] == table["fitted_inverse_temperature"]].iloc[0]
     assert at_fitted["loss_barrier"] == pytest.approx(curve["calibrated_loss"][12] - curve["calibrated_loss"][0])
     # 1.1 is the ensemble's: 2^(4 − 1) times that for four layers, twice with batch norm
     assert at_fitted["predicted_inverse_temperature"] == pytest.approx(8.8)
-    of_vgg = temperatures.sensitivity_table([with_temperatures(make_record(4.0, recipe="vgg11-digits"))])
+    of_vgg = temperatures.sensitivity([with_temperatures(make_record(4.0, recipe="vgg11-digits"))]).losses
     assert of_vgg["predicted_inverse_temperature"].unique() == pytest.approx([2.2])
 
 
@@ -244,7 +245,7 @@ def test_one_decay_alone_can_be_drawn():
     for decay in (0.0, 3e-3):
         records = decay_sweep(dips={decay: (0.05,)})
         for draw in OF_WEIGHT_DECAY:
-            check_layout(draw(drawn_from(draw, records)))
+            check_layout(drawn(draw, records))
 
 
 def verdict_of(strong, weak) -> str:

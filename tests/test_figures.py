@@ -15,8 +15,11 @@ from matplotlib.legend import Legend
 
 from lmcbook.errors import InputError
 from lmcbook.pages import figures
+from lmcbook.pages.analysis.barriers import barrier_table
+from lmcbook.pages.analysis.curves import accuracy_table, inverse_temperature_table, loss_table
 from lmcbook.pages.analysis.labels import decay_label, recipe_label, width_label
 from lmcbook.pages.figures import style
+from tests.helpers.drawn import alt_of, data_of, drawn
 from tests.helpers.synthetic_records import layers_sweep, make_record, width_sweep
 
 ELSEWHERE = ("batch_size", "calibrating", "costs", "lines", "low_rank", "spawned", "temperatures", "weight_decay")
@@ -72,7 +75,7 @@ def check_layout(figure: Figure) -> None:
 @pytest.mark.parametrize("draw", ALL)
 @pytest.mark.parametrize("narrow", [False, True])
 def test_every_axis_is_named_and_nothing_is_cut_off(draw, narrow, everything):
-    figure = draw(everything, narrow=narrow)
+    figure = drawn(draw, everything, narrow=narrow)
     assert isinstance(figure, Figure)
     owners = (figure, *figure.subfigs)
     # panels that share their axes share the names of them too
@@ -94,7 +97,7 @@ def test_the_page_gets_whole_svg_with_words_for_those_who_do_not_see_it(draw, ev
     page = pages[draw]
     drawings = re.findall(r"<svg.*?</svg>", page, re.DOTALL)
     assert len(drawings) == 2
-    alt = figures.FIGURES[draw].alt(everything)
+    alt = alt_of(draw, everything)
     assert "MLP on digits" in alt and "×16" in alt
     ids = []
     for drawing in drawings:
@@ -116,16 +119,16 @@ def test_the_data_of_a_figure_can_be_taken_away(draw, everything, pages):
     found = re.search(r'download="([^"]+)" href="data:text/csv;charset=utf-8;base64,([^"]+)"', pages[draw])
     assert found is not None and found[1] == draw.__name__.replace("_", "-") + ".csv"
     table = pandas.read_csv(StringIO(base64.b64decode(found[2]).decode()))
-    expected = figures.FIGURES[draw].table(everything)
+    expected = data_of(draw, everything)
     assert list(table.columns) == list(expected.columns) and len(table) == len(expected)
     for column in expected.select_dtypes("number"):
         numpy.testing.assert_allclose(table[column], expected[column].astype(float), rtol=1e-5)
 
 
 def test_every_pair_is_a_point_and_the_line_is_their_mean(sweep):
-    figure = figures.barrier_against_width(sweep)
+    figure = drawn(figures.barrier_against_width, sweep)
     points, line = figure.axes[0].lines[:2]
-    table = figures.barrier_table(sweep)
+    table = barrier_table(sweep)
     chosen = table[
         (table["recipe"] == "mlp-digits") & (table["weight_decay"] == 3e-3) & (table["alignment"] == "identity")
     ]
@@ -136,24 +139,32 @@ def test_every_pair_is_a_point_and_the_line_is_their_mean(sweep):
 
 def test_barriers_that_are_not_above_zero_are_shown_on_an_axis_that_says_so():
     records = [make_record(width, depth_of_dip=dip) for width, dip in ((1, 0.5), (4, 0.05), (16, -0.004))]
-    axis = figures.barrier_against_width(records).axes[0]
+    axis = drawn(figures.barrier_against_width, records).axes[0]
     assert axis.get_yscale() == "symlog" and "linear where shaded" in axis.get_ylabel()
     assert axis.get_ylim()[0] < -0.4 < axis.get_ylim()[1]
-    assert figures.barrier_against_width(records[:2]).axes[0].get_yscale() == "log"
+    assert drawn(figures.barrier_against_width, records[:2]).axes[0].get_yscale() == "log"
 
 
 def test_random_permutations_are_no_curves_of_figure_one(sweep):
-    assert len(figures.accuracy_table(sweep)) == 25 * len([one for one in sweep if one.config.alignment == "identity"])
-    assert set(figures.loss_table(sweep)["weight_decay"]) == {3e-3}
+    assert len(accuracy_table(sweep)) == 25 * len([one for one in sweep if one.config.alignment == "identity"])
+    assert set(loss_table(sweep)["weight_decay"]) == {3e-3}
 
 
 def test_the_prediction_is_that_of_definition_4_1():
-    table = figures.inverse_temperature_table([make_record(), make_record(recipe="vgg11-digits")])
+    table = inverse_temperature_table([make_record(), make_record(recipe="vgg11-digits")])
     middle = table[table["coefficient"] == 0.5].set_index("recipe")["predicted_inverse_temperature"]
-    # the ensemble's own, 1.1 in these records, times 2^(4 - 1); none where batch norm rescales every layer
-    assert middle["mlp-digits"] == pytest.approx(8.8) and numpy.isnan(middle["vgg11-digits"])
+    # the ensemble's own, 1.1 in these records, times 2^(4 - 1); twice that where batch norm rescales every layer
+    assert middle["mlp-digits"] == pytest.approx(8.8) and middle["vgg11-digits"] == pytest.approx(2.2)
     end = table[(table["coefficient"] == 1) & (table["recipe"] == "mlp-digits")]
     assert end["predicted_inverse_temperature"].item() == pytest.approx(1.1)
+
+
+def test_the_prediction_takes_each_pairs_own_depth():
+    own, shallow = make_record(), make_record(num_layers=3)
+    for records in ([own, shallow], [shallow, own]):
+        table = inverse_temperature_table(records)
+        middle = table[table["coefficient"] == 0.5]["predicted_inverse_temperature"]
+        assert sorted(middle) == pytest.approx([1.1 * 4, 1.1 * 8])
 
 
 def test_a_figure_of_nothing_is_refused():
@@ -208,7 +219,7 @@ def test_the_readers_own_settings_are_back_after_drawing(sweep):
     import matplotlib
 
     before = dict(matplotlib.rcParams)
-    figures.accuracy_against_coefficient(sweep)
+    drawn(figures.accuracy_against_coefficient, sweep)
     assert dict(matplotlib.rcParams) == before
 
 

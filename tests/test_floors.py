@@ -8,7 +8,8 @@ import pytest
 from lmcbook.errors import InputError
 from lmcbook.pages import figures, sentences
 from lmcbook.pages.analysis.floor_fit import fit_floor
-from lmcbook.pages.figures.floors import floor_table
+from lmcbook.pages.analysis.floors import floor_fits, floor_table
+from tests.helpers.drawn import drawn
 from tests.helpers.synthetic_records import make_record, width_sweep
 
 WIDTHS = [width for width in (1.0, 2.0, 4.0, 8.0, 16.0, 32.0) for _ in range(3)]
@@ -79,10 +80,10 @@ def test_sentences_say_whether_there_is_a_floor():
 
 def test_the_table_is_of_the_fits_that_are_drawn():
     records = sweep(0.1)
-    table = floor_table(records)
+    table = floor_table(floor_fits(records))
     assert list(table["barrier"]) == ["midpoint_accuracy_barrier", "midpoint_calibrated_loss_barrier"]
     assert (table["low"] <= table["floor"]).all() and (table["floor"] <= table["high"]).all()
     assert set(table["num_pairs"]) == {18} and set(table["num_widths"]) == {6}
-    figure = figures.floor_against_width(records)
+    figure = drawn(figures.floor_against_width, records)
     lines = [line.get_linestyle() for line in figure.axes[0].lines]
     assert "-" in lines and ":" in lines and figure.axes[0].collections, "both fits and the interval are drawn"

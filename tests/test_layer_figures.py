@@ -10,10 +10,11 @@ import torch
 
 from lmcbook import theory
 from lmcbook.lab.records import histograms_table, layers_table, pairs_table, summaries_table, units_table
+from lmcbook.pages.analysis import curves, temperatures
 from lmcbook.pages.analysis import layers as layer_tables
 from lmcbook.pages.analysis import permutations as permutation_tables
 from lmcbook.pages.analysis import units as unit_tables
-from lmcbook.pages.figures import layers, permutations, predictions, rows, style, units
+from lmcbook.pages.figures import layers, permutations, rows, style, units
 from tests.helpers.synthetic_records import (
     layers_sweep,
     make_layerwise_record,
@@ -167,12 +168,12 @@ def test_laws_are_compared_at_the_widest_and_the_papers_decay(own_depth):
 
 
 def test_predicted_temperatures_are_those_of_the_laws(perceptrons, convolutional):
-    table = predictions.temperature_width_table([*perceptrons, *convolutional]).drop_duplicates(
+    table = temperatures.temperature_width_table([*perceptrons, *convolutional]).drop_duplicates(
         ["recipe", "num_layers"]
     )
     # 1.1 is the β of the averaged logits in these records; 2 takes the place of L under batch norm
     assert list(table["predicted_inverse_temperature"]) == pytest.approx([1.1 * 8, 1.1 * 4, 1.1 * 2])
-    depth = predictions.temperature_depth_table([*perceptrons, *convolutional])
+    depth = curves.temperature_depth_table([*perceptrons, *convolutional])
     assert set(depth["num_layers"]) == {3, 4} and set(depth["recipe"]) == {"mlp-digits"}
     middle = depth[depth["coefficient"] == 0.5].drop_duplicates("num_layers").set_index("num_layers")
     assert middle["predicted_inverse_temperature"].to_dict() == pytest.approx({4: 1.1 * 8, 3: 1.1 * 4})
@@ -180,8 +181,19 @@ def test_predicted_temperatures_are_those_of_the_laws(perceptrons, convolutional
     assert quarter["predicted_inverse_temperature"] == pytest.approx(1.1 / (0.25**4 + 0.75**4))
 
 
+def test_batch_norm_is_what_the_record_says_and_not_what_lacks_a_number_of_layers():
+    """A perceptron with batch norm, and a convolutional network without."""
+    records = [replace(make_record(), lewc_exponent=2), replace(make_record(recipe="vgg11-digits"), lewc_exponent=11)]
+    inside = [make_layerwise_record(1), make_layerwise_record(1, recipe="vgg11-digits")]
+    predicted = temperatures.temperature_width_table(records)["predicted_inverse_temperature"]
+    assert list(predicted) == pytest.approx([1.1 * 2, 1.1 * 2**10])
+    assert set(temperatures.temperature_error_table([*records, *inside])["recipe"]) == {"vgg11-digits"}
+    halfway = curves.inverse_temperature_table(records).set_index("coefficient").loc[0.5]
+    assert list(halfway["predicted_inverse_temperature"]) == pytest.approx(list(predicted))
+
+
 def test_errors_of_the_temperature_are_of_pairs_without_batch_norm(own_depth, convolutional):
-    table = predictions.temperature_error_table([*own_depth, *convolutional])
+    table = temperatures.temperature_error_table([*own_depth, *convolutional])
     assert len(table) == 12 and set(table["recipe"]) == {"mlp-digits"}
     barriers = pairs_table(own_depth).iloc[0]
     ratio = barriers["inverse_temperature_midpoint"] / barriers["predicted_inverse_temperature_midpoint"]

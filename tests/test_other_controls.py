@@ -32,7 +32,7 @@ from tests.helpers.control_records import (
     start_sweep,
     with_metrics,
 )
-from tests.helpers.drawn import drawn_from
+from tests.helpers.drawn import alt_of, data_of, drawn
 from tests.helpers.synthetic_records import make_layerwise_record, make_record
 from tests.test_figures import check_layout
 
@@ -68,7 +68,7 @@ def text(sentences) -> str:
 @pytest.mark.parametrize("draw", ALL)
 @pytest.mark.parametrize("narrow", [False, True])
 def test_axes_are_named_and_nothing_is_cut_off(draw, narrow, records):
-    figure = draw(drawn_from(draw, records[draw]), narrow=narrow)
+    figure = drawn(draw, records[draw], narrow=narrow)
     assert isinstance(figure, Figure)
     assert all(axis.get_xlabel() and axis.get_ylabel() for axis in figure.axes)
     check_layout(figure)
@@ -78,7 +78,7 @@ def test_axes_are_named_and_nothing_is_cut_off(draw, narrow, records):
 @pytest.mark.parametrize("draw", ALL)
 def test_pages_are_whole_and_have_their_data(draw, records):
     page = figures.to_html(draw, records[draw], ["a finding"], "a command")
-    alt = figures.FIGURES[draw].alt(drawn_from(draw, records[draw]))
+    alt = alt_of(draw, records[draw])
     assert "MLP on digits" in alt and "×16" in alt and "VGG-11" in alt and "nan" not in alt
     drawings = re.findall(r"<svg.*?</svg>", page, re.DOTALL)
     assert len(drawings) == 2 and all(ElementTree.fromstring(each).get("aria-label") == alt for each in drawings)
@@ -87,7 +87,7 @@ def test_pages_are_whole_and_have_their_data(draw, records):
     found = re.search(r'href="data:text/csv;charset=utf-8;base64,([^"]+)"', page)
     assert found is not None
     table = pandas.read_csv(StringIO(base64.b64decode(found[1]).decode()))
-    assert len(table) == len(figures.FIGURES[draw].table(records[draw])) > 0
+    assert len(table) == len(data_of(draw, records[draw])) > 0
 
 
 @pytest.mark.parametrize("draw", ALL)
@@ -102,7 +102,7 @@ def test_one_pair_of_one_kind_can_be_drawn(draw):
         figures.barriers_by_start: start_sweep(kinds=STARTS[:1], pairs=1),
         figures.mechanisms_by_start: start_sweep(kinds=STARTS[:1], pairs=1),
     }
-    check_layout(draw(drawn_from(draw, alone[draw])))
+    check_layout(drawn(draw, alone[draw]))
 
 
 def test_two_figures_of_one_kind_may_stand_in_one_page():

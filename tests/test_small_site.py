@@ -162,10 +162,11 @@ def test_blank_lines_go_and_spaces_between_words_stay(page, shorter, small_site)
 
 
 def page_with_figures() -> str:
-    """Two figures of a page, as `lmcbook.pages.figures.page` writes them."""
+    """Two figures of a page, as `lmcbook.pages.figures.svg` writes them."""
     from matplotlib.figure import Figure
 
-    from lmcbook.pages.figures import page, style
+    from lmcbook.pages.figures import style
+    from lmcbook.pages.figures.svg import to_svg
 
     drawings = []
     for name in ("first", "second"):
@@ -173,7 +174,7 @@ def page_with_figures() -> str:
         axes = figure.subplots()
         axes.plot([0, 1, 2], [1, 3, 2], marker="o", color=style.STRONG)
         axes.set_title("a b  c < d")
-        drawings.append(f'<div class="lmc-wide">{page.to_svg(figure, name, "words")}</div>')
+        drawings.append(f'<div class="lmc-wide">{to_svg(figure, name, "words")}</div>')
     return "<body>" + "<hr/>".join(drawings) + "</body>"
 
 

@@ -22,7 +22,7 @@ ICON_SCRIPT = re.compile(r"\s*<script[^>]*/fontawesome\.js[^>]*></script>")
 PLAIN = re.compile(r'<span class="(?:n|nn|nx|p|w)">([^<]*)</span>')
 
 FIGURE = re.compile(r'(?<=<div class="lmc-wide">)<svg.*?</svg>|(?<=<div class="lmc-narrow">)<svg.*?</svg>', re.DOTALL)
-# What lmcbook.pages.figures.page calls styles and shapes, so that no two figures of a page share a name.
+# What lmcbook.pages.figures.svg calls styles and shapes, so that no two figures of a page share a name.
 FIGURE_NAME = re.compile(r"\bf[0-9a-f]{6}-\w+")
 
 WIDGET_STATE = re.compile(r'(<script type="application/vnd\.jupyter\.widget-state\+json">)(.*?)(</script>)', re.DOTALL)

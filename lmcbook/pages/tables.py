@@ -16,7 +16,8 @@ from lmcbook.pages.analysis.sweeps import FULL, decay_table, one_width, penalty_
 from lmcbook.pages.analysis.vocabulary import PAPER_DECAY, decays
 from lmcbook.pages.analysis.vocabulary import groups as groups_of
 from lmcbook.pages.claims import Verdict, verdict_matrix, verdict_sentence
-from lmcbook.pages.figures.page import origin_html
+from lmcbook.pages.figures.markup import origin_html
+from lmcbook.pages.figures.origin import origin
 
 Columns = Mapping[str, tuple[str, float, int]]
 """Title → column, factor and digits."""
@@ -217,12 +218,13 @@ def to_html(
             body.append(f'<tr><th scope="rowgroup" colspan="{span}">{html.escape(", ".join(words))}</th></tr>')
         body.append(f"<tr>{''.join(f'<td>{html.escape(cell)}</td>' for cell in cells[groups:])}</tr>")
     label = html.escape(caption)
-    origin = origin_html(records, command=command, table=table if name else None, name=name) if records else ""
+    data = table if name else None
+    sources = origin_html(origin(records), command=command, table=data, name=name) if records else ""
     # a region that scrolls must be reachable by keyboard, and so it needs a name
     return (
         f'<style>{_STYLE}</style><div class="lmc-table" role="region" tabindex="0" aria-label="{label}">'
         f'<table class="dataframe"><caption>{label}</caption>'
-        f"<thead><tr>{head}</tr></thead><tbody>{''.join(body)}</tbody></table></div>{origin}"
+        f"<thead><tr>{head}</tr></thead><tbody>{''.join(body)}</tbody></table></div>{sources}"
     )
 
 

@@ -1,9 +1,6 @@
 """The figures of the chapters on theory, drawn from tables of numbers that the theorems' checks have made; no torch."""
 
-import base64
-import html
 import math
-import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
@@ -13,13 +10,13 @@ from matplotlib.ticker import MaxNLocator
 from pandas import DataFrame
 
 from lmcbook.errors import InputError
-from lmcbook.pages.figures import page, style
+from lmcbook.pages.figures import style
+from lmcbook.pages.figures.markup import figure_html, file_name, origin_html
+from lmcbook.pages.figures.origin import CONSTRUCTED
 
 Draw = Callable[..., Figure]
 Numbers = Iterable[Any]
 """Anything that gives what `float` takes, a tensor of one axis too."""
-
-CONSTRUCTED = "Computed on this page, from constructed networks and pseudo-random numbers; no record is read."
 
 FLOOR = 1e-17
 """Where a logarithmic axis shows an error of exactly 0: below anything that float64 leaves of a number near 1."""
@@ -210,31 +207,18 @@ def to_html(
     **options: Any,
 ) -> str:
     """What `show` puts on the page; takes the same arguments and raises the same errors."""
-    if not re.fullmatch(r"[a-z][a-z0-9-]*", name):
-        raise InputError(f"name is {name!r}; it must be made of small letters, digits and '-'")
+    file_name(name)
     if table.empty:
         raise InputError(f"table of figure {name} is empty; give it at least one row to draw")
     if not alt.strip():
         raise InputError(f"alt is empty; figure {name} needs a text for those who do not see it")
-    drawings = {
-        kind: page.to_svg(draw(table, narrow=kind == "narrow", **options), f"{name}-{kind}", alt)
-        for kind in ("wide", "narrow")
-    }
-    used = {colour for each in drawings.values() for colour in re.findall(r"var\(--lmc-(\w{6})", each)}
-    csv = base64.b64encode(table.to_csv(index=False, float_format="%.6g").encode()).decode()
-    items = [html.escape(source)]
-    if command:
-        items.append(f"Made again by <code>{html.escape(command)}</code>")
-    items.append(f'<a download="{name}.csv" href="data:text/csv;charset=utf-8;base64,{csv}">{name}.csv</a>')
-    listed = "".join(f"<li>{item}</li>" for item in items)
-    parts = [
-        # the two are the look of every figure of the book, which must not differ here
-        f"<style>{page.STYLE}{page.dark_colours(used)}</style>",
-        *(f'<div class="lmc-{kind}">{svg}</div>' for kind, svg in drawings.items()),
-        f'<p class="lmc-finding">{html.escape(finding)}</p>' if finding else "",
-        f'<details class="lmc-origin"><summary>Data and where they come from</summary><ul>{listed}</ul></details>',
-    ]
-    return f'<div class="lmc-figure">{"".join(parts)}</div>'
+    return figure_html(
+        lambda narrow: draw(table, narrow=narrow, **options),
+        name=name,
+        alt=alt,
+        finding=finding,
+        origin=origin_html([source], command=command, table=table, name=name),
+    )
 
 
 def _look(index: int, count: int, *, marked: bool = True) -> dict[str, Any]:

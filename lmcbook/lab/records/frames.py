@@ -20,9 +20,9 @@ def curves_table(records: Sequence[Record]) -> DataFrame:
         columns = {name: values for name, values in curve.items() if isinstance(values, list) and len(values) == count}
         columns["coefficient"] = columns.pop("coefficients")
         for index in range(count):
-            place = _identity(record) | {"split": "test", "lewc_exponent": record.lewc_exponent}
+            place = _identity(record) | {"split": "test"} | _depth(record)
             rows.append(place | {name: each[index] for name, each in columns.items()})
-    return _floats(_table(rows, [*_IDENTITY, "split", "lewc_exponent", "coefficient", *_CURVE]), "lewc_exponent")
+    return _floats(_table(rows, [*_IDENTITY, "split", *_DEPTH, "coefficient", *_CURVE]), *_DEPTH)
 
 
 def barriers_table(records: Sequence[Record]) -> DataFrame:

@@ -3,7 +3,6 @@
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
@@ -74,13 +73,7 @@ def fit_floor(widths: Sequence[float], barriers: Sequence[float], *, ceiling: fl
         raise InputError(f"ceiling is {ceiling:g}; it must be above 0, the barrier of a merged network that guesses")
     if len(set(widths)) < 4 or min(barriers) <= 0:
         return None
-    return _fit(tuple(map(float, widths)), tuple(map(float, barriers)), float(ceiling))
-
-
-@lru_cache(maxsize=256)
-def _fit(widths: tuple[float, ...], barriers: tuple[float, ...], ceiling: float) -> FloorFit:
-    # a figure, its data and its sentences ask for the same fit
-    w, b = np.asarray(widths), np.asarray(barriers)
+    w, b = np.asarray(widths, dtype=float), np.asarray(barriers, dtype=float)
     ceiling = max(ceiling, 1.01 * float(b.max()))  # one pair of many may do worse than guessing
     degrees = len(b) - 3
     # no floor can lie far above the widest pairs

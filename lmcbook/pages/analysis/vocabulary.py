@@ -19,6 +19,7 @@ __all__ = [
     "decays",
     "ends",
     "groups",
+    "has_batch_norm",
     "paper_decay",
     "plain",
     "predicted_inverse_temperature",
@@ -41,6 +42,11 @@ def as_they_are(table: DataFrame) -> DataFrame:
 def plain(table: DataFrame) -> DataFrame:
     """The rows of independent pairs that were trained without a penalty: those that most claims are about."""
     return table[(table["spread_penalty"] == 0) & (table["shared"] == "nothing")]
+
+
+def has_batch_norm(table: DataFrame) -> "Series[bool]":
+    """Whether each row is of networks with batch norm: LEWC's exponent is 2 there, however many layers they have."""
+    return (table["lewc_exponent"] == 2) & (table["num_layers"] != 2)
 
 
 def paper_decay(table: DataFrame) -> DataFrame:

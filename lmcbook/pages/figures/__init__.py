@@ -1,21 +1,20 @@
-"""The figures of the book, one function each, drawn from records alone; no torch.
+"""The figures of the book, one function each, drawn from tables of records; no torch.
 
-Each function takes records and returns a matplotlib figure; ``narrow=True`` draws it for a phone. `show` puts one on a
-page with its finding, its data and where they come from.
+Each function takes a table of `lmcbook.pages.analysis` and returns a matplotlib figure; ``narrow=True`` draws it for a
+phone. `show` derives the table from records and puts the figure on a page with its finding, its data and where they
+come from.
 """
 
 from lmcbook.pages.figures.additivity import weak_additivity_explained
-from lmcbook.pages.figures.barriers import barrier_against_width, barrier_table
+from lmcbook.pages.figures.barriers import barrier_against_width, floor_against_width
 from lmcbook.pages.figures.batch_size import against_batch_size, barrier_by_batch_size
 from lmcbook.pages.figures.calibrating import calibration_examples, reliability_diagrams, temperature_choices
 from lmcbook.pages.figures.costs import cost_against_width, search_cost_against_units
 from lmcbook.pages.figures.curves import (
     accuracy_against_coefficient,
-    accuracy_table,
+    inverse_temperature_against_coefficient,
     loss_against_coefficient,
-    loss_table,
 )
-from lmcbook.pages.figures.floors import floor_against_width
 from lmcbook.pages.figures.laws import law_errors_by_layer
 from lmcbook.pages.figures.layers import (
     commutativity_by_layer,
@@ -28,7 +27,7 @@ from lmcbook.pages.figures.layers import (
 from lmcbook.pages.figures.lines import halfway_against_width, loss_along_lines
 from lmcbook.pages.figures.low_rank import against_penalty
 from lmcbook.pages.figures.origin import number_of_pairs, origin
-from lmcbook.pages.figures.page import FIGURES, show, to_html, to_svg
+from lmcbook.pages.figures.page import FIGURES, show, to_html
 from lmcbook.pages.figures.permutations import (
     barrier_by_alignment,
     matching_gain,
@@ -42,7 +41,7 @@ from lmcbook.pages.figures.predictions import (
     temperature_error_against_orthogonality,
 )
 from lmcbook.pages.figures.spawned import barriers_by_start, mechanisms_by_start
-from lmcbook.pages.figures.temperature import inverse_temperature_against_coefficient, inverse_temperature_table
+from lmcbook.pages.figures.svg import to_svg
 from lmcbook.pages.figures.temperatures import loss_against_temperature, temperature_error_against_conditions
 from lmcbook.pages.figures.units import (
     active_units_against_width,
@@ -59,7 +58,6 @@ from lmcbook.pages.figures.weight_decay import (
 __all__ = [
     "FIGURES",
     "accuracy_against_coefficient",
-    "accuracy_table",
     "active_units_against_width",
     "against_batch_size",
     "against_decay_product",
@@ -67,7 +65,6 @@ __all__ = [
     "barrier_against_width",
     "barrier_by_alignment",
     "barrier_by_batch_size",
-    "barrier_table",
     "barriers_against_decay",
     "barriers_by_start",
     "calibration_examples",
@@ -79,13 +76,11 @@ __all__ = [
     "halfway_against_width",
     "histograms_by_layer",
     "inverse_temperature_against_coefficient",
-    "inverse_temperature_table",
     "law_errors_by_layer",
     "lewc_cosine_by_layer",
     "loss_against_coefficient",
     "loss_against_temperature",
     "loss_along_lines",
-    "loss_table",
     "matching_gain",
     "matching_inside",
     "matching_laws",

@@ -9,7 +9,7 @@ from pandas import DataFrame
 from lmcbook.pages.analysis.labels import decay_label, recipe_label, width_label
 from lmcbook.pages.analysis.vocabulary import groups
 from lmcbook.pages.figures import style
-from lmcbook.pages.figures.predictions import plain_log
+from lmcbook.pages.figures.scales import plain_log
 from lmcbook.theory.gaussian import INDEPENDENT_COSINE
 
 

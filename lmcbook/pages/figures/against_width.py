@@ -10,11 +10,9 @@ from matplotlib.lines import Line2D
 from pandas import DataFrame
 
 from lmcbook.pages.analysis.labels import decay_label
-from lmcbook.pages.figures import style
-from lmcbook.pages.figures.barriers import scale_widths
 from lmcbook.pages.figures.kit import draw_dots
-
-DECAY_COLOURS = (style.STRONG, style.WEAK, style.CONTROL)
+from lmcbook.pages.figures.marks import Look, decay_looks, handle, look_of
+from lmcbook.pages.figures.scales import scale_widths
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -32,17 +30,8 @@ class Line:
     """Hollow markers on a dotted line: what the other lines are compared with."""
 
     @property
-    def look(self) -> dict[str, Any]:
-        return {
-            "color": self.colour,
-            "marker": self.marker,
-            "markersize": 5,
-            "markerfacecolor": style.GROUND if self.hollow else self.colour,
-            "markeredgecolor": self.colour if self.hollow else style.GROUND,
-            "markeredgewidth": 1 if self.hollow else 0.5,
-            "linestyle": ":" if self.hollow else "-",
-            "linewidth": 1.3 if self.hollow else 1.8,
-        }
+    def look(self) -> Look:
+        return look_of(self.colour, self.marker, hollow=self.hollow)
 
     def rows(self, table: DataFrame) -> DataFrame:
         for name, value in self.where.items():
@@ -65,22 +54,21 @@ def draw_lines(axis: Axes, table: DataFrame, lines: Sequence[Line], *, factor: f
 
 def handles_of(lines: Sequence[Line]) -> list[Line2D]:
     """What the legend shows of ``lines``."""
-    return [Line2D([], [], label=line.label, **line.look) for line in lines]
+    return [handle(line.label, line.look) for line in lines]
 
 
 def decay_lines(
     table: DataFrame, column: str, *, label: str = "", marker: str | None = None, hollow: bool = False
 ) -> list[Line]:
     """A line of ``column`` for each weight decay, strongest first, in the book's colours for them."""
-    decays = sorted(table["weight_decay"].unique(), reverse=True)
     return [
         Line(
             label=f"{label}{', ' if label else ''}weight decay {decay_label(decay)}",
-            colour=DECAY_COLOURS[min(index, len(DECAY_COLOURS) - 1)],
+            colour=look["color"],
             where={"weight_decay": decay},
             column=column,
-            marker=marker or style.MARKERS[index % len(style.MARKERS)],
+            marker=look["marker"],
             hollow=hollow,
         )
-        for index, decay in enumerate(decays)
+        for decay, look in decay_looks(table["weight_decay"], marker=marker).items()
     ]

@@ -10,9 +10,9 @@ from pandas import DataFrame
 
 from lmcbook.pages.analysis.labels import recipe_label, width_label
 from lmcbook.pages.analysis.vocabulary import groups
-from lmcbook.pages.figures.barriers import scale_values, scale_widths
 from lmcbook.pages.figures.kit import draw_dots, network_rows
 from lmcbook.pages.figures.panels import FOURTH, MAIN, OTHER, THIRD, look_of
+from lmcbook.pages.figures.scales import scale_values, scale_widths
 from lmcbook.pages.figures.sweeps import PANELS, draw_sweep, name_places, sweep_words
 
 _METRICS = (

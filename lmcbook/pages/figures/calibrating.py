@@ -1,91 +1,40 @@
 """What calibration gives and needs: reliability diagrams, one temperature for all λ, few calibration examples."""
 
-from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.lines import Line2D
 from matplotlib.ticker import FixedLocator, FuncFormatter, NullLocator
 from pandas import DataFrame
 
-from lmcbook.lab.records import Record
-from lmcbook.pages.analysis.labels import recipe_label, width_label
-from lmcbook.pages.analysis.vocabulary import groups, paper_decay
+from lmcbook.pages.analysis.calibrating import CHOICES, LEAST_SHARE, NETWORKS
+from lmcbook.pages.analysis.labels import recipe_label, width_label, width_of
+from lmcbook.pages.analysis.vocabulary import groups
 from lmcbook.pages.figures import rows, style
-from lmcbook.pages.figures.barriers import scale_values
 from lmcbook.pages.figures.curves import label_panels
-
-_PAIR = ["recipe", "width_multiplier", "weight_decay", "seed_a", "seed_b"]
-
-NETWORKS = {"unmerged": ("a", "b"), "merged": ("merged",), "ensemble": ("ensemble",)}
-"""Panel of the reliability diagrams → the networks of the record that it pools."""
-
-LEAST_SHARE = 0.005
-"""Bins that hold less than this share of the examples are not drawn: one or two images decide there."""
-
-CHOICES = {
-    "raw": "none: β = 1",
-    "midpoint": "that of λ = ½",
-    "single": "one for all λ",
-    "predicted": "predicted",
-    "fitted": "fitted for each λ",
-}
-"""Ways to choose the inverse temperature, worst informed first → their names."""
+from lmcbook.pages.figures.marks import draw_curves, handle
+from lmcbook.pages.figures.scales import fractions, scale_values
 
 
-def reliability_table(records: Sequence[Record]) -> DataFrame:
-    """What `reliability_diagrams` draws: confidence and accuracy by bins of confidence, of the widest networks, λ = ½.
-
-    One row for each recipe, network (both unmerged ones together), state (``raw`` or ``calibrated``) and bin that holds
-    an example, over all pairs; ``expected_calibration_error`` is the mean over pairs and networks.
-    """
-    found = []
-    for (recipe, width, decay), chosen in _widest(records):
-        for network, members in NETWORKS.items():
-            for state in ("raw", "calibrated"):
-                diagrams = [record.data["reliability"][member][state] for record in chosen for member in members]
-                error = numpy.mean([diagram["expected_calibration_error"] for diagram in diagrams])
-                names = {"recipe": recipe, "width_multiplier": width, "weight_decay": decay}
-                names |= {"network": network, "state": state, "expected_calibration_error": float(error)}
-                found += [names | each for each in _pooled(diagrams)]
-    columns = ["recipe", "width_multiplier", "weight_decay", "network", "state"]
-    return DataFrame(found, columns=[*columns, "expected_calibration_error", "confidence", "accuracy", "share"])
-
-
-def _pooled(diagrams: Sequence[dict[str, Any]]) -> list[dict[str, float]]:
-    """Bins of several diagrams together: mean confidence, accuracy and share of the examples, empty ones left out."""
-    total = sum(sum(diagram["counts"]) for diagram in diagrams)
-    bins = []
-    for index in range(len(diagrams[0]["counts"])):
-        filled = [diagram for diagram in diagrams if diagram["counts"][index]]
-        count = sum(diagram["counts"][index] for diagram in filled)
-        if count:
-            means = {
-                name: sum(diagram["counts"][index] * diagram[name][index] for diagram in filled) / count
-                for name in ("confidence", "accuracy")
-            }
-            bins.append(means | {"share": count / total})
-    return bins
-
-
-def reliability_diagrams(records: Sequence[Record], *, narrow: bool = False) -> Figure:
+def reliability_diagrams(table: DataFrame, *, narrow: bool = False) -> Figure:
     """Accuracy against confidence before and after calibration; a marker's area is the share of the examples there."""
-    table = reliability_table(records)
     recipes = list(table["recipe"].unique())
     with style.applied():
         figure, drawn = rows.rows([2.75] * len(recipes), 3, narrow=narrow, legend_lines=2, phone_columns=2)
         for recipe, (part, axes) in zip(recipes, drawn, strict=True):
             of_recipe = table[table["recipe"] == recipe]
-            width = width_label(of_recipe["width_multiplier"].iloc[0])
             for index, (axis, network) in enumerate(zip(axes, NETWORKS, strict=True)):
                 _draw_reliability(axis, of_recipe[of_recipe["network"] == network])
-                name = f"{recipe_label(recipe)}, {width}" if index == 0 else ""
+                name = f"{recipe_label(recipe)}, {width_of(of_recipe)}" if index == 0 else ""
                 axis.set_title(f"{name}\n{network}")
                 if index == 0 or (narrow and index == 2):
                     axis.set_ylabel("accuracy")
-            rows.legend(part, [_state_handle(state) for state in _STATES], title=None, narrow=narrow)
+            handles = [
+                handle(name, {**_STATES[state], "markersize": 6, "linewidth": 1.2})
+                for state, name in {"raw": "as it is", "calibrated": "calibrated"}.items()
+            ]
+            rows.legend(part, handles, title=None, narrow=narrow)
     return figure
 
 
@@ -106,15 +55,10 @@ def _draw_reliability(axis: Axes, table: DataFrame) -> None:
     axis.set_yticks([0, 0.5, 1], ["0", "½", "1"])
 
 
-def _state_handle(state: str) -> Line2D:
-    names = {"raw": "as it is", "calibrated": "calibrated"}
-    return Line2D([], [], label=names[state], **{**_STATES[state], "markersize": 6, "linewidth": 1.2})
-
-
-def reliability_alt(records: Sequence[Record]) -> str:
+def reliability_alt(table: DataFrame) -> str:
     """`reliability_diagrams` for those who do not see them."""
     parts = []
-    for (recipe, width), chosen in groups(reliability_table(records), "recipe", "width_multiplier"):
+    for (recipe, width), chosen in groups(table, "recipe", "width_multiplier"):
         errors = chosen.groupby(["network", "state"])["expected_calibration_error"].first()
         values = ", ".join(f"{name} {errors[name, 'raw']:.3f} → {errors[name, 'calibrated']:.3f}" for name in NETWORKS)
         parts.append(f"{recipe_label(recipe)} {width_label(width)}: {values}")
@@ -124,25 +68,8 @@ def reliability_alt(records: Sequence[Record]) -> str:
     )
 
 
-def choices_table(records: Sequence[Record]) -> DataFrame:
-    """What `temperature_choices` draws, of the widest: β and test loss (nats) at each λ for each way to choose β."""
-    found = []
-    for (recipe, width, decay), chosen in _widest(records):
-        for record in chosen:
-            names = dict(zip(_PAIR, (recipe, width, decay, *record.config.seeds), strict=True))
-            for choice in CHOICES:
-                along = record.data["along"][choice]
-                values = zip(record.data["coefficients"], along["inverse_temperature"], along["loss"], strict=True)
-                found += [
-                    names | {"choice": choice, "coefficient": at, "inverse_temperature": beta, "loss": loss}
-                    for at, beta, loss in values
-                ]
-    return DataFrame(found, columns=[*_PAIR, "choice", "coefficient", "inverse_temperature", "loss"])
-
-
-def temperature_choices(records: Sequence[Record], *, narrow: bool = False) -> Figure:
+def temperature_choices(table: DataFrame, *, narrow: bool = False) -> Figure:
     """β and the test loss along λ for each way to choose β: a thin line for each pair, a bold one for the mean."""
-    table = choices_table(records)
     recipes = list(table["recipe"].unique())
     with style.applied():
         figure, drawn = rows.rows([2.8] * len(recipes), 2, narrow=narrow, legend_lines=4)
@@ -151,19 +78,14 @@ def temperature_choices(records: Sequence[Record], *, narrow: bool = False) -> F
             for choice, look in _CHOICES.items():
                 chosen = of_recipe[of_recipe["choice"] == choice]
                 for axis, column in zip(axes, ("inverse_temperature", "loss"), strict=True):
-                    for _, pair in chosen.groupby(["seed_a", "seed_b"]):
-                        thin = {**look, "linewidth": 0.6, "alpha": 0.4, "marker": "none"}
-                        axis.plot(pair["coefficient"], pair[column], **thin)
-                    mean = chosen.groupby("coefficient")[column].mean()
-                    axis.plot(mean.index, mean, **look, markevery=(1, 4))
-            width = width_label(of_recipe["width_multiplier"].iloc[0])
-            axes[0].set_title(f"{recipe_label(recipe)}, {width}: β")
+                    draw_curves(axis, chosen, "coefficient", column, look, marks=(1, 4))
+            axes[0].set_title(f"{recipe_label(recipe)}, {width_of(of_recipe)}: β")
             axes[1].set_title("loss")
             label_panels([axes[0]], "inverse temperature β", narrow=narrow)
             label_panels([axes[1]], "test loss (nats)", narrow=narrow)
             _few_octaves(axes[0], of_recipe["inverse_temperature"].max())
             axes[1].set_ylim(0, None)
-            handles = [Line2D([], [], label=CHOICES[choice], **look) for choice, look in _CHOICES.items()]
+            handles = [handle(CHOICES[choice], look) for choice, look in _CHOICES.items()]
             rows.legend(part, handles, title="inverse temperature", narrow=narrow)
     return figure
 
@@ -176,10 +98,10 @@ def _few_octaves(axis: Axes, largest: float) -> None:
     axis.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
 
 
-def temperature_choices_alt(records: Sequence[Record]) -> str:
+def temperature_choices_alt(table: DataFrame) -> str:
     """`temperature_choices` for those who do not see it."""
     parts = []
-    for (recipe, width), chosen in groups(choices_table(records), "recipe", "width_multiplier"):
+    for (recipe, width), chosen in groups(table, "recipe", "width_multiplier"):
         means = chosen.groupby("choice")["loss"].mean()
         values = ", ".join(f"{name} {means[choice]:.3f}" for choice, name in CHOICES.items())
         parts.append(f"{recipe_label(recipe)} {width_label(width)}: {values}")
@@ -189,57 +111,28 @@ def temperature_choices_alt(records: Sequence[Record]) -> str:
     )
 
 
-def examples_table(records: Sequence[Record]) -> DataFrame:
-    """What `calibration_examples` draws, of the widest at λ = ½: what samples of the calibration split give.
-
-    ``excess_loss`` (nats) is the test loss with the β of a sample above that with the β of all examples; ``ratio`` is
-    the sample's β over that of all.
-    """
-    found = []
-    for (recipe, width, decay), chosen in _widest(records):
-        for record in chosen:
-            names = dict(zip(_PAIR, (recipe, width, decay, *record.config.seeds), strict=True))
-            *samples, everything = record.data["few"]
-            [beta], [loss] = everything["inverse_temperature"], everything["loss"]
-            for entry in samples:
-                values = zip(entry["inverse_temperature"], entry["loss"], strict=True)
-                found += [
-                    names | {"examples": entry["examples"], "ratio": each / beta, "excess_loss": value - loss}
-                    for each, value in values
-                ]
-    return DataFrame(found, columns=[*_PAIR, "examples", "ratio", "excess_loss"])
-
-
-def calibration_examples(records: Sequence[Record], *, narrow: bool = False) -> Figure:
+def calibration_examples(table: DataFrame, *, narrow: bool = False) -> Figure:
     """What fitting β on few examples costs, and how far such a β is from that of all examples; one row per network.
 
     Thick bars hold the middle eight of ten samples, thin ones all of them; a point is the median of one pair.
     """
-    table = examples_table(records)
     recipes = list(table["recipe"].unique())
     with style.applied():
         figure, drawn = rows.rows([2.5] * len(recipes), 2, narrow=narrow, legend_lines=3)
         for recipe, (part, axes) in zip(recipes, drawn, strict=True):
             of_recipe = table[table["recipe"] == recipe]
-            width = width_label(of_recipe["width_multiplier"].iloc[0])
             for axis, column in zip(axes, ("excess_loss", "ratio"), strict=True):
                 _draw_samples(axis, of_recipe, column)
-            axes[0].set_title(f"{recipe_label(recipe)}, {width}: cost")
+            axes[0].set_title(f"{recipe_label(recipe)}, {width_of(of_recipe)}: cost")
             axes[0].set_ylabel("loss above that with all (nats)")
             scale_values(axes[0], of_recipe["excess_loss"])
             axes[1].set_title("fitted β")
             axes[1].set_ylabel("β / β of all examples")
             axes[1].axhline(1, color=style.INK, linewidth=1, linestyle=":", zorder=1)
             axes[1].set_yscale("log", base=4)
-            axes[1].yaxis.set_minor_locator(NullLocator())
-            axes[1].yaxis.set_major_formatter(
-                FuncFormatter(lambda value, _: f"{value:g}" if value >= 1 else width_label(value)[1:])
-            )
-            handles = [
-                Line2D([], [], label="all samples", **_ALL),
-                Line2D([], [], label="eight of ten", **_MIDDLE),
-                Line2D([], [], label="median of a pair", **_MEDIAN),
-            ]
+            fractions(axes[1].yaxis)
+            named = {"all samples": _ALL, "eight of ten": _MIDDLE, "median of a pair": _MEDIAN}
+            handles = [handle(name, look) for name, look in named.items()]
             rows.legend(part, handles, title=None, narrow=narrow)
     return figure
 
@@ -260,10 +153,10 @@ def _draw_samples(axis: Axes, table: DataFrame, column: str) -> None:
     axis.set_xlabel("calibration examples")
 
 
-def calibration_examples_alt(records: Sequence[Record]) -> str:
+def calibration_examples_alt(table: DataFrame) -> str:
     """`calibration_examples` for those who do not see it."""
     parts = []
-    for (recipe, width), chosen in groups(examples_table(records), "recipe", "width_multiplier"):
+    for (recipe, width), chosen in groups(table, "recipe", "width_multiplier"):
         medians = chosen.groupby("examples")["excess_loss"].median()
         values = ", ".join(f"{value:.3f} with {size}" for size, value in medians.items())
         parts.append(f"{recipe_label(recipe)} {width_label(width)}: {values}")
@@ -271,24 +164,6 @@ def calibration_examples_alt(records: Sequence[Record]) -> str:
         "Bars of the test loss, above that with all calibration examples, against how many there are, and of the "
         f"inverse temperature that they give. Medians in nats: {'; '.join(parts)}."
     )
-
-
-def _widest(records: Sequence[Record]) -> Iterator[tuple[tuple[str, float, float], list[Record]]]:
-    """The calibration records of each recipe at its widest, with the paper's weight decay or the largest there is."""
-    known = [record for record in records if record.measurement == "calibration"]
-    named = [
-        {
-            "recipe": record.recipe,
-            "width_multiplier": record.config.training.width_multiplier,
-            "weight_decay": record.config.training.weight_decay,
-            "record": record,
-        }
-        for record in known
-    ]
-    table = paper_decay(DataFrame(named, columns=["recipe", "width_multiplier", "weight_decay", "record"]))
-    for recipe, of_recipe in table.groupby("recipe", sort=False):
-        widest = of_recipe[of_recipe["width_multiplier"] == of_recipe["width_multiplier"].max()]
-        yield (str(recipe), *widest.iloc[0][["width_multiplier", "weight_decay"]]), list(widest["record"])
 
 
 _STATES: dict[str, dict[str, Any]] = {

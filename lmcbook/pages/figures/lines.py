@@ -12,8 +12,8 @@ from lmcbook.pages.analysis.labels import ends_in_words, recipe_label, width_of
 from lmcbook.pages.analysis.lines import KINDS, MIDDLE
 from lmcbook.pages.analysis.vocabulary import groups
 from lmcbook.pages.figures import style
-from lmcbook.pages.figures.barriers import scale_values, scale_widths
 from lmcbook.pages.figures.kit import draw_dots, network_rows
+from lmcbook.pages.figures.scales import scale_values, scale_widths
 
 _LOOKS: dict[str, dict[str, Any]] = {
     "pair": {"color": style.STRONG, "marker": "o", "linestyle": "-", "linewidth": 2.2},

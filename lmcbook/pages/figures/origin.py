@@ -8,6 +8,9 @@ from typing import Any
 from lmcbook.lab.records import COMMITTED, Record
 from lmcbook.pages.analysis.labels import pair_count
 
+CONSTRUCTED = "Computed on this page, from constructed networks and pseudo-random numbers; no record is read."
+"""Where numbers come from that no record holds."""
+
 
 def number_of_pairs(records: Sequence[Record]) -> str:
     """``n = 3 pairs`` of each point, or ``n = 1 to 3 pairs`` where points differ."""

@@ -9,9 +9,9 @@ from matplotlib.axes import Axes
 from matplotlib.lines import Line2D
 from pandas import DataFrame, concat
 
-from lmcbook.pages.figures import style
-from lmcbook.pages.figures.barriers import scale_values
+from lmcbook.pages.figures import marks, style
 from lmcbook.pages.figures.kit import draw_dots
+from lmcbook.pages.figures.scales import scale_values
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -87,16 +87,7 @@ def places_of(values: Iterable[float]) -> dict[float, float]:
 
 def look_of(look: Mapping[str, Any], *, hollow: bool = False) -> dict[str, Any]:
     """How a line with markers is drawn, filled or hollow."""
-    colour = look["color"]
-    return {
-        **look,
-        "markersize": 5,
-        "markerfacecolor": style.GROUND if hollow else colour,
-        "markeredgecolor": colour if hollow else style.GROUND,
-        "markeredgewidth": 1 if hollow else 0.5,
-        "linestyle": ":" if hollow else look["linestyle"],
-        "linewidth": 1.3 if hollow else 1.8,
-    }
+    return marks.look_of(look["color"], look["marker"], hollow=hollow, linestyle=look["linestyle"])
 
 
 def handle_of(series: Series) -> Line2D:

@@ -14,8 +14,8 @@ from lmcbook.pages.analysis.permutations import ALIGNMENTS
 from lmcbook.pages.analysis.vocabulary import groups
 from lmcbook.pages.figures import style
 from lmcbook.pages.figures.against_width import Line, draw_lines, handles_of
-from lmcbook.pages.figures.barriers import scale_values
 from lmcbook.pages.figures.kit import network_rows, width_panels
+from lmcbook.pages.figures.scales import scale_values
 
 LOOKS: dict[str, tuple[str, str]] = {
     "identity": (style.STRONG, "o"),

@@ -15,7 +15,6 @@ from lmcbook.pages.analysis.layers import has_batch_norm
 from lmcbook.pages.analysis.starts import NOTHING, ORDER, name_of
 from lmcbook.pages.analysis.vocabulary import groups
 from lmcbook.pages.figures import style
-from lmcbook.pages.figures.barriers import scale_values
 from lmcbook.pages.figures.kit import network_rows
 from lmcbook.pages.figures.layers import label_room, name_layers
 from lmcbook.pages.figures.panels import (
@@ -28,6 +27,7 @@ from lmcbook.pages.figures.panels import (
     handle_of,
     look_of,
 )
+from lmcbook.pages.figures.scales import scale_values
 
 _BARRIER_PANELS = (
     ACCURACY_BARRIER,

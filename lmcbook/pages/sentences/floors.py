@@ -4,8 +4,9 @@ from collections.abc import Sequence
 
 from lmcbook.lab.records import Record
 from lmcbook.pages.analysis.floor_fit import CONFIDENCE
+from lmcbook.pages.analysis.floors import floor_fits
 from lmcbook.pages.analysis.labels import decay_label, recipe_label, width_label
-from lmcbook.pages.figures.floors import METRICS, floor_fits
+from lmcbook.pages.analysis.measurements import Measurements
 
 
 def floor_finding(records: Sequence[Record]) -> list[str]:
@@ -15,9 +16,9 @@ def floor_finding(records: Sequence[Record]) -> list[str]:
     logarithms to fit, and that is said.
     """
     said: dict[tuple[str, float], list[str]] = {}
-    for recipe, decay, column, pairs, fit in floor_fits(records):
-        label, factor = METRICS[column]
-        name, _, unit = label.removesuffix(")").partition(" (")
+    for fitted in Measurements.of(records).table(floor_fits):
+        column, pairs, fit, factor = fitted.column, fitted.pairs, fitted.fit, fitted.factor
+        name, _, unit = fitted.label.removesuffix(")").partition(" (")
         nothing = pairs[pairs[column] <= 0]
         if fit:
             interval = f"{CONFIDENCE:.0%} interval {factor * fit.low:.2g} to {factor * fit.high:.2g} {unit}"
@@ -30,7 +31,7 @@ def floor_finding(records: Sequence[Record]) -> list[str]:
             text = f"{lost} of {len(here)} pairs at {width_label(width)} lose nothing, so none is fitted"
         else:
             text = f"too few widths for a fit ({pairs['width_multiplier'].nunique()})"
-        said.setdefault((recipe, decay), []).append(f"{name}: {text}")
+        said.setdefault((fitted.recipe, fitted.weight_decay), []).append(f"{name}: {text}")
     return [
         f"{recipe_label(recipe)}, weight decay {decay_label(decay)}: {'; '.join(parts)}."
         for (recipe, decay), parts in said.items()

@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from pandas import DataFrame
 
 from lmcbook.lab.records import Record, pairs_table, summaries_table
+from lmcbook.pages.analysis.curves import temperature_depth_table
 from lmcbook.pages.analysis.labels import (
     at_width,
     decay_label,
@@ -18,10 +19,10 @@ from lmcbook.pages.analysis.labels import (
 )
 from lmcbook.pages.analysis.layers import BATCH_NORM, LEWC, LLFC, law_errors_table
 from lmcbook.pages.analysis.measurements import Measurements
+from lmcbook.pages.analysis.temperatures import temperature_width_table
 from lmcbook.pages.analysis.units import both_models_table, gaussian_table, histogram_table, in_both_models
 from lmcbook.pages.analysis.vocabulary import decays, ends, groups, paper_decay, widest
 from lmcbook.pages.claims.statistics import temperature_rank_correlation
-from lmcbook.pages.figures.predictions import temperature_depth_table, temperature_width_table
 from lmcbook.theory.gaussian import INDEPENDENT_COSINE
 
 

@@ -6,11 +6,11 @@ import numpy
 from pandas import DataFrame, Series
 
 from lmcbook.lab.records import Record
+from lmcbook.pages.analysis.calibrating import CHOICES, NETWORKS, choices_table, examples_table, reliability_table
 from lmcbook.pages.analysis.labels import decay_label, mean_and_spread, recipe_label, width_label
 from lmcbook.pages.analysis.measurements import Measurements
+from lmcbook.pages.analysis.temperatures import TOLERANCE, sensitivity, temperature_conditions_table
 from lmcbook.pages.analysis.vocabulary import groups, widest
-from lmcbook.pages.figures.calibrating import CHOICES, NETWORKS, choices_table, examples_table, reliability_table
-from lmcbook.pages.figures.temperatures import TOLERANCE, intervals_table, temperature_conditions_table
 
 
 def condition_finding(records: Sequence[Record]) -> list[str]:
@@ -32,7 +32,7 @@ def condition_finding(records: Sequence[Record]) -> list[str]:
 def sensitivity_finding(records: Sequence[Record]) -> list[str]:
     """Which β keep the loss near its least, and whether any keeps the barrier itself that low, at the widest."""
     sentences = []
-    for (recipe,), of_recipe in groups(Measurements.of(records).table(intervals_table), "recipe"):
+    for (recipe,), of_recipe in groups(Measurements.of(records).table(sensitivity).intervals, "recipe"):
         chosen = widest(of_recipe)
         low, high = (_spread(chosen[name], 2) for name in ("low", "high"))
         under = int(chosen["low_absolute"].notna().sum())
@@ -48,9 +48,8 @@ def sensitivity_finding(records: Sequence[Record]) -> list[str]:
 def reliability_finding(records: Sequence[Record]) -> list[str]:
     """Expected calibration errors before and after, at the widest: a sentence for each network."""
     sentences = []
-    for (recipe, width), chosen in groups(
-        Measurements.of(records).table(reliability_table), "recipe", "width_multiplier"
-    ):
+    table = Measurements.of(records).table(reliability_table)
+    for (recipe, width), chosen in groups(table, "recipe", "width_multiplier"):
         errors = chosen.groupby(["network", "state"])["expected_calibration_error"].first()
         parts = [f"{name} {errors[name, 'raw']:.3f} → {errors[name, 'calibrated']:.3f}" for name in NETWORKS]
         sentences.append(

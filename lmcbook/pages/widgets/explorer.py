@@ -5,7 +5,6 @@ Without a kernel nothing can be computed, so every state is drawn beforehand: ea
 the browser. What does not change with a control is drawn once, in a layer of its own, under the one that does.
 """
 
-import base64
 import html
 import itertools
 from collections.abc import Callable, Mapping, Sequence
@@ -16,7 +15,8 @@ from pandas import DataFrame
 
 from lmcbook.errors import InputError
 from lmcbook.lab.records import Record
-from lmcbook.pages.figures import page
+from lmcbook.pages.figures.markup import STYLE, origin_html
+from lmcbook.pages.figures.origin import CONSTRUCTED, origin
 from lmcbook.pages.widgets.style import SHEET
 
 INTERVAL = 700
@@ -162,24 +162,15 @@ class Explorer:
         return f'<div class="lmc-stills">{heading}{"".join(parts)}{note}</div>{finding}{self._origin(command)}'
 
     def _origin(self, command: str) -> str:
-        table = self.table()
-        if self.records:
-            return page.origin_html(self.records, command=command, table=table, name=self.name)
-        csv = base64.b64encode(table.to_csv(index=False, float_format="%.6g").encode()).decode()
-        items = ["Computed on this page, from constructed networks and pseudo-random numbers; no record is read."]
-        items += [f"Made again by <code>{html.escape(command)}</code>"] if command else []
-        link = f'<a download="{self.name}.csv" href="data:text/csv;charset=utf-8;base64,{csv}">{self.name}.csv</a>'
-        listed = "".join(f"<li>{item}</li>" for item in [*items, link])
-        return (
-            f'<details class="lmc-origin"><summary>Data and where they come from</summary><ul>{listed}</ul></details>'
-        )
+        sources = origin(self.records) if self.records else [CONSTRUCTED]
+        return origin_html(sources, command=command, table=self.table(), name=self.name)
 
     def still(self, command: str = "") -> None:
         """Show the static figure in a notebook and in the book."""
         from IPython.display import display
 
         # the first is the look of every figure of the book, of which this is one
-        text = f'<div class="lmc-figure"><style>{page.STYLE}{SHEET}</style>{self.still_html(command)}</div>'
+        text = f'<div class="lmc-figure"><style>{STYLE}{SHEET}</style>{self.still_html(command)}</div>'
         display({"text/html": text, "text/plain": f"{self.title}: {', '.join(self.stills)}"}, raw=True)
 
     def _ipython_display_(self) -> None:

@@ -1,0 +1,85 @@
+"""What stands on a page of a figure: its drawings, its finding, its data and where they come from."""
+
+import base64
+import html
+import re
+from collections.abc import Callable, Sequence
+
+from matplotlib.figure import Figure
+from pandas import DataFrame
+
+from lmcbook.errors import InputError
+from lmcbook.pages.figures.svg import dark_colours, to_svg
+
+_PHONE = "600px"
+
+STYLE = f"""
+.lmc-figure svg {{display: block; width: 100%; height: auto; margin: 0 auto; font-family: inherit; overflow: visible}}
+.lmc-figure .lmc-wide {{max-width: 48rem}}
+.lmc-figure .lmc-narrow {{display: none; max-width: 30rem}}
+@media screen and (max-width: {_PHONE}) {{
+  .lmc-figure .lmc-wide {{display: none}} .lmc-figure .lmc-narrow {{display: block}}
+}}
+.lmc-figure {{text-align: left}}
+.lmc-finding {{margin: .75rem 0 .25rem; padding-left: 1.25rem; font-size: .9375em}}
+.lmc-origin {{font-size: .875em; margin: .25rem 0 .5rem}}
+.lmc-origin ul {{margin: .25rem 0; padding-left: 1.25rem}}
+.lmc-origin code {{overflow-wrap: anywhere; white-space: normal}}
+html[data-theme="dark"] .bd-content div.cell_output .text_html:has(.lmc-figure) {{
+  background-color: transparent !important; color: inherit !important; padding: 0
+}}
+"""
+
+
+def figure_html(
+    draw: Callable[[bool], Figure], *, name: str, alt: str, finding: str | Sequence[str] = (), origin: str
+) -> str:
+    """A figure drawn for a wide page and for a phone; the page shows the one that fits.
+
+    Args:
+        draw: whether for a phone → the figure.
+        name: of the figure, in small letters, digits and hyphens.
+        alt: what it shows, for those who do not see it.
+        finding: what its numbers say: one sentence, or a list of them.
+        origin: of `origin_html`.
+    """
+    drawings = {kind: to_svg(draw(kind == "narrow"), f"{name}-{kind}", alt) for kind in ("wide", "narrow")}
+    said = f'<p class="lmc-finding">{html.escape(finding)}</p>' if isinstance(finding, str) else listed(finding)
+    parts = [
+        f"<style>{STYLE}{dark_colours(drawings.values())}</style>",
+        *(f'<div class="lmc-{kind}">{svg}</div>' for kind, svg in drawings.items()),
+        said if finding else "",
+        origin,
+    ]
+    return f'<div class="lmc-figure">{"".join(parts)}</div>'
+
+
+def listed(finding: Sequence[str]) -> str:
+    """Sentences as a list."""
+    return f'<ul class="lmc-finding">{"".join(f"<li>{html.escape(each)}</li>" for each in finding)}</ul>'
+
+
+def origin_html(sources: Sequence[str], *, command: str = "", table: DataFrame | None = None, name: str = "") -> str:
+    """Where numbers come from, the command and, of a ``table``, the CSV as a link, folded away under one line."""
+    items = [html.escape(line) for line in sources]
+    if command:
+        items.append(f"Made again by <code>{html.escape(command)}</code>")
+    if table is not None:
+        csv = base64.b64encode(table.to_csv(index=False, float_format="%.6g").encode()).decode()
+        items.append(
+            f'<a download="{name}.csv" href="data:text/csv;charset=utf-8;base64,{csv}">'
+            f"{html.escape(name)}.csv, {len(table)} rows</a>"
+        )
+    listed = "".join(f"<li>{item}</li>" for item in items)
+    return f'<details class="lmc-origin"><summary>Data and where they come from</summary><ul>{listed}</ul></details>'
+
+
+def file_name(name: str) -> str:
+    """``name`` itself, if it can be a file's.
+
+    Raises:
+        InputError: it has other characters than small letters, digits and hyphens.
+    """
+    if not re.fullmatch(r"[a-z][a-z0-9-]*", name):
+        raise InputError(f"name is {name!r}; it must be made of small letters, digits and '-'")
+    return name
