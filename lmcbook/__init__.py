@@ -14,7 +14,16 @@ if TYPE_CHECKING:
     from lmcbook.calibration import expected_calibration_error, fit_inverse_temperature
     from lmcbook.data import Split, load
     from lmcbook.errors import InputError
-    from lmcbook.evaluation import accuracy, barriers, coefficients_grid, interpolation_curve, loss, predict_logits
+    from lmcbook.evaluation import (
+        Line,
+        accuracy,
+        barriers,
+        coefficients_grid,
+        ensemble_logits,
+        interpolation_curve,
+        loss,
+        predict_logits,
+    )
     from lmcbook.layerwise import measure_layers
     from lmcbook.matching import activation_matching, observe_modules, weight_matching
     from lmcbook.merging import interpolate, merge, merge_many, recompute_batch_norm
@@ -27,6 +36,7 @@ __version__ = "0.1.0"
 
 __all__ = [
     "InputError",
+    "Line",
     "PermutationSpec",
     "Split",
     "TrainingConfig",
@@ -38,6 +48,7 @@ __all__ = [
     "build_model",
     "coefficients_grid",
     "derive_spec",
+    "ensemble_logits",
     "expected_calibration_error",
     "fit_inverse_temperature",
     "interpolate",
@@ -80,7 +91,9 @@ __getattr__, __dir__ = names_on_demand(
         "calibration": "expected_calibration_error fit_inverse_temperature",
         "data": "Split load",
         "errors": "InputError",
-        "evaluation": "accuracy barriers coefficients_grid interpolation_curve loss predict_logits",
+        "evaluation": (
+            "Line accuracy barriers coefficients_grid ensemble_logits interpolation_curve loss predict_logits"
+        ),
         "layerwise": "measure_layers",
         "matching": "activation_matching observe_modules weight_matching",
         "merging": "interpolate merge merge_many recompute_batch_norm",

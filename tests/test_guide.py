@@ -8,7 +8,10 @@ from typing import Any
 import pytest
 import torch
 from torch import nn
+from torch.utils.data import DataLoader, TensorDataset
 
+import lmcbook
+from lmcbook.data.torchvision_guard import import_torchvision
 from lmcbook.pages import notebooks
 from lmcbook.randomness import random_stream
 
@@ -83,13 +86,54 @@ def test_the_guides_example_measures_any_pair_of_networks(capsys):
     state_b = {**state_a, "1.weight": state_a["1.weight"][order], "1.bias": state_a["1.bias"][order]}
     state_b["3.weight"] = state_a["3.weight"][:, order]
     images = torch.randn(200, 1, 4, 4, generator=stream)
-    given = {"model": model, "state_a": state_a, "state_b": state_b, "num_layers": 2, "training_images": images}
-    for use in ("unseen", "test"):
-        given[f"{use}_images"] = images
-        # not all right, so that there is a best inverse temperature
-        given[f"{use}_labels"] = (model(images) + 3 * torch.randn(200, 5, generator=stream)).argmax(dim=1)
-    names: dict[str, Any] = dict(given)
+    names: dict[str, Any] = {"model": model, "state_a": state_a, "state_b": state_b, "images": images[:8]}
+    # not all right, so that there is a best inverse temperature
+    labels = (model(images) + 3 * torch.randn(200, 5, generator=stream)).argmax(dim=1)
+    names |= {"training": (images, labels), "unseen": (images, labels)}
+    names["test"] = DataLoader(TensorDataset(images, labels), batch_size=64)
     exec(compile(code, "run_it_yourself.md", "exec"), names)
     assert names["as_they_are"]["midpoint_loss_barrier"] > 0.1
     assert abs(names["matched"]["midpoint_loss_barrier"]) < 1e-4
-    assert "midpoint_accuracy_barrier" in capsys.readouterr().out
+    printed = capsys.readouterr().out
+    assert "midpoint_accuracy_barrier" in printed
+    layers = [line.partition(" {")[0] for line in printed.splitlines() if "{" in line]
+    assert layers == 2 * ["1 None", "3 None", "1 0.5", "3 0.5"]
+
+
+def encoder() -> nn.Module:
+    block = nn.TransformerEncoderLayer(8, 2, dim_feedforward=12, batch_first=True)
+    layers = nn.TransformerEncoder(block, 2, enable_nested_tensor=False)
+    return nn.Sequential(nn.Linear(6, 8), layers, nn.Flatten(), nn.Linear(8 * 5, 4))
+
+
+def residual() -> nn.Module:
+    import_torchvision()
+    from torchvision.models import resnet18
+
+    return resnet18(num_classes=4)
+
+
+@pytest.mark.parametrize(("build", "shape"), [(encoder, (5, 6)), (residual, (3, 32, 32))])
+def test_the_readmes_first_example_tells_of_any_two_modules_whether_they_merge(build, shape, capsys):
+    """Nobody says how many layers they have. A network merges with itself, and not with another one."""
+    code, _ = re.findall(r"```python\n(.*?)```", prose(ROOT / "README.md"), re.DOTALL)
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(0)
+        model, other = build().eval(), build().eval()
+    state_a, state_b = (
+        {name: tensor.clone() for name, tensor in network.state_dict().items()} for network in (model, other)
+    )
+    stream = random_stream(0, "readme", *shape)
+    images = torch.randn(24, *shape, generator=stream)
+    labels = lmcbook.predict_logits(model, state_a, images).argmax(dim=1)
+    labels[:4] = (labels[:4] + 1) % 4
+    names: dict[str, Any] = {"model": model, "training": (images, labels), "unseen": (images, labels)}
+    names["test"] = DataLoader(TensorDataset(images, labels), batch_size=10)
+    heights = {}
+    for pair, second in {"itself": state_a, "another": state_b}.items():
+        exec(compile(code, "README.md", "exec"), names | {"state_a": state_a, "state_b": second})
+        printed = dict(line.split(": ") for line in capsys.readouterr().out.splitlines())
+        kinds = ("loss_barrier", "accuracy_barrier", "calibrated_loss_barrier")
+        heights[pair] = [float(printed[f"{place}{kind}"]) for kind in kinds for place in ("", "midpoint_")]
+    assert heights["itself"] == pytest.approx([0] * 6, abs=1e-3)
+    assert min(heights["another"]) > 0.01

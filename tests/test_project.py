@@ -97,7 +97,7 @@ def test_the_guide_lists_every_parameter_of_the_width_notebook():
 
 @pytest.mark.slow
 def test_the_readmes_example_runs(capsys):
-    [code] = re.findall(r"```python\n(.*?)```", text("README.md"), re.DOTALL)
+    [_, code] = re.findall(r"```python\n(.*?)```", text("README.md"), re.DOTALL)
     exec(compile(code, "README.md", "exec"), {})
     assert capsys.readouterr().out.count("accuracy") == 5
 
