@@ -327,3 +327,12 @@ def test_the_prediction_is_said_only_of_networks_without_batch_norm():
     )
     first, second = sentences.temperature_finding([perceptron, convolutional])
     assert "at λ = ½, β is 6.40 at ×8, and the prediction is 8.80" in first and "prediction" not in second
+
+
+def test_batch_norm_is_asked_of_the_record_and_not_of_its_number_of_layers():
+    normalised = [replace(record, lewc_exponent=2) for record in everything_of("mlp-digits")]
+    [text] = sentences.temperature_finding(normalised)
+    assert "prediction" not in text
+    [text] = sentences.exponent_finding(normalised)
+    assert "orthogonal networks with batch norm have 2, LLFC says 1" in text
+    assert STATISTICS["temperature_rank_correlation"](pairs_table(normalised)).values == []

@@ -20,6 +20,7 @@ from lmcbook.pages.analysis.vocabulary import (
     PAPER_DECAY,
     USUAL_DECAY,
     as_they_are,
+    has_batch_norm,
     plain,
     widest,
 )
@@ -140,11 +141,11 @@ def depth_temperature_error(table: DataFrame, *, weight_decay: float = PAPER_DEC
 def temperature_rank_correlation(table: DataFrame, *, weight_decay: float | None = None) -> Seen:
     r"""Spearman's correlation of $|\log_2(\beta / \beta_{\text{predicted}})|$ with the mean reciprocal orthogonality.
 
-    Over all pairs merged as they are, of every width, depth and (unless one is given) weight decay: one value. At least
-    five pairs, or there is none.
+    Over all pairs of networks without batch norm, merged as they are, of every width, depth and (unless one is given)
+    weight decay: one value. At least five pairs, or there is none.
     """
     rows = plain(as_they_are(table))
-    rows = _predicted(rows[rows["num_layers"].notna()]).dropna(subset=["reciprocal_orthogonality"])
+    rows = _predicted(rows[~has_batch_norm(rows)]).dropna(subset=["reciprocal_orthogonality"])
     rows = rows if weight_decay is None else rows[rows["weight_decay"] == weight_decay]
     if len(rows) < 5:
         return _seen((), rows)

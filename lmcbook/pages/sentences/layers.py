@@ -1,6 +1,5 @@
 """Sentences about the layers: LEWC and its conditions, active units and ranks; every number in them is computed."""
 
-import math
 from collections.abc import Callable, Sequence
 
 from pandas import DataFrame
@@ -21,7 +20,7 @@ from lmcbook.pages.analysis.layers import BATCH_NORM, LEWC, LLFC, law_errors_tab
 from lmcbook.pages.analysis.measurements import Measurements
 from lmcbook.pages.analysis.temperatures import temperature_width_table
 from lmcbook.pages.analysis.units import both_models_table, gaussian_table, histogram_table, in_both_models
-from lmcbook.pages.analysis.vocabulary import decays, ends, groups, paper_decay, widest
+from lmcbook.pages.analysis.vocabulary import decays, ends, groups, has_batch_norm, paper_decay, widest
 from lmcbook.pages.claims.statistics import temperature_rank_correlation
 from lmcbook.theory.gaussian import INDEPENDENT_COSINE
 
@@ -36,9 +35,8 @@ def exponent_finding(records: Sequence[Record]) -> list[str]:
     sentences = []
     for recipe, table in _recipes(Measurements.of(records).table(summaries_table)):
         chosen = widest(paper_decay(table))
-        layers = chosen["num_layers"].iloc[0]
-        says = 2.0 if math.isnan(layers) else layers
-        law = "orthogonal networks with batch norm have 2" if math.isnan(layers) else f"LEWC says {layers:g}"
+        says = chosen["lewc_exponent"].iloc[0]
+        law = f"{'orthogonal networks with batch norm have' if has_batch_norm(chosen).all() else 'LEWC says'} {says:g}"
         mean = chosen["decay_exponent"].mean()
         nearer = "the former" if abs(mean - says) < abs(mean - 1) else "the latter"
         sentences.append(

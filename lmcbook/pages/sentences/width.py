@@ -7,7 +7,16 @@ from pandas import DataFrame
 from lmcbook.lab.records import Record, barriers_table
 from lmcbook.pages.analysis.labels import at_width, decay_label, number_of_pairs, recipe_label, spread
 from lmcbook.pages.analysis.measurements import Measurements
-from lmcbook.pages.analysis.vocabulary import ACCURACY, CALIBRATED, LOSS, decays, ends, paper_decay, widest
+from lmcbook.pages.analysis.vocabulary import (
+    ACCURACY,
+    CALIBRATED,
+    LOSS,
+    decays,
+    ends,
+    has_batch_norm,
+    paper_decay,
+    widest,
+)
 from lmcbook.pages.claims.statistics import permutation_effect
 
 
@@ -61,8 +70,8 @@ def temperature_finding(records: Sequence[Record]) -> list[str]:
     for recipe, table in _recipes(records):
         chosen = widest(paper_decay(table))
         text = f"{recipe_label(recipe)}: at λ = ½, β is {at_width(chosen, 'inverse_temperature_midpoint', 1, 2)}"
-        # num_layers is of the configuration: empty for networks with batch norm, of which LEWC predicts no scale
-        if chosen["num_layers"].notna().all() and "predicted_inverse_temperature_midpoint" in chosen:
+        # with batch norm the prediction is that of a theorem of ours, which the chapter on temperatures is about
+        if not has_batch_norm(chosen).any() and "predicted_inverse_temperature_midpoint" in chosen:
             text += f", and the prediction is {spread(chosen['predicted_inverse_temperature_midpoint'], 1, 2)}"
         sentences.append(f"{text} ({number_of_pairs(chosen)}).")
     return sentences

@@ -130,8 +130,9 @@ class _Drawn:
         return self._names
 
     def normalised(self) -> bool:
-        """Whether the networks have batch norm: those without a free number of layers do."""
-        return all(record.config.training.num_layers is None for record in self._source.known)
+        """Whether the networks have batch norm: LEWC's exponent is 2 there, however many layers they have."""
+        known = self._source.known
+        return all(record.lewc_exponent == 2 and record.config.training.num_layers != 2 for record in known)
 
     def _read(self) -> tuple[str, ...]:
         return _READ_NORMALISED if self.normalised() else _READ
