@@ -1,12 +1,14 @@
 """Fixtures shared by all tests: real data and one small pair of networks, trained once for the whole session."""
 
 import os
+from pathlib import Path
 
 import pytest
 import torch
 
 from lmcbook.data import Splits, load
 from lmcbook.lab.config import PairConfig
+from lmcbook.lab.records import Record, read_records
 from lmcbook.training import TrainedModel, train
 from lmcbook.training.config import TrainingConfig
 
@@ -21,6 +23,15 @@ def private_folders(tmp_path_factory, monkeypatch):
     """No test reads or writes the user's runs or records."""
     monkeypatch.setenv("LMCBOOK_RUNS", str(tmp_path_factory.mktemp("runs")))
     monkeypatch.setenv("LMCBOOK_RECORDS", str(tmp_path_factory.mktemp("records")))
+
+
+@pytest.fixture(scope="session")
+def committed_records() -> list[Record]:
+    """All records that came with the checkout, outdated ones too, read once."""
+    found = read_records(Path(__file__).parents[1] / "records", outdated=True)
+    if not found:
+        pytest.skip("no records came with this checkout")
+    return found
 
 
 @pytest.fixture(scope="session")

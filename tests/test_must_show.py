@@ -1,21 +1,18 @@
 """What the committed records of the embedded scale must show; each is a statement of the book, on measured networks."""
 
-from pathlib import Path
-
 import pytest
 
 from lmcbook.lab import plan
-from lmcbook.lab.records import layers_table, pairs_table, read_records, summaries_table
+from lmcbook.lab.records import layers_table, pairs_table, summaries_table
 from lmcbook.pages import claims
 from lmcbook.pages.analysis import permutations
 from lmcbook.pages.analysis.layers import law_errors_table
 
-RECORDS = Path(__file__).resolve().parent.parent / "records"
-
 
 @pytest.fixture(scope="module")
-def committed():
-    found = {record.digest: record for record in read_records(RECORDS, scale="embedded")}
+def committed(committed_records):
+    current = [record for record in committed_records if record.scale == "embedded" and not record.outdated]
+    found = {record.digest: record for record in current}
     if not found:
         pytest.skip("no records of the embedded scale came with this checkout")
     return found

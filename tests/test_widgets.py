@@ -6,7 +6,6 @@ import random
 import re
 from collections.abc import Iterator
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree
 
@@ -15,7 +14,7 @@ import pytest
 
 from lmcbook.errors import InputError
 from lmcbook.lab.config import PairConfig
-from lmcbook.lab.records import Record, read_records
+from lmcbook.lab.records import Record
 from lmcbook.pages import widgets
 from lmcbook.pages.analysis.labels import width_label
 from lmcbook.pages.widgets import drawing
@@ -591,10 +590,8 @@ def test_nothing_to_show_is_said(make, message):
 
 
 @pytest.mark.slow
-def test_the_committed_records_make_explorers():
-    records = read_records(Path(__file__).resolve().parents[1] / "records")
-    if not records:
-        pytest.skip("no records came with the checkout")
+def test_the_committed_records_make_explorers(committed_records):
+    records = [record for record in committed_records if not record.outdated]
     for make in (widgets.barrier, widgets.layers, widgets.active_units, widgets.temperature):
         for explorer in make(records).members:
             ipywidgets.Widget.close_all()
