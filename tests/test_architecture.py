@@ -103,9 +103,10 @@ def test_the_pages_import_no_torch():
     assert "lmcbook.pages.figures" in loaded
 
 
-def test_the_analysis_draws_nothing():
-    """Over transitive imports, in a fresh process."""
-    loaded = loaded_by([name for name in SOURCES if name.startswith("lmcbook.pages.analysis")])
+def test_what_computes_and_speaks_draws_nothing():
+    """Over transitive imports, in a fresh process: analysis, claims, sentences and tables."""
+    parts = ("analysis", "claims", "sentences", "tables", "paper_table", "origin")
+    loaded = loaded_by([name for name in SOURCES if name.startswith(tuple(f"lmcbook.pages.{part}" for part in parts))])
     assert not loaded & {"torch", "matplotlib", "seaborn"}
     assert not {name for name in loaded if name.startswith("lmcbook.pages.figures")}
     assert "lmcbook.pages.analysis.measurements" in loaded

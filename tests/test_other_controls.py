@@ -20,7 +20,7 @@ from lmcbook.pages.analysis.starts import in_common, name_of, spawned_table
 from lmcbook.pages.analysis.sweeps import decay_table, penalty_table
 from lmcbook.pages.claims.statistics import penalty_effect, sharing_effect, spawned
 from lmcbook.pages.figures import style
-from lmcbook.pages.figures.origin import number_of_pairs
+from lmcbook.pages.origin import number_of_pairs
 from tests.helpers.control_records import (
     STARTS,
     batch_sweep,

@@ -9,7 +9,7 @@ from lmcbook.lab.recipes import MAIN_WEIGHT_DECAY, recipe
 from lmcbook.lab.records import Record, barriers_table
 from lmcbook.pages.analysis.labels import mean_and_spread, recipe_label, width_label
 from lmcbook.pages.claims import PAPER_TABLE_1
-from lmcbook.pages.figures.origin import trained_on
+from lmcbook.pages.origin import trained_on
 from lmcbook.training.config import TrainingConfig
 from lmcbook.training.schedule import decay_product
 

@@ -16,8 +16,7 @@ from lmcbook.pages.analysis.sweeps import FULL, decay_table, one_width, penalty_
 from lmcbook.pages.analysis.vocabulary import PAPER_DECAY, decays
 from lmcbook.pages.analysis.vocabulary import groups as groups_of
 from lmcbook.pages.claims import Verdict, verdict_matrix, verdict_sentence
-from lmcbook.pages.figures.markup import origin_html
-from lmcbook.pages.figures.origin import origin
+from lmcbook.pages.origin import origin, origin_html
 
 Columns = Mapping[str, tuple[str, float, int]]
 """Title → column, factor and digits."""

@@ -11,8 +11,8 @@ from pandas import DataFrame
 
 from lmcbook.errors import InputError
 from lmcbook.pages.figures import style
-from lmcbook.pages.figures.markup import figure_html, file_name, origin_html
-from lmcbook.pages.figures.origin import CONSTRUCTED
+from lmcbook.pages.figures.markup import figure_html, file_name
+from lmcbook.pages.origin import CONSTRUCTED, origin_html
 
 Draw = Callable[..., Figure]
 Numbers = Iterable[Any]

@@ -26,7 +26,6 @@ from lmcbook.pages.figures.layers import (
 )
 from lmcbook.pages.figures.lines import halfway_against_width, loss_along_lines
 from lmcbook.pages.figures.low_rank import against_penalty
-from lmcbook.pages.figures.origin import number_of_pairs, origin
 from lmcbook.pages.figures.page import FIGURES, show, to_html
 from lmcbook.pages.figures.permutations import (
     barrier_by_alignment,
@@ -54,6 +53,7 @@ from lmcbook.pages.figures.weight_decay import (
     barriers_against_decay,
     conditions_against_decay,
 )
+from lmcbook.pages.origin import number_of_pairs, origin
 
 __all__ = [
     "FIGURES",

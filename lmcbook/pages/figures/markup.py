@@ -1,12 +1,10 @@
-"""What stands on a page of a figure: its drawings, its finding, its data and where they come from."""
+"""What stands on a page of a figure: its drawings, for a wide page and for a phone, and its finding."""
 
-import base64
 import html
 import re
 from collections.abc import Callable, Sequence
 
 from matplotlib.figure import Figure
-from pandas import DataFrame
 
 from lmcbook.errors import InputError
 from lmcbook.pages.figures.svg import dark_colours, to_svg
@@ -57,21 +55,6 @@ def figure_html(
 def listed(finding: Sequence[str]) -> str:
     """Sentences as a list."""
     return f'<ul class="lmc-finding">{"".join(f"<li>{html.escape(each)}</li>" for each in finding)}</ul>'
-
-
-def origin_html(sources: Sequence[str], *, command: str = "", table: DataFrame | None = None, name: str = "") -> str:
-    """Where numbers come from, the command and, of a ``table``, the CSV as a link, folded away under one line."""
-    items = [html.escape(line) for line in sources]
-    if command:
-        items.append(f"Made again by <code>{html.escape(command)}</code>")
-    if table is not None:
-        csv = base64.b64encode(table.to_csv(index=False, float_format="%.6g").encode()).decode()
-        items.append(
-            f'<a download="{name}.csv" href="data:text/csv;charset=utf-8;base64,{csv}">'
-            f"{html.escape(name)}.csv, {len(table)} rows</a>"
-        )
-    listed = "".join(f"<li>{item}</li>" for item in items)
-    return f'<details class="lmc-origin"><summary>Data and where they come from</summary><ul>{listed}</ul></details>'
 
 
 def file_name(name: str) -> str:

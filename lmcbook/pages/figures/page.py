@@ -39,8 +39,8 @@ from lmcbook.pages.figures import (
     units,
     weight_decay,
 )
-from lmcbook.pages.figures.markup import figure_html, file_name, origin_html
-from lmcbook.pages.figures.origin import origin
+from lmcbook.pages.figures.markup import figure_html, file_name
+from lmcbook.pages.origin import origin, origin_html
 
 Draw = Callable[..., Figure]
 

@@ -15,8 +15,8 @@ from pandas import DataFrame
 
 from lmcbook.errors import InputError
 from lmcbook.lab.records import Record
-from lmcbook.pages.figures.markup import STYLE, origin_html
-from lmcbook.pages.figures.origin import CONSTRUCTED, origin
+from lmcbook.pages.figures.markup import STYLE
+from lmcbook.pages.origin import CONSTRUCTED, origin, origin_html
 from lmcbook.pages.widgets.style import SHEET
 
 INTERVAL = 700

@@ -1,9 +1,13 @@
 """Where a figure's or a table's numbers come from, in words that are computed from the records."""
 
+import base64
+import html
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
+
+from pandas import DataFrame
 
 from lmcbook.lab.records import COMMITTED, Record
 from lmcbook.pages.analysis.labels import pair_count
@@ -40,6 +44,21 @@ def origin(records: Sequence[Record]) -> list[str]:
     if short:
         lines.append(f"{short} of {len(records)} records are of trainings shortened against the recipe's schedule.")
     return lines
+
+
+def origin_html(sources: Sequence[str], *, command: str = "", table: DataFrame | None = None, name: str = "") -> str:
+    """Where numbers come from, the command and, of a ``table``, the CSV as a link, folded away under one line."""
+    items = [html.escape(line) for line in sources]
+    if command:
+        items.append(f"Made again by <code>{html.escape(command)}</code>")
+    if table is not None:
+        csv = base64.b64encode(table.to_csv(index=False, float_format="%.6g").encode()).decode()
+        items.append(
+            f'<a download="{name}.csv" href="data:text/csv;charset=utf-8;base64,{csv}">'
+            f"{html.escape(name)}.csv, {len(table)} rows</a>"
+        )
+    listed = "".join(f"<li>{item}</li>" for item in items)
+    return f'<details class="lmc-origin"><summary>Data and where they come from</summary><ul>{listed}</ul></details>'
 
 
 def _commit(record: Record) -> str:
