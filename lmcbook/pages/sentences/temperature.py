@@ -2,45 +2,43 @@
 
 from collections.abc import Sequence
 
-import numpy
-from pandas import DataFrame, Series
+from pandas import DataFrame
 
 from lmcbook.lab.records import Record
 from lmcbook.pages.analysis.calibrating import CHOICES, NETWORKS, choices_table, examples_table, reliability_table
-from lmcbook.pages.analysis.labels import decay_label, mean_and_spread, recipe_label, width_label
+from lmcbook.pages.analysis.labels import decay_label, network_of, pair_count, recipe_label, spread, width_label
 from lmcbook.pages.analysis.measurements import Measurements
 from lmcbook.pages.analysis.temperatures import TOLERANCE, sensitivity, temperature_conditions_table
-from lmcbook.pages.analysis.vocabulary import groups, widest
+from lmcbook.pages.analysis.vocabulary import PAIR, decays, groups, widest
 
 
 def condition_finding(records: Sequence[Record]) -> list[str]:
     """Fitted over predicted β beside both conditions, at the widest, for each decay: a sentence for each network."""
     sentences = []
-    for (recipe,), of_recipe in groups(Measurements.of(records).table(temperature_conditions_table), "recipe"):
+    for _, of_recipe in groups(Measurements.of(records).table(temperature_conditions_table), "recipe"):
         chosen = widest(of_recipe)
         parts = []
-        for decay in sorted(chosen["weight_decay"].unique(), reverse=True):
-            rows = chosen[chosen["weight_decay"] == decay]
+        for decay, rows in decays(chosen):
             parts.append(
-                f"{_spread(rows['ratio'], 2)} with weight decay {decay_label(decay)} (orthogonality "
-                f"{_spread(rows['reciprocal_orthogonality'], 2)}, additivity {_spread(rows['weak_additivity'], 3)})"
+                f"{spread(rows['ratio'], 1, 2)} with weight decay {decay_label(decay)} (orthogonality "
+                f"{spread(rows['reciprocal_orthogonality'], 1, 2)}, additivity {spread(rows['weak_additivity'], 1, 3)})"
             )
-        sentences.append(f"{_network(recipe, chosen)}: fitted over predicted β is {', '.join(parts)}.")
+        sentences.append(f"{network_of(chosen)}: fitted over predicted β is {', '.join(parts)}.")
     return sentences
 
 
 def sensitivity_finding(records: Sequence[Record]) -> list[str]:
     """Which β keep the loss near its least, and whether any keeps the barrier itself that low, at the widest."""
     sentences = []
-    for (recipe,), of_recipe in groups(Measurements.of(records).table(sensitivity).intervals, "recipe"):
+    for _, of_recipe in groups(Measurements.of(records).table(sensitivity).intervals, "recipe"):
         chosen = widest(of_recipe)
-        low, high = (_spread(chosen[name], 2) for name in ("low", "high"))
+        low, high = (spread(chosen[name], 1, 2) for name in ("low", "high"))
         under = int(chosen["low_absolute"].notna().sum())
         which = "no pair has a β that keeps" if under == 0 else f"{under} of {len(chosen)} pairs have a β that keeps"
         sentences.append(
-            f"{_network(recipe, chosen)}: from {low} to {high} times the fitted β the loss stays within {TOLERANCE:g} "
+            f"{network_of(chosen)}: from {low} to {high} times the fitted β the loss stays within {TOLERANCE:g} "
             f"nats of its least; {which} the barrier itself under {TOLERANCE:g} nats (at best "
-            f"{_spread(chosen['least_barrier'], 3)} nats, {_number(len(chosen))})."
+            f"{spread(chosen['least_barrier'], 1, 3)} nats, {pair_count(len(chosen))} of networks)."
         )
     return sentences
 
@@ -61,13 +59,13 @@ def reliability_finding(records: Sequence[Record]) -> list[str]:
 def choice_finding(records: Sequence[Record]) -> list[str]:
     """What each way to choose β costs, beside fitting it at each λ, in the mean over λ: a sentence for each network."""
     sentences = []
-    for (recipe,), chosen in groups(Measurements.of(records).table(choices_table), "recipe"):
+    for _, chosen in groups(Measurements.of(records).table(choices_table), "recipe"):
         cost = _costs(chosen)
         names = {"predicted": "predicted", "single": CHOICES["single"], "midpoint": CHOICES["midpoint"], "raw": "none"}
-        parts = [f"{name} {_spread(cost[choice], 3)}" for choice, name in names.items()]
+        parts = [f"{name} {spread(cost[choice], 1, 3)}" for choice, name in names.items()]
         sentences.append(
-            f"{_network(recipe, chosen)}: nats above fitting β at each λ, in the mean over λ: {', '.join(parts)} "
-            f"({_number(len(cost))})."
+            f"{network_of(chosen)}: nats above fitting β at each λ, in the mean over λ: {', '.join(parts)} "
+            f"({pair_count(len(cost))} of networks)."
         )
     return sentences
 
@@ -75,7 +73,7 @@ def choice_finding(records: Sequence[Record]) -> list[str]:
 def examples_finding(records: Sequence[Record]) -> list[str]:
     """What few calibration examples cost, nine times of ten: a sentence for each network."""
     sentences = []
-    for (recipe,), chosen in groups(Measurements.of(records).table(examples_table), "recipe"):
+    for _, chosen in groups(Measurements.of(records).table(examples_table), "recipe"):
         nine = chosen.groupby("examples")["excess_loss"].quantile(0.9)
         parts = [f"{value:.3f} with {size:,}" for size, value in nine.items()]
         smallest = int(nine.index.min())
@@ -88,7 +86,7 @@ def examples_finding(records: Sequence[Record]) -> list[str]:
         ]
         right = sum(entry["smoothed"] for entry in few) / sum(len(entry["loss"]) for entry in few)
         sentences.append(
-            f"{_network(recipe, chosen)}: nine of ten samples cost at most so many nats: {', '.join(parts)} examples. "
+            f"{network_of(chosen)}: nine of ten samples cost at most so many nats: {', '.join(parts)} examples. "
             f"Of those of {smallest}, {100 * right:.0f} % were all right, so that they set no bound to β."
         )
     return sentences
@@ -100,10 +98,10 @@ def temperature_verdict(records: Sequence[Record]) -> str:
     if table.empty:
         return "Verdict: nothing is measured."
     found: dict[str, tuple[list[str], list[str]]] = {"predicted": ([], []), "single": ([], [])}
-    for (recipe,), chosen in groups(table, "recipe"):
+    for _, chosen in groups(table, "recipe"):
         costs = _costs(chosen)
         for choice, (does, does_not) in found.items():
-            (does if costs[choice].mean() <= TOLERANCE else does_not).append(_network(recipe, chosen))
+            (does if costs[choice].mean() <= TOLERANCE else does_not).append(network_of(chosen))
     said = {"predicted": "The β that theory predicts without the merged network", "single": "one β for all λ"}
     parts = [f"{said[choice]} {_does(*lists)}" for choice, lists in found.items()]
     tolerance = f"at most {TOLERANCE:g} nats worse in the mean over λ"
@@ -123,23 +121,10 @@ def _costs(table: DataFrame) -> DataFrame:
     return means.sub(means["fitted"], axis=0)
 
 
-def _network(recipe: str, table: DataFrame) -> str:
-    return f"{recipe_label(recipe)} at {width_label(table['width_multiplier'].iloc[0])}"
-
-
 def _keys(table: DataFrame) -> list[tuple]:
-    names = ["recipe", "width_multiplier", "weight_decay", "seed_a", "seed_b"]
-    return [tuple(row) for row in table[names].drop_duplicates().to_numpy(dtype=object)]
+    return [tuple(row) for row in table[PAIR].drop_duplicates().to_numpy(dtype=object)]
 
 
 def _key(record: Record) -> tuple:
     training = record.config.training
     return (record.recipe, training.width_multiplier, training.weight_decay, *record.config.seeds)
-
-
-def _spread(values: Series | numpy.ndarray, digits: int) -> str:
-    return mean_and_spread(Series(values), digits=digits, count=False)
-
-
-def _number(count: int) -> str:
-    return f"{count} {'pair' if count == 1 else 'pairs'} of networks"

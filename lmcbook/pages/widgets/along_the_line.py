@@ -9,6 +9,7 @@ from pandas import DataFrame
 
 from lmcbook.lab.records import Record, curves_table
 from lmcbook.pages.analysis.labels import decay_label, width_label
+from lmcbook.pages.analysis.vocabulary import PAIR
 from lmcbook.pages.widgets import drawing, trained
 from lmcbook.pages.widgets.drawing import Chart, amount, percent
 from lmcbook.pages.widgets.explorer import Control, Explorer, Explorers, Layer
@@ -17,7 +18,6 @@ from lmcbook.pages.widgets.source import Choice, Source, sources
 STEPS = 12
 """Steps of the slider of λ, where the curve has so many."""
 
-_QUARTERS = {0.0: "0", 0.25: "¼", 0.5: "½", 0.75: "¾", 1.0: "1"}
 _READ = ("accuracy", "below its parents", "loss as it is", "loss calibrated", "β")
 
 
@@ -64,8 +64,8 @@ def _explorer(source: Source) -> Explorer:
 
 
 def _table(source: Source) -> DataFrame:
-    names = ["recipe", "width_multiplier", "weight_decay", "seed_a", "seed_b", "coefficient"]
-    return curves_table(source.records)[[*names, "accuracy", "loss", "calibrated_loss", "inverse_temperature"]]
+    measured = ("accuracy", "loss", "calibrated_loss", "inverse_temperature")
+    return curves_table(source.records)[[*PAIR, "coefficient", *measured]]
 
 
 class _Drawn:
@@ -168,7 +168,7 @@ class _Drawn:
             (value for record in known for value in record.data["curve"]["loss"] if value is not None), default=1.0
         )
         ticks = drawing.round_ticks(highest)
-        x: dict = {"x": (0.0, 1.0), "x_ticks": _QUARTERS, "x_label": "model b  ←   λ   →  model a"}
+        x: dict = {"x": (0.0, 1.0), "x_ticks": drawing.QUARTERS, "x_label": "model b  ←   λ   →  model a"}
         percent = {float(each): str(each) for each in (0, 25, 50, 75, 100)}
         return (
             Chart(title="test accuracy (%)", y=(0.0, 100.0), y_ticks=percent, **x),

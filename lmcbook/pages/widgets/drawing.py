@@ -10,6 +10,9 @@ Point = tuple[float, float | None]
 WIDTH, HEIGHT = 340, 220
 """Units of a panel: about its pixels on a phone, so that 12 units of text stay readable there."""
 
+QUARTERS = {0.0: "0", 0.25: "¼", 0.5: "½", 0.75: "¾", 1.0: "1"}
+"""Ticks of an axis from 0 to 1."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class Chart:

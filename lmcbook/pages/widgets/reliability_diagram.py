@@ -187,10 +187,14 @@ class _Drawn:
         # far too confident networks lose so much that everything else would lie on the ground
         highest = min(max((entry["loss"] for entry in entries), default=2.5), 3.0)
         loss_ticks = drawing.round_ticks(highest)
-        fractions = {0.0: "0", 0.25: "¼", 0.5: "½", 0.75: "¾", 1.0: "1"}
         return (
             Chart(
-                title="accuracy", x=(0.0, 1.0), y=(0.0, 1.0), x_ticks=fractions, y_ticks=fractions, x_label="confidence"
+                title="accuracy",
+                x=(0.0, 1.0),
+                y=(0.0, 1.0),
+                x_ticks=drawing.QUARTERS,
+                y_ticks=drawing.QUARTERS,
+                x_label="confidence",
             ),
             Chart(
                 title="test loss (nats)",

@@ -6,10 +6,11 @@ from dataclasses import dataclass, field, replace
 from typing import Any, TypedDict, Unpack
 
 from lmcbook.errors import InputError
-from lmcbook.lab.recipes import MAIN_WEIGHT_DECAY, RECIPES, USUAL_WEIGHT_DECAY
+from lmcbook.lab.recipes import RECIPES
 from lmcbook.lab.recipes import recipe as recipe_of
 from lmcbook.lab.records import Record
 from lmcbook.pages.analysis.labels import recipe_label
+from lmcbook.pages.analysis.vocabulary import PAPER_DECAY, USUAL_DECAY
 
 Compute = Callable[..., Iterable[Record]]
 """``compute(recipe=…, width_multiplier=…, weight_decay=…)`` gives the records of these networks, one for each pair."""
@@ -162,7 +163,7 @@ def _widths(records: Sequence[Record], decays: Sequence[float]) -> list[float]:
 def _decays(records: Sequence[Record]) -> list[float]:
     """The two weight decays that every width is trained with; others are measured at a single width."""
     there = [record.config.training.weight_decay for record in records]
-    return [decay for decay in (MAIN_WEIGHT_DECAY, USUAL_WEIGHT_DECAY) if decay in there] or there
+    return [decay for decay in (PAPER_DECAY, USUAL_DECAY) if decay in there] or there
 
 
 def _of_one_kind(records: list[Record]) -> list[Record]:

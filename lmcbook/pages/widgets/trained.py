@@ -6,7 +6,7 @@ from typing import Any
 from pandas import DataFrame
 
 from lmcbook.lab.records import Record
-from lmcbook.pages.analysis.labels import decay_label, width_label
+from lmcbook.pages.analysis.labels import decay_label, pair_count, width_label
 from lmcbook.pages.widgets import drawing
 from lmcbook.pages.widgets.drawing import Chart
 from lmcbook.pages.widgets.explorer import Control, Explorer, Explorers
@@ -64,7 +64,7 @@ def read_out(read: Mapping[str, str]) -> str:
 
 def mean_of_pairs(records: Sequence[Record]) -> str:
     """How many pairs a frame is the mean of, in words."""
-    return f"mean of {len(records)} pair{'s' if len(records) > 1 else ''}"
+    return f"mean of {pair_count(len(records))}"
 
 
 def lines_of_pairs(
