@@ -115,14 +115,14 @@ FIGURES: dict[Draw, Companions] = {
 def show(
     draw: Draw, records: Sequence[Record], finding: Sequence[str] = (), command: str = "", *, name: str = ""
 ) -> None:
-    """Show ``draw(records)`` in a notebook and in the book.
+    """Show a figure of ``records`` in a notebook and in the book: ``draw`` of the table that is derived from them.
 
     It is drawn twice, for a wide page and for a phone, and the page shows the one that fits. Caption and number are the
     book's: they stand in the cell's metadata (``mystnb.figure``).
 
     Args:
         draw: one of `FIGURES`.
-        records: what it draws.
+        records: those of a chapter; as `lmcbook.pages.analysis.Measurements` they keep each table for the next figure.
         finding: sentences that say what the numbers say, computed from the same records.
         command: what makes the figure again.
         name: of the file of its data; by default the figure's own.
