@@ -4,7 +4,7 @@ import math
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
-from typing import Any
+from typing import Any, no_type_check
 
 from lmcbook.errors import InputError
 from lmcbook.lab.addresses import address
@@ -127,6 +127,7 @@ class Record:
         }
 
 
+@no_type_check  # it is called for every number, where a check of its arguments takes longer than all the rest
 def _plain(value: Any, place: str, not_finite: list[str]) -> Any:
     if isinstance(value, Mapping):
         if not all(isinstance(key, str) for key in value):
