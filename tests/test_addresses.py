@@ -13,7 +13,7 @@ from lmcbook.errors import InputError
 from lmcbook.lab import addresses
 from lmcbook.lab.budget.todo import missing_of
 from lmcbook.lab.on_demand import collect, present
-from lmcbook.lab.plan import PlannedPair
+from lmcbook.lab.plan import PlannedPair, jobs
 from lmcbook.lab.records import Record, RecordIndex, pairs_table, read_record, read_records, write_record
 from lmcbook.pages.widgets.source import sources
 from tests.helpers.synthetic_records import make_layerwise_record, make_record
@@ -116,6 +116,14 @@ def test_an_explorer_shows_pairs_of_the_same_images(old):
     wider = replace(others[1], config=replace(old.config, training=replace(old.config.training, width_multiplier=2)))
     [source] = sources([*others, replace(wider, digest="")], "interpolation", recipes=["mlp-flowers"])
     assert {record.dataset_sha256 for record in source.records} == {"f" * 64}
+
+
+def test_a_job_of_other_images_has_another_receipt(old):
+    names = []
+    for seed in (0, 1, 0):
+        import_flowers(seed)
+        names.append(list(jobs([planned(old)])))
+    assert names[0] == names[2] != names[1]
 
 
 def test_images_of_a_pinned_dataset_are_no_part_of_an_address(tmp_path):
