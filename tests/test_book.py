@@ -5,50 +5,31 @@ They run where `book/_build/html` exists; the browser tests need Debian's chromi
 `book/screenshots/` for a person to look at.
 """
 
-import base64
 import functools
 import html.parser
-import http.server
-import json
-import os
 import re
-import shutil
-import threading
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 from urllib.parse import unquote, urlsplit
 
 import pytest
 
-ROOT = Path(__file__).resolve().parents[1]
-SITE = Path(os.environ.get("LMCBOOK_SITE") or ROOT / "book" / "_build" / "html")
-SHOTS = ROOT / "book" / "screenshots"
-AXE = ROOT / "tests" / "_vendor" / "axe-core" / "axe.min.js"
-CHROMIUM, DRIVER = shutil.which("chromium"), shutil.which("chromedriver")
-
-PAGES = sorted(
-    page.relative_to(SITE).as_posix()
-    for page in SITE.rglob("*.html")
-    if page.relative_to(SITE).parts[0] not in ("_modules", "_static")  # highlighted sources; parts of the theme
+from tests.helpers.browser import (
+    AXE,
+    PAGES,
+    PHONE,
+    ROOT,
+    SITE,
+    Browser,
+    assert_clean,
+    need,
+    opened_browser,
+    served_site,
 )
+
 SOURCES = sorted(page.relative_to(SITE).as_posix() for page in SITE.glob("_modules/lmcbook/*.html"))[:1]
 """One page of highlighted source, which is looked at for all of them."""
-TOLERATED = (
-    # html-manager's own validator, in a library inside embed.js, on pages with widgets
-    "strict mode: use allowUnionTypes to allow union type keyword",
-)
-PHONE = {"width": 390, "height": 844, "deviceScaleFactor": 2, "mobile": True}
-
-
-def need(condition: object, reason: str) -> None:
-    """Skip unless ``condition`` holds, or fail where the book is required."""
-    if not condition and os.environ.get("LMCBOOK_REQUIRE_BOOK"):
-        pytest.fail(reason)
-    if not condition:
-        pytest.skip(reason)
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -180,133 +161,16 @@ def test_the_site_is_small_enough_to_send_around() -> None:
 # --- the site in a browser -----------------------------------------------------------------------------------
 
 
-@dataclass
-class Visit:
-    """What one visit of a page left behind."""
-
-    console: list[str] = field(default_factory=list)
-    failed: list[str] = field(default_factory=list)
-    requested: list[str] = field(default_factory=list)
-    seen: dict[str, Any] = field(default_factory=dict)
-
-
-class _Quiet(http.server.SimpleHTTPRequestHandler):
-    def log_message(self, *arguments: object) -> None:
-        pass
-
-
-class Browser:
-    """A headless chromium that notes what every page asks for and complains about."""
-
-    def __init__(self, profile: Path) -> None:
-        from selenium import webdriver
-        from selenium.webdriver.chrome.options import Options
-        from selenium.webdriver.chrome.service import Service
-
-        options = Options()
-        options.binary_location = str(CHROMIUM)
-        for argument in (
-            "--headless",
-            "--no-sandbox",  # chromium's sandbox cannot be had as root in a container
-            "--disable-gpu",
-            "--disable-dev-shm-usage",
-            "--disable-background-networking",
-            "--disable-component-update",
-            "--disable-sync",
-            "--no-first-run",
-            "--hide-scrollbars",
-            "--window-size=1280,1000",
-            f"--user-data-dir={profile}",
-        ):
-            options.add_argument(argument)
-        options.set_capability("goog:loggingPrefs", {"performance": "ALL", "browser": "ALL"})
-        self.driver = webdriver.Chrome(options=options, service=Service(DRIVER))
-        self.driver.set_script_timeout(60)
-        self.driver.get("about:blank")
-        time.sleep(0.5)  # the browser's own start page is still asking for its icons
-        self.drain(Visit())
-
-    def visit(self, url: str) -> Visit:
-        """Load ``url``, wait until formulas and fonts are there, and note what happened."""
-        self.driver.get(url)
-        self.run_async(
-            "const done = arguments[arguments.length - 1];"
-            "(window.MathJax && MathJax.startup && MathJax.startup.promise || Promise.resolve())"
-            ".then(() => document.fonts.ready).then(() => setTimeout(() => done(1), 250))"
-        )
-        visit = Visit()
-        self.drain(visit)
-        return visit
-
-    def drain(self, visit: Visit) -> None:
-        """Move what the browser has logged into ``visit``."""
-        urls: dict[str, str] = {}
-        for entry in self.driver.get_log("performance"):
-            message = json.loads(entry["message"])["message"]
-            method, given = message["method"], message["params"]
-            if method == "Network.requestWillBeSent":
-                urls[given["requestId"]] = given["request"]["url"]
-                if not given["request"]["url"].startswith(("data:", "blob:")):
-                    visit.requested.append(given["request"]["url"])
-            elif method == "Network.loadingFailed" and not given.get("canceled"):
-                visit.failed.append(f"{urls.get(given['requestId'])}: {given.get('errorText')}")
-            elif method == "Network.responseReceived" and given["response"]["status"] >= 400:
-                visit.failed.append(f"{given['response']['url']}: {given['response']['status']}")
-        for entry in self.driver.get_log("browser"):
-            is_complaint = entry["level"] in ("SEVERE", "WARNING")
-            if is_complaint and not any(tolerated in entry["message"] for tolerated in TOLERATED):
-                visit.console.append(f"{entry['level']} {entry['message'][:300]}")
-
-    def run(self, script: str, *arguments: object) -> Any:
-        return self.driver.execute_script(script, *arguments)
-
-    def run_async(self, script: str, *arguments: object) -> Any:
-        return self.driver.execute_async_script(script, *arguments)
-
-    def resize(self, metrics: dict[str, Any] | None) -> None:
-        """Pretend to be a screen of these metrics, or stop pretending."""
-        if metrics:
-            self.driver.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", metrics)
-        else:
-            self.driver.execute_cdp_cmd("Emulation.clearDeviceMetricsOverride", {})
-        self.run_async("const done = arguments[0]; requestAnimationFrame(() => setTimeout(() => done(1), 80))")
-
-    def photograph(self, name: str, width: int, scale: int = 1) -> None:
-        """Save the whole page, however long, as `book/screenshots/NAME.png`."""
-        height = min(self.run("return document.documentElement.scrollHeight"), 12_000)
-        self.resize({"width": width, "height": height, "deviceScaleFactor": scale, "mobile": width < 700})
-        shot = self.driver.execute_cdp_cmd("Page.captureScreenshot", {})
-        path = SHOTS / f"{name}.png"
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_bytes(base64.b64decode(shot["data"]))
-        self.resize(None)
-
-    def use_theme(self, theme: str) -> None:
-        """Switch this page to ``light`` or ``dark``, as its button does."""
-        self.run("Object.assign(document.documentElement.dataset, {theme: arguments[0], mode: arguments[0]})", theme)
-        time.sleep(0.4)  # colours fade from one theme to the other
-
-
 @pytest.fixture(scope="session")
 def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Browser]:
-    need(CHROMIUM and DRIVER, "chromium and chromedriver are not installed: apt-get install chromium chromium-driver")
-    pytest.importorskip("selenium")
-    os.environ["SE_OFFLINE"] = "true"
-    opened = Browser(tmp_path_factory.mktemp("chromium"))
-    yield opened
-    opened.driver.quit()
+    with opened_browser(tmp_path_factory.mktemp("chromium")) as opened:
+        yield opened
 
 
 @pytest.fixture(scope="session")
 def server() -> Iterator[str]:
-    handler = functools.partial(_Quiet, directory=str(SITE))
-    served = http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler)
-    thread = threading.Thread(target=served.serve_forever, daemon=True)
-    thread.start()
-    yield f"http://127.0.0.1:{served.server_port}/"
-    served.shutdown()
-    served.server_close()
-    thread.join()
+    with served_site() as address:
+        yield address
 
 
 LOOK = r"""
@@ -331,12 +195,6 @@ const shorter = (violation) => [violation.impact, violation.id, places(violation
 axe.run(document, {preload: false, runOnly: ["wcag2a", "wcag2aa"], resultTypes: ["violations"]})
   .then((found) => done(found.violations.map(shorter)), (error) => done([["critical", String(error), []]]));
 """
-
-
-def assert_clean(visit: Visit, base: str) -> None:
-    assert visit.console == []
-    assert visit.failed == []
-    assert [url for url in visit.requested if not url.startswith(base)] == []
 
 
 @pytest.mark.browser
@@ -393,69 +251,6 @@ def test_page_from_the_disk(page: str, browser: Browser) -> None:
     seen = browser.run(LOOK)
     assert_clean(visit, "file://")
     assert seen["unset"] == seen["errors"] == 0 and seen["broken"] == []
-
-
-# The drawings of an explorer that can be seen. Its controls are left out, so that a slider whose number moves while
-# the drawing does not is found.
-SHOWN = """
-const seen = (e) => e.checkVisibility({visibilityProperty: true});
-const root = arguments[0].closest(".cell_output");
-const drawings = [...root.querySelectorAll(".jupyter-widgets svg, .jupyter-widgets img")].filter(seen);
-return drawings.map((e) => e.outerHTML).join("");
-"""
-WITH_WIDGETS = [
-    page for page in PAGES if "application/vnd.jupyter.widget-view+json" in (SITE / page).read_text("utf-8")
-]
-
-
-@pytest.mark.browser
-@pytest.mark.slow
-@pytest.mark.parametrize("protocol", ["http", "file"])
-@pytest.mark.parametrize("page", WITH_WIDGETS)
-def test_explorers_move_without_a_kernel(page: str, protocol: str, browser: Browser, server: str) -> None:
-    from selenium.webdriver.common.action_chains import ActionChains
-    from selenium.webdriver.common.by import By
-    from selenium.webdriver.common.keys import Keys
-
-    def visible(selector: str) -> list[Any]:
-        return [found for found in browser.driver.find_elements(By.CSS_SELECTOR, selector) if found.is_displayed()]
-
-    def changes(element: Any, *ways: Any) -> bool:
-        """Whether one of the ``ways`` of using a control changes what its explorer shows."""
-        browser.run("arguments[0].scrollIntoView({block: 'center'})", element)
-        before = browser.run(SHOWN, element)
-        for use in ways:
-            use()
-            for _ in range(30):
-                if browser.run(SHOWN, element) != before:
-                    return True
-                time.sleep(0.1)
-        return False
-
-    browser.resize(None)
-    visit = browser.visit(server + page if protocol == "http" else (SITE / page).as_uri())
-    for _ in range(100):
-        if visible(".noUi-handle"):
-            break
-        time.sleep(0.1)
-    handles, plays = visible(".noUi-handle"), visible(".widget-play button[aria-label=Play]")
-    assert handles and plays
-
-    for handle in handles:
-        name = handle.get_attribute("aria-label")
-        assert name, "a slider without a name"
-        keys = [lambda key=key, handle=handle: handle.send_keys(key) for key in (Keys.ARROW_RIGHT, Keys.ARROW_LEFT)]
-        assert changes(handle, *keys), f"the keys do not move {name}"
-        drags = [
-            lambda by=by, handle=handle: ActionChains(browser.driver).drag_and_drop_by_offset(handle, by, 0).perform()
-            for by in (90, -90)
-        ]
-        assert changes(handle, *drags), f"the mouse does not move {name}"
-    for play in plays:
-        assert changes(play, play.click), "Play does not play"
-        play.click()  # the same button pauses
-    browser.drain(visit)
-    assert_clean(visit, server if protocol == "http" else "file://")
 
 
 @pytest.mark.browser

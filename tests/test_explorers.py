@@ -1,32 +1,17 @@
 """Tests of the explorers in the built book, in a real browser: keyboard, mouse, Play, names, phone, light and dark.
 
-They run where a page with explorers is built, over http and from the disk; see test_book.py for what they need.
-Screenshots are left in `book/screenshots/explorers/` for a person to look at.
+Whatever their frames show is tested without a browser, in test_widgets.py. See helpers/browser.py for what these tests
+need. Screenshots are left in `book/screenshots/explorers/` for a person to look at.
 """
 
-import functools
-import http.server
-import os
-import threading
 import time
 from collections.abc import Callable, Iterator
-from pathlib import Path
+from contextlib import nullcontext
 from typing import Any
 
 import pytest
 
-from tests.test_book import (
-    AXE,
-    CHROMIUM,
-    DRIVER,
-    PAGES,
-    PHONE,
-    SITE,
-    Browser,
-    _Quiet,
-    assert_clean,
-    need,
-)
+from tests.helpers.browser import AXE, PAGES, PHONE, SITE, Browser, assert_clean, need, opened_browser, served_site
 
 pytestmark = [pytest.mark.browser, pytest.mark.slow]
 
@@ -67,34 +52,23 @@ return [...document.querySelectorAll('.lmc-explorer, .lmc-explorer *')].filter((
 def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Browser]:
     need((SITE / "index.html").is_file(), "the book is not built: make book")
     need(PAGE, "the built book has no page with explorers")
-    need(CHROMIUM and DRIVER, "chromium and chromedriver are not installed: apt-get install chromium chromium-driver")
-    pytest.importorskip("selenium")
-    os.environ["SE_OFFLINE"] = "true"
-    opened = Browser(tmp_path_factory.mktemp("chromium"))
-    yield opened
-    opened.driver.quit()
+    with opened_browser(tmp_path_factory.mktemp("chromium")) as opened:
+        yield opened
 
 
-@pytest.fixture(scope="module")
-def addresses() -> Iterator[dict[str, str]]:
-    served = http.server.ThreadingHTTPServer(("127.0.0.1", 0), functools.partial(_Quiet, directory=str(SITE)))
-    thread = threading.Thread(target=served.serve_forever, daemon=True)
-    thread.start()
-    yield {"http": f"http://127.0.0.1:{served.server_port}/{PAGE}", "file": (SITE / PAGE).as_uri()}
-    served.shutdown()
-    served.server_close()
-    thread.join()
+@pytest.fixture
+def explorers(browser: Browser) -> list[Any]:
+    """The explorers of the page, which is loaded anew from the disk, without a server and so without a kernel."""
+    return loaded(browser, SITE.as_uri() + "/", "file://")
 
 
-@pytest.fixture(params=["http", "file"])
-def explorers(request: pytest.FixtureRequest, browser: Browser, addresses: dict[str, str]) -> list[Any]:
-    """The explorers of the page, which is loaded anew, from the server or from the disk."""
-    address = addresses[request.param]
+def loaded(browser: Browser, site: str, base: str) -> list[Any]:
+    """The explorers of the page as soon as they are drawn; nothing may be asked for outside ``base``."""
     browser.resize(None)
-    visit = browser.visit(address)
+    visit = browser.visit(site + PAGE)
     found = wait_for(lambda: find_all(browser, ".lmc-explorer:has(.lmc-stage [role=img])"))
     browser.drain(visit)
-    assert_clean(visit, address.removesuffix(PAGE) if request.param == "http" else "file://")
+    assert_clean(visit, base)
     return found
 
 
@@ -151,17 +125,19 @@ def changed(browser: Browser, explorer: Any, before: str) -> str:
     return shown(browser, explorer)
 
 
-def test_there_are_five_explorers_each_with_one_picture_a_name_and_a_still_figure(browser, explorers):
-    titles = [browser.run("return arguments[0].ariaLabel", explorer) for explorer in explorers]
-    assert [title.split(":")[0] for title in titles] == [
-        *("The barrier", "The layers", "Active units", "The theorem", "Temperature"),
-    ]
-    assert {browser.run("return arguments[0].getAttribute('role')", explorer) for explorer in explorers} == {"group"}
-    for explorer in explorers:
-        assert len(shown(browser, explorer)) > 40
-        assert browser.run(NAMELESS, explorer) == []
-        assert browser.run("return arguments[0].querySelector('.lmc-stage').ariaLive", explorer) == "polite"
-    assert len(find_all(browser, ".lmc-stills .lmc-still [role=img]")) >= 2 * len(explorers)
+@pytest.mark.parametrize("protocol", ["http", "file"])
+def test_there_are_five_explorers_with_names_and_one_picture_each(protocol, browser):
+    with served_site() if protocol == "http" else nullcontext(SITE.as_uri() + "/") as site:
+        explorers = loaded(browser, site, site if protocol == "http" else "file://")
+        titles = [browser.run("return arguments[0].ariaLabel", explorer) for explorer in explorers]
+        assert [title.split(":")[0] for title in titles] == [
+            *("The barrier", "The layers", "Active units", "The theorem", "Temperature"),
+        ]
+        for explorer in explorers:
+            assert browser.run("return arguments[0].getAttribute('role')", explorer) == "group"
+            assert shown(browser, explorer)
+            assert browser.run(NAMELESS, explorer) == []
+            assert browser.run("return arguments[0].querySelector('.lmc-stage').ariaLive", explorer) == "polite"
 
 
 def test_arrow_keys_on_every_slider_change_what_is_shown(browser, explorers):
@@ -261,7 +237,7 @@ def test_another_network_can_be_chosen(browser, explorers):
 @pytest.mark.parametrize("theme", ["light", "dark"])
 def test_explorers_fit_a_phone_and_hinder_no_reader(theme, browser, explorers):
     need(AXE.is_file(), "axe-core is not there: python book/vendor_js.py --tests")
-    name = f"explorers/{Path(PAGE).stem}_{theme}"
+    name = f"explorers/{(SITE / PAGE).stem}_{theme}"
     browser.use_theme(theme)
     browser.photograph(f"{name}_1280", 1280)
     browser.run(AXE.read_text(encoding="utf-8"))
