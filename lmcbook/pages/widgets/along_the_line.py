@@ -12,8 +12,9 @@ from lmcbook.pages.analysis.labels import decay_label, width_label
 from lmcbook.pages.analysis.vocabulary import PAIR
 from lmcbook.pages.widgets import drawing, trained
 from lmcbook.pages.widgets.drawing import Chart, amount, percent
-from lmcbook.pages.widgets.explorer import Control, Explorer, Explorers, Layer
+from lmcbook.pages.widgets.explorer import Control, Explorer, Explorers
 from lmcbook.pages.widgets.source import Choice, Source, sources
+from lmcbook.pages.widgets.trained import Drawn, Pairs
 
 STEPS = 12
 """Steps of the slider of λ, where the curve has so many."""
@@ -53,11 +54,11 @@ def _explorer(source: Source) -> Explorer:
             ),
         ),
         layers=(
-            Layer(controls=("width_multiplier", "weight_decay", "calibrated"), draw=drawn.curves),
-            Layer(controls=("width_multiplier", "weight_decay", "calibrated", "coefficient"), draw=drawn.marks),
+            trained.layer(drawn.curves, "calibrated", source=source),
+            trained.layer(drawn.marks, "calibrated", "coefficient", source=source, over=True),
         ),
         note="Bold: mean over pairs; thin: each pair; grey: other widths; dashed, beside a calibrated loss: as it is.",
-        stills={width_label(width): {"width_multiplier": width, "calibrated": True} for width in source.ends},
+        stills=trained.ends(source.ends, calibrated=True),
         finding=drawn.finding,
         table=lambda: _table(source),
     )
@@ -68,102 +69,73 @@ def _table(source: Source) -> DataFrame:
     return curves_table(source.records)[[*PAIR, "coefficient", *measured]]
 
 
-class _Drawn:
+class _Drawn(Drawn):
     """The drawings of one network."""
-
-    def __init__(self, source: Source) -> None:
-        self._source = source
 
     def coefficients(self) -> list[float]:
         """Where the slider stops: λ of the curves, thinned to 13 if that leaves equal steps."""
-        records = self._source.records
+        records = self.source.records
         if not records:
             return [index / STEPS for index in range(STEPS + 1)]
         grid = [float(each) for each in records[0].data["curve"]["coefficients"]]
         step, rest = divmod(len(grid) - 1, STEPS)
         return grid if rest or not step else grid[::step]
 
-    def curves(self, width_multiplier: float, weight_decay: float, calibrated: bool) -> str:
+    def curves(self, pairs: Pairs, calibrated: bool) -> str:
         """What λ does not change."""
-        records = self._source.of(width_multiplier, weight_decay)
-        accuracy, loss = self._charts(weight_decay)
-        if not records:
-            return drawing.nothing(trained.place(width_multiplier, weight_decay))
-        kind = "calibrated_loss" if calibrated else "loss"
-        parts: dict[str, list[str]] = {"accuracy": [accuracy.axes()], kind: [loss.axes()]}
-        for name, chart in (("accuracy", accuracy), (kind, loss)):
-            factor = 100 if name == "accuracy" else 1
-            as_it_is = chart.line(_mean_curve(records, "loss"), "d") if name == "calibrated_loss" else ""
-            parts[name] += trained.lines_of_pairs(
-                chart,
-                self._source,
-                width_multiplier,
-                weight_decay,
-                partial(_mean_curve, name=name, factor=factor),
-                between=as_it_is,
-                thinned=2,
-            )
-        ground = drawing.panels(*(drawing.svg(*each) for each in parts.values()))
-        return ground + drawing.room(*_READ)
+        accuracy, loss = self.kept(self._charts, pairs.weight_decay)
+        as_it_is = loss.line(_mean_curve(pairs.records, "loss"), "d") if calibrated else ""
+        percents = partial(_mean_curve, name="accuracy", factor=100)
+        losses = partial(_mean_curve, name="calibrated_loss" if calibrated else "loss")
+        return drawing.ground(
+            drawing.svg(accuracy.axes(), *pairs.lines(accuracy, percents, thinned=2)),
+            drawing.svg(loss.axes(), *pairs.lines(loss, losses, between=as_it_is, thinned=2)),
+            names=_READ,
+        )
 
-    def marks(self, width_multiplier: float, weight_decay: float, calibrated: bool, coefficient: float) -> str:
+    def marks(self, pairs: Pairs, calibrated: bool, coefficient: float) -> str:
         """What λ changes: the marks on the curves and the numbers."""
-        records = self._source.of(width_multiplier, weight_decay)
-        if not records:
-            return ""
-        accuracy_chart, loss_chart = self._charts(weight_decay)
-        at = {
-            name: drawing.mean([_at(record, name, coefficient) for record in records])
+        accuracy_chart, loss_chart = self.kept(self._charts, pairs.weight_decay)
+        accuracy, as_it_is, calibrated_loss, beta = (
+            pairs.mean(_at, name, coefficient)
             for name in ("accuracy", "loss", "calibrated_loss", "inverse_temperature")
-        }
-        below = drawing.mean([_below_parents(record, coefficient) for record in records])
-        loss = at["calibrated_loss" if calibrated else "loss"]
-        drawings = [
-            drawing.svg(
-                chart.guide(coefficient),
-                chart.dot(coefficient, value, "m", 6),
-                chart.value(coefficient, value, label),
-            )
-            for chart, value, label in (
-                (accuracy_chart, None if at["accuracy"] is None else 100 * at["accuracy"], percent(at["accuracy"], 1)),
-                (loss_chart, loss, amount(loss, 2)),
-            )
-        ]
+        )
         numbers = (
-            percent(at["accuracy"], 1),
-            percent(below, 1, "points"),
-            amount(at["loss"], 3, "nats"),
-            amount(at["calibrated_loss"], 3, "nats"),
-            amount(at["inverse_temperature"], 2),
+            percent(accuracy, 1),
+            percent(pairs.mean(_below_parents, coefficient), 1, "points"),
+            amount(as_it_is, 3, "nats"),
+            amount(calibrated_loss, 3, "nats"),
+            amount(beta, 2),
         )
-        read = dict(zip(_READ, numbers, strict=True))
-        share = Fraction(coefficient).limit_denominator(1000)
-        label = (
-            f"Accuracy and {'calibrated ' if calibrated else ''}loss against λ. {self._source.title}, "
-            f"{trained.place(width_multiplier, weight_decay)}, λ = {share}: {trained.read_out(read)}; "
-            f"{trained.mean_of_pairs(records)}."
+        loss = calibrated_loss if calibrated else as_it_is
+        return drawing.frame(
+            accuracy_chart.mark(coefficient, None if accuracy is None else 100 * accuracy, numbers[0]),
+            loss_chart.mark(coefficient, loss, amount(loss, 2)),
+            before=(
+                f"Accuracy and {'calibrated ' if calibrated else ''}loss against λ. {self.source.title}, "
+                f"{pairs.place}, λ = {Fraction(coefficient).limit_denominator(1000)}: "
+            ),
+            read=dict(zip(_READ, numbers, strict=True)),
+            after=pairs.count,
         )
-        return drawing.panels(*drawings, label=label) + drawing.readout(read)
 
     def finding(self) -> str:
         """What happens at the midpoint between the narrowest and the widest networks."""
-        decay = self._source.weight_decays[0]
-        sentences = [f"{self._source.title}, weight decay {decay_label(decay)}, at λ = ½:"]
-        for width in self._source.ends:
-            records = self._source.of(width, decay)
+        parts = []
+        for pairs in self.at_ends():
             accuracy, loss, calibrated = (
-                drawing.mean([_at(record, name, 0.5) for record in records])
-                for name in ("accuracy", "loss", "calibrated_loss")
+                pairs.mean(_at, name, 0.5) for name in ("accuracy", "loss", "calibrated_loss")
             )
-            sentences.append(
-                f"width {width_label(width)} has an accuracy of {percent(accuracy, 1)}, "
-                f"a loss of {amount(loss, 2)} nats as it is and of {amount(calibrated, 2)} calibrated;"
+            parts.append(
+                f"width {width_label(pairs.width_multiplier)} has an accuracy of {percent(accuracy, 1)}, "
+                f"a loss of {amount(loss, 2)} nats as it is and of {amount(calibrated, 2)} calibrated"
             )
-        return " ".join(sentences).rstrip(";") + "."
+        decay = decay_label(self.source.weight_decays[0])
+        return f"{self.source.title}, weight decay {decay}, at λ = ½: {'; '.join(parts)}."
 
     def _charts(self, weight_decay: float) -> tuple[Chart, Chart]:
         # one scale for all widths, which are to be compared; the usual decay's losses are several times as large
-        known = [record for record in self._source.known if record.config.training.weight_decay == weight_decay]
+        known = [record for record in self.source.known if record.config.training.weight_decay == weight_decay]
         highest = max(
             (value for record in known for value in record.data["curve"]["loss"] if value is not None), default=1.0
         )

@@ -1,6 +1,6 @@
 """The layers explorer: how each layer of the merged network compares with what LEWC predicts of it."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import Any, Unpack
 
@@ -8,8 +8,9 @@ from lmcbook.lab.records import Record
 from lmcbook.pages.analysis.labels import decay_label, width_label
 from lmcbook.pages.widgets import drawing, trained
 from lmcbook.pages.widgets.drawing import Chart, amount, percent
-from lmcbook.pages.widgets.explorer import Control, Explorer, Explorers, Layer
+from lmcbook.pages.widgets.explorer import Explorer, Explorers
 from lmcbook.pages.widgets.source import Choice, Source, sources
+from lmcbook.pages.widgets.trained import Drawn, Pairs
 
 _METRICS = ("decay_exponent", "lewc_cosine", "lewc_error", "llfc_error")
 _READ = ("layer", "exponent", "LEWC says", "LLFC says", "cosine", "off LEWC by", "off LLFC by")
@@ -72,16 +73,11 @@ def _explorer(source: Source) -> Explorer:
         f"The layers: {source.title}",
         controls=(
             *trained.width_and_decay(source, play=True),
-            Control(
-                name="depth",
-                label="layer ℓ",
-                options={str(depth): depth for depth in range(1, len(names) + 1)},
-                start=len(names) - 1,
-            ),
+            trained.depth(range(1, len(names) + 1), start=len(names) - 1),
         ),
         layers=(
-            Layer(controls=("width_multiplier", "weight_decay"), draw=drawn.curves),
-            Layer(controls=("width_multiplier", "weight_decay", "depth"), draw=drawn.marks),
+            trained.layer(drawn.curves, source=source),
+            trained.layer(drawn.marks, "depth", source=source, over=True),
         ),
         note=(
             "At λ = ½. Bold: mean over pairs; thin: each pair; grey: the other widths. The decay exponent is −log₂ of "
@@ -92,7 +88,7 @@ def _explorer(source: Source) -> Explorer:
                 else ""
             )
         ),
-        stills={width_label(width): {"width_multiplier": width} for width in source.ends},
+        stills=trained.ends(source.ends),
         finding=drawn.finding,
         table=lambda: trained.table(source.records, _rows),
     )
@@ -101,23 +97,15 @@ def _explorer(source: Source) -> Explorer:
 def _rows(record: Record) -> list[dict[str, Any]]:
     return [
         {"layer": entry["layer"], "depth": entry["depth"], **{name: entry["metrics"].get(name) for name in _METRICS}}
-        for entry in _middle(record)
+        for entry in trained.entries(record, _middle)
     ]
 
 
-class _Drawn:
+class _Drawn(Drawn):
     """The drawings of one network."""
 
-    def __init__(self, source: Source) -> None:
-        self._source = source
-        self._metrics: dict[str, dict[int, dict[str, float | None]]] = {}
-        self._names: list[str] = []
-        self._panels: tuple[int, tuple[Chart, Chart]] | None = None
-
     def _at(self, record: Record, metric: str, depth: int) -> float | None:
-        if record.address not in self._metrics:
-            self._metrics[record.address] = {entry["depth"]: entry["metrics"] for entry in _middle(record)}
-        return self._metrics[record.address].get(depth, {}).get(metric)
+        return self.by_depth(record, _middle).get(depth, {"metrics": {}})["metrics"].get(metric)
 
     def _line(self, records: Sequence[Record], metric: str) -> list[drawing.Point]:
         depths = range(1, len(self.layer_names()) + 1)
@@ -125,85 +113,59 @@ class _Drawn:
 
     def layer_names(self) -> list[str]:
         """The layers' names, from the first; without any record yet, those of a network that is computed now."""
-        if not self._names:
-            self._names = [entry["layer"] for entry in _middle(self._source.example())]
-        return self._names
+        return [entry["layer"] for entry in self.by_depth(self.source.example(), _middle).values()]
 
     def normalised(self) -> bool:
         """Whether the networks have batch norm: LEWC's exponent is 2 there, however many layers they have."""
-        known = self._source.known
+        known = self.source.known
         return all(record.lewc_exponent == 2 and record.config.training.num_layers != 2 for record in known)
 
     def _read(self) -> tuple[str, ...]:
         return _READ_NORMALISED if self.normalised() else _READ
 
-    def curves(self, width_multiplier: float, weight_decay: float) -> str:
+    def curves(self, pairs: Pairs) -> str:
         """What the chosen layer does not change."""
-        records = self._source.of(width_multiplier, weight_decay)
-        if not records:
-            return drawing.nothing(trained.place(width_multiplier, weight_decay))
-        exponent, cosine = self._charts()
-        parts = {"decay_exponent": [exponent.axes()], "lewc_cosine": [cosine.axes()]}
-        for name, chart in (("decay_exponent", exponent), ("lewc_cosine", cosine)):
-            of_laws = laws(chart, len(self.layer_names()), normalised=self.normalised())
-            line = partial(self._line, metric=name)
-            parts[name] += trained.lines_of_pairs(
-                chart,
-                self._source,
-                width_multiplier,
-                weight_decay,
-                line,
-                between=of_laws if name == "decay_exponent" else "",
-            )
-            parts[name] += [chart.dot(*point, "k", 3.5) for point in line(records)]
-        return drawing.panels(*(drawing.svg(*each) for each in parts.values())) + drawing.room(*self._read())
+        drawings = []
+        of_laws = laws(self.kept(self._charts)[0], len(self.layer_names()), normalised=self.normalised())
+        metrics = (("decay_exponent", of_laws), ("lewc_cosine", ""))
+        for chart, (metric, between) in zip(self.kept(self._charts), metrics, strict=True):
+            line = partial(self._line, metric=metric)
+            dots = [chart.dot(*point, "k", 3.5) for point in line(pairs.records)]
+            drawings.append(drawing.svg(chart.axes(), *pairs.lines(chart, line, between=between), *dots))
+        return drawing.ground(*drawings, names=self._read())
 
-    def marks(self, width_multiplier: float, weight_decay: float, depth: int) -> str:
+    def marks(self, pairs: Pairs, depth: int) -> str:
         """What the chosen layer changes: the marks on the lines and the numbers."""
-        records = self._source.of(width_multiplier, weight_decay)
-        if not records:
-            return ""
-        name = self.layer_names()[depth - 1]
-        at = {metric: drawing.mean([self._at(record, metric, depth) for record in records]) for metric in _METRICS}
-        exponent_panel, cosine_panel = self._charts()
-        drawings = [
-            drawing.svg(
-                chart.guide(depth), chart.dot(depth, value, "m", 6), chart.value(depth, value, amount(value, 2))
-            )
-            for chart, value in ((exponent_panel, at["decay_exponent"]), (cosine_panel, at["lewc_cosine"]))
-        ]
+        exponent, cosine, lewc_error, llfc_error = (pairs.mean(self._at, metric, depth) for metric in _METRICS)
         numbers = (
-            f"{depth} ({name})",
-            amount(at["decay_exponent"], 2),
+            f"{depth} ({self.layer_names()[depth - 1]})",
+            amount(exponent, 2),
             f"{self._law()[0](depth):g}",
             "1",
-            amount(at["lewc_cosine"], 3),
-            *([] if self.normalised() else [percent(at["lewc_error"])]),
-            percent(at["llfc_error"]),
+            amount(cosine, 3),
+            *([] if self.normalised() else [percent(lewc_error)]),
+            percent(llfc_error),
         )
-        read = dict(zip(self._read(), numbers, strict=True))
-        label = (
-            f"Decay exponent and cosine against the layer at λ = ½. {self._source.title}, "
-            f"{trained.place(width_multiplier, weight_decay)}: {trained.read_out(read)}; "
-            f"{trained.mean_of_pairs(records)}."
+        panels = zip(self.kept(self._charts), (exponent, cosine), strict=True)
+        return drawing.frame(
+            *(chart.mark(depth, value, amount(value, 2)) for chart, value in panels),
+            before=f"Decay exponent and cosine against the layer at λ = ½. {self.source.title}, {pairs.place}: ",
+            read=dict(zip(self._read(), numbers, strict=True)),
+            after=pairs.count,
         )
-        return drawing.panels(*drawings, label=label) + drawing.readout(read)
 
     def finding(self) -> str:
         """What becomes of the last layer between the narrowest and the widest networks."""
-        source, depth = self._source, len(self.layer_names())
-        decay = source.weight_decays[0]
+        depth = len(self.layer_names())
         parts = []
-        for width in source.ends:
-            cosine, exponent = (
-                drawing.mean([self._at(record, metric, depth) for record in source.of(width, decay)])
-                for metric in ("lewc_cosine", "decay_exponent")
-            )
-            parts.append(f"{amount(cosine, 2)} and {amount(exponent, 2)} at width {width_label(width)}")
+        for pairs in self.at_ends():
+            cosine, exponent = (pairs.mean(self._at, metric, depth) for metric in ("lewc_cosine", "decay_exponent"))
+            width = width_label(pairs.width_multiplier)
+            parts.append(f"{amount(cosine, 2)} and {amount(exponent, 2)} at width {width}")
         law = f"for the exponent {self._law()[1]} {self._law()[0](depth):g}, LLFC 1"
         return (
-            f"{source.title}, weight decay {decay_label(decay)}: the logits' cosine with the prediction and their "
-            f"decay exponent are {', '.join(parts)}; {law}."
+            f"{self.source.title}, weight decay {decay_label(self.source.weight_decays[0])}: the logits' cosine with "
+            f"the prediction and their decay exponent are {', '.join(parts)}; {law}."
         )
 
     def _law(self) -> tuple[Callable[[int], float], str]:
@@ -214,15 +176,14 @@ class _Drawn:
         return float, "LEWC says"
 
     def _charts(self) -> tuple[Chart, Chart]:
-        known = self._source.known
-        if self._panels is None or self._panels[0] != len(known):
-            self._panels = len(known), self._new_charts(known)
-        return self._panels[1]
-
-    def _new_charts(self, known: Sequence[Record]) -> tuple[Chart, Chart]:
         depths = range(1, len(self.layer_names()) + 1)
         exponents, cosines = (
-            [value for record in known for depth in depths if (value := self._at(record, name, depth)) is not None]
+            [
+                value
+                for record in self.source.known
+                for depth in depths
+                if (value := self._at(record, name, depth)) is not None
+            ]
             for name in ("decay_exponent", "lewc_cosine")
         )
         highest = max([2.5, *(value * 1.15 for value in exponents)])
@@ -242,7 +203,6 @@ class _Drawn:
         return exponent, cosine
 
 
-def _middle(record: Record) -> list[dict]:
-    """The entries of the merged model at λ = ½, in the order of the layers."""
-    entries = [each for each in record.data["layers"] if each["coefficient"] == 0.5 and each["depth"] is not None]
-    return sorted(entries, key=lambda entry: entry["depth"])
+def _middle(entry: Mapping[str, Any]) -> bool:
+    """Whether an entry of a record is of the merged model at λ = ½."""
+    return entry["coefficient"] == 0.5

@@ -120,12 +120,15 @@ class _Drawn:
             amount(worst["orthogonality"], 2),
             amount(worst["commutativity"], 2),
         )
-        read = dict(zip(_READ, numbers, strict=True))
-        label = (
-            "Blocks of the weights of two constructed networks and of their average, and the decay exponent of every "
-            "layer: " + ", ".join(f"{what} {value}" for what, value in read.items()) + "."
+        return drawing.frame(
+            blocks(shared_units / last["units"]),
+            exponents,
+            before=(
+                "Blocks of the weights of two constructed networks and of their average, and the decay exponent of "
+                "every layer: "
+            ),
+            read=dict(zip(_READ, numbers, strict=True)),
         )
-        return drawing.panels(blocks(shared_units / last["units"]), exponents, label=label) + drawing.readout(read)
 
 
 def blocks(share: float) -> str:

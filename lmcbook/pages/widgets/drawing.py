@@ -88,6 +88,10 @@ class Chart:
         """A vertical line through the whole panel."""
         return f'<path class="v" d="M{number(self.across(x))} {number(self.top)}V{number(self.bottom)}"/>'
 
+    def mark(self, x: float, y: float | None, label: str) -> str:
+        """A panel of its own, to lie over this one: what it shows at ``x``, a marker with its number on a guide."""
+        return svg(self.guide(x), self.dot(x, y, "m", 6), self.value(x, y, label))
+
     def value(self, x: float, y: float | None, label: str) -> str:
         """A number beside a mark, inside of the panel and above or below the line that it stands on."""
         if y is None:
@@ -138,16 +142,21 @@ def panels(*drawings: str, label: str = "") -> str:
     return f'<div class="lmc-panels" {role}>{"".join(drawings)}</div>'
 
 
-def readout(values: Mapping[str, str]) -> str:
-    """What is shown, as words and numbers under the panels."""
-    items = "".join(f"<span>{html.escape(name)} <b>{html.escape(value)}</b></span>" for name, value in values.items())
-    return f'<p class="lmc-read">{items}</p>'
+def ground(*drawings: str, names: Iterable[str]) -> str:
+    """Panels under those of a `frame`, with room for its numbers of these ``names``: nothing moves when they come."""
+    return (
+        f'{panels(*drawings)}<p class="lmc-read lmc-room" aria-hidden="true">{_numbers(dict.fromkeys(names, "0"))}</p>'
+    )
 
 
-def room(*names: str) -> str:
-    """The place of a `readout` of these names, empty, so that nothing moves when it comes."""
-    items = "".join(f"<span>{html.escape(name)} <b>0</b></span>" for name in names)
-    return f'<p class="lmc-read lmc-room" aria-hidden="true">{items}</p>'
+def frame(*drawings: str, before: str, read: Mapping[str, str], after: str = "") -> str:
+    """Panels over the numbers that they show; ``before``, the numbers and ``after`` say it in one sentence."""
+    words = ", ".join(f"{name} {value}" for name, value in read.items())
+    return f'{panels(*drawings, label=f"{before}{words}{after}.")}<p class="lmc-read">{_numbers(read)}</p>'
+
+
+def _numbers(values: Mapping[str, str]) -> str:
+    return "".join(f"<span>{html.escape(name)} <b>{html.escape(value)}</b></span>" for name, value in values.items())
 
 
 def nothing(what: str) -> str:

@@ -9,8 +9,9 @@ from lmcbook.lab.records import Record
 from lmcbook.pages.analysis.labels import width_label
 from lmcbook.pages.widgets import drawing, trained
 from lmcbook.pages.widgets.drawing import Chart, amount, percent
-from lmcbook.pages.widgets.explorer import Control, Explorer, Explorers, Layer
+from lmcbook.pages.widgets.explorer import Control, Explorer, Explorers
 from lmcbook.pages.widgets.source import Choice, Source, sources
+from lmcbook.pages.widgets.trained import Drawn, Pairs
 
 _READ = ("β", "loss", "calibration error", "fitted β")
 _MEASURED = ("inverse_temperature", "loss", "expected_calibration_error")
@@ -60,8 +61,8 @@ def _explorer(source: Source) -> Explorer:
             ),
         ),
         layers=(
-            Layer(controls=("width_multiplier", "weight_decay", "kind"), draw=drawn.ground),
-            Layer(controls=("width_multiplier", "weight_decay", "kind", "step"), draw=drawn.marks),
+            trained.layer(drawn.ground, "kind", source=source),
+            trained.layer(drawn.marks, "kind", "step", source=source, over=True),
         ),
         note=(
             "β in multiples of the fitted one. A mark for each bin of confidence, larger where more test images lie; "
@@ -85,89 +86,70 @@ def _rows(record: Record) -> list[dict[str, Any]]:
     ]
 
 
-class _Drawn:
+class _Drawn(Drawn):
     """The drawings of one network."""
-
-    def __init__(self, source: Source) -> None:
-        self._source = source
 
     def factors(self) -> list[float]:
         """Multiples of the fitted β that were looked at; it stands in the middle of them."""
-        merged = self._source.example().data["temperatures"]["merged"]
+        merged = self.source.example().data["temperatures"]["merged"]
         steps = [entry["inverse_temperature"] for entry in merged]
         return [step / steps[len(steps) // 2] for step in steps]
 
     def nearest_to_one(self, width_multiplier: float, weight_decay: float) -> int:
         """The step at which the merged networks' β is nearest to 1."""
-        records = self._source.at_hand(width_multiplier, weight_decay)
+        records = self.source.at_hand(width_multiplier, weight_decay)
         if not records:
             return len(self.factors()) // 2
         steps = range(len(self.factors()))
         return min(steps, key=lambda step: abs(math.log(_mean(records, "merged", step, "inverse_temperature") or 1e9)))
 
-    def ground(self, width_multiplier: float, weight_decay: float, kind: str) -> str:
+    def ground(self, pairs: Pairs, kind: str) -> str:
         """What β does not change."""
-        records = self._source.of(width_multiplier, weight_decay)
-        if not records:
-            return drawing.nothing(trained.place(width_multiplier, weight_decay))
-        reliability, loss = self._charts(weight_decay)
+        reliability, loss = self.kept(self._charts, pairs.weight_decay)
         at_one = loss.line([(1.0, loss.y[0]), (1.0, loss.y[1])], "e")
-        lines = trained.lines_of_pairs(loss, self._source, width_multiplier, weight_decay, partial(_losses, kind=kind))
-        diagonal = reliability.line([(0.0, 0.0), (1.0, 1.0)], "d")
-        panels = drawing.svg(reliability.axes(), diagonal), drawing.svg(loss.axes(), at_one, *lines)
-        return drawing.panels(*panels) + drawing.room(*_READ)
+        return drawing.ground(
+            drawing.svg(reliability.axes(), reliability.line([(0.0, 0.0), (1.0, 1.0)], "d")),
+            drawing.svg(loss.axes(), at_one, *pairs.lines(loss, partial(_losses, kind=kind))),
+            names=_READ,
+        )
 
-    def marks(self, width_multiplier: float, weight_decay: float, kind: str, step: int) -> str:
+    def marks(self, pairs: Pairs, kind: str, step: int) -> str:
         """What β changes: the bins of confidence, the mark on the loss and the numbers."""
-        records = self._source.of(width_multiplier, weight_decay)
-        if not records:
-            return ""
-        reliability, loss = self._charts(weight_decay)
+        records = pairs.records
+        reliability, loss_chart = self.kept(self._charts, pairs.weight_decay)
         bins = _pooled([record.data["temperatures"][kind][step] for record in records])
         total = sum(count for count, _, _ in bins) or 1
         points: list[drawing.Point] = [(sure, right) for _, sure, right in bins]
-        marks = [reliability.line(points, "l")]
-        marks.append(
-            reliability.discs([(sure, right, 2.5 + 9 * math.sqrt(count / total)) for count, sure, right in bins], "m")
-        )
-        at = {name: _mean(records, kind, step, name) for name in _MEASURED}
-        fitted = _mean(records, kind, len(self.factors()) // 2, "inverse_temperature")
+        discs = [(sure, right, 2.5 + 9 * math.sqrt(count / total)) for count, sure, right in bins]
+        beta, loss, error = (_mean(records, kind, step, name) for name in _MEASURED)
         numbers = (
-            amount(at["inverse_temperature"], 2),
-            amount(at["loss"], 3, "nats"),
-            percent(at["expected_calibration_error"], 1, "points"),
-            amount(fitted, 2),
-        )
-        read = dict(zip(_READ, numbers, strict=True))
-        beta = at["inverse_temperature"] or 1.0
-        panels = (
-            drawing.svg(*marks),
-            drawing.svg(
-                loss.guide(beta),
-                loss.dot(beta, at["loss"], "m", 6),
-                loss.value(beta, at["loss"], amount(at["loss"], 2)),
-            ),
+            amount(beta, 2),
+            amount(loss, 3, "nats"),
+            percent(error, 1, "points"),
+            amount(_mean(records, kind, len(self.factors()) // 2, "inverse_temperature"), 2),
         )
         confidence = sum(count * sure for count, sure, _ in bins) / total
-        right = sum(count * accuracy for count, _, accuracy in bins) / total
-        label = (
-            f"Reliability diagram and loss against β at λ = ½. {self._source.title}, {_KINDS[kind]} logits, "
-            f"{trained.place(width_multiplier, weight_decay)}: mean confidence {percent(confidence, 1)}, "
-            f"accuracy {percent(right, 1)}, {trained.read_out(read)}."
+        accuracy = sum(count * right for count, _, right in bins) / total
+        return drawing.frame(
+            drawing.svg(reliability.line(points, "l"), reliability.discs(discs, "m")),
+            loss_chart.mark(beta or 1.0, loss, amount(loss, 2)),
+            before=(
+                f"Reliability diagram and loss against β at λ = ½. {self.source.title}, {_KINDS[kind]} logits, "
+                f"{pairs.place}: mean confidence {percent(confidence, 1)}, accuracy {percent(accuracy, 1)}, "
+            ),
+            read=dict(zip(_READ, numbers, strict=True)),
         )
-        return drawing.panels(*panels, label=label) + drawing.readout(read)
 
     def finding(self, width_multiplier: float, as_it_is: int) -> str:
         """What the fitted β does to the merged networks of this width."""
-        decay = self._source.weight_decays[0]
-        records = self._source.of(width_multiplier, decay)
+        pairs = Pairs(self.source, width_multiplier, self.source.weight_decays[0])
         before, after = (
-            {name: _mean(records, "merged", step, name) for name in _MEASURED}
+            {name: _mean(pairs.records, "merged", step, name) for name in _MEASURED}
             for step in (as_it_is, len(self.factors()) // 2)
         )
         beta, error = "inverse_temperature", "expected_calibration_error"
         return (
-            f"{self._source.title}, {trained.place(width_multiplier, decay)}: from "
+            f"{self.source.title}, {pairs.place}: from "
             f"β = {amount(before[beta], 2)} to the fitted {amount(after[beta], 2)}, the expected calibration error "
             f"goes from {percent(before[error], 1, 'points')} to {percent(after[error], 1, 'points')} and the test "
             f"loss from {amount(before['loss'], 2)} to {amount(after['loss'], 2)} nats."
@@ -176,7 +158,7 @@ class _Drawn:
     def _charts(self, weight_decay: float) -> tuple[Chart, Chart]:
         entries = [
             entry
-            for record in self._source.known
+            for record in self.source.known
             if record.config.training.weight_decay == weight_decay
             for kind in _KINDS
             for entry in record.data["temperatures"][kind]

@@ -8,8 +8,9 @@ from lmcbook.lab.records import Record
 from lmcbook.pages.analysis.labels import decay_label, width_label
 from lmcbook.pages.widgets import drawing, trained
 from lmcbook.pages.widgets.drawing import WIDTH, Chart, amount, percent
-from lmcbook.pages.widgets.explorer import Control, Explorer, Explorers, Layer
+from lmcbook.pages.widgets.explorer import Explorer, Explorers, Layer
 from lmcbook.pages.widgets.source import Choice, Source, sources
+from lmcbook.pages.widgets.trained import Drawn, Pairs
 
 GRID_HEIGHT = 170
 """Units of the drawing that the grid may be high."""
@@ -54,12 +55,7 @@ def _explorer(source: Source) -> Explorer:
         f"Active units: {source.title}",
         controls=(
             *trained.width_and_decay(source, play=True, widest_first=True),
-            Control(
-                name="depth",
-                label="layer ℓ",
-                options={str(each): each for each in depths},
-                start=depths.index(depth),
-            ),
+            trained.depth(depths, start=depths.index(depth)),
         ),
         layers=(
             # what is computed live adds a point to the panel, so that it must be drawn after it
@@ -69,10 +65,10 @@ def _explorer(source: Source) -> Explorer:
                 else ("width_multiplier", "weight_decay", "depth"),
                 draw=drawn.overlaps,
             ),
-            Layer(controls=("width_multiplier", "weight_decay", "depth"), draw=drawn.grid),
+            trained.layer(drawn.grid, "depth", source=source),
         ),
         note=NOTE,
-        stills={width_label(width): {"width_multiplier": width} for width in reversed(source.ends)},
+        stills=trained.ends(reversed(source.ends)),
         finding=lambda: drawn.finding(depth),
         table=lambda: trained.table(source.records, _rows),
     )
@@ -86,114 +82,93 @@ def _rows(record: Record) -> list[dict[str, Any]]:
             "num_units": entry["units"]["a"]["num_units"],
             **{name: entry["metrics"].get(name) for name in _METRICS},
         }
-        for entry in _hidden(record)
+        for entry in trained.entries(record, _hidden)
     ]
 
 
-class _Drawn:
+class _Drawn(Drawn):
     """The drawings of one network."""
 
-    def __init__(self, source: Source) -> None:
-        self._source = source
-        self._most: int | None = None
-        self._entries: dict[str, dict[int, dict[str, Any]]] = {}
-
     def _entry(self, record: Record, depth: int) -> dict[str, Any]:
-        if record.address not in self._entries:
-            self._entries[record.address] = {entry["depth"]: entry for entry in _hidden(record)}
-        return self._entries[record.address][depth]
+        return self.by_depth(record, _hidden)[depth]
+
+    def _at(self, record: Record, metric: str, depth: int) -> float | None:
+        return self._entry(record, depth)["metrics"].get(metric)
 
     def depths(self) -> list[int]:
         """The hidden layers; without any record yet, those of a network that is computed now."""
-        return [entry["depth"] for entry in _hidden(self._source.example())]
+        return list(self.by_depth(self.source.example(), _hidden))
 
     def most(self) -> int:
         """How many units a frame may show: a power of two, so that all frames together stay within `MARKS`."""
-        if self._most is None:
-            counts = [
-                len(entry["units"]["a"]["root_second_moments"])
-                for width in self._source.width_multipliers
-                for decay in self._source.weight_decays
-                for record in self._source.at_hand(width, decay)[:1]
-                for entry in _hidden(record)
-            ]
-            # drawn one at a time, frames need no limit
-            limits = [1024] if self._source.compute else [1024, 512, 256, 128, 64]
-            fitting = [limit for limit in limits if sum(min(count, limit) for count in counts) <= MARKS]
-            self._most = (fitting or limits[-1:])[0]
-        return self._most
+        counts = [
+            len(entry["units"]["a"]["root_second_moments"])
+            for width in self.source.width_multipliers
+            for decay in self.source.weight_decays
+            for record in self.source.at_hand(width, decay)[:1]
+            for entry in self.by_depth(record, _hidden).values()
+        ]
+        # drawn one at a time, frames need no limit
+        limits = [1024] if self.source.compute else [1024, 512, 256, 128, 64]
+        fitting = [limit for limit in limits if sum(min(count, limit) for count in counts) <= MARKS]
+        return (fitting or limits[-1:])[0]
 
-    def grid(self, width_multiplier: float, weight_decay: float, depth: int) -> str:
+    def grid(self, pairs: Pairs, depth: int) -> str:
         """Both models' units of one layer, and the mark on the overlap against the width."""
-        records = self._source.of(width_multiplier, weight_decay)
-        if not records:
-            return drawing.nothing(trained.place(width_multiplier, weight_decay))
-        first = records[0]
-        entry = self._entry(first, depth)
-        at = {
-            name: drawing.mean([self._entry(record, depth)["metrics"].get(name) for record in records])
-            for name in _METRICS
-        }
-        moments = [_chosen(entry["units"][model]["root_second_moments"], self.most()) for model in "ab"]
-        shown, total = len(moments[0]), entry["units"]["a"]["num_units"]
+        first = pairs.records[0]
+        units = self._entry(first, depth)["units"]
+        overlap, expected, active_a, active_b = (pairs.mean(self._at, name, depth) for name in _METRICS)
+        moments = [_chosen(units[model]["root_second_moments"], self.kept(self.most)) for model in "ab"]
+        shown, total = len(moments[0]), units["a"]["num_units"]
         sample = f"{shown} of {total} units, evenly chosen" if shown < total else f"all {total} units"
-        seeds = " and ".join(map(str, first.config.seeds))
-        title = f"layer {depth}: {sample}, seeds {seeds}"
-        units = drawing.svg(drawing.text(0, 13, title, look="T"), _marks(*moments))
-        numbers = (
-            str(total),
-            amount(at["overlap"], 2),
-            amount(at["expected_overlap"], 2),
-            percent(at["active_share_a"]),
-            percent(at["active_share_b"]),
+        title = f"layer {depth}: {sample}, seeds {' and '.join(map(str, first.config.seeds))}"
+        numbers = (str(total), amount(overlap, 2), amount(expected, 2), percent(active_a), percent(active_b))
+        chart, places = self.kept(self._chart, pairs.weight_decay)
+        return drawing.frame(
+            drawing.svg(drawing.text(0, 13, title, look="T"), _marks(*moments)),
+            chart.mark(places[pairs.width_multiplier], overlap, numbers[1]),
+            before=(
+                "A mark for each unit's root second moment in both models, and their overlap against the width. "
+                f"{self.source.title}, layer {depth}, {pairs.place}: "
+            ),
+            read=dict(zip(_READ, numbers, strict=True)),
         )
-        read = dict(zip(_READ, numbers, strict=True))
-        label = (
-            f"A mark for each unit's root second moment in both models, and their overlap against the width. "
-            f"{self._source.title}, layer {depth}, {trained.place(width_multiplier, weight_decay)}: "
-            f"{trained.read_out(read)}."
-        )
-        chart, places = self._chart(weight_decay)
-        place = places[width_multiplier]
-        mark = drawing.svg(
-            chart.guide(place), chart.dot(place, at["overlap"], "m", 6), chart.value(place, at["overlap"], numbers[1])
-        )
-        return drawing.panels(units, mark, label=label) + drawing.readout(read)
 
     def finding(self, depth: int) -> str:
         """What becomes of the overlap between the narrowest and the widest networks."""
-        source = self._source
-        decay = source.weight_decays[0]
         parts = []
-        for width in source.ends:
-            at = [
-                drawing.mean([self._entry(record, depth)["metrics"].get(name) for record in source.of(width, decay)])
-                for name in ("overlap", "expected_overlap")
-            ]
-            parts.append(f"{amount(at[0], 2)} at width {width_label(width)} (in random order {amount(at[1], 2)})")
+        for pairs in self.at_ends():
+            at = [amount(pairs.mean(self._at, name, depth), 2) for name in ("overlap", "expected_overlap")]
+            parts.append(f"{at[0]} at width {width_label(pairs.width_multiplier)} (in random order {at[1]})")
         return (
-            f"{source.title}, weight decay {decay_label(decay)}: the overlap of the two networks' units in layer "
-            f"{depth} is {', '.join(parts)}."
+            f"{self.source.title}, weight decay {decay_label(self.source.weight_decays[0])}: the overlap of the two "
+            f"networks' units in layer {depth} is {', '.join(parts)}."
         )
 
     def overlaps(self, weight_decay: float, depth: int, width_multiplier: float | None = None) -> str:
         """What the width does not change: the overlap against it; a width that is given is computed first."""
         if width_multiplier is not None:
-            self._source.of(width_multiplier, weight_decay)
-        chart, places = self._chart(weight_decay)
-        lines: dict[str, list[drawing.Point]] = {"overlap": [], "expected_overlap": []}
-        dots = []
-        for width, place in places.items():
-            entries = [self._entry(record, depth) for record in self._source.at_hand(width, weight_decay)]
-            for name, points in lines.items():
-                points.append((place, drawing.mean([entry["metrics"].get(name) for entry in entries])))
-            dots += [chart.dot(place, entry["metrics"].get("overlap"), "k", 3) for entry in entries]
-        drawn = [chart.axes(), chart.line(lines["expected_overlap"], "d"), chart.line(lines["overlap"], "l"), *dots]
-        return drawing.panels(drawing.svg(), drawing.svg(*drawn)) + drawing.room(*_READ)
+            self.source.of(width_multiplier, weight_decay)
+        chart, places = self.kept(self._chart, weight_decay)
+        records = {place: self.source.at_hand(width, weight_decay) for width, place in places.items()}
+        overlap, expected = (
+            [
+                (place, drawing.mean([self._at(record, name, depth) for record in found]))
+                for place, found in records.items()
+            ]
+            for name in ("overlap", "expected_overlap")
+        )
+        lines = chart.line(expected, "d"), chart.line(overlap, "l")
+        dots = [
+            chart.dot(place, self._at(record, "overlap", depth), "k", 3)
+            for place, found in records.items()
+            for record in found
+        ]
+        return drawing.ground(drawing.svg(), drawing.svg(chart.axes(), *lines, *dots), names=_READ)
 
     def _chart(self, weight_decay: float) -> tuple[Chart, dict[float, float]]:
         """The panel of the overlap, and where each width stands in it."""
-        widths = [width for width in self._source.width_multipliers if self._source.at_hand(width, weight_decay)]
+        widths = [width for width in self.source.width_multipliers if self.source.at_hand(width, weight_decay)]
         # equal steps for equal ratios would leave no room for the names of widths that lie close together
         places = {width: float(index) for index, width in enumerate(widths)}
         chart = Chart(
@@ -280,7 +255,6 @@ def _path(marks: Sequence[_Mark], drift: int = 0) -> str:
     return "".join(steps)
 
 
-def _hidden(record: Record) -> list[dict[str, Any]]:
-    """The entries about the endpoints' hidden layers, in the order of the layers."""
-    entries = [each for each in record.data["layers"] if "units" in each and each["depth"] is not None]
-    return sorted(entries, key=lambda entry: entry["depth"])
+def _hidden(entry: Mapping[str, Any]) -> bool:
+    """Whether an entry of a record is about the endpoints' units in a hidden layer."""
+    return "units" in entry
