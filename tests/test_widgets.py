@@ -160,6 +160,7 @@ def test_a_weight_decay_that_some_widths_lack_breaks_nothing(kind, everywhere):
     for state in states([width, decay]):
         text = "".join(explorer.draw({**start, **state}))
         ElementTree.fromstring(f"<div>{text}</div>")
+        assert text.count('role="img"') == 1
         measured = state["weight_decay"] == everywhere or state["width_multiplier"] == 4.0
         missing = f"No record of width {width_label(state['width_multiplier'])}, "
         assert (missing in text) is not measured
@@ -234,14 +235,20 @@ def test_a_live_explorer_shows_what_compute_gives():
 
 
 @pytest.mark.parametrize("kind", ["layers", "active_units"])
-def test_live_explorers_of_layers_begin_with_a_first_computation(kind):
+def test_live_explorers_of_layers_begin_with_a_first_computation_and_have_room_for_the_next(kind):
     def compute(recipe: str, width_multiplier: float, weight_decay: float) -> list[Record]:
         return [by_layer(width_multiplier, weight_decay=weight_decay, recipe=recipe)]
 
     made = getattr(widgets, kind)
-    [explorer] = made(compute=compute, recipes=["mlp-digits"], width_multipliers=[2], weight_decays=[1e-3]).members
-    root = explorer.widget()
-    assert any("width ×2" in each.value for each in widgets_under(root) if isinstance(each, ipywidgets.HTML))
+    [explorer] = made(
+        compute=compute, recipes=["mlp-digits"], width_multipliers=[2, 4, 6], weight_decays=[1e-3]
+    ).members
+    under = widgets_under(explorer.widget())
+    [stage] = [each for each in under if isinstance(each, ipywidgets.HTML) and "lmc-stage" in each._dom_classes]
+    width = next(each for each in under if isinstance(each, ipywidgets.SelectionSlider))
+    for index in (2, 0, 1):
+        width.index = index
+        assert f"width {('×2', '×4', '×6')[index]}, weight decay 1e-3" in stage.value
 
 
 def test_a_live_temperature_explorer():
