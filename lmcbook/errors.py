@@ -1,6 +1,7 @@
 """The one exception of the package: bad input, said in one line."""
 
 from collections.abc import Collection
+from typing import no_type_check
 
 
 class InputError(ValueError):
@@ -11,12 +12,14 @@ class InputError(ValueError):
     """
 
 
+@no_type_check  # planning asks a hundred thousand times, where checking the arguments takes longer than the answer
 def check_choice(argument: str, value: object, choices: Collection[object]) -> None:
     """Raise `InputError` unless ``value`` is one of ``choices``."""
     if value not in tuple(choices):
         raise InputError(f"{argument} is {value!r}; it may be one of: {', '.join(map(str, choices))}")
 
 
+@no_type_check
 def check_number(
     argument: str,
     value: object,
@@ -31,13 +34,6 @@ def check_number(
 
     ``minimum`` and ``maximum`` are allowed values themselves, ``above`` and ``below`` are not.
     """
-    kind = "a whole number" if integer else "a number"
-    bounds = [
-        f"{word} {bound:g}"
-        for word, bound in (("at least", minimum), ("above", above), ("at most", maximum), ("below", below))
-        if bound is not None
-    ]
-    allowed = " ".join([kind, " and ".join(bounds)]).strip()
     number = value if isinstance(value, int if integer else int | float) and not isinstance(value, bool) else None
     if (
         number is None
@@ -47,4 +43,11 @@ def check_number(
         or (maximum is not None and number > maximum)
         or (below is not None and number >= below)
     ):
+        kind = "a whole number" if integer else "a number"
+        bounds = [
+            f"{word} {bound:g}"
+            for word, bound in (("at least", minimum), ("above", above), ("at most", maximum), ("below", below))
+            if bound is not None
+        ]
+        allowed = " ".join([kind, " and ".join(bounds)]).strip()
         raise InputError(f"{argument} is {value!r}; it must be {allowed}")
