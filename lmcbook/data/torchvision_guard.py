@@ -25,7 +25,7 @@ def import_torchvision() -> ModuleType:
         InputError: torchvision is not installed, or does not belong to the installed torch.
     """
     try:
-        # without its C++ part torchvision warns that it decodes no images; none are decoded here
+        # without its C++ part torchvision warns that it decodes no images; Pillow does that here
         with warnings.catch_warnings():
             warnings.filterwarnings("ignore", message="Failed to load image Python extension")
             try:
@@ -43,6 +43,6 @@ def import_torchvision() -> ModuleType:
     except (ImportError, RuntimeError) as error:
         reason = str(error).splitlines()[0]
         raise InputError(
-            f"torchvision cannot be imported ({reason}); only downloads need it: install the one that belongs to "
-            f"torch {torch.__version__}"
+            f"torchvision cannot be imported ({reason}); downloads and images in class folders need it: install the "
+            f"one that belongs to torch {torch.__version__}"
         ) from None
