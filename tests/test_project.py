@@ -208,7 +208,7 @@ def test_formulas_of_docstrings_become_roles():
     )
 
 
-def test_every_module_has_a_page_of_reference(tmp_path):
+def test_every_module_of_core_and_lab_has_a_page_of_reference_and_every_page_is_listed(tmp_path):
     extension = load(ROOT / "book" / "_extensions" / "api_pages.py")
     (tmp_path / "api").mkdir()
     (tmp_path / "api" / "gone.md").write_text("a module that was removed")
@@ -221,9 +221,33 @@ def test_every_module_has_a_page_of_reference(tmp_path):
         if path.suffix == ".py" or (path / "__init__.py").is_file()
     }
     public = {name for name in modules if not name.rpartition(".")[2].startswith("_")} - {"lab", "pages"}
-    assert pages == public | {"index"}
+    listed_only = {name for name in public if name.startswith("pages.")}
+    assert listed_only and pages == public - listed_only | {"index"}
     index = (tmp_path / "api" / "index.md").read_text(encoding="utf-8")
     assert all(f"[`{page}`]({page}.md)" in index for page in pages - {"index"})
+    assert all(f"| `{name}` |" in index for name in listed_only)
+
+
+def test_the_build_judges_notebooks_unless_the_process_that_started_it_has(monkeypatch, tmp_path):
+    extension = load(ROOT / "book" / "_extensions" / "executed_notebooks.py")
+    judged: list[object] = []
+
+    def judge(pairs: object, *_: object, **__: object) -> list[Path]:
+        judged.append(pairs)
+        return []
+
+    monkeypatch.setattr(extension, "bring_up_to_date", judge)
+    monkeypatch.setattr(extension, "notebook_pages", lambda book: [book])
+    app = SimpleNamespace(srcdir=str(tmp_path), connect=lambda event, function: None)
+    monkeypatch.setenv(extension.JUDGED_BY, str(os.getppid()))
+    extension.setup(app)
+    assert judged == []
+    for value in (None, "", "1", str(os.getpid())):
+        monkeypatch.delenv(extension.JUDGED_BY, raising=False)
+        if value is not None:
+            monkeypatch.setenv(extension.JUDGED_BY, value)
+        extension.setup(app)
+    assert len(judged) == 4
 
 
 def test_vendored_files_that_are_not_the_pinned_ones_are_refused(tmp_path, monkeypatch):

@@ -1,6 +1,7 @@
 """Sphinx extension: one reference page for each module of the package, written before Sphinx looks for pages.
 
-A new module gets its page by existing. The texts are the docstrings; see also docstrings.py beside this file.
+A new module gets its page by existing. The texts are the docstrings; see also docstrings.py beside this file. The wing
+that makes the book is listed only: nobody else calls it, and its pages and sources would be a tenth of the site.
 """
 
 import ast
@@ -27,10 +28,14 @@ PARTS = {
 }
 """Sub-package → title and sentence."""
 
+LISTED_ONLY = "pages"
+"""The sub-package whose modules have no page of their own."""
+
 INDEX = """# Reference
 
-All public modules, generated from their docstrings. **[source]** beside a name leads to its code. The package has a
+The core and the lab, generated from their docstrings. **[source]** beside a name leads to its code. The package has a
 core and two wings, and imports run one way: the core knows neither wing, the lab knows the core, the pages know both.
+Of the pages, which make this book, the modules are listed; their documentation stands in the code.
 
 For everyday use the most wanted names can be taken from the package itself:
 `from lmcbook import load, train, merge`.
@@ -66,7 +71,8 @@ def index(found: dict[str, str]) -> str:
     lines = [INDEX]
     for part, (title, sentence) in PARTS.items():
         names = [name for name in found if name.rpartition(".")[0] == part]
-        rows = [f"| [`{name}`]({name}.md) | {found[name].replace('|', chr(92) + '|')} |" for name in names]
+        shown = {name: f"`{name}`" if part == LISTED_ONLY else f"[`{name}`]({name}.md)" for name in names}
+        rows = [f"| {shown[name]} | {found[name].replace('|', chr(92) + '|')} |" for name in names]
         lines += [f"## {title}\n", f"{sentence}\n", "| Module | |", "| --- | --- |", *rows, ""]
     return "\n".join(lines)
 
@@ -74,7 +80,8 @@ def index(found: dict[str, str]) -> str:
 def write_pages(folder: Path) -> None:
     """Bring ``folder`` up to date: a page whose text is right is left alone, a page without a module is removed."""
     found = modules()
-    texts = {"index.md": index(found)} | {f"{name}.md": page(name) for name in found}
+    documented = [name for name in found if name.partition(".")[0] != LISTED_ONLY]
+    texts = {"index.md": index(found)} | {f"{name}.md": page(name) for name in documented}
     folder.mkdir(exist_ok=True)
     for file in folder.glob("*.md"):
         if file.name not in texts:

@@ -2,9 +2,11 @@
 
 A page ``results/NAME`` of the table of contents (by name or by pattern) is the executed ``notebooks/NAME.ipynb``.
 Those that are missing, were edited, or were made from something else than what is there now (`lmcbook.pages.keys`) are
-run now, two at a time; a failure stops the build.
+run now, two at a time; a failure stops the build. Where `lmcbook.pages.workflow.build_book` started the build it has
+seen to that already.
 """
 
+import os
 import shutil
 from collections.abc import Iterator
 from fnmatch import fnmatch
@@ -18,6 +20,7 @@ from sphinx.util import logging
 
 from lmcbook.errors import InputError
 from lmcbook.pages.notebooks import NotebookError, bring_up_to_date
+from lmcbook.pages.workflow import JUDGED_BY
 
 logger = logging.getLogger(__name__)
 
@@ -56,6 +59,9 @@ def offer_sources(app: Sphinx, exception: Exception | None) -> None:
 
 
 def setup(app: Sphinx) -> dict[str, Any]:
+    app.connect("build-finished", offer_sources)
+    if os.environ.get(JUDGED_BY) == str(os.getppid()):
+        return {"parallel_read_safe": True, "parallel_write_safe": True}
     # Before any other extension looks at the pages: the table of contents drops what does not exist.
     try:
         made = bring_up_to_date(
@@ -63,6 +69,5 @@ def setup(app: Sphinx) -> dict[str, Any]:
         )
     except (NotebookError, InputError) as error:
         raise ExtensionError(f"the book's notebooks could not be run:\n{error}") from None
-    app.connect("build-finished", offer_sources)
     logger.info("notebooks: %s", f"{len(made)} run from records" if made else "up to date, none was run")
     return {"parallel_read_safe": True, "parallel_write_safe": True}

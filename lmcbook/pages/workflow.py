@@ -6,6 +6,7 @@ missing. What is stale of the rest, `lmcbook.pages.keys` decides, and nobody els
 
 import fcntl
 import json
+import os
 import subprocess
 import sys
 from collections.abc import Sequence
@@ -18,6 +19,10 @@ from lmcbook.lab.plan import PlannedPair
 from lmcbook.pages import notebooks
 from lmcbook.pages.keys import Judge, tree_sha256
 from lmcbook.training.device import check_device
+
+JUDGED_BY = "LMCBOOK_JUDGED_BY"
+"""The variable that tells the Sphinx build that the process which started it has brought the notebooks up to date: the
+number of that process, so that a variable that was left behind says nothing."""
 
 
 def receipt_path(scale: str, job: str) -> Path:
@@ -84,7 +89,8 @@ def build_book(scale: str | None = None, *, jobs: int = 2) -> int:
     untouched = before.get("pages") == tree_sha256(built) and before.get("foundations") == made_from["foundations"]
     start = "from jupyter_book.cli.main import main; main()"
     command = [sys.executable, "-c", start, "build", str(root / "book"), "-W", "--keep-going"]
-    code = subprocess.run([*command, *([] if untouched else ["--all"])], cwd=root).returncode
+    known = {**os.environ, JUDGED_BY: str(os.getpid())}
+    code = subprocess.run([*command, *([] if untouched else ["--all"])], cwd=root, env=known).returncode
     if code == 0:
         write_whole(state, json.dumps(made_from | {"pages": tree_sha256(built)}, indent=1) + "\n")
     return code
