@@ -1,0 +1,283 @@
+"""Networks as people keep them: a module, a state dict, or a file or folder of weights, read without running code."""
+
+import hashlib
+import json
+import os
+import pickle
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError, safe_open
+from torch import Tensor, nn
+
+from lmcbook.data.whole_files import file_sha256
+from lmcbook.errors import InputError
+from lmcbook.states import StateDict, some
+
+STATE_KEYS = ("state_dict", "model_state_dict", "model", "module", "network", "net", "weights", "params")
+"""Where training scripts keep the weights inside of a checkpoint, the likeliest first."""
+
+AVERAGED_KEYS = ("state_dict_ema", "ema_state_dict", "model_ema", "ema_model", "module_ema", "ema", "shadow_params")
+"""Where they keep the exponential moving average of the weights."""
+
+PICKLED = (".pt", ".pth", ".ckpt", ".bin")
+KINDS = f".safetensors, {', '.join(PICKLED)}, or a folder of them"
+WRAPPERS = ("module.", "_orig_mod.", "model.")
+"""What `DataParallel`, `torch.compile` and training frameworks put before every name."""
+
+_MOST_LEVELS = 3  # of dicts in dicts that are searched for weights
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Network:
+    """The weights of one network, and where they come from."""
+
+    state: StateDict
+    source: str
+    """Name of the file or folder; ``state dict`` or ``module`` if it was given in memory."""
+    sha256: str | None = None
+    """Of the file; of a folder, of its files' digests in the order of their names; None if it was given in memory."""
+    notes: tuple[str, ...] = ()
+    """What was decided while reading: which key was taken, what was left out."""
+
+
+def read_network(
+    given: Any, *, argument: str = "network", key: str | None = None, strip_prefix: str = "", ema: bool = False
+) -> Network:
+    """A network from a state dict, a module, a path, or a `Network`, which is returned as it is.
+
+    Files: ``.safetensors``; ``.pt``, ``.pth``, ``.ckpt`` and ``.bin`` by `torch.load` with ``weights_only=True`` alone,
+    which runs no code of the file; a folder with an index (``*.index.json``) whose shards are opened one after the
+    other; a folder with one such file. Tensors are mapped into memory where the format allows it, and read when they
+    are used.
+
+    Args:
+        given: the network.
+        argument: its name in errors.
+        key: where in the checkpoint the weights are, ``"outer.inner"`` for a dict in a dict; by default the first of
+            `STATE_KEYS` that is there.
+        strip_prefix: what to take from the beginning of every name; tensors without it are left out, and that is noted.
+        ema: take the exponential moving average (`AVERAGED_KEYS`) in place of the weights.
+
+    Raises:
+        InputError: it cannot be read, holds other objects than tensors, or has no weights; one line, with the way out.
+    """
+    if isinstance(given, Network):
+        return given
+    sha256: str | None = None
+    notes: list[str] = []
+    if isinstance(given, str | os.PathLike):
+        path = Path(given)
+        source = path.name or str(path)
+        content, sha256 = _read(path, argument)
+    elif isinstance(given, nn.Module):
+        source, content = "module", given.state_dict()
+    elif isinstance(given, Mapping):
+        source, content = "state dict", given
+    else:
+        raise InputError(
+            f"{argument} is a {type(given).__name__}; it may be a state dict, a module, or a path of weights ({KINDS})"
+        )
+    where = f"{argument} ({source})"
+    found = _weights(content, where, key, ema, notes)
+    state = _tensors(found, where, notes)
+    if strip_prefix:
+        state = _stripped(state, strip_prefix, where, notes)
+    return Network(state=state, source=source, sha256=sha256, notes=tuple(notes))
+
+
+def prefix_before(names: Sequence[str], wanted: Sequence[str]) -> str | None:
+    """The prefix whose removal makes ``names`` hold all of ``wanted``; None if there is none."""
+    if not wanted:
+        return None
+    here = set(names)
+    for name in names:
+        prefix = name.removesuffix(wanted[0])
+        if prefix and prefix != name and prefix.endswith(".") and all(prefix + each in here for each in wanted):
+            return prefix
+    return None
+
+
+def state_sha256(state: Mapping[str, Tensor]) -> str:
+    """The SHA-256 of the names, types, shapes and values of all tensors, in the order of the names."""
+    digest = hashlib.sha256()
+    for name in sorted(state):
+        tensor = state[name].detach().cpu().contiguous()
+        digest.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}\n".encode())
+        digest.update(tensor.reshape(-1).view(torch.uint8).numpy().tobytes() if tensor.numel() else b"")
+    return digest.hexdigest()
+
+
+def _read(path: Path, argument: str) -> tuple[Any, str]:
+    """The content of a file or folder, and its digest."""
+    try:
+        if path.is_dir():
+            return _read_folder(path, argument)
+        if not path.is_file():
+            raise InputError(f"{argument} is {str(path)!r}, which is not there; give the path of weights ({KINDS})")
+        if path.suffix == ".safetensors":
+            return dict(_safetensors(path)), file_sha256(path)
+        if path.suffix in PICKLED:
+            return _unpickled(path, argument), file_sha256(path)
+    except (OSError, SafetensorError) as error:
+        raise InputError(f"{argument} is {str(path)!r}, which cannot be read ({_line(error)})") from None
+    raise InputError(f"{argument} is {str(path)!r}; weights are read from {KINDS}")
+
+
+def _read_folder(path: Path, argument: str) -> tuple[Any, str]:
+    indices = sorted(path.glob("*.index.json"))
+    files = sorted(file for file in path.iterdir() if file.suffix in (".safetensors", *PICKLED) and file.is_file())
+    if not indices:
+        if len(files) != 1:
+            raise InputError(
+                f"{argument} is the folder {str(path)!r} with {len(files)} files of weights and no *.index.json; name "
+                f"one file: {some([file.name for file in files]) or KINDS}"
+            )
+        return _read(files[0], argument)
+    index = indices[-1]  # of the two kinds that come side by side, the safetensors
+    try:
+        places = json.loads(index.read_text(encoding="utf-8"))["weight_map"]
+        names = sorted(set(places.values()))
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        raise InputError(
+            f"{argument}: {index.name} is no index of shards ({_line(error)}); it must hold weight_map, name → file"
+        ) from None
+    outside = [name for name in names if Path(str(name)).name != name]
+    missing = [name for name in names if name not in outside and not (path / name).is_file()]
+    if outside or missing:
+        wrong = f"names {some(outside)}, outside of its folder" if outside else f"lacks {some(missing)}"
+        raise InputError(f"{argument}: {str(path)!r} {wrong}; all shards of {index.name} must lie beside it")
+    content: dict[str, Any] = {}
+    for name in names:
+        wanted = {tensor for tensor, file in places.items() if file == name}
+        shard = _safetensors(path / name, wanted) if name.endswith(".safetensors") else None
+        content |= dict(shard) if shard is not None else _unpickled(path / name, argument)
+    lost = [tensor for tensor in places if tensor not in content]
+    if lost:
+        raise InputError(f"{argument}: the shards of {index.name} do not hold {some(lost)}; fetch them again")
+    digests = [file_sha256(path / name) for name in names]
+    return content, hashlib.sha256("".join(digests).encode()).hexdigest()
+
+
+def _safetensors(path: Path, wanted: set[str] | None = None) -> Iterator[tuple[str, Tensor]]:
+    with safe_open(path, framework="pt") as file:
+        for name in file.keys():  # noqa: SIM118  (a safe_open has no iterator)
+            if wanted is None or name in wanted:
+                yield name, file.get_tensor(name)
+
+
+def _unpickled(path: Path, argument: str) -> Any:
+    try:
+        return torch.load(path, map_location="cpu", weights_only=True)
+    except pickle.UnpicklingError as error:
+        reason = _line(error)
+        held = reason.partition("GLOBAL ")[2].split(" ")[0]
+        if not held:
+            raise InputError(f"{argument} is {path.name!r}, which is no checkpoint of torch ({reason[:120]})") from None
+        convert = "import torch; torch.save(torch.load(FILE, weights_only=False)['state_dict'], 'weights.pt')"
+        raise InputError(
+            f"{argument} is {path.name!r}, which holds {held} beside tensors and would run code when read; if you "
+            f'trust it, write its weights alone: python -c "{convert}"'.replace("FILE", repr(path.name))
+        ) from None
+    except (RuntimeError, EOFError, ValueError, KeyError, AttributeError) as error:
+        raise InputError(
+            f"{argument} is {path.name!r}, which is no checkpoint of torch ({_line(error)[:120]})"
+        ) from None
+
+
+def _weights(content: Any, where: str, key: str | None, ema: bool, notes: list[str]) -> Mapping[str, Any]:
+    """The dict of weights inside of a checkpoint."""
+    if isinstance(content, nn.Module):
+        content = content.state_dict()
+    if key is not None:
+        return _at_key(content, where, key)
+    found = dict(_states_in(content))
+    if "" in found and not ema:
+        return found[""]
+    ranks = [AVERAGED_KEYS.index(name) if name in AVERAGED_KEYS else -1 for name in map(_last, found)]
+    averaged = [path for path, rank in sorted(zip(found, ranks, strict=True), key=lambda one: one[1]) if rank >= 0]
+    plain = [path for path in found if path and path not in averaged]
+    if ema and not averaged:
+        raise InputError(f"{where} has no moving average; it holds {_listed(found)}: leave ema out, or name a key")
+    known = sorted(
+        (path for path in plain if _last(path) in STATE_KEYS), key=lambda path: STATE_KEYS.index(_last(path))
+    )
+    choice = averaged if ema else known or (plain if len(plain) == 1 else []) or ([] if plain else averaged)
+    if not choice:
+        held = _listed(found) if found else f"a {type(content).__name__}"
+        way_out = "name one of them by key" if found else "a state dict has names and tensors"
+        raise InputError(f"{where} holds {held}; {way_out}")
+    rest = [path for path in found if path and path != choice[0]]
+    notes.append(f"took {choice[0]!r}" + (f"; it also holds {_listed(rest)}" if rest else ""))
+    return found[choice[0]]
+
+
+def _at_key(content: Any, where: str, key: str) -> Mapping[str, Any]:
+    inner, rest = content, key
+    while rest and isinstance(inner, Mapping):
+        parts = rest.split(".")
+        heads = [".".join(parts[:count]) for count in range(len(parts), 0, -1)]
+        head = next((head for head in heads if head in inner), None)
+        if head is None:
+            break
+        inner, rest = inner[head], rest[len(head) + 1 :]
+    if isinstance(inner, nn.Module):
+        inner = inner.state_dict()
+    if rest or not isinstance(inner, Mapping):
+        keys = [str(name) for name in content] if isinstance(content, Mapping) else []
+        raise InputError(f"{where} has no weights under key {key!r}; its keys are {some(keys)}")
+    return inner
+
+
+def _states_in(content: Any, path: str = "", level: int = 0) -> Iterator[tuple[str, Mapping[str, Any]]]:
+    """Dotted key → dict that holds tensors by name, outermost first; what optimisers keep is left out."""
+    if isinstance(content, nn.Module):
+        content = content.state_dict()
+    if not isinstance(content, Mapping) or level > _MOST_LEVELS:
+        return
+    if any(isinstance(value, Tensor) for value in content.values()) and all(isinstance(name, str) for name in content):
+        inner = [value for value in content.values() if isinstance(value, Mapping)]
+        if not inner:
+            yield path, content
+            return
+    for name, value in content.items():
+        if isinstance(name, str) and not name.startswith("optim"):
+            yield from _states_in(value, f"{path}.{name}" if path else name, level + 1)
+
+
+def _tensors(found: Mapping[str, Any], where: str, notes: list[str]) -> StateDict:
+    extra = [name for name in found if str(name).rpartition(".")[2] == "_extra_state"]
+    if extra:
+        notes.append(f"left out {some(extra)}")
+    state = {str(name): value for name, value in found.items() if name not in extra}
+    others = [name for name, value in state.items() if not isinstance(value, Tensor)]
+    if others:
+        raise InputError(f"{where} holds {some(others)}, not a tensor; name the weights alone by key")
+    if not state:
+        raise InputError(f"{where} holds no tensor; a state dict has at least one")
+    return {name: tensor.detach() for name, tensor in state.items()}
+
+
+def _stripped(state: StateDict, prefix: str, where: str, notes: list[str]) -> StateDict:
+    kept = {name.removeprefix(prefix): tensor for name, tensor in state.items() if name.startswith(prefix)}
+    if not kept:
+        raise InputError(f"strip_prefix is {prefix!r}, with which no name of {where} begins; they are {some([*state])}")
+    left_out = [name for name in state if not name.startswith(prefix)]
+    if left_out:
+        notes.append(f"left out {some(left_out)}, whose names do not begin with {prefix!r}")
+    return kept
+
+
+def _last(path: str) -> str:
+    return path.rpartition(".")[2]
+
+
+def _listed(paths: Sequence[str] | Mapping[str, Any]) -> str:
+    return some([path or "weights" for path in paths])
+
+
+def _line(error: BaseException) -> str:
+    return " ".join(str(error).split()) or type(error).__name__
