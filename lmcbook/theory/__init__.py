@@ -26,8 +26,25 @@ if TYPE_CHECKING:
         temperatures,
         two_networks,
     )
+    from lmcbook.theory.common_mode import (
+        Crosstalk,
+        Shares,
+        all_placements,
+        centred_rows,
+        expected_crosstalk,
+        expected_orthogonality,
+        four_parts,
+        layer_shares,
+        placed_crosstalk,
+        random_placements,
+        widened,
+        width_rows,
+    )
+    from lmcbook.theory.forgetting import rank_bound, remembered_steps
     from lmcbook.theory.gaussian import INDEPENDENT_COSINE, cosine_spread, gaussian_cosine, relu_covariance
     from lmcbook.theory.networks import Network, merged, run
+    from lmcbook.theory.one_law import line_factors, midpoint_exponents, midpoint_factors
+    from lmcbook.theory.overlapping import constant, mixed, overlapping_pair, shared_activity, silent
     from lmcbook.theory.pairs import (
         Pair,
         both_mechanisms,
@@ -38,24 +55,30 @@ if TYPE_CHECKING:
         disjoint_networks,
         disjoint_pair,
     )
+    from lmcbook.theory.repairing import layer_crosstalk, repaired
     from lmcbook.theory.simulation import cosine_rows, simulated_cosines
     from lmcbook.theory.sliding import dense_pair, slide, sliding_pair
 
 __all__ = [
     "INDEPENDENT_COSINE",
+    "Crosstalk",
     "ErrorBudget",
     "Network",
     "NormalisedNetwork",
     "Pair",
+    "Shares",
+    "all_placements",
     "batch_norm_errors",
     "bias_errors",
     "both_mechanisms",
     "break_additivity",
     "break_orthogonality",
     "broken_pairs",
+    "centred_rows",
     "commuting_pair",
     "condition_errors",
     "connectivity_errors",
+    "constant",
     "cosine_rows",
     "cosine_spread",
     "deficit",
@@ -64,20 +87,39 @@ __all__ = [
     "disjoint_normalised_networks",
     "disjoint_pair",
     "error_budget",
+    "expected_crosstalk",
+    "expected_orthogonality",
+    "four_parts",
     "gaussian_cosine",
     "law_errors",
+    "layer_crosstalk",
+    "layer_shares",
+    "line_factors",
     "merged",
     "merged_normalised",
+    "midpoint_exponents",
+    "midpoint_factors",
+    "mixed",
     "normalised_errors",
+    "overlapping_pair",
+    "placed_crosstalk",
+    "random_placements",
+    "rank_bound",
     "relu_covariance",
+    "remembered_steps",
+    "repaired",
     "run",
     "run_normalised",
+    "shared_activity",
     "shared_decay",
+    "silent",
     "simulated_cosines",
     "slide",
     "sliding_pair",
     "temperatures",
     "two_networks",
+    "widened",
+    "width_rows",
 ]
 
 __getattr__, __dir__ = names_on_demand(
@@ -89,12 +131,20 @@ __getattr__, __dir__ = names_on_demand(
             "batch_norm_errors bias_errors condition_errors connectivity_errors law_errors "
             "normalised_errors shared_decay temperatures two_networks"
         ),
+        "common_mode": (
+            "Crosstalk Shares all_placements centred_rows expected_crosstalk expected_orthogonality four_parts "
+            "layer_shares placed_crosstalk random_placements widened width_rows"
+        ),
         "gaussian": "INDEPENDENT_COSINE cosine_spread gaussian_cosine relu_covariance",
         "networks": "Network merged run",
+        "one_law": "line_factors midpoint_exponents midpoint_factors",
+        "overlapping": "constant mixed overlapping_pair shared_activity silent",
         "pairs": (
             "Pair both_mechanisms break_additivity break_orthogonality "
             "broken_pairs commuting_pair disjoint_networks disjoint_pair"
         ),
+        "forgetting": "rank_bound remembered_steps",
+        "repairing": "layer_crosstalk repaired",
         "simulation": "cosine_rows simulated_cosines",
         "sliding": "dense_pair slide sliding_pair",
     },

@@ -10,6 +10,7 @@ from torch import Tensor
 from lmcbook.errors import check_number
 from lmcbook.theory.networks import merged, run
 from lmcbook.theory.pairs import Pair
+from lmcbook.theory.repairing import MeansFrom, layer_crosstalk, repaired
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -50,12 +51,25 @@ def deficit(
 
 
 def error_budget(
-    pair: Pair, coefficient: float, inputs: Float[Tensor, "examples inputs"], negative_slope: float = 0.0
+    pair: Pair,
+    coefficient: float,
+    inputs: Float[Tensor, "examples inputs"],
+    negative_slope: float = 0.0,
+    *,
+    repair: MeansFrom | None = None,
 ) -> ErrorBudget:
     r"""The bound $e_\ell \le \lVert W_\ell \rVert_2 e_{\ell-1} + \omega_\ell + \xi_\ell + \delta_\ell$, and the error.
 
     $e_\ell$ is the distance between the merged layer and its prediction by LEWC (Definition 4.1), and $W_\ell$ are
     the merged weights. For ReLU and leaky ReLU with a slope in [0, 1].
+
+    Args:
+        pair: the two networks.
+        coefficient: λ.
+        inputs: the examples.
+        negative_slope: of the activation.
+        repair: of the network that `repaired` makes of the pair with these inputs, if it is named how: $\omega_\ell$ is
+            then the part of the cross-talk that varies over the inputs, and $\xi_\ell$ is 0.
 
     Raises:
         InputError: the slope or λ lies outside of [0, 1].
@@ -63,27 +77,29 @@ def error_budget(
     check_number("coefficient", coefficient, minimum=0, maximum=1)
     check_number("negative_slope", negative_slope, minimum=0, maximum=1)
     activation = _LeakyReLU(negative_slope)
-    network = merged(pair, (coefficient, 1 - coefficient))
+    if repair is None:
+        network = merged(pair, (coefficient, 1 - coefficient))
+    else:
+        network = repaired(pair, coefficient, inputs, means_from=repair, activation=activation)
     traces_a, traces_b, traces = (run(each, inputs, activation) for each in (*pair, network))
     columns: dict[str, list[Tensor]] = {name: [] for name in ErrorBudget.__dataclass_fields__}
     bound = inputs.new_zeros(())
     for of_a, of_b, of_merged in zip(traces_a, traces_b, traces, strict=True):
         depth = of_a.depth
         power_a, power_b = coefficient**depth, (1 - coefficient) ** depth
-        nothing = inputs.new_zeros(())
-        orthogonality = bias = additivity = nothing
-        if depth > 1:
-            b_on_a = of_a.input @ pair.b.weights[depth - 1].T
-            a_on_b = of_b.input @ pair.a.weights[depth - 1].T
-            cross = coefficient ** (depth - 1) * (1 - coefficient) * b_on_a
-            orthogonality = _rms(cross + coefficient * (1 - coefficient) ** (depth - 1) * a_on_b)
-        if pair.a.biases is not None and pair.b.biases is not None:
+        bias = additivity = inputs.new_zeros(())
+        crosstalk = layer_crosstalk(pair, coefficient, of_a, of_b)
+        if repair is not None:
+            crosstalk = crosstalk - crosstalk.mean(0)
+        orthogonality = _rms(crosstalk)
+        if repair is None and pair.a.biases is not None and pair.b.biases is not None:
             excess_a = (coefficient - power_a) * pair.a.biases[depth - 1]
             bias = (excess_a + (1 - coefficient - power_b) * pair.b.biases[depth - 1]).norm()
         if depth < pair.a.num_layers:
             additivity = _rms(deficit(of_a.pre_activation, of_b.pre_activation, power_a, power_b, negative_slope))
         amplification = torch.linalg.matrix_norm(network.weights[depth - 1], ord=2)
-        bound = (amplification * bound if depth > 1 else nothing) + orthogonality + bias + additivity
+        inherited = amplification * bound if depth > 1 else inputs.new_zeros(())
+        bound = inherited + orthogonality + bias + additivity
         error = _rms(of_merged.output - power_a * of_a.output - power_b * of_b.output)
         found = {"additivity": additivity, "orthogonality": orthogonality, "bias": bias}
         found |= {"amplification": amplification, "error": error, "bound": bound}

@@ -1,0 +1,34 @@
+"""Pairs of networks that use the same units, for tests of the theory."""
+
+import torch
+
+from lmcbook import theory
+from lmcbook.randomness import random_stream
+from lmcbook.theory import Network, Pair
+
+ROUNDING = 1e-11
+EXAMPLES = 6
+SIZES = {"num_layers": 4, "units": 48, "num_classes": 5}
+
+
+def stream(seed: int = 0) -> torch.Generator:
+    return random_stream(seed, "common mode")
+
+
+def drawn(*shape: int, seed: int = 0) -> torch.Tensor:
+    return torch.randn(*shape, generator=random_stream(seed, *shape), dtype=torch.float64)
+
+
+INPUTS = drawn(EXAMPLES, 12, seed=5)
+
+
+def overlapping(answers=theory.silent, seed: int = 0, **changes) -> Pair:
+    return theory.overlapping_pair(INPUTS, answers, **SIZES | changes, generator=stream(seed))
+
+
+def outputs(network: Network) -> list[torch.Tensor]:
+    return [trace.output for trace in theory.run(network, INPUTS)]
+
+
+def on_the_line(pair: Pair, coefficient: float) -> list[torch.Tensor]:
+    return outputs(theory.merged(pair, (coefficient, 1 - coefficient)))
