@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from lmcbook.layerwise import measure_layers
     from lmcbook.matching import activation_matching, observe_modules, weight_matching
     from lmcbook.merging import interpolate, merge, merge_many, recompute_batch_norm
+    from lmcbook.merging.repair import add_biases, repair
     from lmcbook.models import build_model
     from lmcbook.permutation import PermutationSpec, apply, derive_spec
     from lmcbook.randomness import random_stream
@@ -43,6 +44,7 @@ __all__ = [
     "__version__",
     "accuracy",
     "activation_matching",
+    "add_biases",
     "apply",
     "barriers",
     "build_model",
@@ -62,6 +64,7 @@ __all__ = [
     "predict_logits",
     "random_stream",
     "recompute_batch_norm",
+    "repair",
     "train",
     "weight_matching",
 ]
@@ -96,7 +99,7 @@ __getattr__, __dir__ = names_on_demand(
         ),
         "layerwise": "measure_layers",
         "matching": "activation_matching observe_modules weight_matching",
-        "merging": "interpolate merge merge_many recompute_batch_norm",
+        "merging": "add_biases interpolate merge merge_many recompute_batch_norm repair",
         "models": "build_model",
         "permutation": "PermutationSpec apply derive_spec",
         "randomness": "random_stream",

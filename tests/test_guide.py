@@ -76,7 +76,7 @@ def test_commands_name_notebooks_and_parameters_that_exist(chapter, command):
 
 def test_the_guides_example_measures_any_pair_of_networks(capsys):
     """The networks are one and its copy with other numbers of its units, so the search must bring the barrier to 0."""
-    [code] = re.findall(r"```python\n(.*?)```", prose(ROOT / "book" / "run_it_yourself.md"), re.DOTALL)
+    code, repair = re.findall(r"```python\n(.*?)```", prose(ROOT / "book" / "run_it_yourself.md"), re.DOTALL)
     stream = random_stream(0, "guide")
     model = nn.Sequential(nn.Flatten(), nn.Linear(16, 24), nn.ReLU(), nn.Linear(24, 5)).requires_grad_(False)
     for parameter in model.parameters():
@@ -98,6 +98,10 @@ def test_the_guides_example_measures_any_pair_of_networks(capsys):
     assert "midpoint_accuracy_barrier" in printed
     layers = [line.partition(" {")[0] for line in printed.splitlines() if "{" in line]
     assert layers == 2 * ["1 None", "3 None", "1 0.5", "3 0.5"]
+    exec(compile(repair, "run_it_yourself.md", "exec"), names)
+    assert torch.equal(names["repaired"].state_dict()["1.bias"], names["merged"]["1.bias"])
+    # the first layer is linear in the weights: its means are right as they are
+    torch.testing.assert_close(names["merged"]["1.bias"], (state_a["1.bias"] + state_b["1.bias"]) / 2)
 
 
 def encoder() -> nn.Module:

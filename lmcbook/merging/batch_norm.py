@@ -12,33 +12,9 @@ from torch.nn.modules.batchnorm import _BatchNorm
 
 from lmcbook.data import equal_batches
 from lmcbook.errors import InputError, check_number
-from lmcbook.merging.interpolation import interpolate
 from lmcbook.models.examples import as_images
 from lmcbook.randomness import random_stream
-from lmcbook.states import StateDict, batch_norm_modules, evaluation_mode, has_batch_norm, with_state
-
-
-def merge(
-    model: nn.Module,
-    state_a: StateDict,
-    state_b: StateDict,
-    coefficient: float | int,
-    images: Shaped[Tensor, "examples ..."] | Any = None,
-    *,
-    batch_size: int = 500,
-    generator: torch.Generator | None = None,
-) -> StateDict:
-    """`interpolate`, then `recompute_batch_norm` from training images if the network has batch norm.
-
-    Raises:
-        InputError: as the two raise it, or a network with batch norm is given no images.
-    """
-    merged = interpolate(state_a, state_b, coefficient)
-    if not has_batch_norm(model):
-        return merged
-    if images is None:
-        raise InputError("images is None, but the network has batch norm; give training images to recompute it from")
-    return recompute_batch_norm_(model, merged, images, batch_size=batch_size, generator=generator)
+from lmcbook.states import StateDict, batch_norm_modules, evaluation_mode, with_state
 
 
 def recompute_batch_norm(
