@@ -89,8 +89,8 @@ def constant(strength: float, generator: Generator, varying: float = 0.0) -> Ans
         def drawn(rows: int) -> Tensor:
             return torch.randn(rows, own_a.shape[1], generator=generator, dtype=torch.float64)
 
-        examples = len(own_a)
-        return tuple(strength * drawn(1) + varying * drawn(examples) for _ in range(2))
+        a_on_b, b_on_a = (strength * drawn(1) + varying * drawn(len(own_a)) for _ in range(2))
+        return a_on_b, b_on_a
 
     return answers
 
