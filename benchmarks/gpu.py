@@ -149,7 +149,7 @@ def train_row(
         batches = training_batches(config, splits, device=device)
 
         def one() -> None:
-            images, labels = next(batches)
+            images, labels, _ = next(batches)
             step(images, labels, 1e-4)
 
         for _ in range(1 if quick else 5):

@@ -29,6 +29,13 @@ from lmcbook.training.config import digest_of
         ("seed", -1, "seed is -1"),
         ("num_layers", 1, "num_layers is 1; it must be a whole number at least 2"),
         ("spread_penalty", -1, "spread_penalty is -1; it must be a number at least 0"),
+        ("optimiser", "muon", "optimiser is 'muon'; it may be one of: sgd, adamw"),
+        ("optimiser", "adamw", "momentum is 0.9, but adamw has no such momentum; it must be 0 then"),
+        ("normalisation", "group", "normalisation is 'group'; it may be one of: none, batch, layer"),
+        ("centred_rows", 1, "centred_rows is 1; it must be true or false"),
+        ("skip", None, "skip is None; it must be true or false"),
+        ("loss_weight_variance", -1, "loss_weight_variance is -1; it must be a number at least 0"),
+        ("train_fraction", 0, "train_fraction is 0; it must be a number above 0 and at most 1"),
         ("order_seed", -1, "order_seed is -1; it must be a whole number at least 0"),
         ("order_seed_fraction", 0.5, "order_seed_fraction is 0.5, but no order_seed is given"),
     ],
@@ -64,11 +71,14 @@ def test_every_field_moves_the_digest(pico, pico_pair):
         dataset="mnist", architecture="vgg11", width_multiplier=2, hidden_width=8, num_layers=4, bias=True,
         activation="gelu", seed=7, epochs=21, batch_size=50, learning_rate=0.2, warmup_epochs=2, schedule="cosine",
         momentum=0.8, weight_decay=0, decay_normalisation=False, augment=True, precision="bfloat16",
-        spread_penalty=0.1, initialisation_seed=3, order_seed=3,
+        spread_penalty=0.1, initialisation_seed=3, order_seed=3, centred_rows=True, normalisation="layer", skip=True,
+        loss_weight_variance=3, train_fraction=0.25,
     )  # fmt: skip
-    assert {*changes, "order_seed_fraction"} == {name for name in pico.__dataclass_fields__}
+    assert {*changes, "order_seed_fraction", "optimiser"} == {name for name in pico.__dataclass_fields__}
     ordered = replace(pico, order_seed=3)
     assert replace(ordered, order_seed_fraction=0.5).digest != ordered.digest
+    unhurried = replace(pico, momentum=0)
+    assert replace(unhurried, optimiser="adamw").digest != unhurried.digest
     digests = [pico.digest] + [replace(pico, **{name: value}).digest for name, value in changes.items()]
     assert len(set(digests)) == len(digests)
     pairs = [pico_pair, replace(pico_pair, seeds=(1, 0)), replace(pico_pair, alignment="random")]
@@ -81,7 +91,9 @@ def test_every_field_moves_the_digest(pico, pico_pair):
 
 def test_fields_that_came_later_leave_older_digests_alone(pico, pico_pair):
     """Records of the first release are addressed by digests of what these fields did not have a say in."""
-    assert not {"spread_penalty", "initialisation_seed", "order_seed", "order_seed_fraction"} & set(pico.to_dict())
+    later = {"spread_penalty", "initialisation_seed", "order_seed", "order_seed_fraction"}
+    later |= {"centred_rows", "normalisation", "skip", "optimiser", "loss_weight_variance", "train_fraction"}
+    assert not later & set(pico.to_dict())
     assert not {"shared", "shared_fraction", "num_directions"} & set(pico_pair.to_dict())
     spawned = replace(pico_pair, shared="start", shared_fraction=0.1)
     assert {"shared", "shared_fraction"} <= set(spawned.to_dict())

@@ -136,10 +136,12 @@ def test_a_step_waits_for_nothing():
     step = prepare_step(config, model, SingleProcess(config), Execution(), device)
     batches = training_batches(config, splits, device=device)
     for _ in range(2):
-        step(*next(batches), 0.01)
+        images, labels, _ = next(batches)
+        step(images, labels, 0.01)
     torch.cuda.set_sync_debug_mode("error")
     try:
-        step(*next(batches), 0.01)
+        images, labels, _ = next(batches)
+        step(images, labels, 0.01)
     finally:
         torch.cuda.set_sync_debug_mode("default")
 

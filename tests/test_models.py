@@ -3,6 +3,7 @@
 import copy
 import math
 from itertools import pairwise
+from typing import Any
 
 import pytest
 import torch
@@ -43,7 +44,14 @@ from tests.helpers.small_networks import (
 )
 
 CIFAR_SHAPE = (3, 32, 32)
-VARIANTS = [*[(name, {}) for name in ALL], ("mlp", {"bias": True}), ("mlp", {"num_layers": 2, "activation": "gelu"})]
+MLPS: tuple[dict[str, Any], ...] = (
+    {"bias": True},
+    {"num_layers": 2, "activation": "gelu"},
+    {"num_layers": 4, "normalisation": "batch", "activation": "tanh"},
+    {"num_layers": 4, "normalisation": "layer", "skip": True},
+    {"num_layers": 5, "skip": True, "centred_rows": True},
+)
+VARIANTS: list[tuple[str, dict[str, Any]]] = [*[(name, {}) for name in ALL], *[("mlp", changes) for changes in MLPS]]
 
 
 @pytest.fixture(autouse=True)
@@ -471,10 +479,16 @@ def build(input_shape=INPUT_SHAPE, num_classes=NUM_CLASSES, **changes) -> Layere
     ("changes", "message"),
     [
         ({"architecture": "vgg16"}, "architecture is 'vgg16'; it may be one of: mlp, vgg11, resnet20"),
-        ({"architecture": "vgg11", "activation": "tanh"}, "activation is 'tanh'; it may be one of: relu, leaky_relu"),
+        ({"architecture": "vgg11", "activation": "sine"}, "activation is 'sine'; it may be one of: relu, leaky_relu"),
         ({"architecture": "vgg11", "hidden_width": 8}, "hidden_width is 8; vgg11 has no such option .* given for: mlp"),
         ({"architecture": "resnet20", "num_layers": 20}, "num_layers is 20; resnet20 has no such option"),
         ({"architecture": "resnet20", "bias": True}, "bias is True; resnet20 has no such option and it must be False"),
+        (
+            {"architecture": "vgg11", "centred_rows": True},
+            "centred_rows is True; vgg11 has no such option and it must be",
+        ),
+        ({"architecture": "resnet20", "skip": True}, "skip is True; resnet20 has no such option and it must be False"),
+        ({"architecture": "vgg11", "normalisation": "layer"}, "normalisation is 'layer'; vgg11 has no such option"),
         ({"architecture": "mlp", "hidden_width": 8}, "hidden_width and num_layers are 8 and None; an mlp needs both"),
         ({"architecture": "mlp", "num_layers": 3}, "hidden_width and num_layers are None and 3; an mlp needs both"),
         ({"architecture": "vgg11", "input_shape": (1, 1, 8)}, r"input_shape is \(1, 1, 8\); vgg11 needs at least 2×2"),

@@ -194,9 +194,9 @@ def test_a_pair_that_shares_its_order_sees_the_same_batches_from_another_start(p
         for config in (pair.training_a, pair.training_b, replace(pair.training, seed=4))
     )
     assert len(batches_a) == len(batches_b) == 18
-    for (images_a, labels_a), (images_b, labels_b) in zip(batches_a, batches_b, strict=True):
+    for (images_a, labels_a, _), (images_b, labels_b, _) in zip(batches_a, batches_b, strict=True):
         assert torch.equal(images_a, images_b) and torch.equal(labels_a, labels_b)
-    assert not any(torch.equal(images_a, images) for (images_a, _), (images, _) in zip(batches_a, own, strict=True))
+    assert not any(torch.equal(a.images, b.images) for a, b in zip(batches_a, own, strict=True))
     assert equal(start_of(pair.training_b, digits), start_of(replace(pair.training, seed=4), digits))
     assert not equal(start_of(pair.training_a, digits), start_of(pair.training_b, digits))
 
@@ -212,8 +212,8 @@ def test_the_order_seed_holds_for_its_fraction_of_the_steps(pico, digits, fracti
         list(training_batches(one, digits, device=torch.device("cpu")))
         for one in (replace(config, **plain), replace(config, seed=4, **plain), config)
     )
-    for (images, _), (expected, _) in zip(mixed, [*others[:parting], *own[parting:]], strict=True):
-        assert torch.equal(images, expected)
+    for batch, expected in zip(mixed, [*others[:parting], *own[parting:]], strict=True):
+        assert torch.equal(batch.images, expected.images)
 
 
 @pytest.mark.parametrize("fraction", [0.0, 0.3, 0.5])

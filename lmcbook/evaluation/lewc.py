@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from torch import nn
 
 from lmcbook.errors import check_number
+from lmcbook.models.layered import Layer
 from lmcbook.states import batch_norm_modules
 
 
@@ -15,7 +16,8 @@ def lewc_exponent(model: nn.Module, num_layers: int | None = None) -> int | None
     Without batch norm it is L, the number of linear layers, by Definition 4.1 of the paper. In a network with batch
     norm it is 2 whatever the depth, by our theorem (`lmcbook.theory.batch_norm`): of all factors λ only those of the
     last batch norm and of the classifier are left. The theorem is about networks in which all layers but the last have
-    batch norm.
+    batch norm. Nothing is predicted where layer norm divides each example by its own scale, or where a skip of a
+    `LayeredModel` leads around layers and no batch norm is there.
 
     Args:
         model: the network.
@@ -28,7 +30,13 @@ def lewc_exponent(model: nn.Module, num_layers: int | None = None) -> int | None
         num_layers = getattr(model, "num_layers", None)
     if num_layers is not None:
         check_number("num_layers", num_layers, minimum=1, integer=True)
-    return 2 if batch_norm_modules(model) else num_layers
+    if batch_norm_modules(model):
+        return 2
+    return None if any(_is_beyond(module) for module in model.modules()) else num_layers
+
+
+def _is_beyond(module: nn.Module) -> bool:
+    return isinstance(module, nn.LayerNorm) or (isinstance(module, Layer) and module.closes_skip)
 
 
 def lewc_ensemble_weight(coefficient: float | int, exponent: int) -> float:

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from lmcbook.data import describe
 from lmcbook.errors import InputError
 from lmcbook.training.config import TrainingConfig
+from lmcbook.training.schedule import num_used
 
 MAIN_WEIGHT_DECAY = 3e-3
 """The paper's weight decay."""
@@ -48,6 +49,18 @@ def epochs_with_batches_of(batch_size: int, chosen: Recipe) -> int:
     """The fewest epochs that make as many steps with batches of this size as the recipe makes with its own."""
     num_train, own = describe(chosen.training.dataset).num_train, chosen.training
     return math.ceil(own.epochs * (num_train // own.batch_size) / (num_train // batch_size))
+
+
+def full_epochs(training: TrainingConfig, chosen: Recipe) -> int:
+    """The fewest epochs with which a training of this kind is as long as the recipe's.
+
+    That is as many steps, or under SGD the same sum of learning rate / (1 − momentum), in which the decay is counted.
+    """
+    own, num_train = chosen.training, describe(training.dataset).num_train
+    steps = float(own.epochs * (num_train // own.batch_size))
+    if training.optimiser == "sgd":
+        steps *= own.learning_rate / (1 - own.momentum) / (training.learning_rate / (1 - training.momentum))
+    return math.ceil(steps / (num_used(training, num_train) // training.batch_size) - 1e-9)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -8,7 +8,7 @@ import torch
 from lmcbook.errors import InputError, check_choice, check_number
 from lmcbook.models.groups import chain_permutation_spec
 from lmcbook.models.layered import ACTIVATIONS, LayeredModel
-from lmcbook.models.mlp import mlp
+from lmcbook.models.mlp import mlp, mlp_permutation_spec
 from lmcbook.models.resnet import resnet20, resnet20_permutation_spec
 from lmcbook.models.resnet50 import resnet50, resnet50_permutation_spec
 from lmcbook.models.vgg import vgg11
@@ -17,7 +17,14 @@ from lmcbook.randomness import random_stream
 from lmcbook.training.config import TrainingConfig
 
 # fields of a TrainingConfig that not every architecture has, with the value that says "not given"
-OPTIONS: dict[str, object] = {"hidden_width": None, "num_layers": None, "bias": False}
+OPTIONS: dict[str, object] = {
+    "hidden_width": None,
+    "num_layers": None,
+    "bias": False,
+    "centred_rows": False,
+    "normalisation": "none",
+    "skip": False,
+}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -29,9 +36,10 @@ class Architecture:
     """From a configuration, the images' shape (channels, height, width) and the number of classes."""
     permutation_spec: Callable[[LayeredModel], PermutationSpec]
     has_batch_norm: bool
+    """Whether every network of it has; a multilayer perceptron may be given some."""
     description: str
     options: tuple[str, ...] = ()
-    """Which of hidden_width, num_layers and bias it takes; the others must be as if they were not given."""
+    """Which of `OPTIONS` it takes; the others must be as if they were not given."""
 
 
 ARCHITECTURES: dict[str, Architecture] = {
@@ -40,10 +48,10 @@ ARCHITECTURES: dict[str, Architecture] = {
         Architecture(
             name="mlp",
             build=mlp,
-            permutation_spec=chain_permutation_spec,
+            permutation_spec=mlp_permutation_spec,
             has_batch_norm=False,
             description="multi-layer perceptron of equal hidden layers",
-            options=("hidden_width", "num_layers", "bias"),
+            options=tuple(OPTIONS),
         ),
         Architecture(
             name="vgg11",

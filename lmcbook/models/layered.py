@@ -20,8 +20,14 @@ from lmcbook.states import batch_norm_modules
 
 Activation = Callable[[Tensor], Tensor]
 
-ACTIVATIONS: dict[str, Activation] = {"relu": F.relu, "leaky_relu": F.leaky_relu, "gelu": F.gelu}
-"""Leaky ReLU has torch's slope 0.01; GELU is the exact one."""
+ACTIVATIONS: dict[str, Activation] = {
+    "relu": F.relu,
+    "leaky_relu": F.leaky_relu,
+    "gelu": F.gelu,
+    "tanh": torch.tanh,
+    "softsign": F.softsign,
+}
+"""Leaky ReLU has torch's slope 0.01; GELU is the exact one; tanh and softsign, x/(1 + |x|), are odd."""
 
 
 class LayerTrace(NamedTuple):
@@ -48,7 +54,7 @@ class Layer(nn.Module):
     Args:
         linear: `torch.nn.Linear` or `torch.nn.Conv2d` (zero padding).
         prepare: applied to the previous layer's output, or to the images.
-        normalisation: batch norm behind the linear map.
+        normalisation: batch norm or layer norm behind the linear map.
         activation: elementwise; None for the classifier.
         opens_skip: the layer's input (after ``prepare``) starts a skip connection.
         closes_skip: the open skip is added before the activation.

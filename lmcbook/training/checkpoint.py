@@ -29,7 +29,10 @@ class Progress:
 
 
 def write_checkpoint(path: Path, config: TrainingConfig, state: StateDict, momenta: StateDict, at: Progress) -> None:
-    """Write weights, momenta (by the names of their weights) and ``at`` to ``path``: all of it or nothing."""
+    """Write weights, momenta (by the names of their weights) and ``at`` to ``path``: all of it or nothing.
+
+    What else the optimiser keeps of a weight stands among the momenta, under ``KIND/NAME``.
+    """
     tensors = {f"model/{name}": tensor.contiguous() for name, tensor in state.items()}
     tensors |= {f"momentum/{name}": tensor.contiguous() for name, tensor in momenta.items()}
     tensors |= {"epoch/losses": at.losses.contiguous(), "epoch/correct": at.correct}
@@ -66,18 +69,30 @@ def read_checkpoint(path: Path, config: TrainingConfig) -> tuple[StateDict, Stat
     return part("model/"), part("momentum/"), at
 
 
+# What SGD and AdamW keep of every weight.
+_KEPT = ("momentum_buffer", "exp_avg", "exp_avg_sq", "step")
+
+
+def _key(kind: str, name: str) -> str:
+    return name if kind == "momentum_buffer" else f"{kind}/{name}"
+
+
 def save_checkpoint(
-    path: Path, config: TrainingConfig, model: nn.Module, optimiser: torch.optim.SGD, at: Progress
+    path: Path, config: TrainingConfig, model: nn.Module, optimiser: torch.optim.Optimizer, at: Progress
 ) -> None:
     """`write_checkpoint` of a module and its optimiser."""
-    held = {name: optimiser.state[parameter].get("momentum_buffer") for name, parameter in model.named_parameters()}
     state = {name: tensor.detach() for name, tensor in model.state_dict().items()}
-    momenta = {name: momentum for name, momentum in held.items() if momentum is not None}
+    momenta = {
+        _key(kind, name): kept
+        for name, parameter in model.named_parameters()
+        for kind, kept in optimiser.state[parameter].items()
+        if kept is not None
+    }
     write_checkpoint(path, config, state, momenta, at)
 
 
 def load_checkpoint(
-    path: Path, config: TrainingConfig, model: nn.Module, optimiser: torch.optim.SGD, at: Progress
+    path: Path, config: TrainingConfig, model: nn.Module, optimiser: torch.optim.Optimizer, at: Progress
 ) -> None:
     """`read_checkpoint` into a module, its optimiser and ``at``.
 
@@ -87,10 +102,12 @@ def load_checkpoint(
     state, momenta, found = read_checkpoint(path, config)
     model.load_state_dict(state)
     for name, parameter in model.named_parameters():
-        if name in momenta:
-            # in the parameter's own memory format: the fused update asks for it
-            buffer = torch.empty_like(parameter, requires_grad=False)
-            optimiser.state[parameter]["momentum_buffer"] = buffer.copy_(momenta[name])
+        for kind in _KEPT:
+            kept = momenta.get(_key(kind, name))
+            if kept is not None:
+                # in the parameter's own memory format: the fused update asks for it
+                buffer = torch.empty_like(parameter, requires_grad=False) if kept.dim() else torch.empty_like(kept)
+                optimiser.state[parameter][kind] = buffer.to(parameter.device).copy_(kept)
     at.step, at.history, at.seconds = found.step, found.history, found.seconds
     at.losses.copy_(found.losses)
     at.correct.copy_(found.correct)

@@ -9,12 +9,30 @@ from lmcbook.errors import InputError, check_choice, check_number
 
 SCHEDULES: tuple[str, ...] = ("linear", "cosine")
 PRECISIONS: tuple[str, ...] = ("float32", "bfloat16")
+OPTIMISERS: tuple[str, ...] = ("sgd", "adamw")
+NORMALISATIONS: tuple[str, ...] = ("none", "batch", "layer")
 
 # Raised by hand when a change of the code changes numbers: a digest must not move with every edited comment.
 CODE_VERSIONS = {"training": 1, "together": 1}
 
 # Fields that came later: left out where they say what was so before they came, so that older digests still hold.
-_LATER_FIELDS = frozenset({"spread_penalty", "initialisation_seed", "order_seed", "order_seed_fraction"})
+_LATER_FIELDS = frozenset(
+    {
+        *("spread_penalty", "initialisation_seed", "order_seed", "order_seed_fraction"),
+        *("centred_rows", "normalisation", "skip", "optimiser", "loss_weight_variance", "train_fraction"),
+    }
+)
+
+
+# What networks that train together do not have.
+_ONE_BY_ONE = {
+    "centred_rows": False,
+    "normalisation": "none",
+    "skip": False,
+    "optimiser": "sgd",
+    "loss_weight_variance": 0.0,
+    "train_fraction": 1.0,
+}
 
 
 def digest_of(content: Any) -> str:
@@ -50,7 +68,7 @@ class TrainingConfig:
     bias: bool = False
     """Whether linear layers have a bias; the MLP's only. Theorem 5.3 is for networks without."""
     activation: str = "relu"
-    """Activation of the hidden layers: relu, leaky_relu or gelu."""
+    """Activation of the hidden layers: relu, leaky_relu, gelu, tanh or softsign."""
     seed: int = 0
     """Seed of the initialisation, the order of the examples and the augmentation."""
     epochs: int
@@ -65,7 +83,7 @@ class TrainingConfig:
     """Decay to 0 after the warm-up: linear or cosine."""
     momentum: float = 0.9
     weight_decay: float = 3e-3
-    """Coefficient of coupled L2 decay, as `torch.optim.SGD` applies it."""
+    """Coefficient of coupled L2 decay, as `torch.optim.SGD` applies it; decoupled decay under adamw."""
     decay_normalisation: bool = True
     """Whether scale and shift of batch norm decay like every other parameter."""
     augment: bool = False
@@ -81,12 +99,25 @@ class TrainingConfig:
     """Seed of the order of the examples and of the augmentation, where it is not ``seed``."""
     order_seed_fraction: float = 1.0
     """Part of the steps, from the first on, in which ``order_seed`` holds; ``seed`` holds after it."""
+    centred_rows: bool = False
+    """Whether the rows of every weight that reads hidden units sum to 0, from the start and after each step; the
+    MLP's only."""
+    normalisation: str = "none"
+    """Behind the linear maps of the hidden layers: none, batch or layer; the MLP's only, the others have their own."""
+    skip: bool = False
+    """Whether every hidden layer but the first adds its input before its activation; the MLP's only."""
+    optimiser: str = "sgd"
+    """sgd, or adamw: Adam with torch's β and ε and decoupled decay, in which ``momentum`` has no say and must be 0."""
+    loss_weight_variance: float = 0.0
+    """Variance of random weights of mean 1 of the examples' losses, drawn anew in every step; 0: all are 1."""
+    train_fraction: float = 1.0
+    """Part of the training split that is used, the same for every seed."""
 
     def __post_init__(self) -> None:
         for name in ("dataset", "architecture", "activation"):
             if not isinstance(getattr(self, name), str) or not getattr(self, name):
                 raise InputError(f"{name} is {getattr(self, name)!r}; it must be a name")
-        for name in ("bias", "decay_normalisation", "augment"):
+        for name in ("bias", "decay_normalisation", "augment", "centred_rows", "skip"):
             if not isinstance(getattr(self, name), bool):
                 raise InputError(f"{name} is {getattr(self, name)!r}; it must be true or false")
         check_number("width_multiplier", self.width_multiplier, above=0)
@@ -102,6 +133,12 @@ class TrainingConfig:
         check_number("weight_decay", self.weight_decay, minimum=0)
         check_choice("schedule", self.schedule, SCHEDULES)
         check_choice("precision", self.precision, PRECISIONS)
+        check_choice("normalisation", self.normalisation, NORMALISATIONS)
+        check_choice("optimiser", self.optimiser, OPTIMISERS)
+        if self.optimiser == "adamw" and self.momentum != 0:
+            raise InputError(f"momentum is {self.momentum:g}, but adamw has no such momentum; it must be 0 then")
+        check_number("loss_weight_variance", self.loss_weight_variance, minimum=0)
+        check_number("train_fraction", self.train_fraction, above=0, maximum=1)
         check_number("spread_penalty", self.spread_penalty, minimum=0)
         for name in ("initialisation_seed", "order_seed"):
             if getattr(self, name) is not None:
@@ -114,7 +151,7 @@ class TrainingConfig:
         # 1 and 1.0 must be the same configuration, so they must have the same digest
         for name in (
             *("width_multiplier", "learning_rate", "warmup_epochs", "momentum", "weight_decay"),
-            *("spread_penalty", "order_seed_fraction"),
+            *("spread_penalty", "order_seed_fraction", "loss_weight_variance", "train_fraction"),
         ):
             object.__setattr__(self, name, float(getattr(self, name)))
 
@@ -139,6 +176,8 @@ def trains_together(config: TrainingConfig) -> bool:
         return False
     plain = not config.bias and not config.augment and config.precision == "float32"
     known = config.activation in ("relu", "leaky_relu", "gelu")
+    if any(getattr(config, name) != default for name, default in _ONE_BY_ONE.items()):
+        return False
     return plain and known and round(config.hidden_width * config.width_multiplier) <= 256 and config.batch_size <= 128
 
 

@@ -67,6 +67,12 @@ def assemble(config: TrainingConfig, splits: Splits, device: torch.device, execu
         raise InputError(f"batch_size is {config.batch_size}; {size} processes need at least one example each")
     if execution.graphs:
         raise InputError("LMCBOOK_GRAPHS is 1; only a training in one process can be recorded: it must be 0")
+    for option, only in (("optimiser", ("sgd",)), ("normalisation", ("none", "layer"))):
+        if getattr(config, option) not in only:
+            may_be = " or ".join(map(repr, only))
+            raise InputError(f"{option} is {getattr(config, option)!r}; in several processes it must be {may_be}")
+    if execution.shard == "parameters" and config.centred_rows:
+        raise InputError("LMCBOOK_SHARD is 'parameters', but centred_rows needs whole rows: give 'data'")
     if execution.shard == "parameters" and config.spread_penalty != 0:
         raise InputError(
             "LMCBOOK_SHARD is 'parameters', but a spread_penalty needs whole weights in every process: give 'data'"
@@ -132,7 +138,7 @@ class _DataTeam(_SeveralProcesses):
 
     def prepare(
         self, model: LayeredModel, config: TrainingConfig, device: torch.device
-    ) -> tuple[nn.Module, torch.optim.SGD, Callable[[Tensor], Tensor]]:
+    ) -> tuple[nn.Module, torch.optim.Optimizer, Callable[[Tensor], Tensor]]:
         self.model = shared_batch_norm(model, device).to(device)
         self.optimiser = optimiser_of(self.model, config)
         forward = nn.parallel.DistributedDataParallel(self.model, gradient_as_bucket_view=True)
@@ -159,7 +165,7 @@ class _ParameterTeam(_SeveralProcesses):
 
     def prepare(
         self, model: LayeredModel, config: TrainingConfig, device: torch.device
-    ) -> tuple[nn.Module, torch.optim.SGD, Callable[[Tensor], Tensor]]:
+    ) -> tuple[nn.Module, torch.optim.Optimizer, Callable[[Tensor], Tensor]]:
         from torch.distributed.device_mesh import init_device_mesh
         from torch.distributed.fsdp import fully_shard, register_fsdp_forward_method
 

@@ -19,8 +19,11 @@ class GraphedStep:
         self.step = step
         self.graph: torch.cuda.CUDAGraph | None = None
 
-    def __call__(self, images: Tensor, labels: Tensor, rate: float) -> tuple[Tensor, Tensor]:
-        """As a call of the step; the two results are overwritten by the next call."""
+    def __call__(
+        self, images: Tensor, labels: Tensor, rate: float, weights: Tensor | None = None
+    ) -> tuple[Tensor, Tensor]:
+        """As a call of the step, without weights; the two results are overwritten by the next call."""
+        assert weights is None
         if self.graph is None:
             self._record(images, labels)
             assert self.graph is not None
@@ -52,7 +55,7 @@ class GraphedStep:
 
 
 @contextmanager
-def unchanged(model: nn.Module, optimiser: torch.optim.SGD) -> Iterator[None]:
+def unchanged(model: nn.Module, optimiser: torch.optim.Optimizer) -> Iterator[None]:
     """Weights, statistics and momentum are afterwards, in the same memory, what they were before.
 
     Momentum that is not there yet is 0: the first step makes of it what it would have made of none.

@@ -20,9 +20,11 @@ from lmcbook.training.step import AbstractStep, Step
 def uses_half_weights(config: TrainingConfig, execution: Execution, processes: int) -> bool:
     """Whether the step is one of this kind: asked for, in bfloat16, of a whole batch, in one process.
 
-    A penalty on the weights is taken of float32 weights, which the network does not hold here.
+    A penalty on the weights is taken of float32 weights, which the network does not hold here; and the update that is
+    written out here is that of SGD.
     """
     plain = execution.micro_batch is None and processes == 1 and config.spread_penalty == 0
+    plain = plain and config.optimiser == "sgd" and not config.centred_rows
     return execution.half_weights and config.precision == "bfloat16" and plain
 
 
@@ -50,14 +52,14 @@ class HalfWeightStep(AbstractStep):
                 copy.copy_(weight)
         self.is_fresh = True
 
-    def update(self, images: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
+    def update(self, images: Tensor, labels: Tensor, weights: Tensor | None = None) -> tuple[Tensor, Tensor]:
         if not self.is_fresh:
             self.refresh()
         for copy in self.copies:
             copy.grad = None
         with self._at_work():
             # here the optimiser sees no gradient of a weight: it updates scales, shifts and biases
-            found = self.step.update(images, labels)
+            found = self.step.update(images, labels, weights)
         rate = self.optimiser.param_groups[0]["lr"]
         if not isinstance(rate, Tensor):  # a number would be compiled into the rule, one after the other
             rate = self.rate.fill_(rate)

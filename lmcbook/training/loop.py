@@ -23,7 +23,7 @@ from lmcbook.training.graph import GraphedStep
 from lmcbook.training.half_weights import HalfWeightStep, uses_half_weights
 from lmcbook.training.memory import memory_explained
 from lmcbook.training.precision import arithmetic, uses_tf32
-from lmcbook.training.schedule import learning_rate_at
+from lmcbook.training.schedule import learning_rate_at, num_used
 from lmcbook.training.seeds import initialisation_seed
 from lmcbook.training.step import AbstractStep, Step, check_micro_batch
 from lmcbook.training.team import GO_ON, SAVE, STOP, SingleProcess, Team
@@ -82,9 +82,10 @@ def train(
         TrainingDiverged: the loss is not finite; the message names the step, the learning rate and what to try.
     """
     execution = Execution.from_environment() if execution is None else execution
-    if len(splits.train) < config.batch_size:
+    num_examples = num_used(config, len(splits.train))
+    if num_examples < config.batch_size:
         raise InputError(
-            f"batch_size is {config.batch_size}; {config.dataset} has only {len(splits.train)} training examples, "
+            f"batch_size is {config.batch_size}; {config.dataset} has only {num_examples} training examples, "
             "so it may be at most that"
         )
     device = torch.device(device)
@@ -127,7 +128,7 @@ def _train(
     deadline: float | None,
 ) -> TrainedModel:
     step = prepare_step(config, model, team, execution, device)
-    steps_per_epoch = len(splits.train) // config.batch_size
+    steps_per_epoch = num_used(config, len(splits.train)) // config.batch_size
     total_steps = config.epochs * steps_per_epoch
     at = Progress(
         step=0,
@@ -148,9 +149,9 @@ def _train(
     started = saved_at = time.monotonic()
     seconds_before = at.seconds
     batches = training_batches(config, splits, device=device, start=at.step, share=(team.rank, team.size))
-    for images, labels in batches:
+    for images, labels, weights in batches:
         index = at.step % steps_per_epoch
-        loss, correct = step(images, labels, learning_rate_at(at.step, config, steps_per_epoch))
+        loss, correct = step(images, labels, learning_rate_at(at.step, config, steps_per_epoch), weights)
         at.losses[index] = loss
         at.correct += correct
         at.step += 1
@@ -206,11 +207,17 @@ def prepare_step(
         processes=team.size,
     )
     step = HalfWeightStep(plain) if uses_half_weights(config, execution, team.size) else plain
-    return GraphedStep(step) if execution.graphs and device.type == "cuda" else step
+    return GraphedStep(step) if _is_recorded(config, execution, device) else step
+
+
+def _is_recorded(config: TrainingConfig, execution: Execution, device: torch.device) -> bool:
+    """Whether a step is recorded as a graph, whose inputs are images and labels and whose optimiser is SGD."""
+    plain = config.optimiser == "sgd" and config.loss_weight_variance == 0
+    return execution.graphs and device.type == "cuda" and plain
 
 
 def _told(config: TrainingConfig, execution: Execution, device: torch.device, team: Team) -> dict[str, Any]:
-    recorded = execution.graphs and device.type == "cuda"
+    recorded = _is_recorded(config, execution, device)
     lasting = uses_half_weights(config, execution, team.size)
     told = replace(execution, graphs=recorded, half_weights=lasting).told()
     if team.size > 1:

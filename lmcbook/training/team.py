@@ -24,12 +24,12 @@ class Team(ABC):
     size: int
     """How many processes train together."""
     model: nn.Module
-    optimiser: torch.optim.SGD
+    optimiser: torch.optim.Optimizer
 
     @abstractmethod
     def prepare(
         self, model: LayeredModel, config: TrainingConfig, device: torch.device
-    ) -> tuple[nn.Module, torch.optim.SGD, Callable[[Tensor], Tensor]]:
+    ) -> tuple[nn.Module, torch.optim.Optimizer, Callable[[Tensor], Tensor]]:
         """The model on its device, its optimiser, and the forward pass whose gradients all processes share."""
 
     @abstractmethod
@@ -67,7 +67,7 @@ class SingleProcess(Team):
 
     def prepare(
         self, model: LayeredModel, config: TrainingConfig, device: torch.device
-    ) -> tuple[nn.Module, torch.optim.SGD, Callable[[Tensor], Tensor]]:
+    ) -> tuple[nn.Module, torch.optim.Optimizer, Callable[[Tensor], Tensor]]:
         self.model = model.to(device)
         self.optimiser = optimiser_of(self.model, config)
         return self.model, self.optimiser, self.model

@@ -75,7 +75,7 @@ def small_model(architecture: str, **changes: Any) -> tuple[LayeredModel, StateD
     model = build_model(config, input_shape=INPUT_SHAPE, num_classes=NUM_CLASSES).double()
     generator = random_stream(config.seed, "test batch norm")
     for module in model.modules():
-        if isinstance(module, nn.BatchNorm2d):
+        if isinstance(module, nn.BatchNorm2d | nn.BatchNorm1d | nn.LayerNorm):
             nn.init.uniform_(module.weight, 0.5, 1.5, generator=generator)
             nn.init.uniform_(module.bias, -0.5, 0.5, generator=generator)
     with torch.no_grad():

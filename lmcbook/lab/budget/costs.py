@@ -15,6 +15,7 @@ from lmcbook.lab import paths
 from lmcbook.lab.plan import PlannedPair
 from lmcbook.lab.records import Record
 from lmcbook.training.config import TrainingConfig
+from lmcbook.training.schedule import num_used
 
 # Where nothing was measured yet: operations a second in training and in measuring, and seconds that each step costs.
 # CPU: one thread of a server core; GPU: a large card without tuning. Both are only orders of magnitude.
@@ -127,7 +128,7 @@ def costs_from_records(device: str, records: Sequence[Record]) -> Costs:
             if str(training["device"]).split(":")[0] != kind:
                 continue
             names.add(_name_of(training))
-            count = config.epochs * (describe(config.dataset).num_train // config.batch_size)
+            count = config.epochs * (num_used(config, describe(config.dataset).num_train) // config.batch_size)
             operations, seconds = float(forward_operations(config)), training["seconds"] / count
             for points, at, each in (
                 (steps, 3.0 * config.batch_size * operations, seconds),
@@ -197,7 +198,7 @@ def _operations(config: TrainingConfig) -> tuple[int, int, int]:
 def estimated_training_seconds(config: TrainingConfig, costs: Costs) -> float:
     """Time of one training."""
     facts = describe(config.dataset)
-    steps = config.epochs * (facts.num_train // config.batch_size)
+    steps = config.epochs * (num_used(config, facts.num_train) // config.batch_size)
     decoding = config.epochs * facts.num_train / _DECODED_PER_SECOND if facts.streamed else 0.0
     return max(steps * costs.step_seconds(config), decoding)
 
@@ -224,4 +225,4 @@ def estimated_measuring_seconds(planned: PlannedPair, costs: Costs) -> float:
 def _has_batch_norm(config: TrainingConfig) -> bool:
     from lmcbook.models import ARCHITECTURES
 
-    return ARCHITECTURES[config.architecture].has_batch_norm
+    return ARCHITECTURES[config.architecture].has_batch_norm or config.normalisation == "batch"

@@ -4,7 +4,7 @@ import math
 from dataclasses import dataclass, replace
 
 from lmcbook.lab.config import PairConfig
-from lmcbook.lab.recipes import epochs_with_batches_of, recipe, warmup
+from lmcbook.lab.recipes import full_epochs, recipe, warmup
 from lmcbook.training.config import TrainingConfig
 
 
@@ -20,7 +20,7 @@ class PlannedPair:
     def short(self) -> bool:
         """Whether its schedule is shorter than its recipe's."""
         training = self.pair.training
-        return training.epochs < epochs_with_batches_of(training.batch_size, recipe(self.recipe))
+        return training.epochs < full_epochs(training, recipe(self.recipe))
 
     @property
     def network(self) -> str:

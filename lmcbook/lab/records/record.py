@@ -91,7 +91,8 @@ class Record:
         if self.lewc_exponent is None:
             training = self.config.training
             exponent = 2 if training.architecture in _WITH_BATCH_NORM else training.num_layers
-            object.__setattr__(self, "lewc_exponent", exponent)
+            if training.normalisation == "none" and not training.skip:  # with them it is stored, or not predicted
+                object.__setattr__(self, "lewc_exponent", exponent)
         if self.measurement != self.config.measurement:
             raise InputError(f"measurement is {self.measurement!r}; its configuration says {self.config.measurement!r}")
         if self.measurement == "interpolation":

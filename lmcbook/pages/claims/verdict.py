@@ -98,7 +98,10 @@ def judge(records: Sequence[Record], claims: Iterable[Claim] = CLAIMS) -> list[V
 def _is_the_recipes_own(record: Record) -> bool:
     ours = record.config.training
     usual = recipe(record.recipe).training
-    names = ("architecture", "bias", "activation", "decay_normalisation", "batch_size")
+    names = (
+        *("architecture", "bias", "activation", "decay_normalisation", "batch_size", "momentum", "learning_rate"),
+        *("centred_rows", "normalisation", "skip", "optimiser", "loss_weight_variance", "train_fraction"),
+    )
     return all(getattr(ours, name) == getattr(usual, name) for name in names)
 
 
