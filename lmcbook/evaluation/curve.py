@@ -130,7 +130,7 @@ def curve_along(
 
     def ensembles(weights: Sequence[float]) -> Fitted:
         logits = ([ensemble_logits(a, b, weight) for a, b in ends] for weight in weights)
-        return Fitted(**_columns([_fitted(parts, labels) for parts in logits]))
+        return Fitted(**_columns([fitted_point(parts, labels) for parts in logits]))
 
     trained_loss, trained_accuracy = (
         [measure(logits.test, line.test.labels) for logits in line.trained] for measure in (loss, accuracy)
@@ -152,8 +152,8 @@ def _columns(points: Sequence[dict[str, Any]]) -> dict[str, Any]:
     return {name: tuple(point[name] for point in points) for name in points[0]}
 
 
-def _fitted(logits: Sequence[Tensor], labels: Sequence[Tensor]) -> dict[str, Any]:
-    """Fit on the first set of examples (calibration), measure on the second (test)."""
+def fitted_point(logits: Sequence[Tensor], labels: Sequence[Tensor]) -> dict[str, Any]:
+    """Fit the inverse temperature on the first set of examples (calibration), measure all else on the second (test)."""
     fit = fit_inverse_temperature(logits[0], labels[0])
     return {
         "loss": loss(logits[1], labels[1]),
@@ -165,7 +165,7 @@ def _fitted(logits: Sequence[Tensor], labels: Sequence[Tensor]) -> dict[str, Any
 
 
 def _merged(logits: Sequence[Tensor], labels: Sequence[Tensor]) -> dict[str, Any]:
-    point = _fitted(logits, labels)
+    point = fitted_point(logits, labels)
     beta = point["inverse_temperature"]
     return {
         **point,

@@ -9,14 +9,30 @@ from lmcbook.training.config import CODE_VERSIONS as TRAINING_VERSIONS
 from lmcbook.training.config import TrainingConfig, digest_of, plain_fields, trains_together
 
 ALIGNMENTS: tuple[str, ...] = ("identity", "random", "weight_matching", "activation_matching")
-MEASUREMENTS: tuple[str, ...] = ("interpolation", "layerwise", "calibration", "flatness")
+MEASUREMENTS: tuple[str, ...] = (
+    "interpolation",
+    "layerwise",
+    "calibration",
+    "flatness",
+    "controls",
+    "many",
+    "placement",
+)
 SHARED: tuple[str, ...] = ("nothing", "order", "start")
 
 # Raised by hand when a change of the code changes numbers: a digest must not move with every edited comment.
-CODE_VERSIONS = {"interpolation": 2, "layerwise": 4, "calibration": 1, "flatness": 1}
+CODE_VERSIONS = {
+    "interpolation": 2,
+    "layerwise": 4,
+    "calibration": 1,
+    "flatness": 1,
+    "controls": 1,
+    "many": 1,
+    "placement": 1,
+}
 
 # Fields that came later: left out where they say what was so before they came, so that older digests still hold.
-_LATER_FIELDS = frozenset({"shared", "shared_fraction", "num_directions"})
+_LATER_FIELDS = frozenset({"shared", "shared_fraction", "num_directions", "more_seeds"})
 
 
 @no_type_check
@@ -40,7 +56,9 @@ class PairConfig:
     """What is done to model b before the merge: identity, random, weight_matching or activation_matching."""
     measurement: str = "interpolation"
     """What is measured: interpolation (losses and accuracies along the line), layerwise (inside the networks),
-    calibration (what inverse temperatures do and need) or flatness (the loss along other lines of the same length)."""
+    calibration (what inverse temperatures do and need), flatness (the loss along other lines of the same length),
+    controls (the average at λ = ½, plain and repaired), many (averages of more than two networks) or placement (both
+    networks at random places of wider ones)."""
     num_coefficients: int = 25
     """Number of equally spaced interpolation coefficients from 0 to 1, both ends included; odd, so that ½ is one."""
     batch_norm_examples: int = 10_000
@@ -54,6 +72,8 @@ class PairConfig:
     """Part of the training, from its start, that a spawned pair has in common; 0: the initialisation alone."""
     num_directions: int = 20
     """Random directions along which flatness is measured."""
+    more_seeds: tuple[int, ...] = ()
+    """Seeds of the further networks that ``many`` averages, in the order in which they join."""
 
     def __post_init__(self) -> None:
         seeds = tuple(self.seeds) if isinstance(self.seeds, list | tuple) else ()
@@ -80,6 +100,14 @@ class PairConfig:
                 "start has such a fraction, so it must be 0"
             )
         check_number("num_directions", self.num_directions, minimum=1, integer=True)
+        more = tuple(self.more_seeds)
+        for seed in more:
+            check_number("more_seeds", seed, minimum=0, integer=True)
+        if len({*seeds, *more}) < 2 + len(more):
+            raise InputError(f"more_seeds is {more}; with seeds {seeds} no seed may come twice")
+        if more and self.measurement != "many":
+            raise InputError(f"more_seeds is {more} with measurement {self.measurement!r}; only 'many' takes more")
+        object.__setattr__(self, "more_seeds", more)
         object.__setattr__(self, "shared_fraction", float(self.shared_fraction))
         object.__setattr__(self, "seeds", seeds)
         object.__setattr__(self, "training", replace(self.training, seed=0))
@@ -111,7 +139,9 @@ class PairConfig:
         """As plain JSON values; `from_dict` reads it back."""
         content = plain_fields(self, _LATER_FIELDS)
         training = {name: value for name, value in self.training.to_dict().items() if name != "seed"}
-        return {**content, "training": training, "seeds": list(self.seeds)}
+        return {**content, "training": training, "seeds": list(self.seeds)} | (
+            {"more_seeds": list(self.more_seeds)} if self.more_seeds else {}
+        )
 
     @classmethod
     def from_dict(cls, content: dict[str, Any]) -> "PairConfig":

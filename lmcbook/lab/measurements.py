@@ -13,6 +13,11 @@ from lmcbook.evaluation import (
 )
 from lmcbook.evaluation.flatness import flatness_study
 from lmcbook.lab.config import PairConfig
+from lmcbook.lab.control_measurements import (
+    measure_controls,
+    measure_many,
+    measure_placement,
+)
 from lmcbook.lab.session import PairSession
 from lmcbook.layerwise import MEASURED_COEFFICIENTS, measure_layers
 from lmcbook.merging import merge
@@ -94,4 +99,7 @@ MEASUREMENTS: dict[str, Callable[[PairConfig, PairSession], dict[str, Any]]] = {
     "layerwise": measure_layerwise,
     "calibration": measure_calibration,
     "flatness": measure_flatness,
+    "controls": measure_controls,
+    "many": measure_many,
+    "placement": measure_placement,
 }

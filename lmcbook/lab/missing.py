@@ -79,8 +79,8 @@ class Bench:
         if self._session is None or not self._session.holds(pair):
             self._session = None  # two networks may be all that fits into memory
             splits = self.splits(pair.training.dataset)
-            run_a, run_b = ensure_many(same_networks(pair), splits=splits, **self._training)
-            self._session = PairSession(pair, splits, run_a, run_b, progress=self.progress)
+            runs = ensure_many(same_networks(pair), splits=splits, **self._training)
+            self._session = PairSession(pair, splits, *runs, progress=self.progress)
         return self._session
 
     def clear(self) -> None:
@@ -208,7 +208,7 @@ def measure_missing(planned: Iterable[PlannedPair], *, folder: Path | None = Non
 
 def by_pair(planned: Iterable[PlannedPair]) -> list[PlannedPair]:
     """The measurements in an order in which those of the same two networks follow each other."""
-    groups: dict[tuple[TrainingConfig, TrainingConfig], list[PlannedPair]] = {}
+    groups: dict[tuple[TrainingConfig, ...], list[PlannedPair]] = {}
     for one in planned:
         groups.setdefault(same_networks(one.pair), []).append(one)
     return [one for group in groups.values() for one in group]

@@ -43,19 +43,21 @@ class PairSession:
         splits: its data, on the device of the session.
         run_a: the training of model a, as the store gives it.
         run_b: that of model b.
+        more: those of the further networks that ``more_seeds`` of the pair asks for.
         progress: whether a search shows how far it is.
     """
 
-    def __init__(self, pair: PairConfig, splits: Splits, run_a: Run, run_b: Run, *, progress: bool = True) -> None:
-        self.pair, self.splits, self.runs, self.progress = pair, splits, (run_a, run_b), progress
+    def __init__(
+        self, pair: PairConfig, splits: Splits, run_a: Run, run_b: Run, *more: Run, progress: bool = True
+    ) -> None:
+        self.pair, self.splits, self.runs, self.progress = pair, splits, (run_a, run_b, *more), progress
         self.device = splits.test.images.device
         # of the network itself only the structure is used: its tensors are the pair's
         self.model = build_model(
             pair.training, input_shape=splits.input_shape, num_classes=splits.num_classes, device="meta"
         )
-        self.state_a, self.state_b = (
-            {name: tensor.to(self.device) for name, tensor in run.state.items()} for run in self.runs
-        )
+        self.states = [{name: tensor.to(self.device) for name, tensor in run.state.items()} for run in self.runs]
+        self.state_a, self.state_b = self.states[:2]
         self._aligned: dict[tuple[str, int], Alignment] = {}
         self._lines: dict[tuple[str, int, int], Line] = {}
 
@@ -117,9 +119,9 @@ class PairSession:
         return Alignment(state=apply(spec, matching.permutation, self.state_b), told=told, cpu_seconds=seconds)
 
 
-def same_networks(pair: PairConfig) -> tuple[TrainingConfig, TrainingConfig]:
-    """What two measurements have in common that may share a session: the two trainings."""
-    return pair.training_a, pair.training_b
+def same_networks(pair: PairConfig) -> tuple[TrainingConfig, ...]:
+    """What two measurements have in common that may share a session: the two trainings, and further ones if any."""
+    return pair.training_a, pair.training_b, *(replace(pair.training, seed=seed) for seed in pair.more_seeds)
 
 
 def _check_table(training: TrainingConfig, splits: Splits) -> None:

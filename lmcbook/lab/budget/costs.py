@@ -215,6 +215,11 @@ def estimated_measuring_seconds(planned: PlannedPair, costs: Costs) -> float:
         # each of the pair once, three merged networks, and products with the other one's activations
         "layerwise": 7 * facts.num_test + 3 * batch_norm,
         "flatness": 2 * (pair.num_directions + 1) * pair.num_coefficients * (fitted + batch_norm),
+        # the networks, seven averages of them, and what repairs see
+        "controls": 9 * (fitted + batch_norm),
+        "many": 9 * (len(pair.more_seeds) + 1) * (fitted + batch_norm),
+        # of up to 16 times the units, a third of the placements: 256 times the operations
+        "placement": 1000 * 9 * fitted,
     }[pair.measurement]
     seconds = 1.0 + costs.forward_seconds(pair.training, passes)
     if pair.alignment.endswith("matching"):

@@ -1,0 +1,143 @@
+"""The controls of the common mode: one thing of a training changed, noise or passes, many networks, placed networks."""
+
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
+
+from lmcbook.lab.plan.grid import Network, grid
+from lmcbook.lab.plan.planned import PlannedPair, with_epochs
+from lmcbook.lab.plan.selection import Selection
+from lmcbook.lab.recipes import epochs_with_batches_of, full_epochs, recipe
+from lmcbook.training.config import TrainingConfig
+
+RECIPE = "as the recipe"
+"""The control that changes nothing: what all others are compared with."""
+
+_ADAMW_RATE = 3e-3
+
+
+def _adamw(own: TrainingConfig) -> dict[str, Any]:
+    """AdamW whose decay shrinks weights in a step as much as the recipe's does, in the end."""
+    decay = round(own.learning_rate * own.weight_decay / (1 - own.momentum) / _ADAMW_RATE, 6)
+    return {"optimiser": "adamw", "momentum": 0.0, "learning_rate": _ADAMW_RATE, "weight_decay": decay}
+
+
+CONTROLS: dict[str, Callable[[TrainingConfig], dict[str, Any]]] = {
+    RECIPE: lambda own: {},
+    "centred rows": lambda own: {"centred_rows": True},
+    "tanh": lambda own: {"activation": "tanh"},
+    "softsign": lambda own: {"activation": "softsign"},
+    "leaky ReLU": lambda own: {"activation": "leaky_relu"},
+    "bias": lambda own: {"bias": True},
+    "layer norm": lambda own: {"normalisation": "layer"},
+    "batch norm": lambda own: {"normalisation": "batch"},
+    "skip": lambda own: {"skip": True},
+    "AdamW": _adamw,
+    # ten times the rate would be the same without momentum, but diverges; five times the rate needs twice the steps
+    "no momentum": lambda own: {"momentum": 0.0, "learning_rate": 5 * own.learning_rate},
+}
+"""Control → what it changes of a recipe's training."""
+
+NOISE: dict[str, Callable[[TrainingConfig], dict[str, Any]]] = {
+    "batches of 500": lambda own: {},
+    "batches of 125": lambda own: {"batch_size": own.batch_size // 4},
+    "weights of losses": lambda own: {"loss_weight_variance": 3.0},
+    "a quarter of the data": lambda own: {"batch_size": own.batch_size // 4, "train_fraction": 0.25},
+    "four times the rate": lambda own: {"learning_rate": 4 * own.learning_rate},
+}
+"""Noise or passes: a quarter of the batch makes four times the noise; so do weights of losses of variance 3."""
+
+FOUR_PAIRS: tuple[tuple[int, int], ...] = ((0, 1), (2, 3), (4, 5), (6, 7))
+
+_EMBEDDED = ("centred rows", "tanh")
+_LARGE_BATCH = 128
+
+
+def changed(network: Network, change: Callable[[TrainingConfig], dict[str, Any]], batch_size: int) -> Network:
+    """A network of the plan with one control, trained for as long as the recipe (see `full_epochs`).
+
+    That is as many steps, or under SGD the same sum of learning rate / (1 − momentum).
+    """
+    own = replace(network.training, batch_size=batch_size)
+    training = replace(own, **change(own))
+    if network.selection.epochs is not None:
+        return replace(network, training=training)
+    if training.learning_rate == own.learning_rate and training.train_fraction == 1:
+        epochs = epochs_with_batches_of(training.batch_size, network.recipe)
+    else:
+        epochs = full_epochs(training, network.recipe)
+    same = epochs == network.recipe.training.epochs
+    return replace(network, training=training if same else with_epochs(training, epochs))
+
+
+def control_of(recipe_name: str, training: TrainingConfig) -> str | None:
+    """Which of `CONTROLS` (on digits) or of `NOISE` (elsewhere) a training is, at any width; None if it is another."""
+    own = recipe(recipe_name).training
+    by_batch = own.dataset == "digits"
+    start = replace(own, batch_size=training.batch_size) if by_batch else own
+    same = ("seed", "epochs", "warmup_epochs", "width_multiplier", "precision")
+    for name, change in (CONTROLS if by_batch else NOISE).items():
+        expected = replace(start, **change(start))
+        if replace(expected, **{field: getattr(training, field) for field in same}) == training:
+            return name
+    return None
+
+
+def common_mode_controls(selection: Selection) -> list[PlannedPair]:
+    """All measurements of the chapter on controls.
+
+    Digits at ×8, with large batches and (but at ``embedded``, where two controls of one pair are trained) with the
+    recipe's; at ``paper`` noise or passes, on MNIST at ×1.
+    """
+    if selection.scale == "paper":
+        return noise_or_passes(selection)
+    return [*training_options(selection), *many_networks(selection), *placements(selection)]
+
+
+def training_options(selection: Selection) -> list[PlannedPair]:
+    """Each of `CONTROLS` of multilayer perceptrons at ×8, at λ = ½."""
+    embedded = selection.scale == "embedded"
+    names = [RECIPE, *_EMBEDDED] if embedded else list(CONTROLS)
+    asked = selection.filled(**({"seed_pairs": [(0, 1)]} if embedded else {}))
+    return [
+        planned
+        for network in grid(asked, lambda chosen: (8.0,), recipes=["mlp-digits"])
+        for batch_size in (_LARGE_BATCH, *(() if embedded else (network.recipe.training.batch_size,)))
+        for name in names
+        for planned in changed(network, CONTROLS[name], batch_size).pairs(measurements=("controls",))
+    ]
+
+
+def noise_or_passes(selection: Selection) -> list[PlannedPair]:
+    """Each of `NOISE` on MNIST at ×1, four pairs."""
+    return [
+        planned
+        for network in grid(selection, lambda chosen: (1.0,), recipes=["mlp-mnist"])
+        for change in NOISE.values()
+        for planned in changed(network, change, network.recipe.training.batch_size).pairs(
+            seed_pairs=FOUR_PAIRS, measurements=("controls",)
+        )
+    ]
+
+
+def many_networks(selection: Selection) -> list[PlannedPair]:
+    """Averages of up to eight networks of a group, three groups; at ``embedded`` of six that are there already."""
+    groups = [(0, 6)] if selection.scale == "embedded" else [(0, 8), (8, 16), (16, 24)]
+    return [
+        planned
+        for network in grid(selection, lambda chosen: (8.0,), recipes=["mlp-digits"])
+        for first, end in groups
+        for planned in replace(network, selection=replace(selection, seed_pairs=None)).pairs(
+            seed_pairs=[(first, first + 1)], measurements=("many",), more_seeds=tuple(range(first + 2, end))
+        )
+    ]
+
+
+def placements(selection: Selection) -> list[PlannedPair]:
+    """Networks of ×2 at random places of wider ones; one pair at ``embedded``."""
+    asked = selection.filled(**({"seed_pairs": [(0, 1)]} if selection.scale == "embedded" else {}))
+    return [
+        planned
+        for network in grid(asked, lambda chosen: (2.0,), recipes=["mlp-digits"])
+        for planned in network.pairs(measurements=("placement",))
+    ]
