@@ -1,5 +1,6 @@
 """The common mode: cross-talk of randomly placed units in closed form, its parts, and a bound that says nothing."""
 
+import itertools
 import math
 
 import pytest
@@ -136,15 +137,27 @@ def test_chance_alone_leaves_one_over_n(centred):
 
 def test_more_units_remove_the_isotropic_part_and_leave_the_common_one():
     weight, features = drawn(5, 8) + 0.3, drawn(30, 8).relu()
-    rows = theory.width_rows(weight, features, [2, 8, 32], placements=400, generator=stream())
-    assert [row["units"] for row in rows] == [16, 64, 256]
-    narrow, *_, wide = rows
+    weights = {"as they are": weight, "centred": theory.centred_rows(weight)}
+    rows = theory.width_rows(weights, features, [2, 8, 32], placements=400, generator=stream())
+    assert [(row["panel"], row["units"]) for row in rows] == [
+        (name, units) for name in weights for units in (16, 64, 256)
+    ]
+    narrow, wide = rows[0], rows[2]
     assert wide["common"] == pytest.approx(narrow["common"], rel=1e-12)
     assert wide["isotropic"] == pytest.approx(narrow["isotropic"] * math.sqrt(15 / 255), rel=1e-12)
     assert all(row["drawn"] == pytest.approx(row["expected"], rel=0.02) for row in rows)
     assert wide["drawn"] > 3 * wide["isotropic"]
-    without = theory.width_rows(theory.centred_rows(weight), features, [32], placements=400, generator=stream())[0]
-    assert without["common"] < 1e-12 and without["drawn"] == pytest.approx(without["isotropic"], rel=0.02)
+    assert rows[5]["common"] < 1e-12 and rows[5]["drawn"] == pytest.approx(rows[5]["isotropic"], rel=0.02)
+
+
+def test_of_odd_activations_signs_are_random_too_and_nothing_is_common():
+    weight, features = drawn(3, 4) + 2, drawn(2, 4) + 2
+    signs = torch.tensor(list(itertools.product((-1.0, 1.0), repeat=4)), dtype=torch.float64)
+    answers = [
+        theory.placed_crosstalk(weight, sign * features, theory.all_placements(4)).mean().item() for sign in signs
+    ]
+    assert sum(answers) / len(answers) == pytest.approx(theory.signed_crosstalk(weight, features), rel=1e-12)
+    assert theory.expected_crosstalk(weight, features).total > 1.5 * theory.signed_crosstalk(weight, features)
 
 
 # over images and over units

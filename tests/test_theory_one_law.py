@@ -9,7 +9,7 @@ from lmcbook import theory
 from lmcbook.errors import InputError
 from lmcbook.layerwise import decay_exponent
 from lmcbook.theory import Network
-from tests.helpers.overlapping import INPUTS, ROUNDING, drawn, on_the_line, outputs, overlapping, stream
+from tests.helpers.overlapping import INPUTS, ROUNDING, SIZES, drawn, on_the_line, outputs, overlapping, stream
 
 
 @settings(max_examples=20, deadline=None)
@@ -51,6 +51,13 @@ def test_one_law_at_the_midpoint(kappas):
     if min(kappas) > -1:
         measured = [decay_exponent(*layer) for layer in zip(merged, a, b, strict=True)]
         assert measured == pytest.approx(theory.midpoint_exponents(kappas).tolist())
+
+
+def test_exponents_of_the_family_between_both_laws():
+    sizes = SIZES | {"generator": stream()}
+    for kappa in (0.0, 0.5, 1.0):
+        found = theory.mixed_exponents(kappa, INPUTS, **sizes)
+        assert found.tolist() == pytest.approx(theory.midpoint_exponents([kappa] * 3).tolist())
 
 
 def test_the_law_ends_where_cross_talk_turns_the_signal_around():

@@ -21,6 +21,13 @@ def test_a_bias_removes_constant_cross_talk_exactly(coefficient, means_from):
     assert budget.error.max() < ROUNDING and budget.bound.max() < ROUNDING
 
 
+def test_the_errors_of_all_three_in_one_table():
+    errors = theory.repair_errors(overlapping(theory.constant(2.0, stream(1))), 0.5, INPUTS)
+    assert list(errors) == ["plain", "repaired, from the parents", "repaired, from the merged network"]
+    plain, *repaired = errors.values()
+    assert plain[1:].min() > 0.1 and max(each.max() for each in repaired) < ROUNDING
+
+
 @pytest.mark.parametrize("means_from", ["parents", "merged"])
 @pytest.mark.parametrize("varying", [0.01, 1.0])
 def test_what_varies_stays_and_is_bounded(means_from, varying):

@@ -10,6 +10,7 @@ from lmcbook.layerwise.lewc import (
     relative_error,
 )
 from lmcbook.layerwise.measure import MEASURED_COEFFICIENTS, measure_layers
+from lmcbook.layerwise.measure_common_mode import COMMON_MODE_METRICS, measure_common_mode
 from lmcbook.layerwise.orthogonality import commutativity, reciprocal_orthogonality, weight_norm_ratio
 from lmcbook.layerwise.ranks import effective_rank, rank_measures, singular_values, stable_rank
 from lmcbook.layerwise.second_moments import (
@@ -28,6 +29,7 @@ from lmcbook.layerwise.weak_additivity import (
 )
 
 __all__ = [
+    "COMMON_MODE_METRICS",
     "MAX_UNITS",
     "MEASURED_COEFFICIENTS",
     "METRICS",
@@ -42,6 +44,7 @@ __all__ = [
     "lewc_prediction",
     "llfc_prediction",
     "mean_cosine",
+    "measure_common_mode",
     "measure_layers",
     "opposite_signs",
     "overlap",

@@ -1,7 +1,7 @@
 """What `measure_layers` walks through: the layers of a network, one after the other, with the weights of any state."""
 
 from collections.abc import Callable, Iterator, MutableMapping
-from typing import NamedTuple, Protocol
+from typing import NamedTuple, Protocol, runtime_checkable
 
 from torch import Tensor
 
@@ -23,6 +23,7 @@ class MeasuredLayer(NamedTuple):
     """Whether no weight stands between the images and this layer, so that all networks give it the same input."""
 
 
+@runtime_checkable
 class LayeredNetwork(Protocol):
     """A network whose layers can be walked through."""
 

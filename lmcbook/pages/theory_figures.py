@@ -163,6 +163,33 @@ def temperature_against_coefficient(table: DataFrame, *, narrow: bool = False) -
     return figure
 
 
+def orthogonality_against_units(table: DataFrame, *, narrow: bool = False) -> Figure:
+    """Reciprocal orthogonality of randomly placed units (points), as expected, and its two parts (lines).
+
+    One panel for each ``panel``. The table has the columns panel, units, drawn, expected, isotropic and common.
+    """
+    names = list(table["panel"].unique())
+    with style.applied():
+        figure, axes = style.panels(1, len(names), height=2.7, narrow=narrow)
+        for axis, name in zip(axes, names, strict=True):
+            chosen = table[table["panel"] == name]
+            for index, part in enumerate(("expected", "isotropic", "common")):
+                axis.plot(
+                    chosen["units"],
+                    chosen[part].where(chosen[part] > FLOOR**0.5),
+                    label=part,
+                    **_look(index, 3, marked=False),
+                )
+            axis.plot(chosen["units"], chosen["drawn"], "o", color=style.STRONG, markersize=5, label="drawn")
+            axis.set_xscale("log", base=2)
+            axis.set_yscale("log")
+            axis.set_title(name)
+            axis.set_xlabel("number of units n")
+        _label_left(axes, "reciprocal orthogonality", narrow=narrow)
+        _legend(figure, axes[0], narrow=narrow)
+    return figure
+
+
 def show(
     draw: Draw,
     table: DataFrame,

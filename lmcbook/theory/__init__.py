@@ -37,6 +37,7 @@ if TYPE_CHECKING:
         layer_shares,
         placed_crosstalk,
         random_placements,
+        signed_crosstalk,
         widened,
         width_rows,
     )
@@ -44,7 +45,7 @@ if TYPE_CHECKING:
     from lmcbook.theory.gaussian import INDEPENDENT_COSINE, cosine_spread, gaussian_cosine, relu_covariance
     from lmcbook.theory.networks import Network, merged, run
     from lmcbook.theory.one_law import line_factors, midpoint_exponents, midpoint_factors
-    from lmcbook.theory.overlapping import constant, mixed, overlapping_pair, shared_activity, silent
+    from lmcbook.theory.overlapping import constant, mixed, mixed_exponents, overlapping_pair, shared_activity, silent
     from lmcbook.theory.pairs import (
         Pair,
         both_mechanisms,
@@ -55,7 +56,7 @@ if TYPE_CHECKING:
         disjoint_networks,
         disjoint_pair,
     )
-    from lmcbook.theory.repairing import layer_crosstalk, repaired
+    from lmcbook.theory.repairing import layer_crosstalk, repair_errors, repaired
     from lmcbook.theory.simulation import cosine_rows, simulated_cosines
     from lmcbook.theory.sliding import dense_pair, slide, sliding_pair
 
@@ -100,6 +101,7 @@ __all__ = [
     "midpoint_exponents",
     "midpoint_factors",
     "mixed",
+    "mixed_exponents",
     "normalised_errors",
     "overlapping_pair",
     "placed_crosstalk",
@@ -107,11 +109,13 @@ __all__ = [
     "rank_bound",
     "relu_covariance",
     "remembered_steps",
+    "repair_errors",
     "repaired",
     "run",
     "run_normalised",
     "shared_activity",
     "shared_decay",
+    "signed_crosstalk",
     "silent",
     "simulated_cosines",
     "slide",
@@ -133,18 +137,18 @@ __getattr__, __dir__ = names_on_demand(
         ),
         "common_mode": (
             "Crosstalk Shares all_placements centred_rows expected_crosstalk expected_orthogonality four_parts "
-            "layer_shares placed_crosstalk random_placements widened width_rows"
+            "layer_shares placed_crosstalk random_placements signed_crosstalk widened width_rows"
         ),
         "gaussian": "INDEPENDENT_COSINE cosine_spread gaussian_cosine relu_covariance",
         "networks": "Network merged run",
         "one_law": "line_factors midpoint_exponents midpoint_factors",
-        "overlapping": "constant mixed overlapping_pair shared_activity silent",
+        "overlapping": "constant mixed mixed_exponents overlapping_pair shared_activity silent",
         "pairs": (
             "Pair both_mechanisms break_additivity break_orthogonality "
             "broken_pairs commuting_pair disjoint_networks disjoint_pair"
         ),
         "forgetting": "rank_bound remembered_steps",
-        "repairing": "layer_crosstalk repaired",
+        "repairing": "layer_crosstalk repair_errors repaired",
         "simulation": "cosine_rows simulated_cosines",
         "sliding": "dense_pair slide sliding_pair",
     },

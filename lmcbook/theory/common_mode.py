@@ -6,7 +6,8 @@ are the same for all units. The *isotropic* part is what is left, and falls with
 
 import itertools
 import math
-from typing import NamedTuple
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple
 
 import torch
 from jaxtyping import Float, Int
@@ -66,6 +67,18 @@ def expected_crosstalk(
     isotropic = units / (units - 1) * torch.einsum("oit,tu,oiu->", centred, covariance, centred)
     common = torch.einsum("ot,et->eo", total, mean).square().sum(1).mean()
     return Crosstalk(isotropic.item(), common.item())
+
+
+def signed_crosstalk(weight: Float[Tensor, "outputs units"], features: Float[Tensor, "examples inputs"]) -> float:
+    r"""$\lVert W\rVert_F^2\,\mathbb{E}\lVert z\rVert^2 / n$: units in random places and of random signs.
+
+    An odd activation leaves a network what it is when a unit's weights change sign on both sides.
+
+    Raises:
+        InputError: there are fewer than two units, or the two tensors disagree on them.
+    """
+    _check_layer(weight, features)
+    return (weight.square().sum() * features.square().sum(1).mean() / weight.shape[1]).item()
 
 
 def placed_crosstalk(
@@ -174,33 +187,29 @@ def widened(
 
 
 def width_rows(
-    weight: Float[Tensor, "outputs units"],
+    weights: Mapping[str, Float[Tensor, "outputs units"]],
     features: Float[Tensor, "examples units"],
-    copies: list[int],
+    copies: Sequence[int],
     *,
     placements: int,
     generator: Generator,
-) -> list[dict[str, float]]:
-    """Reciprocal orthogonality of randomly placed units, drawn and expected, as the layer is `widened`.
+) -> list[dict[str, Any]]:
+    """Reciprocal orthogonality of randomly placed units, drawn and expected, as layers are `widened`.
 
-    Rows units, drawn (root of the mean over ``placements`` random permutations), expected, isotropic, common (roots).
+    Rows panel (the weights' name), units, drawn (root of the mean square over ``placements`` random permutations),
+    expected, and its parts isotropic and common (roots as well).
     """
-    own = (features @ weight.T).square().sum(1).mean().item()
-    rows = []
-    for each in copies:
-        wide_weight, wide_features = widened(weight, features, each)
-        units = wide_weight.shape[1]
-        drawn = placed_crosstalk(wide_weight, wide_features, random_placements(units, placements, generator))
-        expected = expected_orthogonality(units, layer_shares(wide_weight, wide_features))
-        rows.append(
-            {
-                "units": units,
-                "drawn": math.sqrt(drawn.mean().item() / own),
-                "expected": math.sqrt(expected.total),
-                "isotropic": math.sqrt(expected.isotropic),
-                "common": math.sqrt(expected.common),
-            }
-        )
+    rows: list[dict[str, Any]] = []
+    for name, weight in weights.items():
+        own = (features @ weight.T).square().sum(1).mean().item()
+        for each in copies:
+            wide_weight, wide_features = widened(weight, features, each)
+            units = wide_weight.shape[1]
+            drawn = placed_crosstalk(wide_weight, wide_features, random_placements(units, placements, generator))
+            parts = expected_orthogonality(units, layer_shares(wide_weight, wide_features))
+            energies = {"drawn": drawn.mean().item() / own, "expected": parts.total}
+            energies |= {"isotropic": parts.isotropic, "common": parts.common}
+            rows.append({"panel": name, "units": units} | {key: math.sqrt(of) for key, of in energies.items()})
     return rows
 
 

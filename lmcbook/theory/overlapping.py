@@ -8,7 +8,8 @@ from jaxtyping import Float
 from torch import Generator, Tensor
 
 from lmcbook.errors import InputError, check_number
-from lmcbook.theory.networks import Network, run
+from lmcbook.layerwise import decay_exponent
+from lmcbook.theory.networks import Network, merged, run
 from lmcbook.theory.pairs import Pair
 
 Answers = Callable[[int, Tensor, Tensor], tuple[Tensor, Tensor]]
@@ -93,6 +94,33 @@ def constant(strength: float, generator: Generator, varying: float = 0.0) -> Ans
         return a_on_b, b_on_a
 
     return answers
+
+
+def mixed_exponents(
+    kappa: float,
+    inputs: Float[Tensor, "examples inputs"],
+    *,
+    num_layers: int,
+    units: int,
+    num_classes: int,
+    generator: Generator,
+) -> Float[Tensor, " layers"]:
+    """The decay exponent of every layer of a merged pair whose cross-talk adds up to κ times the signal, at λ = ½.
+
+    Half of it is what the features' owner makes of them, half is the reader's own.
+    """
+    halves = [kappa / 2] * (num_layers - 1)
+    pair = overlapping_pair(
+        inputs,
+        mixed(halves, halves),
+        num_layers=num_layers,
+        units=units,
+        num_classes=num_classes,
+        generator=generator,
+    )
+    layers = zip(*(run(network, inputs) for network in (*pair, merged(pair, (0.5, 0.5)))), strict=True)
+    exponents = [decay_exponent(of_merged.output, of_a.output, of_b.output) for of_a, of_b, of_merged in layers]
+    return torch.tensor(exponents, dtype=torch.float64)
 
 
 def shared_activity(pair: Pair, inputs: Float[Tensor, "examples inputs"]) -> list[float]:

@@ -8,6 +8,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from lmcbook.errors import check_choice, check_number
+from lmcbook.layerwise import relative_error
 from lmcbook.models import LayerTrace
 from lmcbook.theory.networks import Activation, Network, merged, run
 from lmcbook.theory.pairs import Pair
@@ -71,3 +72,24 @@ def repaired(
             biases.append((own - layer_crosstalk(pair, coefficient, of_a, of_b)).mean(0))
         signal = activation(linear_output + biases[-1])
     return Network(weights=weights, biases=tuple(biases))
+
+
+def repair_errors(
+    pair: Pair, coefficient: float, inputs: Float[Tensor, "examples inputs"]
+) -> dict[str, Float[Tensor, " layers"]]:
+    """Relative error of LEWC in every layer, of the merged network and of both repaired ones."""
+    networks = {"plain": merged(pair, (coefficient, 1 - coefficient))}
+    networks["repaired, from the parents"] = repaired(pair, coefficient, inputs)
+    networks["repaired, from the merged network"] = repaired(pair, coefficient, inputs, means_from="merged")
+    of_a, of_b = ([trace.output for trace in run(network, inputs)] for network in pair)
+    predictions = [
+        coefficient**depth * a + (1 - coefficient) ** depth * b
+        for depth, (a, b) in enumerate(zip(of_a, of_b, strict=True), start=1)
+    ]
+    return {
+        name: torch.tensor(
+            [relative_error(trace.output, of) for trace, of in zip(run(network, inputs), predictions, strict=True)],
+            dtype=torch.float64,
+        )
+        for name, network in networks.items()
+    }
