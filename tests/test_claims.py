@@ -6,10 +6,13 @@ from dataclasses import replace
 from functools import lru_cache
 
 import pytest
+from pandas import DataFrame
 
 from lmcbook.lab import plan
 from lmcbook.lab.records import pairs_table
 from lmcbook.pages import claims, sentences
+from lmcbook.pages.analysis.intervals import Interval, mean_interval
+from lmcbook.pages.analysis.temperatures import rank_correlations, temperature_error_table
 from lmcbook.pages.claims import CLAIMS, PAPER_TABLE_1, STATISTICS, Claim, Range
 from lmcbook.pages.claims.statistics import seen_by
 from tests.helpers.control_records import (
@@ -79,26 +82,108 @@ def test_calibration_share_ensemble_gap_and_temperature_error():
     assert 2 ** statistic("temperature_error", [record])[0] == pytest.approx(6.4 / 8.8)
 
 
+ACCURACY_CLAIM = next(claim for claim in CLAIMS if claim.id == "accuracy-mlp-digits")
+"""At most 2 points: reproduced. At most 10: partly."""
+NO_CHANGE = next(claim for claim in CLAIMS if claim.id == "random-permutation-mlp-digits")
+"""Between −2 and 2 points: reproduced. Between −5 and 5: partly."""
+
+
 @pytest.mark.parametrize(
-    ("barrier", "word"),
-    [(0.0, "reproduced"), (0.02, "reproduced"), (0.0201, "partly"), (0.1, "partly"), (0.1001, "not reproduced")],
+    ("claim", "low", "high", "word"),
+    [
+        (ACCURACY_CLAIM, -0.01, 0.02, "reproduced"),
+        (ACCURACY_CLAIM, -0.01, 0.0201, "undecided"),
+        (ACCURACY_CLAIM, 0.02, 0.05, "undecided"),
+        (ACCURACY_CLAIM, 0.0201, 0.1, "partly"),
+        (ACCURACY_CLAIM, 0.0201, 0.1001, "undecided"),
+        (ACCURACY_CLAIM, 0.1001, 0.2, "not reproduced"),
+        (ACCURACY_CLAIM, -1, 1, "undecided"),
+        (NO_CHANGE, -0.02, 0.02, "reproduced"),
+        (NO_CHANGE, -0.021, 0.02, "undecided"),
+        (NO_CHANGE, 0.03, 0.05, "partly"),
+        (NO_CHANGE, -0.05, -0.03, "partly"),
+        (NO_CHANGE, -0.03, 0.03, "undecided"),
+        (NO_CHANGE, -0.08, -0.06, "not reproduced"),
+        (NO_CHANGE, 0.06, 0.08, "not reproduced"),
+        (NO_CHANGE, -0.08, 0.08, "undecided"),
+    ],
 )
-def test_a_verdict_changes_at_its_bounds_and_nowhere_else(barrier, word):
-    claim = next(claim for claim in CLAIMS if claim.id == "accuracy-mlp-digits")
-    verdict = claims.Verdict(claim=claim, values=(barrier,))
+def test_a_verdict_is_given_where_the_whole_interval_lies_on_one_side_of_every_bound(claim, low, high, word):
+    verdict = claims.Verdict(claim=claim, values=(low, high), interval=Interval(low, high))
     assert verdict.word == word
+    assert (len(verdict.possible) > 1) == (word == "undecided")
 
 
-def test_the_mean_over_pairs_decides_not_the_best():
-    claim = next(claim for claim in CLAIMS if claim.id == "accuracy-mlp-digits")
-    [verdict] = claims.judge(pair_of_widths(wide=(-0.2, 0.1, 0.37)), [claim])
-    assert verdict.mean == pytest.approx(0.09) and len(verdict.values) == 3 and verdict.word == "partly"
+def test_the_words_that_are_left_open_are_told():
+    between = claims.Verdict(claim=ACCURACY_CLAIM, values=(0.0, 0.05), interval=Interval(-0.01, 0.05))
+    assert between.possible == ("reproduced", "partly")
+    assert claims.Verdict(claim=ACCURACY_CLAIM, values=(0.0,)).possible == ("reproduced", "partly", "not reproduced")
+
+
+def test_eight_points_plus_minus_ten_in_three_pairs_do_not_show_one_point():
+    """The mean, 8.3, is far above the tolerance of 1; t with two degrees of freedom makes it −17 to 34."""
+    claim = next(claim for claim in CLAIMS if claim.id == "no-weight-decay-resnet20-digits")
+    assert claim.reproduced == Range(low=0.01)
+    values = (0.083 - 0.103, 0.083, 0.083 + 0.103)
+    verdict = claims.Verdict(claim=claim, values=values, interval=mean_interval(values))
+    assert verdict.mean is not None and verdict.mean in claim.reproduced and verdict.word == "undecided"
+    assert verdict.ours.replace("\u00a0", " ") == "8.3 ± 10.3 (3) points" and verdict.reach == "−17.3 to 33.9"
+
+
+def test_a_single_pair_decides_nothing_however_good_it_is():
+    [verdict] = claims.judge([make_record(8, depth_of_dip=0.0)], [ACCURACY_CLAIM])
+    assert verdict.values == pytest.approx((0.0,)) and verdict.word == "undecided"
+    assert verdict.reach == "one pair tells none"
+
+
+def test_a_mean_of_no_change_is_no_proof_of_no_change():
+    ordinary = pair_of_widths(wide=(0.05, 0.1, 0.15))
+    permuted = [
+        make_record(8, seeds=(2 * index, 2 * index + 1), alignment="random", depth_of_dip=dip)
+        for index, dip in enumerate((0.08, 0.07, 0.15))
+    ]
+    [verdict] = claims.judge([*ordinary, *permuted], [NO_CHANGE])
+    assert verdict.mean == pytest.approx(0.0) and verdict.word == "undecided"
+
+
+def test_all_pairs_decide_not_the_best():
+    [verdict] = claims.judge(pair_of_widths(wide=(-0.2, 0.1, 0.37)), [ACCURACY_CLAIM])
+    assert verdict.mean == pytest.approx(0.09) and len(verdict.values) == 3 and verdict.word == "undecided"
+    [verdict] = claims.judge(pair_of_widths(wide=(0.05, 0.06, 0.07)), [ACCURACY_CLAIM])
+    assert verdict.word == "partly"
+
+
+def test_what_is_not_known_of_the_narrowest_counts_too():
+    width = next(claim for claim in CLAIMS if claim.id == "width-mlp-digits")
+    [known] = claims.judge(pair_of_widths(narrow=(0.5, 0.5, 0.5), wide=(0.1, 0.1, 0.11)), [width])
+    [unknown] = claims.judge(pair_of_widths(narrow=(0.2, 0.5, 0.8), wide=(0.1, 0.1, 0.11)), [width])
+    assert known.mean == pytest.approx(unknown.mean)
+    assert (known.word, unknown.word) == ("reproduced", "undecided")
+
+
+def test_verdicts_are_counted_in_three_groups():
+    groups = {claim.id: claim.group for claim in CLAIMS}
+    assert groups["table-1-accuracy-mlp-mnist"] == "the paper's data"
+    assert groups["temperature-mlp-digits"] == "digits"
+    assert groups["no-weight-decay-mlp-digits"] == "digits", "it is the paper's, and reviewers asked as well"
+    assert groups["matching-gain-mlp-mnist"] == groups["untrained-mlp-digits"] == "our own questions"
+    verdicts = claims.judge(everything_of("mlp-digits"))
+    table = claims.count_table(verdicts).set_index("claims").to_dict("index")
+    assert list(table) == [*claims.GROUPS, "all"]
+    assert table["all"] == {name: sum(table[group][name] for group in claims.GROUPS) for name in table["all"]}
+    assert table["all"]["in all"] == len(CLAIMS)
+    assert table["the paper's data"]["not measured"] == table["the paper's data"]["in all"]
+    sentence = claims.group_sentence(verdicts)
+    digits = table["digits"]
+    assert sentence.startswith(f"Of {digits['in all'] - digits['not measured']} claims on digits: ")
+    assert f"{digits['undecided']} undecided; of " in sentence and "paper's data" not in sentence
+    assert claims.group_sentence([]) == "No claim is measured yet."
 
 
 def test_without_records_nothing_is_judged():
     verdicts = claims.judge([])
     assert {verdict.word for verdict in verdicts} == {"not measured"} and len(verdicts) == len(CLAIMS)
-    assert claims.count(verdicts) == {"reproduced": 0, "partly": 0, "not reproduced": 0, "not measured": len(CLAIMS)}
+    assert claims.count(verdicts) == dict.fromkeys(claims.VERDICTS, 0) | {"not measured": len(CLAIMS)}
 
 
 def test_the_tables_of_the_paper_are_claims_with_their_numbers():
@@ -173,17 +258,44 @@ def test_matching_is_compared_with_a_random_permutation_of_the_same_pair():
     assert statistic("matching_gain", [make_record(32)]) == []
 
 
-def test_the_rank_correlation_is_spearmans():
+def test_the_rank_correlation_is_spearmans_within_depths_and_weight_decays():
     from scipy.stats import spearmanr
 
     table = pairs_table(everything_of("mlp-digits"))
     chosen = table[table["alignment"] == "identity"].dropna(subset=["reciprocal_orthogonality"])
     ratios = chosen["inverse_temperature_midpoint"] / chosen["predicted_inverse_temperature_midpoint"]
-    expected = spearmanr(ratios.map(lambda ratio: abs(math.log2(ratio))), chosen["reciprocal_orthogonality"]).statistic
-    assert STATISTICS["temperature_rank_correlation"](table).values == pytest.approx([expected])
-    alone = STATISTICS["temperature_rank_correlation"](table, weight_decay=1e-4).values
-    assert len(alone) == 1 and alone != pytest.approx([expected])
+    chosen = chosen.assign(error=ratios.map(lambda ratio: abs(math.log2(ratio))))
+    expected = {
+        key: spearmanr(group["error"], group["reciprocal_orthogonality"]).statistic
+        for key, group in chosen.groupby(["weight_decay", "num_layers"])
+        if len(group) > 4
+    }
+    found = temperature_error_table(everything_of("mlp-digits"))
+    assert {(each.weight_decay, each.num_layers): each.value for each in rank_correlations(found)} == pytest.approx(
+        expected
+    )
+    [value] = STATISTICS["temperature_rank_correlation"](table).values
+    assert min(expected.values()) - 1e-9 <= value <= max(expected.values()) + 1e-9
+    [alone] = STATISTICS["temperature_rank_correlation"](table, weight_decay=1e-4).values
+    assert alone == pytest.approx(next(value for (decay, _), value in expected.items() if decay == 1e-4))
     assert STATISTICS["temperature_rank_correlation"](table.head(3)).values == []
+
+
+def test_groups_that_differ_do_not_make_a_correlation():
+    """Simpson's structure: nothing within either weight decay, much when they are pooled."""
+    widths = [1.0, 2.0, 4.0, 8.0, 16.0, 32.0]
+    table = DataFrame(
+        [
+            {"weight_decay": decay, "num_layers": 4, "width_multiplier": width} | {"error": high + wave, **orthogonal}
+            for decay, high in ((3e-3, 0.0), (1e-4, 10.0))
+            for index, (width, wave) in enumerate(zip(widths, (1, 4, 2, 3, 4.5, 0.5), strict=True))
+            for orthogonal in [{"reciprocal_orthogonality": high + index}]
+        ]
+    )
+    pooled = table["error"].rank().corr(table["reciprocal_orthogonality"].rank())
+    within = rank_correlations(table)
+    assert pooled > 0.7 and [each.num_pairs for each in within] == [6, 6]
+    assert all(abs(each.value) < 0.1 for each in within)
 
 
 def test_claims_are_judged_by_networks_of_their_own_depth():
@@ -216,13 +328,14 @@ def test_chapters_have_their_claims():
     verdicts = [each for each in claims.judge(everything_of("mlp-digits")) if each.values]
     sentence = claims.verdict_sentence(verdicts)
     counted = claims.count(verdicts)
-    assert sentence.startswith(f"Of {len(verdicts)} claims that could be judged: {counted['reproduced']} reproduced, ")
+    assert sentence.startswith(f"Of {len(verdicts)} claims that are measured: {counted['reproduced']} reproduced, ")
     assert claims.verdict_sentence([]) == "No claim could be judged"
 
 
 def test_a_pooled_statistic_has_no_number_of_pairs():
     claim = next(claim for claim in CLAIMS if claim.pooled)
-    assert claims.Verdict(claim=claim, values=(0.7,)).ours == "0.70"
+    verdict = claims.Verdict(claim=claim, values=(0.7,), interval=Interval(0.6, 0.8))
+    assert verdict.ours == "0.70" and verdict.word == "reproduced"
 
 
 def test_shortened_trainings_do_not_mix_with_full_ones():
@@ -272,7 +385,9 @@ def test_tables_of_verdicts():
     table = claims.verdict_table(verdicts)
     assert len(table) == len(CLAIMS) and set(table["verdict"]) <= set(claims.VERDICTS)
     row = table[(table["network"] == "MLP on digits") & (table["source"] == "Abstract, Fig. 1")].iloc[0]
-    assert row["ours"].replace("\u00a0", " ") == "20 ± 10 (3) % of the narrowest" and row["verdict"] == "reproduced"
+    assert row["ours"].replace("\u00a0", " ") == "20 ± 10 (3) % of the narrowest" and row["verdict"] == "undecided"
+    low, high = map(float, row["95 % interval"].replace("−", "-").split(" to "))
+    assert low <= 20 - 2 * 10 < 40 < high, "with three pairs the interval is wider than two standard deviations"
     assert (
         row["asked"] == "at most 25 % of the narrowest"
         and row["paper"] == "no number"
@@ -280,7 +395,10 @@ def test_tables_of_verdicts():
     )
     matrix = claims.verdict_matrix([verdict for verdict in verdicts if verdict.values])
     assert list(matrix.columns) == ["claim", "asked", "MLP on digits"]
-    assert matrix.iloc[0]["MLP on digits"].replace("\u00a0", " ") == "✓ reproduced: 20 ± 10 (3)"
+    assert (
+        matrix.iloc[0]["MLP on digits"].replace("\u00a0", " ")
+        == f"? undecided: 20 ± 10 (3); 95 %: {row['95 % interval']}"
+    )
     assert claims.verdict_matrix([]).empty
 
 

@@ -59,9 +59,8 @@ def test_both_conditions_of_lewc_improve_with_width(records):
 def test_the_temperature_is_predicted_better_the_more_orthogonal_the_pairs(records):
     table = pairs_table(records(plan.layers, plan.depth))
     table = table[table["recipe"] == "mlp-digits"]
-    [everything] = claims.STATISTICS["temperature_rank_correlation"](table).values
     [main] = claims.STATISTICS["temperature_rank_correlation"](table, weight_decay=3e-3).values
-    assert everything > 0.5 and main > 0.7
+    assert main > 0.7
     # with little weight decay the other condition fails, and orthogonality no longer decides
     [weak] = claims.STATISTICS["temperature_rank_correlation"](table, weight_decay=1e-4).values
     assert weak < 0.5

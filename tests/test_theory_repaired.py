@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from lmcbook import theory
 from lmcbook.errors import InputError
 from lmcbook.theory import Network, Pair
-from tests.helpers.overlapping import INPUTS, ROUNDING, drawn, on_the_line, outputs, overlapping, stream
+from tests.helpers.overlapping import INPUTS, ROUNDING, SIZES, drawn, on_the_line, outputs, overlapping, stream
 
 
 @pytest.mark.parametrize("coefficient", [0.2, 0.5])
@@ -26,6 +26,11 @@ def test_the_errors_of_all_three_in_one_table():
     assert list(errors) == ["plain", "repaired, from the parents", "repaired, from the merged network"]
     plain, *repaired = errors.values()
     assert plain[1:].min() > 0.1 and max(each.max() for each in repaired) < ROUNDING
+    checks = theory.repair_checks(INPUTS, **SIZES, generator=stream())
+    constant, varying, commuting = ([each.max().item() for each in of.values()] for of in checks.values())
+    assert constant[0] > 0.3 and max(constant[1:]) < ROUNDING
+    assert all(ROUNDING < 0.02 < repaired < varying[0] / 2 for repaired in varying[1:])
+    assert commuting[0] < ROUNDING < 0.1 < min(commuting[1:]), "LLFC has the right direction until it is repaired"
 
 
 @pytest.mark.parametrize("means_from", ["parents", "merged"])

@@ -31,6 +31,7 @@ if TYPE_CHECKING:
         Shares,
         all_placements,
         centred_rows,
+        drawn_layer,
         expected_crosstalk,
         expected_orthogonality,
         four_parts,
@@ -56,7 +57,7 @@ if TYPE_CHECKING:
         disjoint_networks,
         disjoint_pair,
     )
-    from lmcbook.theory.repairing import layer_crosstalk, repair_errors, repaired
+    from lmcbook.theory.repairing import layer_crosstalk, repair_checks, repair_errors, repaired
     from lmcbook.theory.simulation import cosine_rows, simulated_cosines
     from lmcbook.theory.sliding import dense_pair, slide, sliding_pair
 
@@ -87,6 +88,7 @@ __all__ = [
     "disjoint_networks",
     "disjoint_normalised_networks",
     "disjoint_pair",
+    "drawn_layer",
     "error_budget",
     "expected_crosstalk",
     "expected_orthogonality",
@@ -109,6 +111,7 @@ __all__ = [
     "rank_bound",
     "relu_covariance",
     "remembered_steps",
+    "repair_checks",
     "repair_errors",
     "repaired",
     "run",
@@ -136,8 +139,8 @@ __getattr__, __dir__ = names_on_demand(
             "normalised_errors shared_decay temperatures two_networks"
         ),
         "common_mode": (
-            "Crosstalk Shares all_placements centred_rows expected_crosstalk expected_orthogonality four_parts "
-            "layer_shares placed_crosstalk random_placements signed_crosstalk widened width_rows"
+            "Crosstalk Shares all_placements centred_rows drawn_layer expected_crosstalk expected_orthogonality "
+            "four_parts layer_shares placed_crosstalk random_placements signed_crosstalk widened width_rows"
         ),
         "gaussian": "INDEPENDENT_COSINE cosine_spread gaussian_cosine relu_covariance",
         "networks": "Network merged run",
@@ -148,7 +151,7 @@ __getattr__, __dir__ = names_on_demand(
             "broken_pairs commuting_pair disjoint_networks disjoint_pair"
         ),
         "forgetting": "rank_bound remembered_steps",
-        "repairing": "layer_crosstalk repair_errors repaired",
+        "repairing": "layer_crosstalk repair_checks repair_errors repaired",
         "simulation": "cosine_rows simulated_cosines",
         "sliding": "dense_pair slide sliding_pair",
     },

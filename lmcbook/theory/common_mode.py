@@ -186,6 +186,21 @@ def widened(
     return weight.repeat_interleave(copies, 1) / copies, features.repeat_interleave(copies, 1)
 
 
+def drawn_layer(
+    units: int, generator: Generator, *, outputs: int = 10, examples: int = 100
+) -> tuple[Float[Tensor, "outputs units"], Float[Tensor, "examples units"]]:
+    """Random weights that answer to the mean over the units, and features that are ReLUs of Gaussians.
+
+    Raises:
+        InputError: a size is not a positive whole number, or there are fewer than two units.
+    """
+    check_number("units", units, minimum=2, integer=True)
+    for name, size in {"outputs": outputs, "examples": examples}.items():
+        check_number(name, size, minimum=1, integer=True)
+    weight = 0.3 + torch.randn(outputs, units, generator=generator, dtype=torch.float64)
+    return weight, torch.randn(examples, units, generator=generator, dtype=torch.float64).relu()
+
+
 def width_rows(
     weights: Mapping[str, Float[Tensor, "outputs units"]],
     features: Float[Tensor, "examples units"],

@@ -1,16 +1,17 @@
 """The merged network with a bias in each layer that takes constant cross-talk out of it; ours, not the paper's."""
 
-from typing import Literal
+from typing import Any, Literal
 
 import torch
 import torch.nn.functional as F
 from jaxtyping import Float
-from torch import Tensor
+from torch import Generator, Tensor
 
 from lmcbook.errors import check_choice, check_number
 from lmcbook.layerwise import relative_error
 from lmcbook.models import LayerTrace
 from lmcbook.theory.networks import Activation, Network, merged, run
+from lmcbook.theory.overlapping import constant, mixed, overlapping_pair
 from lmcbook.theory.pairs import Pair
 
 MeansFrom = Literal["parents", "merged"]
@@ -77,19 +78,42 @@ def repaired(
 def repair_errors(
     pair: Pair, coefficient: float, inputs: Float[Tensor, "examples inputs"]
 ) -> dict[str, Float[Tensor, " layers"]]:
-    """Relative error of LEWC in every layer, of the merged network and of both repaired ones."""
+    """How far the direction of every layer is from LEWC's, of the merged network and of both repaired ones.
+
+    The distance of LEWC's prediction from the nearest multiple of the layer, relative to the prediction: 0…1, and 0 if
+    the layer differs from it by a factor, which a temperature would mend.
+    """
     networks = {"plain": merged(pair, (coefficient, 1 - coefficient))}
     networks["repaired, from the parents"] = repaired(pair, coefficient, inputs)
     networks["repaired, from the merged network"] = repaired(pair, coefficient, inputs, means_from="merged")
-    of_a, of_b = ([trace.output for trace in run(network, inputs)] for network in pair)
-    predictions = [
-        coefficient**depth * a + (1 - coefficient) ** depth * b
-        for depth, (a, b) in enumerate(zip(of_a, of_b, strict=True), start=1)
-    ]
-    return {
-        name: torch.tensor(
-            [relative_error(trace.output, of) for trace, of in zip(run(network, inputs), predictions, strict=True)],
-            dtype=torch.float64,
-        )
-        for name, network in networks.items()
+    layers_a, layers_b = (run(network, inputs) for network in pair)
+    errors: dict[str, list[float]] = {name: [] for name in networks}
+    for name, network in networks.items():
+        for of_a, of_b, layer in zip(layers_a, layers_b, run(network, inputs), strict=True):
+            prediction = coefficient**layer.depth * of_a.output + (1 - coefficient) ** layer.depth * of_b.output
+            nearest = (prediction * layer.output).sum() / layer.output.square().sum() * layer.output
+            errors[name].append(relative_error(nearest, prediction))
+    return {name: torch.tensor(values, dtype=torch.float64) for name, values in errors.items()}
+
+
+def repair_checks(
+    inputs: Float[Tensor, "examples inputs"],
+    *,
+    num_layers: int,
+    units: int,
+    num_classes: int,
+    generator: Generator,
+) -> dict[str, dict[str, Float[Tensor, " layers"]]]:
+    """`repair_errors` at λ = ½ of three pairs whose networks use the same units.
+
+    Their cross-talk is the same for all inputs; the same and a tenth of it that varies; all of the signal, as LLFC has
+    it.
+    """
+    ones = [1.0] * (num_layers - 1)
+    answers = {
+        "constant cross-talk": constant(0.5, generator),
+        "constant and varying": constant(0.5, generator, varying=0.05),
+        "commuting": mixed(ones, [0.0] * (num_layers - 1)),
     }
+    sizes: Any = {"num_layers": num_layers, "units": units, "num_classes": num_classes, "generator": generator}
+    return {name: repair_errors(overlapping_pair(inputs, of, **sizes), 0.5, inputs) for name, of in answers.items()}

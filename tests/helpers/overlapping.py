@@ -1,5 +1,7 @@
 """Pairs of networks that use the same units, for tests of the theory."""
 
+from typing import Any
+
 import torch
 
 from lmcbook import theory
@@ -8,7 +10,7 @@ from lmcbook.theory import Network, Pair
 
 ROUNDING = 1e-11
 EXAMPLES = 6
-SIZES = {"num_layers": 4, "units": 48, "num_classes": 5}
+SIZES: dict[str, Any] = {"num_layers": 4, "units": 48, "num_classes": 5}
 
 
 def stream(seed: int = 0) -> torch.Generator:

@@ -12,6 +12,7 @@ from lmcbook.pages.analysis.measurements import Measurements
 from lmcbook.pages.analysis.vocabulary import (
     PAIR,
     as_they_are,
+    groups,
     has_batch_norm,
     paper_decay,
     predicted_inverse_temperature,
@@ -42,6 +43,30 @@ def temperature_error_table(records: Sequence[Record]) -> DataFrame:
     table = table.assign(error=abs(numpy.log2(table[_FITTED[0]] / table[_FITTED[1]])))
     names = ["num_layers", "reciprocal_orthogonality", "error"]
     return table[[*PAIR, *names]].dropna(subset=names[1:]).reset_index(drop=True)
+
+
+class RankCorrelation(NamedTuple):
+    """Spearman's correlation of ``error`` with ``reciprocal_orthogonality`` over the widths of one group of pairs."""
+
+    weight_decay: float
+    num_layers: float
+    num_pairs: int
+    value: float
+
+
+def rank_correlations(table: DataFrame) -> list[RankCorrelation]:
+    """The correlation within each weight decay and depth, of at least five pairs at several widths.
+
+    Pairs of different weight decays or depths are not pooled: what differs between the groups would be taken for what
+    differs within them.
+    """
+    found = []
+    for (decay, layers), group in groups(table, "weight_decay", "num_layers"):
+        if len(group) >= 5 and group["width_multiplier"].nunique() > 1:
+            # the correlation of ranks: pandas' own way to it would want scipy.stats
+            value = group["error"].rank().corr(group["reciprocal_orthogonality"].rank())
+            found.append(RankCorrelation(decay, layers, len(group), float(value)))
+    return found
 
 
 def temperature_conditions_table(records: Sequence[Record]) -> DataFrame:

@@ -8,6 +8,7 @@ from lmcbook.pages.claims.catalogue import (
     read_claims,
 )
 from lmcbook.pages.claims.claim import (
+    GROUPS,
     Claim,
     PaperRow,
     Range,
@@ -19,6 +20,8 @@ from lmcbook.pages.claims.verdict import (
     VERDICTS,
     Verdict,
     count,
+    count_table,
+    group_sentence,
     judge,
     verdict_matrix,
     verdict_sentence,
@@ -27,6 +30,7 @@ from lmcbook.pages.claims.verdict import (
 
 __all__ = [
     "CLAIMS",
+    "GROUPS",
     "PAPER_TABLE_1",
     "STATISTICS",
     "VERDICTS",
@@ -36,6 +40,8 @@ __all__ = [
     "Verdict",
     "about",
     "count",
+    "count_table",
+    "group_sentence",
     "judge",
     "of_chapter",
     "read_claims",

@@ -27,6 +27,12 @@ class Range:
         return f"at least {low}{unit}" if math.isinf(self.high) else f"between {low} and {high}{unit}"
 
 
+GROUPS = ("the paper's data", "digits", "our own questions")
+"""What verdicts are counted by: claims of the paper on data that it has, on the digits, and what it does not claim."""
+
+_PARTS_OF_THE_PAPER = ("Abstract", "Fig.", "Table", "Appendix", "Theorem", "follows from")
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Claim:
     """One statement about one recipe, and the statistic over records that decides it."""
@@ -35,7 +41,7 @@ class Claim:
     statement: str
     """What is claimed, in words."""
     source: str
-    """Where the paper says it, or what of the paper it follows from."""
+    """Where the paper says it, or what of the paper it follows from; else who asks."""
     recipe: str
     """The recipe whose records decide."""
     statistic: str
@@ -45,7 +51,7 @@ class Claim:
     paper_value: float | None = None
     """The paper's own number for the statistic, or ``None`` where it gives none."""
     reproduced: Range
-    """Where the mean over pairs must lie to be called reproduced."""
+    """Where the 95 % interval of the mean over pairs must lie to be called reproduced."""
     partly: Range
     """Where it must lie to be called partly reproduced; holds ``reproduced``."""
     factor: float = 1.0
@@ -58,6 +64,13 @@ class Claim:
     """Networks of how many layers decide: the recipe's own number, another one of the depth sweep, or all together."""
     pooled: bool = False
     """Whether the statistic is one value of all pairs together, such as a correlation."""
+
+    @property
+    def group(self) -> str:
+        """Which of `GROUPS` the claim is counted in: its source begins with a part of the paper, or it is our own."""
+        if not self.source.startswith(_PARTS_OF_THE_PAPER):
+            return GROUPS[2]
+        return GROUPS[1] if self.recipe.endswith("-digits") else GROUPS[0]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

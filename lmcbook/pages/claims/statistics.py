@@ -1,9 +1,11 @@
 """The statistics that decide claims: from a table of one recipe's pairs of networks to one value for each pair.
 
-Each takes rows of `lmcbook.lab.records.pairs_table` and returns what it has seen: the values, and the rows that they
-rest on; no values say that what is needed is not measured. Barriers are those at λ = ½; "widest" is the largest width
-multiplier measured at that weight decay. Pairs are merged as they are, independent and trained without a penalty,
-where nothing else is said.
+Each takes rows of `lmcbook.lab.records.pairs_table` and returns what it has seen: the values, their interval, and the
+rows that they rest on; no values say that what is needed is not measured. The interval is Student's, over the pairs,
+where values are of single pairs. Where the widest are compared with the mean of the narrowest, or calibrated losses
+with the mean of raw ones, what is not known of that mean counts too. Barriers are those at λ = ½; "widest" is the
+largest width multiplier measured at that weight decay. Pairs are merged as they are, independent and trained without a
+penalty, where nothing else is said.
 """
 
 import math
@@ -13,6 +15,14 @@ from dataclasses import dataclass
 from pandas import DataFrame, Series, concat
 
 from lmcbook.lab.plan import recipe
+from lmcbook.pages.analysis.intervals import (
+    Interval,
+    correlation_interval,
+    difference_interval,
+    mean_interval,
+    ratio_interval,
+)
+from lmcbook.pages.analysis.temperatures import rank_correlations
 from lmcbook.pages.analysis.vocabulary import (
     ACCURACY,
     CALIBRATED,
@@ -37,6 +47,8 @@ class Seen:
 
     values: list[float]
     """One for each pair, or one of all pairs together."""
+    interval: Interval
+    """95 % interval of their mean."""
     rows: DataFrame
     """Scale, length and width of the rows that the values rest on."""
 
@@ -45,13 +57,15 @@ def remaining_share(table: DataFrame, *, column: str = ACCURACY, weight_decay: f
     """The barrier, or another ``column``, at the widest, each pair's, as a share of the mean at the narrowest."""
     narrow, wide = _ends(_rows(table, weight_decay).dropna(subset=[column]))
     mean = narrow[column].mean()
-    return _seen(wide[column] / mean if mean > 0 else (), narrow, wide)
+    interval = ratio_interval(list(wide[column]), list(narrow[column]), paired=False)
+    return _seen(wide[column] / mean if mean > 0 else (), narrow, wide, interval=interval)
 
 
 def rise(table: DataFrame, *, column: str, weight_decay: float = PAPER_DECAY) -> Seen:
     """``column`` at the widest, each pair's, minus its mean at the narrowest."""
     narrow, wide = _ends(_rows(table, weight_decay).dropna(subset=[column]))
-    return _seen(wide[column] - narrow[column].mean(), narrow, wide)
+    interval = difference_interval(list(wide[column]), list(narrow[column]))
+    return _seen(wide[column] - narrow[column].mean(), narrow, wide, interval=interval)
 
 
 def barrier(
@@ -111,7 +125,9 @@ def calibration_share(table: DataFrame, *, weight_decay: float = PAPER_DECAY) ->
     """The share of the loss barrier that fitting one inverse temperature removes, at the widest."""
     rows = widest(_rows(table, weight_decay))
     raw = rows[LOSS].mean()
-    return _seen(1 - rows[CALIBRATED] / raw if raw > 0 else (), rows)
+    left = ratio_interval(list(rows[CALIBRATED]), list(rows[LOSS]), paired=True)
+    interval = Interval(1 - left.high, 1 - left.low)
+    return _seen(1 - rows[CALIBRATED] / raw if raw > 0 else (), rows, interval=interval)
 
 
 def ensemble_gap(table: DataFrame, *, weight_decay: float = PAPER_DECAY) -> Seen:
@@ -141,17 +157,19 @@ def depth_temperature_error(table: DataFrame, *, weight_decay: float = PAPER_DEC
 def temperature_rank_correlation(table: DataFrame, *, weight_decay: float | None = None) -> Seen:
     r"""Spearman's correlation of $|\log_2(\beta / \beta_{\text{predicted}})|$ with the mean reciprocal orthogonality.
 
-    Over all pairs of networks without batch norm, merged as they are, of every width, depth and (unless one is given)
-    weight decay: one value. At least five pairs, or there is none.
+    Over the widths of pairs of networks without batch norm, merged as they are, within each depth and weight decay (or
+    the one that is given); then their mean, as one value. Groups of fewer than five pairs, or of one width, do not
+    count.
     """
     rows = plain(as_they_are(table))
     rows = _predicted(rows[~has_batch_norm(rows)]).dropna(subset=["reciprocal_orthogonality"])
     rows = rows if weight_decay is None else rows[rows["weight_decay"] == weight_decay]
-    if len(rows) < 5:
+    found = rank_correlations(rows.assign(error=_log2(rows[_FITTED], rows[_PREDICTED]).abs()))
+    if not found:
         return _seen((), rows)
-    errors = _log2(rows[_FITTED], rows[_PREDICTED]).abs()
-    # the correlation of ranks: pandas' own way to it would want scipy
-    return _seen([errors.rank().corr(rows["reciprocal_orthogonality"].rank())], rows)
+    mean, interval = correlation_interval([each.value for each in found], [each.num_pairs for each in found])
+    counted = [(rows["weight_decay"] == each.weight_decay) & (rows["num_layers"] == each.num_layers) for each in found]
+    return _seen([mean], *(rows[chosen] for chosen in counted), interval=interval)
 
 
 def batch_norm_temperature_error(table: DataFrame, *, weight_decay: float = PAPER_DECAY) -> Seen:
@@ -199,8 +217,9 @@ def seen_by(claim: Claim, table: DataFrame) -> Seen:
     return STATISTICS[claim.statistic](table, **claim.arguments)
 
 
-def _seen(values: Iterable[float], *rows: DataFrame) -> Seen:
-    return Seen([float(value) for value in values], concat([each[_TOLD] for each in rows]))
+def _seen(values: Iterable[float], *rows: DataFrame, interval: Interval | None = None) -> Seen:
+    found = [float(value) for value in values]
+    return Seen(found, interval or mean_interval(found), concat([each[_TOLD] for each in rows]))
 
 
 def _rows(table: DataFrame, weight_decay: float, alignment: str = "identity") -> DataFrame:

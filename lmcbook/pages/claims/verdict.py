@@ -1,5 +1,15 @@
-"""Verdicts on claims, computed from records and never typed."""
+"""Verdicts on claims, computed from records and never typed.
 
+The rule: a verdict is given by the 95 % interval of the mean over independent pairs, never by the mean alone. The
+claim's two ranges cut the numbers into three parts: inside of `reproduced`; inside of `partly` and not of `reproduced`;
+outside of both. Where the whole interval lies in one part, that part is the verdict: *reproduced*, *partly* or *not
+reproduced*. Where it reaches into two or three, the pairs are too few or too different to tell, and the verdict is
+*undecided*. A single pair tells no spread, so it decides nothing. A claim that something changes nothing has a range
+with two ends, and follows the same rule: it is reproduced only if the whole interval lies between them, so a mean near
+0 with a wide interval is no proof of equality.
+"""
+
+import math
 import statistics
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -9,13 +19,14 @@ from pandas import DataFrame
 
 from lmcbook.lab.plan import recipe
 from lmcbook.lab.records import Record, pairs_table
-from lmcbook.pages.analysis.labels import mean_and_spread, recipe_label, width_label
+from lmcbook.pages.analysis.intervals import UNKNOWN, Interval
+from lmcbook.pages.analysis.labels import mean_and_spread, recipe_label, signed, width_label
 from lmcbook.pages.claims.catalogue import CLAIMS
-from lmcbook.pages.claims.claim import Claim
+from lmcbook.pages.claims.claim import GROUPS, Claim
 from lmcbook.pages.claims.statistics import seen_by
 
-Word = Literal["reproduced", "partly", "not reproduced", "not measured"]
-VERDICTS: tuple[Word, ...] = ("reproduced", "partly", "not reproduced", "not measured")
+Word = Literal["reproduced", "partly", "not reproduced", "undecided", "not measured"]
+VERDICTS: tuple[Word, ...] = ("reproduced", "partly", "not reproduced", "undecided", "not measured")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -25,6 +36,8 @@ class Verdict:
     claim: Claim
     values: tuple[float, ...]
     """The statistic, one value for each pair."""
+    interval: Interval = UNKNOWN
+    """95 % interval of their mean."""
     scales: tuple[str, ...] = ()
     """Of the records that the values rest on."""
     short: bool = False
@@ -47,13 +60,27 @@ class Verdict:
         return statistics.fmean(self.values) if self.values else None
 
     @property
+    def possible(self) -> tuple[Word, ...]:
+        """The words that the interval leaves open, best first; none where nothing is measured."""
+        if not self.values:
+            return ()
+        low, high = self.interval
+        inner, outer = self.claim.reproduced, self.claim.partly
+        below = outer.low <= high and low < inner.low and outer.low < inner.low
+        above = outer.high >= low and high > inner.high and outer.high > inner.high
+        found: dict[Word, bool] = {
+            "reproduced": low <= inner.high and high >= inner.low,
+            "partly": below or above,
+            "not reproduced": low < outer.low or high > outer.high,
+        }
+        return tuple(word for word, open_ in found.items() if open_)
+
+    @property
     def word(self) -> Word:
-        """``reproduced``, ``partly``, ``not reproduced`` or ``not measured``: where the mean over pairs lies."""
-        if self.mean is None:
+        """``reproduced``, ``partly``, ``not reproduced``, ``undecided`` or ``not measured``, by the module's rule."""
+        if not self.values:
             return "not measured"
-        if self.mean in self.claim.reproduced:
-            return "reproduced"
-        return "partly" if self.mean in self.claim.partly else "not reproduced"
+        return self.possible[0] if len(self.possible) == 1 else "undecided"
 
     @property
     def ours(self) -> str:
@@ -61,6 +88,16 @@ class Verdict:
         if not self.values:
             return "–"
         return f"{self.numbers} {self.claim.unit}".strip()
+
+    @property
+    def reach(self) -> str:
+        """``0.2 to 6.8``: the interval in the claim's unit, or why there is none."""
+        if not self.values:
+            return "–"
+        if math.isinf(self.interval.low):
+            return "one pair tells none" if len(self.values) == 1 and not self.claim.pooled else "any number"
+        ends = self.interval.scaled(self.claim.factor)
+        return " to ".join(signed(end, self.claim.digits) for end in ends)
 
     @property
     def numbers(self) -> str:
@@ -87,6 +124,7 @@ def judge(records: Sequence[Record], claims: Iterable[Claim] = CLAIMS) -> list[V
             Verdict(
                 claim=claim,
                 values=tuple(seen.values),
+                interval=seen.interval,
                 scales=tuple(sorted(set(rows["scale"]))),
                 short=bool(rows["short"].any()),
                 widths=tuple(sorted(set(rows["width_multiplier"]))),
@@ -105,11 +143,17 @@ def _is_the_recipes_own(record: Record) -> bool:
     return all(getattr(ours, name) == getattr(usual, name) for name in names)
 
 
-_SIGNS: dict[Word, str] = {"reproduced": "✓", "partly": "◐", "not reproduced": "✗", "not measured": "–"}
+_SIGNS: dict[Word, str] = {
+    **{"reproduced": "✓", "partly": "◐", "not reproduced": "✗"},
+    **{"undecided": "?", "not measured": "–"},
+}
 
 
 def verdict_matrix(verdicts: Iterable[Verdict]) -> DataFrame:
-    """One row for each statement and one column for each network: the verdict and ours ± spread (pairs)."""
+    """One row for each statement and one column for each network: the verdict and ours ± spread (pairs).
+
+    Beside *undecided* stands the interval as well.
+    """
     rows: dict[tuple[str, str], dict[str, str]] = {}
     networks = []
     for verdict in verdicts:
@@ -117,8 +161,9 @@ def verdict_matrix(verdicts: Iterable[Verdict]) -> DataFrame:
         networks.append(network)
         asked = claim.reproduced.describe(claim.factor, claim.unit)
         row = rows.setdefault((f"{claim.statement} ({claim.source})", asked), {})
+        interval = f"; 95\u00a0%: {verdict.reach}" if verdict.word == "undecided" else ""
         row[network] = f"{_SIGNS[verdict.word]}\u00a0{verdict.word}" + (
-            f": {verdict.numbers}" if verdict.values else ""
+            f": {verdict.numbers}{interval}" if verdict.values else ""
         )
     columns = ["claim", "asked", *dict.fromkeys(networks)]
     return DataFrame(
@@ -127,8 +172,8 @@ def verdict_matrix(verdicts: Iterable[Verdict]) -> DataFrame:
 
 
 def verdict_table(verdicts: Iterable[Verdict]) -> DataFrame:
-    """One row for each verdict: the claim, the paper's number, ours ± spread (pairs), what was asked, the verdict."""
-    columns = ["claim", "network", "source", "paper", "ours", "asked", "verdict", "scale"]
+    """One row for each verdict: the claim, the paper's number, ours ± spread (pairs), its interval, what was asked."""
+    columns = ["claim", "network", "source", "paper", "ours", "95 % interval", "asked", "verdict", "scale"]
     rows = [
         [
             verdict.claim.statement,
@@ -136,6 +181,7 @@ def verdict_table(verdicts: Iterable[Verdict]) -> DataFrame:
             verdict.claim.source,
             _paper(verdict.claim),
             verdict.ours,
+            verdict.reach,
             verdict.claim.reproduced.describe(verdict.claim.factor, verdict.claim.unit),
             verdict.word,
             verdict.seen,
@@ -151,13 +197,36 @@ def count(verdicts: Iterable[Verdict]) -> dict[str, int]:
     return {word: words.count(word) for word in VERDICTS}
 
 
+def count_table(verdicts: Iterable[Verdict]) -> DataFrame:
+    """How often each verdict was given in each of `GROUPS`, and in all."""
+    given = list(verdicts)
+    parts = {group: [verdict for verdict in given if verdict.claim.group == group] for group in GROUPS}
+    rows = [{"claims": group, **count(part), "in all": len(part)} for group, part in (parts | {"all": given}).items()]
+    return DataFrame(rows)
+
+
 def verdict_sentence(verdicts: Sequence[Verdict]) -> str:
     """How many of the claims that could be judged are reproduced, for the caption of a table of verdicts."""
     if not verdicts:
         return "No claim could be judged"
+    return f"Of {len(verdicts)} claims that are measured: {_counted(verdicts)}. In brackets the number of pairs"
+
+
+def group_sentence(verdicts: Sequence[Verdict]) -> str:
+    """The same for each of `GROUPS`: ``Of 36 claims on the paper's data: 12 reproduced, …; of 64 …``."""
+    names = ("claims on the paper's data", "claims on digits", "questions that the paper does not ask")
+    parts = []
+    for group, name in zip(GROUPS, names, strict=True):
+        measured = [verdict for verdict in verdicts if verdict.values and verdict.claim.group == group]
+        if measured:
+            parts.append(f"of {len(measured)} {name}: {_counted(measured)}")
+    text = "; ".join(parts)
+    return f"{text[0].upper()}{text[1:]}." if text else "No claim is measured yet."
+
+
+def _counted(verdicts: Sequence[Verdict]) -> str:
     counted = count(verdicts)
-    words = ", ".join(f"{counted[word]} {word}" for word in VERDICTS[:3])
-    return f"Of {len(verdicts)} claims that could be judged: {words}. In brackets the number of pairs"
+    return ", ".join(f"{counted[word]} {word}" for word in VERDICTS[:-1])
 
 
 def _paper(claim: Claim) -> str:

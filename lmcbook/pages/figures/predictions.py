@@ -7,6 +7,7 @@ from matplotlib.lines import Line2D
 from pandas import DataFrame
 
 from lmcbook.pages.analysis.labels import decay_label, ends_in_words, recipe_label, width_label, width_of
+from lmcbook.pages.analysis.temperatures import rank_correlations
 from lmcbook.pages.analysis.vocabulary import decays, groups, widest
 from lmcbook.pages.figures import rows, style
 from lmcbook.pages.figures.against_width import decay_lines, draw_lines, handles_of
@@ -133,10 +134,13 @@ def temperature_error_alt(table: DataFrame) -> str:
     """`temperature_error_against_orthogonality` for those who do not see it."""
     parts = []
     for (recipe,), chosen in groups(table, "recipe"):
-        rank = chosen["error"].rank().corr(chosen["reciprocal_orthogonality"].rank())
+        ranks = [found.value for found in rank_correlations(chosen)]
+        told = ""
+        if ranks:
+            told = f", rank correlations within depth and weight decay from {min(ranks):.2f} to {max(ranks):.2f}"
         parts.append(
             f"{recipe_label(recipe)}, {len(chosen)} pairs up to {width_of(widest(chosen))}: errors from "
-            f"{chosen['error'].min():.2g} to {chosen['error'].max():.2g}, rank correlation {rank:.2f}"
+            f"{chosen['error'].min():.2g} to {chosen['error'].max():.2g}{told}"
         )
     return f"A scatter plot of the error of log₂ β against the mean reciprocal orthogonality. {'; '.join(parts)}."
 

@@ -4,7 +4,7 @@ from collections.abc import Callable, Sequence
 
 from pandas import DataFrame
 
-from lmcbook.lab.records import Record, pairs_table, summaries_table
+from lmcbook.lab.records import Record, summaries_table
 from lmcbook.pages.analysis.curves import temperature_depth_table
 from lmcbook.pages.analysis.labels import (
     at_width,
@@ -18,10 +18,9 @@ from lmcbook.pages.analysis.labels import (
 )
 from lmcbook.pages.analysis.layers import BATCH_NORM, LEWC, LLFC, law_errors_table
 from lmcbook.pages.analysis.measurements import Measurements
-from lmcbook.pages.analysis.temperatures import temperature_width_table
+from lmcbook.pages.analysis.temperatures import rank_correlations, temperature_error_table, temperature_width_table
 from lmcbook.pages.analysis.units import both_models_table, gaussian_table, histogram_table, in_both_models
 from lmcbook.pages.analysis.vocabulary import decays, ends, groups, has_batch_norm, paper_decay, widest
-from lmcbook.pages.claims.statistics import temperature_rank_correlation
 from lmcbook.theory.gaussian import INDEPENDENT_COSINE
 
 
@@ -101,20 +100,17 @@ def depth_finding(records: Sequence[Record]) -> list[str]:
 def orthogonality_error_finding(records: Sequence[Record]) -> list[str]:
     """How the error of β goes with reciprocal orthogonality: rank correlations, for each network without batch norm."""
     sentences = []
-    for recipe, table in _recipes(Measurements.of(records).table(pairs_table)):
-        overall = temperature_rank_correlation(table).values
-        if not overall:
-            continue
-        parts = []
-        for decay, _ in decays(table):
-            found = temperature_rank_correlation(table, weight_decay=decay).values
-            parts += [f"{signed(found[0], 2)} with weight decay {decay_label(decay)} alone"] if found else []
-        apart = f" ({', '.join(parts)})" if len(parts) > 1 else ""
-        sentences.append(
-            f"{recipe_label(recipe)}: Spearman's correlation between the error of log β and mean reciprocal "
-            "orthogonality "
-            f"is {signed(overall[0], 2)} over all {_counted(table)} pairs{apart}."
-        )
+    for recipe, table in _recipes(Measurements.of(records).table(temperature_error_table)):
+        parts = [
+            f"{signed(found.value, 2)} with weight decay {decay_label(found.weight_decay)} and {found.num_layers:g} "
+            f"layers ({found.num_pairs} pairs)"
+            for found in rank_correlations(table)
+        ]
+        if parts:
+            sentences.append(
+                f"{recipe_label(recipe)}: Spearman's correlation between the error of log β and mean reciprocal "
+                f"orthogonality, over widths, is {', '.join(parts)}."
+            )
     return sentences
 
 
@@ -250,10 +246,6 @@ def _recipes(table: DataFrame) -> list[tuple[str, DataFrame]]:
     if "alignment" in table:
         table = table[table["alignment"] == "identity"]
     return [(recipe, table[table["recipe"] == recipe]) for recipe in table["recipe"].unique()]
-
-
-def _counted(table: DataFrame) -> int:
-    return int(table["reciprocal_orthogonality"].notna().sum())
 
 
 def _error(value: float) -> str:
