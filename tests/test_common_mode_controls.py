@@ -5,21 +5,21 @@ from dataclasses import replace
 import pytest
 import torch
 
-from lmcbook.data import describe
+from lmcbook.data import Splits, describe
 from lmcbook.errors import InputError
 from lmcbook.evaluation import accuracy, predict_logits
 from lmcbook.evaluation.averages import averages
 from lmcbook.lab import plan
 from lmcbook.lab.config import PairConfig
 from lmcbook.lab.control_measurements import measure_controls, measure_many, measure_placement
-from lmcbook.lab.plan.common_mode_controls import FOUR_PAIRS
+from lmcbook.lab.plan.common_mode_controls import EIGHT_PAIRS, FOUR_PAIRS
 from lmcbook.lab.session import PairSession, same_networks
 from lmcbook.merging import Repairer, add_biases, merge_many, repair
 from lmcbook.merging.cross_talk import without_mean_cross_talk
-from lmcbook.models import build_model, layer_outputs
+from lmcbook.models import LayeredModel, build_model, layer_outputs
 from lmcbook.models.placing import placed, random_places
 from lmcbook.randomness import random_stream
-from lmcbook.states import with_state
+from lmcbook.states import StateDict, with_state
 from lmcbook.training.config import TrainingConfig, trains_together
 from lmcbook.training.schedule import decay_product
 from tests.helpers.sessions import session_of
@@ -31,6 +31,20 @@ def planned(scale: str, measurement: str) -> list[plan.PlannedPair]:
     return [one for one in of_scale if one.pair.measurement == measurement]
 
 
+def named(one: plan.PlannedPair) -> str | None:
+    return plan.control_of(one.recipe, one.pair.training, scale=one.scale)
+
+
+def opened(pair: PairConfig, states: list[StateDict], splits: Splits) -> PairSession:
+    return session_of(pair, states[0], states[1], splits)
+
+
+def biased(model: LayeredModel) -> LayeredModel:
+    copied = add_biases(model)
+    assert isinstance(copied, LayeredModel)
+    return copied
+
+
 # --- the plan --------------------------------------------------------------------------------------------------------
 
 
@@ -38,25 +52,33 @@ def planned(scale: str, measurement: str) -> list[plan.PlannedPair]:
 def test_controls_change_what_they_say_and_decay_the_initialisation_as_the_recipe_does(scale):
     for one in planned(scale, "controls"):
         training, own = one.pair.training, plan.recipe(one.recipe).training
-        assert plan.control_of(one.recipe, training) in (plan.NOISE if scale == "paper" else plan.CONTROLS)
+        assert plan.control_of(one.recipe, training, scale=scale) in (plan.NOISE if scale == "paper" else plan.CONTROLS)
         assert not one.short
         product = decay_product(training, describe(training.dataset).num_train)
         assert plan.DECAY_PRODUCT <= product * 1.0001 < 1.02 * decay_product(own, describe(own.dataset).num_train) + 0.1
 
 
 def test_every_control_has_its_pairs_and_another_training_has_no_name():
-    desk = [
-        (plan.control_of(one.recipe, one.pair.training), one.pair.training.batch_size, one.pair.seeds)
-        for one in planned("desk", "controls")
-    ]
+    desk = [(named(one), one.pair.training.batch_size, one.pair.seeds) for one in planned("desk", "controls")]
     assert sorted(desk) == sorted(
-        (name, size, seeds) for name in plan.CONTROLS for size in (32, 128) for seeds in plan.SEED_PAIRS
+        (name, size, seeds) for name in plan.CONTROLS for size in (32, 128) for seeds in EIGHT_PAIRS
     )
-    paper = [(plan.control_of(one.recipe, one.pair.training), one.pair.seeds) for one in planned("paper", "controls")]
+    paper = [(named(one), one.pair.seeds) for one in planned("paper", "controls")]
     assert sorted(paper) == sorted((name, seeds) for name in plan.NOISE for seeds in FOUR_PAIRS)
     own = plan.recipe("mlp-digits").training
-    assert plan.control_of("mlp-digits", replace(own, width_multiplier=8.0)) == plan.RECIPE
-    assert plan.control_of("mlp-digits", replace(own, activation="tanh", bias=True)) is None
+    assert plan.control_of("mlp-digits", replace(own, width_multiplier=8.0), scale="desk") == plan.RECIPE
+    assert plan.control_of("mlp-digits", replace(own, activation="tanh", bias=True), scale="desk") is None
+
+
+def test_recipes_without_these_options_are_refused():
+    with pytest.raises(InputError, match="recipe is 'resnet20-digits'; these controls are of multilayer perceptrons"):
+        plan.common_mode_controls(plan.Selection("desk", recipes=["resnet20-digits"]))
+    of_mnist = plan.common_mode_controls(plan.Selection("embedded", recipes=["mlp-mnist"]))
+    assert {named(one) for one in of_mnist if one.pair.measurement == "controls"} == {
+        plan.RECIPE,
+        "centred rows",
+        "tanh",
+    }
 
 
 def test_the_embedded_scale_trains_two_controls_of_one_pair():
@@ -160,7 +182,7 @@ def test_where_cross_talk_is_the_same_for_every_image_lewc_is_what_is_left():
     own = [layer_outputs(model, state, images)["hidden1"] for state in states]
     products = [z @ state["hidden2.linear.weight"].T for z, state in zip(own, states, strict=True)]
     expected = torch.relu(0.3**2 * products[0] + 0.7**2 * products[1])
-    torch.testing.assert_close(layer_outputs(add_biases(model), corrected, images)["hidden2"], expected)
+    torch.testing.assert_close(layer_outputs(biased(model), corrected, images)["hidden2"], expected)
     assert not torch.allclose(layer_outputs(model, merged, images)["hidden2"], expected, rtol=0.01)
 
 
@@ -220,18 +242,18 @@ def test_averages_are_those_of_merge_and_repair(pico_pair, digits, trained_pair)
     own = [accuracy(predict_logits(model, state, digits.test.images), digits.test.labels) for state in states]
     assert found["networks"]["accuracy"] == pytest.approx(sum(own) / 2)
     assert found["plain"]["accuracy"] == accuracy(predict_logits(model, merged, digits.test.images), digits.test.labels)
-    repaired = repair(model, *states, merged, 0.5, images, "lewc_mean")
+    repaired = repair(model, states[0], states[1], merged, 0.5, images, "lewc_mean")
     logits = predict_logits(add_biases(model), repaired, digits.test.images)
     assert found["lewc_mean"]["accuracy"] == accuracy(logits, digits.test.labels)
     assert found["plain"]["accuracy"] < found["lewc_mean"]["accuracy"] < found["ensemble"]["accuracy"]
     pair = replace(pico_pair, measurement="controls")
-    measured = measure_controls(pair, session_of(pair, *states, digits))["merges"]
+    measured = measure_controls(pair, opened(pair, states, digits))["merges"]
     assert [entry["kind"] for entry in measured] == [*found]
 
 
 def test_many_networks_are_averaged_with_equal_weights(pico, pico_pair, digits, trained_pair):
     pair = replace(pico_pair, measurement="many", more_seeds=(2,))
-    two = session_of(replace(pair, more_seeds=()), *[trained.state for trained in trained_pair], digits)
+    two = opened(replace(pair, more_seeds=()), [trained.state for trained in trained_pair], digits)
     third = two.runs[0]
     session = PairSession(pair, digits, *two.runs, third, progress=False)
     merges = measure_many(pair, session)["merges"]
@@ -247,7 +269,7 @@ def test_many_networks_are_averaged_with_equal_weights(pico, pico_pair, digits, 
 def test_placements_of_a_trained_pair(pico_pair, digits, trained_pair, monkeypatch):
     monkeypatch.setattr("lmcbook.lab.control_measurements.PLACEMENTS", ((1, 1), (8, 1), (2, 2)))
     pair = replace(pico_pair, measurement="placement")
-    merges = measure_placement(pair, session_of(pair, *[trained.state for trained in trained_pair], digits))["merges"]
+    merges = measure_placement(pair, opened(pair, [trained.state for trained in trained_pair], digits))["merges"]
     plain = [entry for entry in merges if entry["kind"] == "plain"]
     assert [(each["units"], each["copies"], each["share"]) for each in plain[::3]] == [
         (16, 1, 1),
@@ -260,4 +282,4 @@ def test_placements_of_a_trained_pair(pico_pair, digits, trained_pair, monkeypat
     for each in plain:
         lost[each["share"]] += (of_networks.copy().pop() - each["accuracy"]) / 3
     assert lost[0.125] < lost[1.0], "the fewer places are used, the less is lost"
-    assert merges == measure_placement(pair, session_of(pair, *[t.state for t in trained_pair], digits))["merges"]
+    assert merges == measure_placement(pair, opened(pair, [t.state for t in trained_pair], digits))["merges"]

@@ -4,6 +4,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
+from lmcbook.errors import InputError
 from lmcbook.lab.plan.grid import Network, grid
 from lmcbook.lab.plan.planned import PlannedPair, with_epochs
 from lmcbook.lab.plan.selection import Selection
@@ -47,10 +48,13 @@ NOISE: dict[str, Callable[[TrainingConfig], dict[str, Any]]] = {
 }
 """Noise or passes: a quarter of the batch makes four times the noise; so do weights of losses of variance 3."""
 
+EIGHT_PAIRS: tuple[tuple[int, int], ...] = tuple((first, first + 1) for first in range(0, 16, 2))
+"""Of digits: the book's three pairs, which left most predictions undecided, and five more."""
+
 FOUR_PAIRS: tuple[tuple[int, int], ...] = ((0, 1), (2, 3), (4, 5), (6, 7))
 
 _EMBEDDED = ("centred rows", "tanh")
-_LARGE_BATCH = 128
+_LARGE_BATCH = 4
 
 
 def changed(network: Network, change: Callable[[TrainingConfig], dict[str, Any]], batch_size: int) -> Network:
@@ -70,13 +74,16 @@ def changed(network: Network, change: Callable[[TrainingConfig], dict[str, Any]]
     return replace(network, training=training if same else with_epochs(training, epochs))
 
 
-def control_of(recipe_name: str, training: TrainingConfig) -> str | None:
-    """Which of `CONTROLS` (on digits) or of `NOISE` (elsewhere) a training is, at any width; None if it is another."""
-    own = recipe(recipe_name).training
-    by_batch = own.dataset == "digits"
-    start = replace(own, batch_size=training.batch_size) if by_batch else own
+def control_of(planned: str, training: TrainingConfig, *, scale: str) -> str | None:
+    """Which of `CONTROLS`, or at ``paper`` of `NOISE`, a training of the recipe ``planned`` is, at any width.
+
+    None if it is another.
+    """
+    own = recipe(planned).training
+    noise = scale == "paper"
+    start = own if noise else replace(own, batch_size=training.batch_size)
     same = ("seed", "epochs", "warmup_epochs", "width_multiplier", "precision")
-    for name, change in (CONTROLS if by_batch else NOISE).items():
+    for name, change in (NOISE if noise else CONTROLS).items():
         expected = replace(start, **change(start))
         if replace(expected, **{field: getattr(training, field) for field in same}) == training:
             return name
@@ -87,8 +94,16 @@ def common_mode_controls(selection: Selection) -> list[PlannedPair]:
     """All measurements of the chapter on controls.
 
     Digits at ×8, with large batches and (but at ``embedded``, where two controls of one pair are trained) with the
-    recipe's; at ``paper`` noise or passes, on MNIST at ×1.
+    recipe's; at ``paper`` noise or passes, on MNIST at ×1. Only multilayer perceptrons.
+
+    Raises:
+        InputError: a recipe is selected whose network has none of these options.
     """
+    for name in selection.recipes or ():
+        if recipe(name).training.num_layers is None:
+            raise InputError(
+                f"recipe is {name!r}; these controls are of multilayer perceptrons: mlp-digits, for example"
+            )
     if selection.scale == "paper":
         return noise_or_passes(selection)
     return [*training_options(selection), *many_networks(selection), *placements(selection)]
@@ -98,13 +113,15 @@ def training_options(selection: Selection) -> list[PlannedPair]:
     """Each of `CONTROLS` of multilayer perceptrons at ×8, at λ = ½."""
     embedded = selection.scale == "embedded"
     names = [RECIPE, *_EMBEDDED] if embedded else list(CONTROLS)
-    asked = selection.filled(**({"seed_pairs": [(0, 1)]} if embedded else {}))
+    asked = selection.filled(seed_pairs=EIGHT_PAIRS[:1] if embedded else EIGHT_PAIRS)
     return [
         planned
         for network in grid(asked, lambda chosen: (8.0,), recipes=["mlp-digits"])
-        for batch_size in (_LARGE_BATCH, *(() if embedded else (network.recipe.training.batch_size,)))
+        for factor in (_LARGE_BATCH, *(() if embedded else (1,)))
         for name in names
-        for planned in changed(network, CONTROLS[name], batch_size).pairs(measurements=("controls",))
+        for planned in changed(network, CONTROLS[name], factor * network.recipe.training.batch_size).pairs(
+            measurements=("controls",)
+        )
     ]
 
 
@@ -121,8 +138,8 @@ def noise_or_passes(selection: Selection) -> list[PlannedPair]:
 
 
 def many_networks(selection: Selection) -> list[PlannedPair]:
-    """Averages of up to eight networks of a group, three groups; at ``embedded`` of six that are there already."""
-    groups = [(0, 6)] if selection.scale == "embedded" else [(0, 8), (8, 16), (16, 24)]
+    """Averages of up to eight networks of a group, six groups; at ``embedded`` of six that are there already."""
+    groups = [(0, 6)] if selection.scale == "embedded" else [(first, first + 8) for first in range(0, 48, 8)]
     return [
         planned
         for network in grid(selection, lambda chosen: (8.0,), recipes=["mlp-digits"])
@@ -135,7 +152,7 @@ def many_networks(selection: Selection) -> list[PlannedPair]:
 
 def placements(selection: Selection) -> list[PlannedPair]:
     """Networks of ×2 at random places of wider ones; one pair at ``embedded``."""
-    asked = selection.filled(**({"seed_pairs": [(0, 1)]} if selection.scale == "embedded" else {}))
+    asked = selection.filled(seed_pairs=EIGHT_PAIRS[:1] if selection.scale == "embedded" else EIGHT_PAIRS)
     return [
         planned
         for network in grid(asked, lambda chosen: (2.0,), recipes=["mlp-digits"])

@@ -9,6 +9,7 @@ from lmcbook.pages.figures.additivity import weak_additivity_explained
 from lmcbook.pages.figures.barriers import barrier_against_width, floor_against_width
 from lmcbook.pages.figures.batch_size import against_batch_size, barrier_by_batch_size
 from lmcbook.pages.figures.calibrating import calibration_examples, reliability_diagrams, temperature_choices
+from lmcbook.pages.figures.common_mode_controls import lost_by_control, lost_by_number, lost_by_placement
 from lmcbook.pages.figures.costs import cost_against_width, search_cost_against_units
 from lmcbook.pages.figures.curves import (
     accuracy_against_coefficient,
@@ -81,6 +82,9 @@ __all__ = [
     "loss_against_coefficient",
     "loss_against_temperature",
     "loss_along_lines",
+    "lost_by_control",
+    "lost_by_number",
+    "lost_by_placement",
     "matching_gain",
     "matching_inside",
     "matching_laws",

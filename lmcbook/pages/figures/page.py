@@ -11,6 +11,7 @@ from lmcbook.errors import InputError
 from lmcbook.lab.records import Record
 from lmcbook.pages.analysis import barriers as of_barriers
 from lmcbook.pages.analysis import calibrating as of_calibration
+from lmcbook.pages.analysis import common_mode_controls as of_controls
 from lmcbook.pages.analysis import curves as of_curves
 from lmcbook.pages.analysis import floors as of_floors
 from lmcbook.pages.analysis import layers as of_layers
@@ -26,6 +27,7 @@ from lmcbook.pages.figures import (
     barriers,
     batch_size,
     calibrating,
+    common_mode_controls,
     costs,
     curves,
     laws,
@@ -107,6 +109,13 @@ FIGURES: dict[Draw, Companions] = {
     lines.halfway_against_width: Companions(of_lines.halfway_table, lines.halfway_alt),
     spawned.barriers_by_start: Companions(starts.spawned_table, spawned.barriers_by_start_alt),
     spawned.mechanisms_by_start: Companions(starts.mechanisms_table, spawned.mechanisms_by_start_alt),
+    common_mode_controls.lost_by_control: Companions(
+        of_controls.controls_table, common_mode_controls.lost_by_control_alt
+    ),
+    common_mode_controls.lost_by_placement: Companions(
+        of_controls.placement_table, common_mode_controls.lost_by_placement_alt
+    ),
+    common_mode_controls.lost_by_number: Companions(of_controls.many_table, common_mode_controls.lost_by_number_alt),
     weight_decay.against_decay_product: Companions(varied.decay_table, weight_decay.against_decay_product_alt),
 }
 """Every figure of the book; a new one is one more line."""

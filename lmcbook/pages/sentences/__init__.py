@@ -5,6 +5,12 @@ from lmcbook.pages.sentences.batch_size import (
     batch_verdict,
     batch_width_finding,
 )
+from lmcbook.pages.sentences.common_mode_controls import (
+    control_sentences,
+    controls_verdict,
+    many_finding,
+    placement_finding,
+)
 from lmcbook.pages.sentences.controls import (
     flatness_verdict,
     halfway_finding,
@@ -80,6 +86,8 @@ __all__ = [
     "commutativity_finding",
     "condition_finding",
     "control_finding",
+    "control_sentences",
+    "controls_verdict",
     "cost_finding",
     "decay_condition_finding",
     "decay_finding",
@@ -98,6 +106,7 @@ __all__ = [
     "law_finding",
     "lewc_finding",
     "lines_finding",
+    "many_finding",
     "matched_calibration_finding",
     "mechanism_finding",
     "mechanism_start_finding",
@@ -107,6 +116,7 @@ __all__ = [
     "overlap_finding",
     "penalty_finding",
     "penalty_verdict",
+    "placement_finding",
     "places_finding",
     "prediction_finding",
     "product_finding",

@@ -1,0 +1,201 @@
+"""What is said of the controls of the common mode: points lost, verdicts by intervals, figures, on made-up records."""
+
+import math
+from typing import Any
+
+import pytest
+
+from lmcbook.errors import InputError
+from lmcbook.lab import plan
+from lmcbook.lab.plan.common_mode_controls import noise_or_passes, training_options
+from lmcbook.lab.records import Record
+from lmcbook.pages import figures, sentences
+from lmcbook.pages.analysis.common_mode_controls import (
+    controls_table,
+    many_table,
+    merges_table,
+    outcomes_table,
+    placement_table,
+)
+from lmcbook.pages.claims.predictions import PREDICTIONS, STATISTICS, Prediction, judged, read_predictions
+from tests.helpers.drawn import alt_of, data_of, drawn
+
+PLAIN_LOST = {
+    "as the recipe": 20.0,
+    "batches of 500": 10.0,
+    "batches of 125": 2.0,
+    "weights of losses": 3.0,
+    "tanh": 4.0,
+}
+
+
+def entries(
+    plain: float, repaired: float, *, accuracy: float = 0.95, beta: float = 8.0, **place: Any
+) -> list[dict[str, Any]]:
+    lost = {"networks": 0.0, "ensemble": -0.01, "plain": plain, "mean": 2 * repaired, "lewc_mean": repaired}
+    lost |= {"without_common_cross_talk": repaired + 3, "without_mean_cross_talk": repaired + 1}
+    return [
+        place
+        | {
+            "kind": kind,
+            "accuracy": accuracy - points / 100,
+            "loss": 1.0,
+            "inverse_temperature": 1.0 if kind == "ensemble" else beta,
+            "calibrated_loss": 0.5,
+        }
+        for kind, points in lost.items()
+    ]
+
+
+def record_of(one: plan.PlannedPair, merges: list[dict[str, Any]]) -> Record:
+    return Record(
+        scale=one.scale, recipe=one.recipe, config=one.pair, dataset_sha256="0" * 64, run_keys=("a", "b"),
+        data={"merges": merges, "alignment": {}}, provenance={"device": "cpu"},
+    )  # fmt: skip
+
+
+@pytest.fixture
+def records() -> list[Record]:
+    found = []
+    planned = [*training_options(plan.Selection("desk")), *noise_or_passes(plan.Selection("paper"))]
+    for one in planned:
+        name = plan.control_of(one.recipe, one.pair.training, scale=one.scale)
+        spread = 0.1 * (one.pair.seeds[0] % 3)
+        lost = PLAIN_LOST.get(str(name), 12.0) + spread
+        accuracy = 0.1 if name == "layer norm" else 0.95
+        found.append(record_of(one, entries(lost, 4.0 + spread, accuracy=accuracy)))
+    for one in plan.common_mode_controls(plan.Selection("desk")):
+        spread = 0.1 * (one.pair.seeds[0] % 3)
+        if one.pair.measurement == "many":
+            merges = [
+                entry
+                for count in (2, 3, 4)
+                for entry in entries(10 + spread, 1, beta=2.0 ** (count + 1), networks=count)
+            ]
+            found.append(record_of(one, merges))
+        elif one.pair.measurement == "placement":
+            merges = [
+                entry
+                for units, copies, share, lost in ((32, 1, 1.0, 20), (256, 1, 0.125, 1), (512, 16, 1.0, 6))
+                for draw in range(3)
+                for entry in entries(lost + spread + draw - 1, 1, units=units, copies=copies, share=share, draw=draw)
+            ]
+            found.append(record_of(one, merges))
+    return found
+
+
+# --- predictions -----------------------------------------------------------------------------------------------------
+
+
+def test_every_prediction_is_of_a_control_that_is_planned_and_every_control_has_one():
+    names = {*plan.CONTROLS, *plan.NOISE, "4 networks", "placed, an eighth used", "placed, all used"}
+    assert {prediction.control for prediction in PREDICTIONS} == names - {"batches of 500", "batches of 125"}
+    assert {prediction.statistic for prediction in PREDICTIONS} == set(STATISTICS)
+    assert len({(prediction.control, prediction.statistic) for prediction in PREDICTIONS}) == len(PREDICTIONS)
+
+
+@pytest.mark.parametrize(
+    ("values", "word"),
+    [
+        ([], "not measured"),
+        ([0.5], "undecided"),
+        ([0.4, 0.5, 0.6], "held"),
+        ([1.9, 2.0, 2.1], "refuted"),
+        ([-2.0, -2.1, -2.2], "refuted"),
+        ([0.0, 1.0, 2.0], "undecided"),
+        ([0.9, 1.0, 1.1], "undecided"),
+    ],
+)
+def test_a_verdict_is_that_of_the_interval_and_not_of_the_mean(values, word):
+    between = Prediction(control="tanh", statistic="gain", statement="…", low=-1, high=1)
+    assert judged(between, values) == word
+
+
+@pytest.mark.parametrize(
+    ("line", "message"),
+    [
+        ("", "low < high"),
+        ("low = 1\nhigh = 1", "low < high"),
+        ("low = 0\ncolour = 3", "a prediction has the keys"),
+    ],
+)
+def test_a_bad_prediction_is_refused(line, message):
+    head = '[[prediction]]\ncontrol = "tanh"\nstatistic = "gain"\nstatement = "…"\n'
+    with pytest.raises(InputError, match=message):
+        read_predictions(head + line)
+    with pytest.raises(InputError, match="statistic is 'luck'"):
+        read_predictions(head.replace("gain", "luck") + "low = 0")
+
+
+# --- tables ----------------------------------------------------------------------------------------------------------
+
+
+def test_points_lost_are_told_of_each_pair(records):
+    table = controls_table(records)
+    chosen = table[(table["control"] == "as the recipe") & (table["batch_size"] == 128)]
+    assert len(chosen) == 8 and chosen["plain"].tolist() == pytest.approx(
+        [20 + 0.1 * (a % 3) for a in chosen["seed_a"]]
+    )
+    assert not table[table["control"] == "layer norm"]["trained"].any() and chosen["trained"].all()
+    assert len(merges_table(records)) == sum(len(record.data["merges"]) for record in records)
+    assert merges_table([]).empty and controls_table([]).empty and many_table([]).empty and placement_table([]).empty
+
+
+def test_placements_are_means_over_draws_and_groups_know_the_prediction_of_their_temperature(records):
+    placed = placement_table(records)
+    single = placed[(placed["share"] == 1) & (placed["copies"] == 16) & (placed["seed_a"] == 0)]
+    assert single["plain"].tolist() == pytest.approx([6.0])
+    many = many_table(records)
+    errors = many[(many["networks"] == 4) & (many["seed_a"] == 0)]["lewc_mean_error"]
+    assert errors.tolist() == pytest.approx([math.log2(2.0**5 / 4**3)])
+
+
+def test_each_prediction_has_its_statistic_and_its_verdict(records):
+    table = outcomes_table(records).set_index(["control", "statistic", "batch_size"])
+    row = table.loc[("tanh", "better", 128)]
+    assert row["mean"] == pytest.approx(16.0) and row["verdict"] == "held" and row["pairs"] == 8
+    assert table.loc[("tanh", "gain", 128), "mean"] == pytest.approx(0.0)
+    assert table.loc[("layer norm", "mean_gain", 32), "verdict"] == "not trained"
+    common, rest = (table.loc[("as the recipe", f"{name}_gain", 32), "mean"] for name in ("common", "rest"))
+    assert common == pytest.approx(13.0) and rest == pytest.approx(2.0)
+    nearer = table.loc[("weights of losses", "beyond_middle", 500)]
+    assert nearer["mean"] == pytest.approx(3.0) and nearer["verdict"] == "held" and nearer["pairs"] == 4
+    assert table.loc[("four times the rate", "beyond_middle", 500), "verdict"] == "refuted"
+    assert table.loc[("placed, an eighth used", "lost", 32), "verdict"] == "held"
+    assert table.loc[("placed, all used", "lost", 32), "mean"] == pytest.approx(6.1, abs=0.1)
+    assert table.loc[("4 networks", "exponent_error", 32), "verdict"] == "refuted"
+    assert table.loc[("4 networks", "ensemble_gap", 32), "mean"] == pytest.approx(1.01)
+
+
+# --- sentences and figures -------------------------------------------------------------------------------------------
+
+
+def test_the_verdict_says_every_prediction_with_its_numbers(records):
+    said = sentences.controls_verdict(records)
+    outcomes = outcomes_table(records)
+    assert said.count("\n- **") == len(outcomes) and "nan" not in said
+    held = (outcomes["verdict"] == "held").sum()
+    assert f"Of {len(outcomes)} predictions: {held} held, " in said and "2 not trained" in said
+    assert "**refuted**: four times the rate, batches of 500." in said
+    assert "(predicted between −2 and 2; n = 8)" in said
+    assert sentences.controls_verdict([]) == "**Verdict.** Nothing is measured that could tell."
+
+
+def test_findings_say_what_the_records_say(records):
+    found = sentences.control_sentences(records)
+    assert any("tanh, batches of 128: 4.1 ± 0.1 points lost plain, 4.1 ± 0.1 repaired (8 pairs)." in
+               each.replace("\u00a0", " ") for each in found)  # fmt: skip
+    assert any("layer norm, batches of 32: the networks themselves are right on 10 % only" in each for each in found)
+    [placed] = sentences.placement_finding(records)
+    assert "1.1 ± 0.1 where each uses 1/8 of them; with all of 512 places" in placed.replace("\u00a0", " ")
+    [many] = sentences.many_finding(records)
+    assert "of 4 networks 10.1 ± 0.1 points lost plain and 1.0 ± 0.0 repaired" in many.replace("\u00a0", " ")
+    assert many.endswith("(6 groups of networks).")
+
+
+@pytest.mark.parametrize("draw", [figures.lost_by_control, figures.lost_by_placement, figures.lost_by_number])
+@pytest.mark.parametrize("narrow", [False, True])
+def test_figures_are_drawn_of_what_they_are_told_from(records, draw, narrow):
+    figure = drawn(draw, records, narrow=narrow)
+    assert all(axis.lines for axis in figure.axes)
+    assert "points" in alt_of(draw, records).lower() and not data_of(draw, records).empty
