@@ -9,14 +9,14 @@ from lmcbook.training.config import CODE_VERSIONS as TRAINING_VERSIONS
 from lmcbook.training.config import TrainingConfig, digest_of, plain_fields, trains_together
 
 ALIGNMENTS: tuple[str, ...] = ("identity", "random", "weight_matching", "activation_matching")
-MEASUREMENTS: tuple[str, ...] = ("interpolation", "layerwise", "calibration", "flatness")
+MEASUREMENTS: tuple[str, ...] = ("interpolation", "layerwise", "calibration", "flatness", "repair")
 SHARED: tuple[str, ...] = ("nothing", "order", "start")
 
 # Raised by hand when a change of the code changes numbers: a digest must not move with every edited comment.
-CODE_VERSIONS = {"interpolation": 2, "layerwise": 4, "calibration": 1, "flatness": 1}
+CODE_VERSIONS = {"interpolation": 2, "layerwise": 4, "calibration": 1, "flatness": 1, "repair": 1}
 
 # Fields that came later: left out where they say what was so before they came, so that older digests still hold.
-_LATER_FIELDS = frozenset({"shared", "shared_fraction", "num_directions"})
+_LATER_FIELDS = frozenset({"shared", "shared_fraction", "num_directions", "repair_examples"})
 
 
 @no_type_check
@@ -40,7 +40,8 @@ class PairConfig:
     """What is done to model b before the merge: identity, random, weight_matching or activation_matching."""
     measurement: str = "interpolation"
     """What is measured: interpolation (losses and accuracies along the line), layerwise (inside the networks),
-    calibration (what inverse temperatures do and need) or flatness (the loss along other lines of the same length)."""
+    calibration (what inverse temperatures do and need), flatness (the loss along other lines of the same length) or
+    repair (losses and accuracies of the repaired merged networks)."""
     num_coefficients: int = 25
     """Number of equally spaced interpolation coefficients from 0 to 1, both ends included; odd, so that ½ is one."""
     batch_norm_examples: int = 10_000
@@ -54,6 +55,8 @@ class PairConfig:
     """Part of the training, from its start, that a spawned pair has in common; 0: the initialisation alone."""
     num_directions: int = 20
     """Random directions along which flatness is measured."""
+    repair_examples: int = 500
+    """Repairs measure means over at most so many un-augmented training images."""
 
     def __post_init__(self) -> None:
         seeds = tuple(self.seeds) if isinstance(self.seeds, list | tuple) else ()
@@ -79,6 +82,7 @@ class PairConfig:
                 f"shared_fraction is {self.shared_fraction:g} with shared {self.shared!r}; only a pair that shares its "
                 "start has such a fraction, so it must be 0"
             )
+        check_number("repair_examples", self.repair_examples, minimum=2, integer=True)
         check_number("num_directions", self.num_directions, minimum=1, integer=True)
         object.__setattr__(self, "shared_fraction", float(self.shared_fraction))
         object.__setattr__(self, "seeds", seeds)

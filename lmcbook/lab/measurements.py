@@ -9,6 +9,7 @@ from lmcbook.evaluation import (
     coefficients_grid,
     curve_along,
     ensemble_logits,
+    repair_study,
     temperature_sweep,
 )
 from lmcbook.evaluation.flatness import flatness_study
@@ -89,9 +90,16 @@ def measure_flatness(pair: PairConfig, session: PairSession) -> dict[str, Any]:
     )
 
 
+def measure_repair(pair: PairConfig, session: PairSession) -> dict[str, Any]:
+    """Losses, accuracies, inverse temperatures and barriers along the line, of each repair of the merged networks."""
+    grid = coefficients_grid(pair.num_coefficients)
+    return repair_study(session.line(pair), coefficients=grid, images=session.sample(pair.repair_examples))
+
+
 MEASUREMENTS: dict[str, Callable[[PairConfig, PairSession], dict[str, Any]]] = {
     "interpolation": measure_interpolation,
     "layerwise": measure_layerwise,
     "calibration": measure_calibration,
     "flatness": measure_flatness,
+    "repair": measure_repair,
 }

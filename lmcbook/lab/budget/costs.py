@@ -215,6 +215,8 @@ def estimated_measuring_seconds(planned: PlannedPair, costs: Costs) -> float:
         # each of the pair once, three merged networks, and products with the other one's activations
         "layerwise": 7 * facts.num_test + 3 * batch_norm,
         "flatness": 2 * (pair.num_directions + 1) * pair.num_coefficients * (fitted + batch_norm),
+        # four networks at each coefficient
+        "repair": 4 * pair.num_coefficients * (fitted + pair.repair_examples) + pair.num_coefficients * batch_norm,
     }[pair.measurement]
     seconds = 1.0 + costs.forward_seconds(pair.training, passes)
     if pair.alignment.endswith("matching"):

@@ -1,6 +1,7 @@
 """Which configurations make up which notebook, at which scale: the one description of all experiments."""
 
 from lmcbook.lab.plan.batch_size import BATCH_FACTORS, SMALL_BATCH, batch_size
+from lmcbook.lab.plan.common_mode import common_mode
 from lmcbook.lab.plan.controls import SHARED_FRACTIONS, SPREAD_PENALTIES, against_low_rank, flatness, same_start
 from lmcbook.lab.plan.experiments import BEYOND, EXPERIMENTS, beyond, pairs
 from lmcbook.lab.plan.grid import SEED_PAIRS
@@ -39,6 +40,7 @@ __all__ = [
     "against_low_rank",
     "batch_size",
     "beyond",
+    "common_mode",
     "depth",
     "epochs_for",
     "flatness",
