@@ -20,6 +20,7 @@ from lmcbook.evaluation.line import Line
 from lmcbook.evaluation.metrics import accuracy, loss
 from lmcbook.evaluation.prediction import coefficients_grid, predict_logits, predict_logits_along
 from lmcbook.evaluation.repairing import repair_study
+from lmcbook.evaluation.self_merging import self_merge
 from lmcbook.evaluation.temperatures import temperature_sweep
 
 __all__ = [
@@ -44,5 +45,6 @@ __all__ = [
     "predict_logits_along",
     "predicted_inverse_temperature",
     "repair_study",
+    "self_merge",
     "temperature_sweep",
 ]

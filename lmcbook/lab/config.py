@@ -9,11 +9,17 @@ from lmcbook.training.config import CODE_VERSIONS as TRAINING_VERSIONS
 from lmcbook.training.config import TrainingConfig, digest_of, plain_fields, trains_together
 
 ALIGNMENTS: tuple[str, ...] = ("identity", "random", "weight_matching", "activation_matching")
-MEASUREMENTS: tuple[str, ...] = ("interpolation", "layerwise", "calibration", "flatness", "repair")
+MEASUREMENTS: tuple[str, ...] = (
+    *("interpolation", "layerwise", "calibration", "flatness"),
+    *("repair", "common_mode", "self_merge"),
+)
 SHARED: tuple[str, ...] = ("nothing", "order", "start")
 
 # Raised by hand when a change of the code changes numbers: a digest must not move with every edited comment.
-CODE_VERSIONS = {"interpolation": 2, "layerwise": 4, "calibration": 1, "flatness": 1, "repair": 1}
+CODE_VERSIONS = {
+    **{"interpolation": 2, "layerwise": 4, "calibration": 1, "flatness": 1},
+    **{"repair": 1, "common_mode": 1, "self_merge": 1},
+}
 
 # Fields that came later: left out where they say what was so before they came, so that older digests still hold.
 _LATER_FIELDS = frozenset({"shared", "shared_fraction", "num_directions", "repair_examples"})
@@ -40,8 +46,9 @@ class PairConfig:
     """What is done to model b before the merge: identity, random, weight_matching or activation_matching."""
     measurement: str = "interpolation"
     """What is measured: interpolation (losses and accuracies along the line), layerwise (inside the networks),
-    calibration (what inverse temperatures do and need), flatness (the loss along other lines of the same length) or
-    repair (losses and accuracies of the repaired merged networks)."""
+    calibration (what inverse temperatures do and need), flatness (the loss along other lines of the same length),
+    repair (losses and accuracies of the repaired merged networks), common_mode (the split of reciprocal orthogonality)
+    or self_merge (each network averaged with shuffled copies of itself)."""
     num_coefficients: int = 25
     """Number of equally spaced interpolation coefficients from 0 to 1, both ends included; odd, so that ½ is one."""
     batch_norm_examples: int = 10_000

@@ -1,7 +1,7 @@
 """Which configurations make up which notebook, at which scale: the one description of all experiments."""
 
 from lmcbook.lab.plan.batch_size import BATCH_FACTORS, SMALL_BATCH, batch_size
-from lmcbook.lab.plan.common_mode import common_mode
+from lmcbook.lab.plan.common_mode import common_mode, cross_talk, one_network
 from lmcbook.lab.plan.controls import SHARED_FRACTIONS, SPREAD_PENALTIES, against_low_rank, flatness, same_start
 from lmcbook.lab.plan.experiments import BEYOND, EXPERIMENTS, beyond, pairs
 from lmcbook.lab.plan.grid import SEED_PAIRS
@@ -41,11 +41,13 @@ __all__ = [
     "batch_size",
     "beyond",
     "common_mode",
+    "cross_talk",
     "depth",
     "epochs_for",
     "flatness",
     "jobs",
     "layers",
+    "one_network",
     "pairs",
     "permutations",
     "recipe",
