@@ -23,8 +23,9 @@ if TYPE_CHECKING:
         interpolation_curve,
         loss,
         predict_logits,
+        self_merge,
     )
-    from lmcbook.layerwise import measure_layers
+    from lmcbook.layerwise import measure_common_mode, measure_layers
     from lmcbook.matching import activation_matching, observe_modules, weight_matching
     from lmcbook.merging import interpolate, merge, merge_many, recompute_batch_norm
     from lmcbook.merging.repair import add_biases, repair
@@ -57,6 +58,7 @@ __all__ = [
     "interpolation_curve",
     "load",
     "loss",
+    "measure_common_mode",
     "measure_layers",
     "merge",
     "merge_many",
@@ -65,6 +67,7 @@ __all__ = [
     "random_stream",
     "recompute_batch_norm",
     "repair",
+    "self_merge",
     "train",
     "weight_matching",
 ]
@@ -95,9 +98,10 @@ __getattr__, __dir__ = names_on_demand(
         "data": "Split load",
         "errors": "InputError",
         "evaluation": (
-            "Line accuracy barriers coefficients_grid ensemble_logits interpolation_curve loss predict_logits"
+            "Line accuracy barriers coefficients_grid ensemble_logits interpolation_curve loss predict_logits "
+            "self_merge"
         ),
-        "layerwise": "measure_layers",
+        "layerwise": "measure_common_mode measure_layers",
         "matching": "activation_matching observe_modules weight_matching",
         "merging": "add_biases interpolate merge merge_many recompute_batch_norm repair",
         "models": "build_model",

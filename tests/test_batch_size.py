@@ -4,11 +4,12 @@ from dataclasses import replace
 
 import pytest
 
+from lmcbook import theory
 from lmcbook.data import describe
 from lmcbook.errors import InputError
 from lmcbook.lab import plan
 from lmcbook.pages import sentences, tables
-from lmcbook.pages.analysis.sweeps import one_width, several_widths
+from lmcbook.pages.analysis.sweeps import one_width, rank_bounds, several_widths
 from lmcbook.training.schedule import decay_product
 from tests.helpers.control_records import batch_sweep, changed
 
@@ -124,3 +125,20 @@ def test_the_verdict_counts_pairs_in_both_directions():
     assert "smaller in 1, reciprocal orthogonality is closer to 0 in 0," in sentences.batch_verdict(against)
     alone = batch_sweep(dips={16.0: {32: (0.1,)}})
     assert sentences.batch_verdict(alone) == "**Verdict.** Nothing is measured that could tell."
+
+
+def test_the_bound_on_the_rank_is_computed_from_the_trainings():
+    records = batch_sweep()
+    training = records[0].config.training
+    table = rank_bounds(records).set_index("batch_size")
+    assert list(table["bound"]) == [
+        theory.rank_bound(size, training.learning_rate, training.weight_decay, training.momentum)
+        for size in (16, 32, 128)
+    ]
+    assert training.hidden_width and set(table["full_rank"]) == {training.hidden_width * 16}
+    [one] = sentences.rank_bound_finding(records)
+    assert f"a rank of at most {table['bound'][16]:,} → " in text(one) and one.endswith("it says nothing.")
+    # of much wider matrices it would say something
+    wide = [changed(each, hidden_width=10**6) for each in records]
+    assert sentences.rank_bound_finding(wide)[0].endswith("it says something for 3 of 3.")
+    assert rank_bounds([changed(each, weight_decay=0.0) for each in records]).empty

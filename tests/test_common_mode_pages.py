@@ -151,7 +151,7 @@ def test_placements_are_means_over_draws_and_groups_know_the_prediction_of_their
 
 
 def test_each_prediction_has_its_statistic_and_its_verdict(records):
-    table = outcomes_table(records).set_index(["control", "statistic", "batch_size"])
+    table: Any = outcomes_table(records).set_index(["control", "statistic", "batch_size"])
     row = table.loc[("tanh", "better", 128)]
     assert row["mean"] == pytest.approx(16.0) and row["verdict"] == "held" and row["pairs"] == 8
     assert table.loc[("tanh", "gain", 128), "mean"] == pytest.approx(0.0)

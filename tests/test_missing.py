@@ -156,7 +156,12 @@ def test_a_search_is_done_once_for_all_measurements_of_a_pair(planned, monkeypat
 
 
 def every_measurement(planned: PlannedPair) -> list[PlannedPair]:
-    kinds = [("interpolation", "identity"), ("calibration", "identity"), ("flatness", "identity")]
+    kinds = [
+        ("interpolation", "identity"),
+        ("calibration", "identity"),
+        ("flatness", "identity"),
+        ("repair", "identity"),
+    ]
     kinds += [("layerwise", alignment) for alignment in ("identity", "random")]
     kinds += [("interpolation", alignment) for alignment in ("random", "weight_matching")]
     return [

@@ -27,7 +27,8 @@ PINNED: dict[str, dict[str, str]] = {
         "09_flatness": "d633c2f68917f59d",
         "10_same_start": "83e8e301fbc63b3b",
         "13_batch_size": "edeba2e7a17223b9",
-        "all": "99184e178518bd44",
+        "17_controls": "020f39564eacbcb5",
+        "all": "c1a031ba584a3851",
         "beyond": "4f53cda18c2baa0c",
     },
     "desk": {
@@ -42,7 +43,8 @@ PINNED: dict[str, dict[str, str]] = {
         "09_flatness": "388ab08fea493ec8",
         "10_same_start": "678961c992f9e24d",
         "13_batch_size": "da8badb607317538",
-        "all": "1eef4d8280e1befa",
+        "17_controls": "10a2b2fd4fabc61c",
+        "all": "e5489a3732653c41",
         "beyond": "4f53cda18c2baa0c",
     },
     "paper": {
@@ -57,7 +59,8 @@ PINNED: dict[str, dict[str, str]] = {
         "09_flatness": "d636236899c4bd86",
         "10_same_start": "3463c868d406fd4f",
         "13_batch_size": "6d28d179b1780f64",
-        "all": "5fbc26e6eaec1483",
+        "17_controls": "0fa1b242f9495a46",
+        "all": "de4dd45bff626e68",
         "beyond": "804d4c52141e8942",
     },
 }

@@ -19,6 +19,8 @@ from lmcbook.evaluation.lewc import (
 from lmcbook.evaluation.line import Line
 from lmcbook.evaluation.metrics import accuracy, loss
 from lmcbook.evaluation.prediction import coefficients_grid, predict_logits, predict_logits_along
+from lmcbook.evaluation.repairing import repair_study
+from lmcbook.evaluation.self_merging import self_merge
 from lmcbook.evaluation.temperatures import temperature_sweep
 
 __all__ = [
@@ -42,5 +44,7 @@ __all__ = [
     "predict_logits",
     "predict_logits_along",
     "predicted_inverse_temperature",
+    "repair_study",
+    "self_merge",
     "temperature_sweep",
 ]

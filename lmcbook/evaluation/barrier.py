@@ -7,7 +7,7 @@ from lmcbook.errors import InputError
 from lmcbook.evaluation.lewc import predicted_inverse_temperature
 
 if TYPE_CHECKING:
-    from lmcbook.evaluation.curve import InterpolationCurve
+    from lmcbook.evaluation.curve import Fitted, InterpolationCurve
 
 
 def loss_barrier(
@@ -78,10 +78,24 @@ def barriers(curve: "InterpolationCurve") -> dict[str, float]:
     Raises:
         InputError: 0, ½ or 1 is not among the coefficients.
     """
-    grid = curve.coefficients
+    found = barriers_of(curve.coefficients, curve)
+    midpoint = _index_of(curve.coefficients, 0.5)
+    if curve.lewc_ensemble is not None and curve.lewc_exponent is not None:
+        of_ensemble = curve.lewc_ensemble.inverse_temperature[midpoint]
+        predicted = predicted_inverse_temperature(of_ensemble, 0.5, curve.lewc_exponent)
+        found["predicted_inverse_temperature_midpoint"] = predicted
+    return found
+
+
+def barriers_of(grid: Sequence[float], curve: "Fitted") -> dict[str, float]:
+    """`barriers` of any curve along ``grid``, without what LEWC predicts of it.
+
+    Raises:
+        InputError: 0, ½ or 1 is not on the grid.
+    """
     midpoint = _index_of(grid, 0.5)
     raw = curve.loss[_index_of(grid, 1)], curve.loss[_index_of(grid, 0)]
-    found = {
+    return {
         "loss_barrier": loss_barrier(grid, curve.loss),
         "midpoint_loss_barrier": midpoint_loss_barrier(grid, curve.loss),
         "accuracy_barrier": accuracy_barrier(grid, curve.accuracy),
@@ -94,11 +108,6 @@ def barriers(curve: "InterpolationCurve") -> dict[str, float]:
         ),
         "inverse_temperature_midpoint": curve.inverse_temperature[midpoint],
     }
-    if curve.lewc_ensemble is not None and curve.lewc_exponent is not None:
-        of_ensemble = curve.lewc_ensemble.inverse_temperature[midpoint]
-        predicted = predicted_inverse_temperature(of_ensemble, 0.5, curve.lewc_exponent)
-        found["predicted_inverse_temperature_midpoint"] = predicted
-    return found
 
 
 def _excess(

@@ -1,6 +1,6 @@
 """The curve of a pair: losses, accuracies and calibration of the merged network along λ, beside its ensembles."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -129,8 +129,7 @@ def curve_along(
     ends = list(zip(line.logits(1.0), line.logits(0.0), strict=True))
 
     def ensembles(weights: Sequence[float]) -> Fitted:
-        logits = ([ensemble_logits(a, b, weight) for a, b in ends] for weight in weights)
-        return Fitted(**_columns([fitted_point(parts, labels) for parts in logits]))
+        return fitted_along(([ensemble_logits(a, b, weight) for a, b in ends] for weight in weights), labels)
 
     trained_loss, trained_accuracy = (
         [measure(logits.test, line.test.labels) for logits in line.trained] for measure in (loss, accuracy)
@@ -146,6 +145,11 @@ def curve_along(
         },
         **_columns(points),
     )
+
+
+def fitted_along(points: Iterable[Sequence[Tensor]], labels: Sequence[Tensor]) -> Fitted:
+    """Of several networks' logits, each of calibration and test examples: an inverse temperature for each network."""
+    return Fitted(**_columns([fitted_point(logits, labels) for logits in points]))
 
 
 def _columns(points: Sequence[dict[str, Any]]) -> dict[str, Any]:

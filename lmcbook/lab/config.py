@@ -10,29 +10,19 @@ from lmcbook.training.config import TrainingConfig, digest_of, plain_fields, tra
 
 ALIGNMENTS: tuple[str, ...] = ("identity", "random", "weight_matching", "activation_matching")
 MEASUREMENTS: tuple[str, ...] = (
-    "interpolation",
-    "layerwise",
-    "calibration",
-    "flatness",
-    "controls",
-    "many",
-    "placement",
+    *("interpolation", "layerwise", "calibration", "flatness"),
+    *("repair", "common_mode", "self_merge", "controls", "many", "placement"),
 )
 SHARED: tuple[str, ...] = ("nothing", "order", "start")
 
 # Raised by hand when a change of the code changes numbers: a digest must not move with every edited comment.
 CODE_VERSIONS = {
-    "interpolation": 2,
-    "layerwise": 4,
-    "calibration": 1,
-    "flatness": 1,
-    "controls": 1,
-    "many": 1,
-    "placement": 1,
+    **{"interpolation": 2, "layerwise": 4, "calibration": 1, "flatness": 1},
+    **{"repair": 1, "common_mode": 1, "self_merge": 1, "controls": 1, "many": 1, "placement": 1},
 }
 
 # Fields that came later: left out where they say what was so before they came, so that older digests still hold.
-_LATER_FIELDS = frozenset({"shared", "shared_fraction", "num_directions", "more_seeds"})
+_LATER_FIELDS = frozenset({"shared", "shared_fraction", "num_directions", "repair_examples", "more_seeds"})
 
 
 @no_type_check
@@ -57,8 +47,9 @@ class PairConfig:
     measurement: str = "interpolation"
     """What is measured: interpolation (losses and accuracies along the line), layerwise (inside the networks),
     calibration (what inverse temperatures do and need), flatness (the loss along other lines of the same length),
-    controls (the average at λ = ½, plain and repaired), many (averages of more than two networks) or placement (both
-    networks at random places of wider ones)."""
+    repair (losses and accuracies of the repaired merged networks), common_mode (the split of reciprocal orthogonality),
+    self_merge (each network averaged with shuffled copies of itself), controls (the average at λ = ½, plain and
+    repaired), many (averages of more than two networks) or placement (both networks at random places of wider ones)."""
     num_coefficients: int = 25
     """Number of equally spaced interpolation coefficients from 0 to 1, both ends included; odd, so that ½ is one."""
     batch_norm_examples: int = 10_000
@@ -72,6 +63,8 @@ class PairConfig:
     """Part of the training, from its start, that a spawned pair has in common; 0: the initialisation alone."""
     num_directions: int = 20
     """Random directions along which flatness is measured."""
+    repair_examples: int = 500
+    """Repairs measure means over at most so many un-augmented training images."""
     more_seeds: tuple[int, ...] = ()
     """Seeds of the further networks that ``many`` averages, in the order in which they join."""
 
@@ -99,6 +92,7 @@ class PairConfig:
                 f"shared_fraction is {self.shared_fraction:g} with shared {self.shared!r}; only a pair that shares its "
                 "start has such a fraction, so it must be 0"
             )
+        check_number("repair_examples", self.repair_examples, minimum=2, integer=True)
         check_number("num_directions", self.num_directions, minimum=1, integer=True)
         more = tuple(self.more_seeds)
         for seed in more:

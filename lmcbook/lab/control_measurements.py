@@ -11,9 +11,6 @@ from lmcbook.models import LayeredModel, build_model
 from lmcbook.models.placing import placed, random_places
 from lmcbook.randomness import random_stream
 
-REPAIR_EXAMPLES = 500
-"""Training images without labels that repairs and batch norm see."""
-
 PLACEMENTS = (
     *((factor, 1) for factor in (1, 2, 4, 8, 16)),
     *((16, c) for c in (2, 4, 8)),
@@ -80,5 +77,5 @@ def measure_placement(pair: PairConfig, session: PairSession) -> dict[str, Any]:
 
 def _averages(model: LayeredModel, states: list[Any], session: PairSession, **options: Any) -> list[dict[str, Any]]:
     splits = session.splits
-    images = session.sample(REPAIR_EXAMPLES)
+    images = session.sample(session.pair.repair_examples)
     return averages(model, states, images, calibration=splits.calibration, test=splits.test, **options)

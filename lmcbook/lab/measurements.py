@@ -3,12 +3,15 @@
 from collections.abc import Callable
 from typing import Any
 
+from lmcbook.data import in_memory
 from lmcbook.evaluation import (
     barriers,
     calibration_study,
     coefficients_grid,
     curve_along,
     ensemble_logits,
+    repair_study,
+    self_merge,
     temperature_sweep,
 )
 from lmcbook.evaluation.flatness import flatness_study
@@ -19,11 +22,11 @@ from lmcbook.lab.control_measurements import (
     measure_placement,
 )
 from lmcbook.lab.session import PairSession
-from lmcbook.layerwise import MEASURED_COEFFICIENTS, measure_layers
+from lmcbook.layerwise import MEASURED_COEFFICIENTS, measure_common_mode, measure_layers
 from lmcbook.merging import merge
-from lmcbook.models import build_model, trace_bytes
+from lmcbook.models import build_model, permutation_spec, trace_bytes
 from lmcbook.randomness import random_stream
-from lmcbook.states import StateDict
+from lmcbook.states import StateDict, has_batch_norm
 
 
 def measure_interpolation(pair: PairConfig, session: PairSession) -> dict[str, Any]:
@@ -59,10 +62,68 @@ def measure_layerwise(pair: PairConfig, session: PairSession) -> dict[str, Any]:
     merged_states = {
         coefficient: merge(model, state_a, state_b, coefficient, images) for coefficient in MEASURED_COEFFICIENTS
     }
-    fitting = _MOST_BYTES_OF_TRACES // (3 * trace_bytes(model, session.splits.input_shape))
-    batch_size = min(500, max(1, fitting))
     test_images = session.splits.test.images
-    return {"layers": measure_layers(model, state_a, state_b, merged_states, test_images, batch_size=batch_size)}
+    layers = measure_layers(model, state_a, state_b, merged_states, test_images, batch_size=_batch_size(session))
+    return {"layers": layers}
+
+
+def _batch_size(session: PairSession) -> int:
+    fitting = _MOST_BYTES_OF_TRACES // (3 * trace_bytes(session.model, session.splits.input_shape))
+    return min(500, max(1, fitting))
+
+
+def measure_common_mode_of(pair: PairConfig, session: PairSession) -> dict[str, Any]:
+    """Reciprocal orthogonality of every layer, its two parts, and its prediction from both networks and from each."""
+    layers = measure_common_mode(
+        session.model,
+        session.splits.test.images,
+        session.state_a,
+        session.aligned(pair).state,
+        spec=permutation_spec(session.model),
+        batch_size=_batch_size(session),
+    )
+    return {"layers": _brief(layers)}
+
+
+_DRAWS = 3
+"""Shuffled copies of each network."""
+
+
+def measure_self_merge(pair: PairConfig, session: PairSession) -> dict[str, Any]:
+    """Each of the two networks averaged with shuffled copies of itself, as they are and repaired as LEWC says.
+
+    With batch norm there is nothing to repair: recomputing it subtracts the means.
+    """
+    model, splits = session.model, session.splits
+    kinds = {"none": session.sample(pair.batch_norm_examples)}
+    if not has_batch_norm(model):
+        kinds["lewc_mean"] = session.sample(pair.repair_examples)
+    found: dict[str, Any] = {}
+    for name, seed, state in zip("ab", pair.seeds, (session.state_a, session.state_b), strict=True):
+        found[name] = {
+            kind: self_merge(
+                model,
+                state,
+                calibration=splits.calibration,
+                test=splits.test,
+                images=in_memory(images),
+                spec=permutation_spec(model),
+                repair=kind,
+                draws=_DRAWS,
+                generators=[random_stream(seed, "self-merge", draw) for draw in range(_DRAWS)],
+            )
+            for kind, images in kinds.items()
+        }
+    return _brief(found)
+
+
+def _brief(data: Any) -> Any:
+    """Numbers to six digits: more than any figure shows, and the arithmetic of single precision has no more."""
+    if isinstance(data, dict):
+        return {name: _brief(value) for name, value in data.items()}
+    if isinstance(data, list):
+        return [_brief(value) for value in data]
+    return float(f"{data:.6g}") if isinstance(data, float) else data
 
 
 def measure_calibration(pair: PairConfig, session: PairSession) -> dict[str, Any]:
@@ -94,11 +155,20 @@ def measure_flatness(pair: PairConfig, session: PairSession) -> dict[str, Any]:
     )
 
 
+def measure_repair(pair: PairConfig, session: PairSession) -> dict[str, Any]:
+    """Losses, accuracies, inverse temperatures and barriers along the line, of each repair of the merged networks."""
+    grid = coefficients_grid(pair.num_coefficients)
+    return repair_study(session.line(pair), coefficients=grid, images=session.sample(pair.repair_examples))
+
+
 MEASUREMENTS: dict[str, Callable[[PairConfig, PairSession], dict[str, Any]]] = {
     "interpolation": measure_interpolation,
     "layerwise": measure_layerwise,
     "calibration": measure_calibration,
     "flatness": measure_flatness,
+    "repair": measure_repair,
+    "common_mode": measure_common_mode_of,
+    "self_merge": measure_self_merge,
     "controls": measure_controls,
     "many": measure_many,
     "placement": measure_placement,

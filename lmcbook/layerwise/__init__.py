@@ -10,7 +10,7 @@ from lmcbook.layerwise.lewc import (
     relative_error,
 )
 from lmcbook.layerwise.measure import MEASURED_COEFFICIENTS, measure_layers
-from lmcbook.layerwise.measure_common_mode import COMMON_MODE_METRICS, measure_common_mode
+from lmcbook.layerwise.measure_common_mode import COMMON_MODE_METRICS, measure_common_mode, symmetry_of
 from lmcbook.layerwise.orthogonality import commutativity, reciprocal_orthogonality, weight_norm_ratio
 from lmcbook.layerwise.ranks import effective_rank, rank_measures, singular_values, stable_rank
 from lmcbook.layerwise.second_moments import (
@@ -55,6 +55,7 @@ __all__ = [
     "second_moments",
     "singular_values",
     "stable_rank",
+    "symmetry_of",
     "weak_additivity",
     "weak_additivity_error",
     "weak_additivity_sides",

@@ -84,7 +84,7 @@ def measure_common_mode(
     images = as_images("images", images)
     if len(images) == 0:
         raise InputError("images holds 0 examples; layers are measured on test images, give at least one")
-    spec = _spec_of(model, images) if spec is None else spec
+    spec = symmetry_of(model, images) if spec is None else spec
     spec.groups(state_a)
     network: LayeredNetwork
     if isinstance(model, LayeredModel) and layers is None:
@@ -205,7 +205,12 @@ def _add_exponents(entries: Sequence[dict[str, Any]]) -> None:
                 entry["metrics"][exponent] = value
 
 
-def _spec_of(model: nn.Module, images: Tensor) -> PermutationSpec:
+def symmetry_of(model: nn.Module, images: Tensor) -> PermutationSpec:
+    """The table of a network's symmetry: that of its architecture, or what `lmcbook.derive_spec` finds.
+
+    Raises:
+        InputError: the network is none of ours and cannot be traced.
+    """
     if isinstance(model, LayeredModel) and model.architecture in ARCHITECTURES:
         return permutation_spec(model)
     return derive_spec(model, images[:2])

@@ -214,7 +214,13 @@ def estimated_measuring_seconds(planned: PlannedPair, costs: Costs) -> float:
         "calibration": pair.num_coefficients * (fitted + batch_norm),
         # each of the pair once, three merged networks, and products with the other one's activations
         "layerwise": 7 * facts.num_test + 3 * batch_norm,
+        # two passes, and three products more of each network
+        "common_mode": 8 * facts.num_test,
+        # of each network three merges without and with repair, every one measured layer by layer
+        "self_merge": 12 * (5 * facts.num_test + facts.num_calibration + batch_norm),
         "flatness": 2 * (pair.num_directions + 1) * pair.num_coefficients * (fitted + batch_norm),
+        # four networks at each coefficient
+        "repair": 4 * pair.num_coefficients * (fitted + pair.repair_examples) + pair.num_coefficients * batch_norm,
         # the networks, seven averages of them, and what repairs see
         "controls": 9 * (fitted + batch_norm),
         "many": 9 * (len(pair.more_seeds) + 1) * (fitted + batch_norm),

@@ -1,6 +1,7 @@
 """Which configurations make up which notebook, at which scale: the one description of all experiments."""
 
 from lmcbook.lab.plan.batch_size import BATCH_FACTORS, SMALL_BATCH, batch_size
+from lmcbook.lab.plan.common_mode import common_mode, cross_talk, one_network
 from lmcbook.lab.plan.common_mode_controls import CONTROLS, NOISE, RECIPE, common_mode_controls, control_of
 from lmcbook.lab.plan.controls import SHARED_FRACTIONS, SPREAD_PENALTIES, against_low_rank, flatness, same_start
 from lmcbook.lab.plan.experiments import BEYOND, EXPERIMENTS, beyond, pairs
@@ -43,13 +44,16 @@ __all__ = [
     "against_low_rank",
     "batch_size",
     "beyond",
+    "common_mode",
     "common_mode_controls",
     "control_of",
+    "cross_talk",
     "depth",
     "epochs_for",
     "flatness",
     "jobs",
     "layers",
+    "one_network",
     "pairs",
     "permutations",
     "recipe",

@@ -8,6 +8,7 @@ from lmcbook.data import describe
 from lmcbook.lab.records import Record, pairs_table
 from lmcbook.pages.analysis.measurements import Measurements
 from lmcbook.pages.analysis.vocabulary import PAIR, as_they_are, paper_decay, plain
+from lmcbook.theory import rank_bound
 from lmcbook.training.schedule import decay_product
 
 FULL, SPARED, SHORTER = "full", "spared", "shorter"
@@ -76,6 +77,36 @@ def one_width(records: Sequence[Record]) -> DataFrame:
     most = table[sizes == sizes.groupby(table["recipe"]).transform("max")]
     shown = most[most["width_multiplier"] == most.groupby("recipe")["width_multiplier"].transform("max")]
     return shown.sort_values("batch_size", kind="stable").reset_index(drop=True)
+
+
+def rank_bounds(records: Sequence[Record]) -> DataFrame:
+    """What the low-rank bound of Galanti et al. allows: a row for each recipe, width and batch size of `one_width`.
+
+    ``bound`` is `lmcbook.theory.rank_bound` at the training's highest learning rate, where it is the tightest, and
+    ``full_rank`` the most that a matrix between two hidden layers can have. Multilayer perceptrons with weight decay.
+    """
+    rows = []
+    for record in records:
+        training = record.config.training
+        if training.architecture != "mlp" or training.hidden_width is None or training.weight_decay == 0:
+            continue
+        number = {name: getattr(training, name) for name in ("batch_size", "learning_rate", "weight_decay", "momentum")}
+        full_rank = max(1, round(training.hidden_width * training.width_multiplier))
+        rows.append(
+            {
+                "recipe": record.recipe,
+                "width_multiplier": training.width_multiplier,
+                "batch_size": training.batch_size,
+                "weight_decay": training.weight_decay,
+                "bound": rank_bound(**number),
+                "full_rank": full_rank,
+            }
+        )
+    if not rows:
+        return DataFrame(columns=["recipe", "width_multiplier", "batch_size", "weight_decay", "bound", "full_rank"])
+    keys = ["recipe", "width_multiplier", "batch_size", "weight_decay"]
+    shown = Measurements.of(records).table(one_width)[keys]
+    return shown.drop_duplicates().merge(DataFrame(rows).drop_duplicates(), on=keys)
 
 
 def several_widths(records: Sequence[Record]) -> DataFrame:

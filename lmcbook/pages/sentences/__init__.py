@@ -4,6 +4,7 @@ from lmcbook.pages.sentences.batch_size import (
     batch_finding,
     batch_verdict,
     batch_width_finding,
+    rank_bound_finding,
 )
 from lmcbook.pages.sentences.common_mode_controls import (
     control_sentences,
@@ -120,6 +121,7 @@ __all__ = [
     "places_finding",
     "prediction_finding",
     "product_finding",
+    "rank_bound_finding",
     "rank_finding",
     "reliability_finding",
     "search_cost_finding",

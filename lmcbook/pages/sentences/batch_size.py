@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from lmcbook.lab.records import Record
 from lmcbook.pages.analysis.labels import at_width, network_of, pair_count, recipe_label, spread, width_of
 from lmcbook.pages.analysis.measurements import Measurements
-from lmcbook.pages.analysis.sweeps import one_width, several_widths
+from lmcbook.pages.analysis.sweeps import one_width, rank_bounds, several_widths
 from lmcbook.pages.analysis.vocabulary import ACCURACY, CALIBRATED, ends, groups
 
 _SAID = {
@@ -45,6 +45,22 @@ def batch_width_finding(records: Sequence[Record]) -> list[str]:
         sentences.append(
             f"{recipe_label(recipe)}: averaging costs {'; '.join(parts)} (points of accuracy, "
             f"{pair_count(*map(len, counted))} each)."
+        )
+    return sentences
+
+
+def rank_bound_finding(records: Sequence[Record]) -> list[str]:
+    """What rank the bound of Galanti et al. allows at each batch size, beside what the matrices can have."""
+    sentences = []
+    for (recipe,), table in groups(rank_bounds(Measurements.of(records)), "recipe"):
+        table = table.sort_values("batch_size")
+        sizes, bounds = (" → ".join(f"{each:,.0f}" for each in table[column]) for column in ("batch_size", "bound"))
+        full_rank = table["full_rank"].iloc[0]
+        says = (table["bound"] < full_rank).sum()
+        verdict = f"it says something for {says} of {len(table)}" if says else "it says nothing"
+        sentences.append(
+            f"{recipe_label(recipe)} {width_of(table)}, batches of {sizes}: a rank of at most {bounds}, where matrices "
+            f"have {full_rank:,} rows and columns: {verdict}."
         )
     return sentences
 

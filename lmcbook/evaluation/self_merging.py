@@ -1,0 +1,115 @@
+"""What one network loses when it is averaged with a shuffled copy of itself: the sibling that nobody has to train.
+
+The order of a network's units means nothing to it. If the units of two networks are exchangeable, a network and a copy
+of it with its units in random order are to each other what two independent trainings are, as far as their cross-talk
+goes. So the average of the two tells of a merge before there is anything to merge with. This is ours, not the paper's.
+"""
+
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+from torch import Generator, nn
+
+from lmcbook.calibration import fit_inverse_temperature
+from lmcbook.errors import InputError, check_choice, check_number
+from lmcbook.evaluation.metrics import accuracy, loss
+from lmcbook.evaluation.prediction import predict_logits
+from lmcbook.layerwise import measure_layers, symmetry_of
+from lmcbook.merging import REPAIRS, add_biases, merge
+from lmcbook.models.examples import Examples, as_examples, as_images
+from lmcbook.permutation import PermutationSpec, apply, random_permutation
+from lmcbook.randomness import random_stream
+from lmcbook.states import StateDict
+
+_OF_LAYERS = ("decay_exponent", "reciprocal_orthogonality")
+
+
+def self_merge(
+    model: nn.Module,
+    state: StateDict,
+    *,
+    calibration: Any,
+    test: Any,
+    images: Any = None,
+    spec: PermutationSpec | None = None,
+    repair: str = "none",
+    draws: int = 3,
+    generators: Sequence[Generator] | None = None,
+) -> dict[str, Any]:
+    r"""The merge at λ = ½ of a network with copies of itself whose units stand in random order.
+
+    The result has ``"own"``, of the network itself, ``"merged"``, a list with the same of each merge, and
+    ``"accuracy_barrier"`` and ``"calibrated_loss_barrier"``, what the merges lose in the mean (a fraction, nats). Of a
+    network: ``accuracy`` and ``loss`` on the test examples, ``inverse_temperature`` β fitted on the calibration
+    examples, and ``calibrated_loss``, the test loss with it; losses in nats. Of a merge also ``layers``, with
+    ``decay_exponent`` and ``reciprocal_orthogonality`` of each layer on the test images, or None where there is none.
+
+    Args:
+        model: the network; its own weights do not count.
+        state: the network's weights.
+        calibration: examples that it was not trained on, in any form that `lmcbook.models.examples.as_examples` takes.
+        test: examples that nothing is fitted on.
+        images: un-augmented training images, without labels; needed for batch norm and for a repair.
+        spec: the table of the network's symmetry; by default that of its architecture, or what
+            `lmcbook.derive_spec` finds.
+        repair: one of `lmcbook.merging.REPAIRS`.
+        draws: how many orders are drawn.
+        generators: one for each draw; by default random streams that are the same in every call.
+
+    Raises:
+        InputError: as `lmcbook.merge`, there are no ``draws``, or not one generator for each of them.
+    """
+    check_choice("repair", repair, REPAIRS)
+    check_number("draws", draws, minimum=1, integer=True)
+    if generators is None:
+        generators = [random_stream(0, "self-merge", draw) for draw in range(draws)]
+    if len(generators) != draws:
+        raise InputError(f"generators holds {len(generators)}; give one for each of {draws} draws")
+    fitted, judged = as_examples("calibration", calibration), as_examples("test", test)
+    if images is not None:
+        images = as_images("images", images)
+    spec = symmetry_of(model, judged.images) if spec is None else spec
+    # at an end of the line the network is itself, with its batch norm recomputed as that of a merge is
+    own = _worth(model, merge(model, state, state, 1, images), fitted, judged)
+    repairable = model if repair == "none" else add_biases(model)
+    merged: list[dict[str, Any]] = []
+    for generator in generators:
+        shuffled = apply(spec, random_permutation(spec, state, generator), state)
+        average = merge(model, state, shuffled, 0.5, images, repair=repair)
+        first, second = (_with_biases_of(average, each) for each in (state, shuffled))
+        layers = _layers(repairable, first, second, average, judged)
+        merged.append({**_worth(repairable, average, fitted, judged), "layers": layers})
+    return {
+        "own": own,
+        "merged": merged,
+        "accuracy_barrier": own["accuracy"] - sum(each["accuracy"] for each in merged) / draws,
+        "calibrated_loss_barrier": sum(each["calibrated_loss"] for each in merged) / draws - own["calibrated_loss"],
+    }
+
+
+def _worth(model: nn.Module, state: StateDict, calibration: Examples, test: Examples) -> dict[str, Any]:
+    fit = fit_inverse_temperature(predict_logits(model, state, calibration.images), calibration.labels)
+    logits = predict_logits(model, state, test.images)
+    beta = fit.inverse_temperature
+    return {
+        "accuracy": accuracy(logits, test.labels),
+        "loss": loss(logits, test.labels),
+        "inverse_temperature": beta,
+        "calibrated_loss": loss(logits, test.labels, inverse_temperature=beta),
+    }
+
+
+def _with_biases_of(repaired: StateDict, state: StateDict) -> StateDict:
+    """``state`` with biases of zeros where a repair has added some."""
+    return {name: state[name] if name in state else torch.zeros_like(tensor) for name, tensor in repaired.items()}
+
+
+def _layers(
+    model: nn.Module, state: StateDict, shuffled: StateDict, average: StateDict, test: Examples
+) -> list[dict[str, Any]]:
+    found: dict[str, dict[str, Any]] = {}
+    for entry in measure_layers(model, state, shuffled, {0.5: average}, test.images, ranks=False):
+        of_layer = found.setdefault(entry["layer"], {"layer": entry["layer"], "depth": entry["depth"]})
+        of_layer |= {name: entry["metrics"][name] for name in _OF_LAYERS if name in entry["metrics"]}
+    return [dict.fromkeys(_OF_LAYERS) | each for each in found.values()]

@@ -1,0 +1,62 @@
+"""The measurements of the common mode: in each layer, repaired by one bias, and told by one network."""
+
+from dataclasses import replace
+
+from lmcbook.lab.plan.batch_size import batch_size
+from lmcbook.lab.plan.grid import SCALE_RECIPES
+from lmcbook.lab.plan.planned import PlannedPair
+from lmcbook.lab.plan.selection import Selection
+from lmcbook.lab.plan.width import depth, width
+from lmcbook.lab.recipes import MAIN_WEIGHT_DECAY, recipe
+from lmcbook.training.config import TrainingConfig
+
+COEFFICIENTS = 13
+"""Interpolation coefficients of a repair, which costs as much as four merges at each."""
+
+
+def common_mode(selection: Selection) -> list[PlannedPair]:
+    """Repairs of the merged networks that the chapters on width and on batch size train, against both.
+
+    Multilayer perceptrons alone, unless recipes are selected: where batch norm follows each hidden layer there is
+    nothing to repair. At the main weight decay also after the weights were matched, where the repair of mean and
+    variance is REPAIR as it was published.
+    """
+    if selection.recipes is None:
+        perceptrons = [name for name in SCALE_RECIPES[selection.scale] if recipe(name).training.num_layers is not None]
+        selection = selection.filled(recipes=perceptrons)
+    trained = [*width(selection, alignments=("identity",)), *batch_size(selection)]
+    planned = {}
+    for one in trained:
+        if one.pair.measurement != "interpolation":
+            continue
+        of_recipe = one.pair.training.batch_size == recipe(one.recipe).training.batch_size
+        matched = of_recipe and one.pair.training.weight_decay == MAIN_WEIGHT_DECAY
+        for alignment in ("identity", *(("weight_matching",) if matched else ())):
+            pair = replace(one.pair, measurement="repair", alignment=alignment, num_coefficients=COEFFICIENTS)
+            planned[pair.digest] = replace(one, pair=pair)
+    return list(planned.values())
+
+
+def cross_talk(selection: Selection) -> list[PlannedPair]:
+    """The split of reciprocal orthogonality in all pairs of the chapters on width, depth and batch size.
+
+    No network is trained for it. Barriers stand beside it.
+    """
+    return _measured(selection, ("interpolation", "common_mode"))
+
+
+def one_network(selection: Selection) -> list[PlannedPair]:
+    """The same pairs, and each network of them averaged with shuffled copies of itself."""
+    return _measured(selection, ("interpolation", "layerwise", "common_mode", "self_merge"))
+
+
+def _measured(selection: Selection, measurements: tuple[str, ...]) -> list[PlannedPair]:
+    planned = [*width(selection, alignments=("identity",)), *batch_size(selection), *depth(selection)]
+    pairs: dict[tuple[TrainingConfig, tuple[int, int]], PlannedPair] = {}
+    for one in planned:
+        pairs.setdefault((one.pair.training, one.pair.seeds), one)
+    return [
+        replace(one, pair=replace(one.pair, measurement=measurement))
+        for one in pairs.values()
+        for measurement in measurements
+    ]
