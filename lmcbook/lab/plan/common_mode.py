@@ -40,14 +40,14 @@ def common_mode(selection: Selection) -> list[PlannedPair]:
 def cross_talk(selection: Selection) -> list[PlannedPair]:
     """The split of reciprocal orthogonality in all pairs of the chapters on width, depth and batch size.
 
-    No network is trained for it. Barriers stand beside it.
+    No network is trained for it.
     """
-    return _measured(selection, ("interpolation", "common_mode"))
+    return _measured(selection, ("common_mode",))
 
 
 def one_network(selection: Selection) -> list[PlannedPair]:
     """The same pairs, and each network of them averaged with shuffled copies of itself."""
-    return _measured(selection, ("interpolation", "layerwise", "common_mode", "self_merge"))
+    return _measured(selection, ("common_mode", "self_merge"))
 
 
 def _measured(selection: Selection, measurements: tuple[str, ...]) -> list[PlannedPair]:
