@@ -10,8 +10,8 @@ from lmcbook.lab.plan.width import depth, width
 from lmcbook.lab.recipes import MAIN_WEIGHT_DECAY, recipe
 from lmcbook.training.config import TrainingConfig
 
-COEFFICIENTS = 13
-"""Interpolation coefficients of a repair, which costs as much as four merges at each."""
+COEFFICIENTS = {"embedded": 13, "desk": 13, "paper": 5}
+"""Scale → interpolation coefficients of a repair, which costs as much as four merges at each of them."""
 
 
 def common_mode(selection: Selection) -> list[PlannedPair]:
@@ -32,7 +32,9 @@ def common_mode(selection: Selection) -> list[PlannedPair]:
         of_recipe = one.pair.training.batch_size == recipe(one.recipe).training.batch_size
         matched = of_recipe and one.pair.training.weight_decay == MAIN_WEIGHT_DECAY
         for alignment in ("identity", *(("weight_matching",) if matched else ())):
-            pair = replace(one.pair, measurement="repair", alignment=alignment, num_coefficients=COEFFICIENTS)
+            pair = replace(
+                one.pair, measurement="repair", alignment=alignment, num_coefficients=COEFFICIENTS[one.scale]
+            )
             planned[pair.digest] = replace(one, pair=pair)
     return list(planned.values())
 
