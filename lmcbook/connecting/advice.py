@@ -60,17 +60,21 @@ def _metric(entries: Sequence[Mapping[str, Any]], name: str) -> list[tuple[str, 
     return [(entry["layer"], value) for entry in entries if (value := entry["metrics"].get(name)) is not None]
 
 
+def remedy_of(row: str) -> tuple[str, str]:
+    """The matching and the repair that a row of this name had."""
+    family, _, kind = row.partition(":")
+    if family == "repaired":
+        return "none", kind
+    if family == "matched":
+        return kind, "none"
+    match, _, repair = kind.partition(":") if family == "matched and repaired" else ("none", "", "none")
+    return match, repair
+
+
 def next_steps(connection: "Connection") -> tuple[str, ...]:
     """What to do now: the command that writes the merge, or what else might help."""
     verdict = connection.verdict
-    family, _, kind = verdict.row.partition(":")
-    repair, match = "none", "none"
-    if family == "repaired":
-        repair = kind
-    elif family == "matched":
-        match = kind
-    elif family == "matched and repaired":
-        match, _, repair = kind.partition(":")
+    match, repair = remedy_of(verdict.row)
     if verdict.connected:
         return (_merge_command(connection, match, repair),)
     steps = []

@@ -19,6 +19,7 @@ from lmcbook.connecting.connection import Parent
 from lmcbook.connecting.inputs import Inputs, prepare
 from lmcbook.connecting.preflight import check, preflight
 from lmcbook.connecting.remedies import REPAIR_IMAGES, align, check_remedies, symmetry
+from lmcbook.connecting.targets import check_target
 from lmcbook.data.whole_files import written_whole
 from lmcbook.errors import InputError, check_number
 from lmcbook.evaluation import predict_logits
@@ -143,22 +144,6 @@ def merge_networks(
         "b": asdict(parents[1]),
     }
     return MergedNetwork(model=made.eval(), origin=origin)
-
-
-def check_target(path: str | Path, endings: Sequence[str], *, force: bool) -> Path:
-    """A path that may be written to.
-
-    Raises:
-        InputError: it has another ending, is there already and ``force`` is not given, or its folder is missing.
-    """
-    path = Path(path)
-    if path.suffix not in endings:
-        raise InputError(f"{str(path)!r} ends in {path.suffix!r}; it may end in {', '.join(endings)}")
-    if not path.parent.is_dir():
-        raise InputError(f"{str(path)!r} cannot be written: there is no folder {str(path.parent)!r}; make it first")
-    if path.is_dir() or (path.exists() and not force):
-        raise InputError(f"{str(path)!r} is there already; give another name, or force (--force) to write over a file")
-    return path
 
 
 def _prepared(

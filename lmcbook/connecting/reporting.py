@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from lmcbook.connecting.advice import reasons
-from lmcbook.connecting.merged import check_target
+from lmcbook.connecting.targets import check_target
 from lmcbook.connecting.text import COLUMNS, cells, in_order
 from lmcbook.data.whole_files import write_whole
 from lmcbook.errors import InputError
@@ -110,7 +110,8 @@ def as_html(connection: "Connection") -> str:
 def as_csv(connection: "Connection") -> str:
     """The curve along λ, one line for each λ."""
     curve = {name: values for name, values in connection.curve.items() if isinstance(values, list)}
-    names = [name for name, values in curve.items() if len(values) == len(curve["coefficients"])]
+    others = [name for name, values in curve.items() if len(values) == len(curve["coefficients"])]
+    names = ["coefficients", *(name for name in others if name != "coefficients")]
     lines = [",".join(names)]
     for row in zip(*(curve[name] for name in names), strict=True):
         lines.append(",".join(str(value) for value in row))

@@ -61,6 +61,12 @@ def judge(
             error = 100 * (best.standard_error or 0.0)
             gain = 100 * ((best.accuracy or 0.0) - max(accuracies))
             remarks.append(f"The {best.label} is better than both parents by {gain:.1f} points (s.e. {error:.1f}).")
+        resolved = 200 * (best.standard_error or 0.0)
+        if tolerance is None and resolved > POINTS:
+            remarks.append(
+                f"{examples} test images tell losses above {resolved:.1f} points from chance (two standard errors); "
+                "more of them would decide finer."
+            )
         for name, accuracy in zip("ab", accuracies, strict=True):
             if classes and accuracy <= 1 / classes + 2 * (1 / classes / examples) ** 0.5:
                 remarks.append(
