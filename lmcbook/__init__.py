@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from lmcbook.calibration import expected_calibration_error, fit_inverse_temperature
+    from lmcbook.connecting import Connection, MergedNetwork, connect, merge_networks, read_network
     from lmcbook.data import Split, load
     from lmcbook.errors import InputError
     from lmcbook.evaluation import (
@@ -37,8 +38,10 @@ if TYPE_CHECKING:
 __version__ = "0.1.0"
 
 __all__ = [
+    "Connection",
     "InputError",
     "Line",
+    "MergedNetwork",
     "PermutationSpec",
     "Split",
     "TrainingConfig",
@@ -50,6 +53,7 @@ __all__ = [
     "barriers",
     "build_model",
     "coefficients_grid",
+    "connect",
     "derive_spec",
     "ensemble_logits",
     "expected_calibration_error",
@@ -62,9 +66,11 @@ __all__ = [
     "measure_layers",
     "merge",
     "merge_many",
+    "merge_networks",
     "observe_modules",
     "predict_logits",
     "random_stream",
+    "read_network",
     "recompute_batch_norm",
     "repair",
     "self_merge",
@@ -95,6 +101,7 @@ __getattr__, __dir__ = names_on_demand(
     __name__,
     {
         "calibration": "expected_calibration_error fit_inverse_temperature",
+        "connecting": "Connection MergedNetwork connect merge_networks read_network",
         "data": "Split load",
         "errors": "InputError",
         "evaluation": (

@@ -1,10 +1,11 @@
-"""`python -m lmcbook`: a thin shell over the package; bad input ends in one line and exit code 2."""
+"""`lmcbook` and `python -m lmcbook`: a thin shell over the package; bad input ends in one line and exit code 2."""
 
 import argparse
 import os
 import sys
 from pathlib import Path
 
+from lmcbook.connecting.command import add_parser as add_connect
 from lmcbook.errors import InputError, check_number
 from lmcbook.lab import paths, plan
 from lmcbook.pages.notebooks import NotebookError
@@ -42,11 +43,12 @@ def _check_folder(records: Path | None, *, missing: bool = False) -> None:
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
-        prog="python -m lmcbook",
-        description="Train and measure pairs of networks, and make the book of what was measured.",
-        epilog="`python -m lmcbook COMMAND --help` tells what a command takes. Bad input: one line and exit code 2.",
+        prog="lmcbook",
+        description="Average two networks, train and measure pairs of them, and make the book of what was measured.",
+        epilog="`lmcbook COMMAND --help` tells what a command takes. Bad input: one line and exit code 2.",
     )
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
+    add_connect(commands)
 
     reproduce = commands.add_parser("reproduce", help="train, measure, run the notebooks and build the book")
     _add_scale(reproduce)

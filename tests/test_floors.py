@@ -1,14 +1,16 @@
 """A floor that was put in is found, one that was not is not claimed, and the sentences say which."""
 
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
+from scipy.stats import f as f_distribution
 
 from lmcbook.errors import InputError
 from lmcbook.pages import figures, sentences
-from lmcbook.pages.analysis.floor_fit import fit_floor
-from lmcbook.pages.analysis.floors import floor_fits, floor_table
+from lmcbook.pages.analysis.floor_fit import fit_floor, lack_of_fit
+from lmcbook.pages.analysis.floors import decided, ensemble_fits, floor_fits, floor_table
 from tests.helpers.drawn import drawn
 from tests.helpers.synthetic_records import make_record, width_sweep
 
@@ -67,15 +69,61 @@ def sweep(floor: float):
     ]
 
 
+def test_a_curve_that_misses_is_found_out():
+    """Two falls, one after the other: the pairs scatter little, and no such curve runs through both."""
+    exact = [0.6 if width < 4 else 0.2 if width < 16 else 0.002 for width in WIDTHS]
+    random = np.random.default_rng(0)
+    steps = [value * math.exp(0.05 * random.normal()) for value in exact]
+    fit = fit_floor(WIDTHS, steps, ceiling=0.8)
+    assert fit is not None and fit.lack_of_fit < 1e-3
+    assert decided(fit, num_fits=1) == "no such curve"
+    right = fit_floor(WIDTHS, barriers(0.1, noise=0.05), ceiling=0.8)
+    assert right is not None and right.lack_of_fit > 0.05 and decided(right, num_fits=1) == "a floor"
+
+
+def test_the_test_for_lack_of_fit_rejects_a_right_curve_about_as_often_as_it_says():
+    fits = [fit_floor(WIDTHS, barriers(0.04, noise=0.2, seed=seed), ceiling=0.8) for seed in range(20)]
+    # binomial with 20 draws of 0.05: more than 4 have a chance of one in four hundred
+    assert sum(fit.lack_of_fit < 0.05 for fit in fits if fit) <= 4
+
+
+def test_lack_of_fit_is_the_f_test_of_textbooks():
+    places, values = [1.0, 1.0, 2.0, 2.0, 3.0, 3.0], [1.0, 1.2, 1.9, 2.1, 4.0, 4.4]
+    fitted = list(np.polyval(np.polyfit(places, values, 1), places))
+    # within places: 0.02 + 0.02 + 0.08 with 3 degrees; the means 1.1, 2.0, 4.2 are 1.3 / sqrt(6) off a line, one degree
+    expected = f_distribution.sf((2 * 1.3**2 / 6) / (0.12 / 3), 1, 3)
+    assert lack_of_fit(values, fitted, places, num_parameters=2) == pytest.approx(expected)
+    assert math.isnan(lack_of_fit([1.0, 2.0, 3.0], [1.0, 2.0, 3.5], [1.0, 2.0, 3.0], num_parameters=2)), "no replicates"
+    assert math.isnan(lack_of_fit(values[:4], fitted[:4], places[:4], num_parameters=2)), "nothing is left to miss"
+
+
+def test_the_number_of_fits_decides_as_well():
+    fit = fit_floor(WIDTHS, barriers(0.1, noise=0.05), ceiling=0.8)
+    assert fit is not None and fit.low > 0
+    weak = replace(fit, p_value=0.02)
+    assert decided(weak, num_fits=1) == "a floor" and decided(weak, num_fits=6) == "cannot be decided"
+    assert decided(replace(fit, low=0.0, p_value=0.4), num_fits=1) == "cannot be decided"
+
+
 def test_sentences_say_whether_there_is_a_floor():
-    (floored,) = sentences.floor_finding(sweep(0.1))
+    floored, counted = sentences.floor_finding(sweep(0.1))
     assert floored.startswith("MLP on digits, weight decay 3e-3: accuracy barrier: a floor of ")
-    assert "95% interval" in floored and "18 pairs" in floored
-    (falling,) = sentences.floor_finding(sweep(0.0))
-    assert "no floor is proved" in falling
+    assert "95% interval" in floored and "18 pairs at 6 widths" in floored and "lack of fit p = " in floored
+    assert "accuracy below the ensemble's: a floor of " in floored
+    assert counted.startswith("4 fits were made") and counted.endswith("5 % / 4 = 0.013.")
+    assert "cannot be decided" in sentences.floor_finding(sweep(0.0))[0]
     none = [*sweep(0.0), make_record(64, depth_of_dip=-0.01)]
     assert "1 of 1 pairs at ×64 lose nothing, so none is fitted" in sentences.floor_finding(none)[0]
     assert "too few widths for a fit (2)" in sentences.floor_finding(width_sweep(widths=(1, 4), pairs=1))[0]
+
+
+def test_what_is_lost_against_the_ensemble_is_fitted_beside_the_barriers():
+    ours, theirs = floor_fits(sweep(0.1)), ensemble_fits(sweep(0.1))
+    assert [each.column for each in theirs] == ["accuracy_below_ensemble", "calibrated_loss_above_ensemble"]
+    # an ensemble that is better than its networks by 0.005 in these records
+    gap = theirs[0].pairs["accuracy_below_ensemble"] - ours[0].pairs["midpoint_accuracy_barrier"]
+    assert list(gap) == pytest.approx([0.005] * 18)
+    assert theirs[0].fit is not None and ours[0].fit is not None and theirs[0].fit.floor > ours[0].fit.floor
 
 
 def test_the_table_is_of_the_fits_that_are_drawn():

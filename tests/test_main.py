@@ -45,13 +45,13 @@ def test_bad_input_is_one_line_and_exit_code_2(arguments, message, capsys, monke
     assert message in printed.err
 
 
-@pytest.mark.parametrize("command", ["reproduce", "plan", "run", "job", "book", "data", "records"])
+@pytest.mark.parametrize("command", ["connect", "reproduce", "plan", "run", "job", "book", "data", "records"])
 def test_help_names_every_command_and_each_says_what_it_takes(command, capsys):
     for arguments in (["--help"], [command, "--help"]):
         with pytest.raises(SystemExit, match="0"):
             main(arguments)
     printed = capsys.readouterr().out
-    assert re.search(rf"^    {command}\s", printed, re.M) and f"python -m lmcbook {command}" in printed
+    assert re.search(rf"^    {command}\s", printed, re.M) and f"usage: lmcbook {command}" in printed
 
 
 def test_outside_of_a_checkout_reproduce_says_so(capsys, monkeypatch, tmp_path):

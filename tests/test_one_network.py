@@ -5,7 +5,12 @@ from dataclasses import replace
 import pytest
 
 from lmcbook.lab import plan
-from lmcbook.lab.measurements import measure_common_mode_of, measure_self_merge
+from lmcbook.lab.measurements import (
+    measure_common_mode_of,
+    measure_interpolation,
+    measure_layerwise,
+    measure_self_merge,
+)
 from lmcbook.lab.records import Record
 from tests.helpers.sessions import session_of
 
@@ -17,8 +22,8 @@ def test_no_network_is_trained_for_it(scale):
     trained = {(one.pair.training, one.pair.seeds) for one in others}
     planned = plan.one_network(selection)
     assert {(one.pair.training, one.pair.seeds) for one in planned} == trained
-    assert len({one.pair.digest for one in planned}) == len(planned) == 4 * len(trained)
-    assert {one.pair.measurement for one in plan.cross_talk(selection)} == {"interpolation", "common_mode"}
+    assert len({one.pair.digest for one in planned}) == len(planned) == 2 * len(trained)
+    assert {one.pair.measurement for one in plan.cross_talk(selection)} == {"common_mode"}
     assert {one.pair.digest for one in plan.cross_talk(selection)} <= {one.pair.digest for one in planned}
 
 
@@ -39,8 +44,20 @@ def test_the_measurements_are_of_this_pair_and_small(pico_pair, trained_pair, di
     assert swapped["predicted_from_a"] == pytest.approx(last["predicted_from_b"], rel=1e-4)
     assert swapped["reciprocal_orthogonality"] == pytest.approx(last["reciprocal_orthogonality"], rel=1e-4)
     alone = measure_self_merge(replace(pico_pair, measurement="self_merge"), session)
-    assert set(alone) == {"a", "b"} and all(set(each) == {"none", "lewc_mean"} for each in alone.values())
-    assert all(len(each["none"]["merged"]) == 3 for each in alone.values())
+    assert set(alone) == {"a", "b", "pair"} and all(set(each) == {"none", "lewc_mean"} for each in alone.values())
+    assert [len(each["none"]["merged"]) for each in alone.values()] == [3, 3, 1]
+    assert alone["pair"]["none"]["own"] == [alone[name]["none"]["own"] for name in "ab"]
+    curve = measure_interpolation(pico_pair, session)
+    middle = curve["curve"]["coefficients"].index(0.5)
+    assert alone["pair"]["none"]["merged"][0]["loss"] == pytest.approx(curve["curve"]["loss"][middle], rel=1e-4)
+    assert alone["pair"]["none"]["accuracy_barrier"] == pytest.approx(curve["barriers"]["midpoint_accuracy_barrier"])
+    exponents = {
+        entry["layer"]: entry["metrics"]["decay_exponent"]
+        for entry in measure_layerwise(pico_pair, session)["layers"]
+        if entry["coefficient"] == 0.5
+    }
+    found = {entry["layer"]: entry["decay_exponent"] for entry in alone["pair"]["none"]["merged"][0]["layers"]}
+    assert found == pytest.approx(exponents, rel=1e-4)
     assert alone["a"]["none"]["own"] == alone["a"]["lewc_mean"]["own"] != alone["b"]["none"]["own"]
     for kind, data in (("common_mode", split), ("self_merge", alone)):
         record = Record(

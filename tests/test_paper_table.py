@@ -7,7 +7,7 @@ import pytest
 from lmcbook.lab.recipes import recipe
 from lmcbook.lab.records import Record
 from lmcbook.pages.claims import PAPER_TABLE_1
-from lmcbook.pages.paper_table import NOT_MEASURED, against_paper, coverage, schedule_of
+from lmcbook.pages.paper_table import NOT_MEASURED, against_paper, coverage, name_of_batches, schedule_of
 from tests.helpers.synthetic_records import PROVENANCE, SEED_PAIRS, make_record
 
 BARRIER = "barrier at λ = ½"
@@ -15,10 +15,13 @@ AS_THEY_ARE = ("as they are: accuracy barrier (points)", "as they are: calibrate
 MATCHED = ("b matched by weights: accuracy barrier (points)", "b matched by weights: loss barrier (nats)")
 
 
-def trained(name: str, width: float, **options) -> Record:
-    """A made-up record whose networks were trained as the recipe says."""
+OURS, OURS_SMALL = name_of_batches(500), name_of_batches(125)
+
+
+def trained(name: str, width: float, *, batch_size: int = 500, **options) -> Record:
+    """A made-up record whose networks were trained as the recipe says, or with other batches."""
     record = make_record(width, recipe=name, scale="paper", **options)
-    own = recipe(name).training
+    own = replace(recipe(name).training, batch_size=batch_size)
     training = replace(own, width_multiplier=width, weight_decay=record.config.training.weight_decay)
     config = replace(record.config, training=training)
     return replace(record, config=config, digest=config.digest)
@@ -48,7 +51,7 @@ def test_the_papers_numbers_stand_as_the_paper_has_them():
         ("−0.027", "7.000", "5.135"),
         ("−0.003", "0.177", "0.173"),
     ]
-    assert set(table["ours"]) == {NOT_MEASURED} and set(table["trained on"]) == {"–"}
+    assert set(table[OURS]) == set(table[OURS_SMALL]) == {NOT_MEASURED} and set(table["trained on"]) == {"–"}
 
 
 def test_ours_are_the_mean_over_pairs_at_the_papers_width():
@@ -58,9 +61,9 @@ def test_ours_are_the_mean_over_pairs_at_the_papers_width():
     ]
     rows = rows_of([*records, trained("mlp-mnist", 4, depth_of_dip=0.3)])
     accuracy, loss = (rows[title] for title in AS_THEY_ARE)
-    assert (text(accuracy["ours"]), accuracy["our width"]) == ("0.600 ± 0.200 (3)", "×16")
-    assert text(loss["ours"]) == "0.009 ± 0.003 (3)"
-    assert {rows[title]["ours"] for title in MATCHED} == {NOT_MEASURED}
+    assert text(accuracy[OURS]) == "0.600 ± 0.200 (3) at ×16"
+    assert text(loss[OURS]) == "0.009 ± 0.003 (3) at ×16"
+    assert {rows[title][OURS] for title in MATCHED} == {NOT_MEASURED}
     assert list(rows_of(records, alignments=["identity"])) == list(AS_THEY_ARE)
 
 
@@ -68,34 +71,50 @@ def test_without_the_papers_width_our_widest_counts_and_is_named():
     rows = rows_of(
         [trained("vgg11-cifar10", width, depth_of_dip=0.1 * width) for width in (1, 4)], "VGG-11 on CIFAR-10"
     )
-    assert (rows[AS_THEY_ARE[0]]["ours"], rows[AS_THEY_ARE[0]]["our width"]) == ("40.000 (1)", "×4")
+    assert rows[AS_THEY_ARE[0]][OURS] == "40.000 (1) at ×4"
 
 
 def test_after_matching_it_is_the_raw_loss():
     measured = trained("mlp-mnist", 16, depth_of_dip=0.01, alignment="weight_matching")
     rows = rows_of([measured])
-    assert rows[MATCHED[0]]["ours"] == "1.000 (1)"
+    assert rows[MATCHED[0]][OURS] == "1.000 (1) at ×16"
     raw, calibrated = (measured.data["barriers"][f"midpoint_{name}_barrier"] for name in ("loss", "calibrated_loss"))
-    assert rows[MATCHED[1]]["ours"] == f"{raw:.3f} (1)" != f"{calibrated:.3f} (1)"
-    assert rows[AS_THEY_ARE[0]]["ours"] == NOT_MEASURED
+    assert rows[MATCHED[1]][OURS] == f"{raw:.3f} (1) at ×16" != f"{calibrated:.3f} (1) at ×16"
+    assert rows[AS_THEY_ARE[0]][OURS] == NOT_MEASURED
 
 
 def test_a_record_counts_once_and_a_full_schedule_before_a_short_one():
     full = trained("mlp-mnist", 16, depth_of_dip=0.01)
     short = trained("mlp-mnist", 16, seeds=(2, 3), depth_of_dip=0.5, short=True)
     alone = trained("mlp-mnist", 16, depth_of_dip=0.5, short=True)
-    assert rows_of([full, full, short])[AS_THEY_ARE[0]]["ours"] == "1.000 (1)"
+    assert rows_of([full, full, short])[AS_THEY_ARE[0]][OURS] == "1.000 (1) at ×16"
     row = rows_of([alone])[AS_THEY_ARE[0]]
-    assert row["ours"] == "50.000 (1)" and row["schedule"].endswith(", short")
+    assert row[OURS] == "50.000 (1) at ×16" and row["schedule"].endswith(", short")
 
 
-@pytest.mark.parametrize("change", [{"num_layers": 3}, {"spread_penalty": 0.1}, {"weight_decay": 1e-4}])
+def test_both_batch_sizes_stand_side_by_side_each_at_its_own_width():
+    records = [
+        trained("mlp-mnist", 2, depth_of_dip=0.09),
+        *(trained("mlp-mnist", width, batch_size=125, depth_of_dip=0.01) for width in (4, 8)),
+        trained("mlp-mnist", 16, batch_size=62, depth_of_dip=0.5),
+    ]
+    row = rows_of(records)[AS_THEY_ARE[0]]
+    assert (row[OURS], row[OURS_SMALL]) == ("9.000 (1) at ×2", "1.000 (1) at ×8")
+    assert OURS == "ours, batches of 500 (as in the authors' earlier code)"
+    large, small = coverage(records, ["mlp-mnist"]).to_dict("records")
+    assert (large["widths measured (pairs)"], small["widths measured (pairs)"]) == ("×2 (1)", "×4 (1), ×8 (1)")
+    assert small["batches"] == "125, at the field's usual batch"
+
+
+@pytest.mark.parametrize(
+    "change", [{"num_layers": 3}, {"spread_penalty": 0.1}, {"weight_decay": 1e-4}, {"activation": "gelu"}]
+)
 def test_other_trainings_are_passed_over(change):
     record = trained("mlp-mnist", 16)
     config = replace(record.config, training=replace(record.config.training, **change))
     other = replace(record, config=config, digest=config.digest)
-    assert rows_of([other])[AS_THEY_ARE[0]]["ours"] == NOT_MEASURED
-    assert rows_of([record, other])[AS_THEY_ARE[0]]["ours"].endswith("(1)")
+    assert rows_of([other])[AS_THEY_ARE[0]][OURS] == NOT_MEASURED
+    assert rows_of([record, other])[AS_THEY_ARE[0]][OURS].endswith("(1) at ×16")
 
 
 def test_how_they_were_trained_is_said():

@@ -209,7 +209,8 @@ def _start(a: StateDict, b: StateDict, model: nn.Module | None, found: list[Find
     middle = median(cosines.values())
     chance = median(a[name].numel() ** -0.5 for name in cosines)
     numbers = f"cosine {middle:.2g} in the median of {len(cosines)} layers; unrelated weights have about {chance:.1g}"
-    if middle > max(SHARED_START, 10 * chance):
+    # in tiny layers chance alone makes large cosines, but never nearly 1
+    if middle > max(SHARED_START, min(10 * chance, 0.9)):
         message = f"the two share their start, or come from one another ({numbers}): they may merge for that reason"
     else:
         message = f"the two started independently, as far as their weights tell ({numbers})"

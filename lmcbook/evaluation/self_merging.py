@@ -6,6 +6,7 @@ goes. So the average of the two tells of a merge before there is anything to mer
 """
 
 from collections.abc import Sequence
+from statistics import fmean
 from typing import Any
 
 import torch
@@ -22,6 +23,7 @@ from lmcbook.permutation import PermutationSpec, apply, random_permutation
 from lmcbook.randomness import random_stream
 from lmcbook.states import StateDict
 
+_BARRED = ("accuracy", "calibrated_loss")
 _OF_LAYERS = ("decay_exponent", "reciprocal_orthogonality")
 
 
@@ -70,33 +72,75 @@ def self_merge(
     if images is not None:
         images = as_images("images", images)
     spec = symmetry_of(model, judged.images) if spec is None else spec
-    # at an end of the line the network is itself, with its batch norm recomputed as that of a merge is
-    own = _worth(model, merge(model, state, state, 1, images), fitted, judged)
-    repairable = model if repair == "none" else add_biases(model)
-    merged: list[dict[str, Any]] = []
-    for generator in generators:
-        shuffled = apply(spec, random_permutation(spec, state, generator), state)
-        average = merge(model, state, shuffled, 0.5, images, repair=repair)
-        first, second = (_with_biases_of(average, each) for each in (state, shuffled))
-        layers = _layers(repairable, first, second, average, judged)
-        merged.append({**_worth(repairable, average, fitted, judged), "layers": layers})
-    return {
-        "own": own,
-        "merged": merged,
-        "accuracy_barrier": own["accuracy"] - sum(each["accuracy"] for each in merged) / draws,
-        "calibrated_loss_barrier": sum(each["calibrated_loss"] for each in merged) / draws - own["calibrated_loss"],
-    }
+    bench = _Bench(model, fitted, judged, images, repair)
+    own = bench.worth_of_end(state)
+    copies = (apply(spec, random_permutation(spec, state, generator), state) for generator in generators)
+    merged = [bench.average(state, shuffled) for shuffled in copies]
+    return {"own": own, "merged": merged, **_barriers([own], merged)}
 
 
-def _worth(model: nn.Module, state: StateDict, calibration: Examples, test: Examples) -> dict[str, Any]:
-    fit = fit_inverse_temperature(predict_logits(model, state, calibration.images), calibration.labels)
-    logits = predict_logits(model, state, test.images)
-    beta = fit.inverse_temperature
+def pair_merge(
+    model: nn.Module,
+    state_a: StateDict,
+    state_b: StateDict,
+    *,
+    calibration: Any,
+    test: Any,
+    images: Any = None,
+    repair: str = "none",
+) -> dict[str, Any]:
+    """The merge at λ = ½ of two networks, in the words of `self_merge`: what that one is a prediction of.
+
+    ``"own"`` is a list of both networks, ``"merged"`` one of their merge; barriers are against the mean of the two.
+
+    Raises:
+        InputError: as `lmcbook.merge`.
+    """
+    check_choice("repair", repair, REPAIRS)
+    fitted, judged = as_examples("calibration", calibration), as_examples("test", test)
+    if images is not None:
+        images = as_images("images", images)
+    bench = _Bench(model, fitted, judged, images, repair)
+    own, merged = [bench.worth_of_end(state) for state in (state_a, state_b)], [bench.average(state_a, state_b)]
+    return {"own": own, "merged": merged, **_barriers(own, merged)}
+
+
+class _Bench:
+    """Where averages of two networks are made and judged."""
+
+    def __init__(self, model: nn.Module, calibration: Examples, test: Examples, images: Any, repair: str) -> None:
+        self._model, self._calibration, self._test = model, calibration, test
+        self._images, self._repair = images, repair
+        self._repairable = model if repair == "none" else add_biases(model)
+
+    def worth_of_end(self, state: StateDict) -> dict[str, Any]:
+        # at an end of the line the network is itself, with its batch norm recomputed as that of a merge is
+        return self._worth(self._model, merge(self._model, state, state, 1, self._images))
+
+    def average(self, state_a: StateDict, state_b: StateDict) -> dict[str, Any]:
+        average = merge(self._model, state_a, state_b, 0.5, self._images, repair=self._repair)
+        first, second = (_with_biases_of(average, each) for each in (state_a, state_b))
+        layers = _layers(self._repairable, first, second, average, self._test)
+        return {**self._worth(self._repairable, average), "layers": layers}
+
+    def _worth(self, model: nn.Module, state: StateDict) -> dict[str, Any]:
+        calibration, test = self._calibration, self._test
+        fit = fit_inverse_temperature(predict_logits(model, state, calibration.images), calibration.labels)
+        logits = predict_logits(model, state, test.images)
+        beta = fit.inverse_temperature
+        return {
+            "accuracy": accuracy(logits, test.labels),
+            "loss": loss(logits, test.labels),
+            "inverse_temperature": beta,
+            "calibrated_loss": loss(logits, test.labels, inverse_temperature=beta),
+        }
+
+
+def _barriers(own: Sequence[dict[str, Any]], merged: Sequence[dict[str, Any]]) -> dict[str, float]:
+    means = [{name: fmean(each[name] for each in group) for name in _BARRED} for group in (own, merged)]
     return {
-        "accuracy": accuracy(logits, test.labels),
-        "loss": loss(logits, test.labels),
-        "inverse_temperature": beta,
-        "calibrated_loss": loss(logits, test.labels, inverse_temperature=beta),
+        "accuracy_barrier": means[0]["accuracy"] - means[1]["accuracy"],
+        "calibrated_loss_barrier": means[1]["calibrated_loss"] - means[0]["calibrated_loss"],
     }
 
 

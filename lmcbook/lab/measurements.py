@@ -10,6 +10,7 @@ from lmcbook.evaluation import (
     coefficients_grid,
     curve_along,
     ensemble_logits,
+    pair_merge,
     repair_study,
     self_merge,
     temperature_sweep,
@@ -90,30 +91,26 @@ _DRAWS = 3
 
 
 def measure_self_merge(pair: PairConfig, session: PairSession) -> dict[str, Any]:
-    """Each of the two networks averaged with shuffled copies of itself, as they are and repaired as LEWC says.
+    """Each of the two networks averaged with shuffled copies of itself, and the two with each other, at λ = ½.
 
-    With batch norm there is nothing to repair: recomputing it subtracts the means.
+    As they are and repaired as LEWC says; with batch norm there is nothing to repair: recomputing it subtracts the
+    means. All numbers of a record are of the same two networks, so that the prediction stands beside what it is of.
     """
     model, splits = session.model, session.splits
+    spec = permutation_spec(model)
     kinds = {"none": session.sample(pair.batch_norm_examples)}
     if not has_batch_norm(model):
         kinds["lewc_mean"] = session.sample(pair.repair_examples)
-    found: dict[str, Any] = {}
-    for name, seed, state in zip("ab", pair.seeds, (session.state_a, session.state_b), strict=True):
-        found[name] = {
-            kind: self_merge(
-                model,
-                state,
-                calibration=splits.calibration,
-                test=splits.test,
-                images=in_memory(images),
-                spec=permutation_spec(model),
-                repair=kind,
-                draws=_DRAWS,
-                generators=[random_stream(seed, "self-merge", draw) for draw in range(_DRAWS)],
+    found: dict[str, Any] = {"a": {}, "b": {}, "pair": {}}
+    for kind, images in kinds.items():
+        options: Any = {"calibration": splits.calibration, "test": splits.test, "images": in_memory(images)}
+        for name, seed, state in zip("ab", pair.seeds, (session.state_a, session.state_b), strict=True):
+            generators = [random_stream(seed, "self-merge", draw) for draw in range(_DRAWS)]
+            found[name][kind] = self_merge(
+                model, state, **options, spec=spec, repair=kind, draws=_DRAWS, generators=generators
             )
-            for kind, images in kinds.items()
-        }
+        state_b = session.aligned(pair).state
+        found["pair"][kind] = pair_merge(model, session.state_a, state_b, **options, repair=kind)
     return _brief(found)
 
 

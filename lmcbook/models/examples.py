@@ -1,10 +1,12 @@
-"""Examples in the forms in which people have them: tensors, a split, a pair, a `DataLoader`."""
+"""Examples in the forms in which people have them: tensors, arrays, a split, a pair, a dataset, a `DataLoader`."""
 
 from collections.abc import Iterable
 from typing import Any, NamedTuple, Protocol, runtime_checkable
 
+import numpy as np
 import torch
 from torch import Tensor
+from torch.utils.data import DataLoader, Dataset
 
 from lmcbook.errors import InputError
 
@@ -32,20 +34,22 @@ def as_examples(argument: str, given: Any) -> Examples:
 
     Args:
         argument: name of the argument, for the error.
-        given: something with ``images`` and ``labels``, which is returned as it is; a tuple (images, labels); or an
-            iterable of such tuples, batch by batch, which is gone through once.
+        given: something with ``images`` and ``labels``, which is returned as it is; a tuple (images, labels) of tensors
+            or arrays; a `torch.utils.data.Dataset` of such pairs; or an iterable of such tuples, batch by batch, which
+            is gone through once.
 
     Raises:
         InputError: it is nothing of that kind, or there are not as many labels as images.
     """
     if isinstance(given, Examples):
         return given
-    batches = [given] if isinstance(given, tuple) else list(given) if _holds_batches(given) else []
-    pairs = [batch for batch in batches if isinstance(batch, tuple | list) and len(batch) == 2]
+    batches = _batches(argument, given)
+    pairs = [[_tensor(part) for part in batch] for batch in batches if isinstance(batch, tuple | list)]
+    pairs = [pair for pair in pairs if len(pair) == 2]
     if not pairs or len(pairs) < len(batches) or not all(isinstance(part, Tensor) for pair in pairs for part in pair):
         raise InputError(
             f"{argument} is {_described(given)}; it may be (images, labels), something with .images and .labels, "
-            "or an iterable of batches (images, labels) such as a DataLoader"
+            "a dataset of such pairs, or an iterable of batches (images, labels) such as a DataLoader"
         )
     found = Labelled(*(torch.cat(parts) for parts in zip(*pairs, strict=True)))
     if len(found.images) != len(found.labels):
@@ -60,18 +64,18 @@ def as_images(argument: str, given: Any) -> Tensor:
 
     Args:
         argument: name of the argument, for the error.
-        given: a tensor, which is returned as it is; something with ``images``; a tuple (images, labels); or an iterable
-            of batches, tensors or such tuples, which is gone through once.
+        given: a tensor, which is returned as it is; an array; something with ``images``; a tuple (images, labels); a
+            dataset; or an iterable of batches, tensors or such tuples, which is gone through once.
 
     Raises:
         InputError: it is nothing of that kind.
     """
-    if isinstance(given, Tensor):
-        return given
+    if isinstance(given, Tensor | np.ndarray):
+        return torch.as_tensor(given)
     if isinstance(images := getattr(given, "images", None), Tensor):
         return images
-    batches = [given] if isinstance(given, tuple) else list(given) if _holds_batches(given) else []
-    parts = [batch[0] if isinstance(batch, tuple | list) and batch else batch for batch in batches]
+    batches = _batches(argument, given)
+    parts = [_tensor(batch[0] if isinstance(batch, tuple | list) and batch else batch) for batch in batches]
     if not parts or not all(isinstance(part, Tensor) for part in parts):
         raise InputError(
             f"{argument} is {_described(given)}; it may be a tensor, (images, labels), something with .images, "
@@ -80,8 +84,24 @@ def as_images(argument: str, given: Any) -> Tensor:
     return torch.cat(parts)
 
 
-def _holds_batches(given: object) -> bool:
-    return isinstance(given, Iterable) and not isinstance(given, str | bytes | dict | Tensor)
+def _batches(argument: str, given: Any) -> list[Any]:
+    """What there is to put together: one pair, or the batches of a dataset or an iterable."""
+    if isinstance(given, tuple):
+        return [given]
+    if isinstance(given, Dataset):
+        try:
+            return list(DataLoader(given, batch_size=500))
+        except (TypeError, RuntimeError) as error:
+            reason = " ".join(str(error).split())[:160]
+            raise InputError(
+                f"{argument} is a {type(given).__name__} whose examples cannot be put into batches ({reason}); give it "
+                "a transform that makes tensors of one shape, or give a DataLoader"
+            ) from None
+    return list(given) if isinstance(given, Iterable) and not isinstance(given, str | bytes | dict | Tensor) else []
+
+
+def _tensor(part: Any) -> Any:
+    return torch.as_tensor(part) if isinstance(part, np.ndarray) else part
 
 
 def _described(given: object) -> str:

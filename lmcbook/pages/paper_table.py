@@ -1,6 +1,7 @@
 """The paper's Table 1 and ours beside it: barriers with their spread, and how our networks were trained."""
 
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 
 from pandas import DataFrame
 
@@ -14,6 +15,8 @@ from lmcbook.training.config import TrainingConfig
 from lmcbook.training.schedule import decay_product
 
 NOT_MEASURED = "not measured"
+BATCHES = {500: "as in the authors' earlier code", 125: "at the field's usual batch"}
+"""The paper's batch size is not known to us: those that we train with, and what each is."""
 
 _ROWS = {
     ("identity", "as they are: accuracy barrier (points)"): ("accuracy_barrier", "midpoint_accuracy_barrier", 100.0),
@@ -39,9 +42,9 @@ _ROWS = {
 def against_paper(
     records: Sequence[Record], *, alignments: Sequence[str] = ("identity", "weight_matching")
 ) -> DataFrame:
-    """The paper's Table 1 beside ours, at the paper's weight decay.
+    """The paper's Table 1 beside ours, at the paper's weight decay, with each of `BATCHES` side by side.
 
-    Ours are at the paper's width or, where nobody measured that yet, at our widest; the column *our width* says which.
+    Ours are at the paper's width or, where nobody measured that yet, at our widest; it stands beside each number.
     Two rows for each network and alignment: mean ± standard deviation (number of pairs), the schedule and the hardware
     of the trainings.
 
@@ -55,62 +58,88 @@ def against_paper(
         for (alignment, title), (value, column, factor) in _ROWS.items():
             if alignment not in alignments:
                 continue
-            ours = _measured(records, paper.recipe, alignment)
-            widths = {record.config.training.width_multiplier for record in ours}
-            width = paper.width_multiplier if paper.width_multiplier in widths else max(widths, default=None)
-            ours = [record for record in ours if record.config.training.width_multiplier == width]
-            # where a width was trained in full and on a shorter schedule, the full one counts
-            ours = [record for record in ours if not record.short] or ours
-            values = barriers_table(ours)[column]
+            ours = {
+                size: _at_the_papers_width(_measured(records, paper.recipe, alignment, size), paper.width_multiplier)
+                for size in BATCHES
+            }
             rows.append(
                 {
                     "network": name,
                     "barrier at λ = ½": title,
                     "paper": f"{factor * getattr(paper, value):.3f}".replace("-", "−"),
-                    "ours": mean_and_spread(values, factor=factor, digits=3) if ours else NOT_MEASURED,
-                    "our width": width_label(width) if width is not None else "–",
-                    **_training_of(ours),
+                    **{name_of_batches(size): _said(chosen, column, factor) for size, chosen in ours.items()},
+                    **_training_of([record for chosen in ours.values() for record in chosen]),
                 }
             )
     return DataFrame(rows)
 
 
+def name_of_batches(size: int) -> str:
+    """``ours, batches of 500 (as in the authors' earlier code)``: the column of our numbers with such batches."""
+    return f"ours, batches of {size} ({BATCHES[size]})"
+
+
+def _at_the_papers_width(records: Sequence[Record], width_multiplier: float) -> list[Record]:
+    """Those at the paper's width, or else at the widest."""
+    widths = {record.config.training.width_multiplier for record in records}
+    width = width_multiplier if width_multiplier in widths else max(widths, default=None)
+    chosen = [record for record in records if record.config.training.width_multiplier == width]
+    # where a width was trained in full and on a shorter schedule, the full one counts
+    return [record for record in chosen if not record.short] or chosen
+
+
+def _said(records: Sequence[Record], column: str, factor: float) -> str:
+    """``0.600 ± 0.200 (3) at ×16``."""
+    if not records:
+        return NOT_MEASURED
+    values = mean_and_spread(barriers_table(records)[column], factor=factor, digits=3)
+    return f"{values} at {width_label(records[0].config.training.width_multiplier)}"
+
+
 def coverage(records: Sequence[Record], recipes: Sequence[str]) -> DataFrame:
     """What of the paper's main measurement is there: widths and pairs merged as they are, at the paper's weight decay.
 
-    One row for each of ``recipes``.
+    One row for each of ``recipes`` and each of `BATCHES` that it has records with, its own always.
     """
     rows = []
     for name in recipes:
         chosen = recipe(name)
-        used = _measured(records, name, "identity")
-        pairs: dict[float, set[tuple[int, int]]] = {}
-        for record in used:
-            pairs.setdefault(record.config.training.width_multiplier, set()).add(record.config.seeds)
-        measured = ", ".join(f"{width_label(width)} ({len(pairs[width])})" for width in sorted(pairs))
-        rows.append(
-            {
-                "network": recipe_label(name),
-                "widths asked for": ", ".join(map(width_label, chosen.width_multipliers)),
-                "widths measured (pairs)": measured or "none yet",
-                **_training_of(used),
-            }
-        )
+        for size in BATCHES:
+            used = _measured(records, name, "identity", size)
+            if not used and size != chosen.training.batch_size:
+                continue
+            pairs: dict[float, set[tuple[int, int]]] = {}
+            for record in used:
+                pairs.setdefault(record.config.training.width_multiplier, set()).add(record.config.seeds)
+            measured = ", ".join(f"{width_label(width)} ({len(pairs[width])})" for width in sorted(pairs))
+            rows.append(
+                {
+                    "network": recipe_label(name),
+                    "batches": f"{size}, {BATCHES[size]}",
+                    "widths asked for": ", ".join(map(width_label, chosen.width_multipliers)),
+                    "widths measured (pairs)": measured or "none yet",
+                    **_training_of(used),
+                }
+            )
     return DataFrame(rows)
 
 
-def _measured(records: Sequence[Record], name: str, alignment: str) -> list[Record]:
-    """Records of independent pairs of this recipe, trained as it says and merged after this alignment."""
-    own = recipe(name).training
+_SHARED = (
+    *("weight_decay", "num_layers", "decay_normalisation", "spread_penalty", "batch_size", "bias", "activation"),
+    *("centred_rows", "normalisation", "skip", "optimiser", "loss_weight_variance", "train_fraction"),
+)
+"""What a training has in common with its recipe's, to count as one of it."""
+
+
+def _measured(records: Sequence[Record], name: str, alignment: str, batch_size: int) -> list[Record]:
+    """Records of independent pairs of this recipe, trained as it says but for the batches, after this alignment."""
+    own = replace(recipe(name).training, batch_size=batch_size)
     return [
         record
         for record in {record.address: record for record in records}.values()
         if (record.recipe, record.measurement, record.config.alignment) == (name, "interpolation", alignment)
         and record.config.shared == "nothing"
-        and all(
-            getattr(record.config.training, field) == getattr(own, field)
-            for field in ("weight_decay", "num_layers", "decay_normalisation", "spread_penalty", "batch_size")
-        )
+        and all(getattr(record.config.training, field) == getattr(own, field) for field in _SHARED)
     ]
 
 

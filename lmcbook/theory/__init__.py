@@ -44,6 +44,7 @@ if TYPE_CHECKING:
     )
     from lmcbook.theory.forgetting import rank_bound, remembered_steps
     from lmcbook.theory.gaussian import INDEPENDENT_COSINE, cosine_spread, gaussian_cosine, relu_covariance
+    from lmcbook.theory.loss_rise import LossBounds, loss_bounds
     from lmcbook.theory.networks import Network, merged, run
     from lmcbook.theory.one_law import line_factors, midpoint_exponents, midpoint_factors
     from lmcbook.theory.overlapping import constant, mixed, mixed_exponents, overlapping_pair, shared_activity, silent
@@ -65,6 +66,7 @@ __all__ = [
     "INDEPENDENT_COSINE",
     "Crosstalk",
     "ErrorBudget",
+    "LossBounds",
     "Network",
     "NormalisedNetwork",
     "Pair",
@@ -98,6 +100,7 @@ __all__ = [
     "layer_crosstalk",
     "layer_shares",
     "line_factors",
+    "loss_bounds",
     "merged",
     "merged_normalised",
     "midpoint_exponents",
@@ -143,6 +146,7 @@ __getattr__, __dir__ = names_on_demand(
             "four_parts layer_shares placed_crosstalk random_placements signed_crosstalk widened width_rows"
         ),
         "gaussian": "INDEPENDENT_COSINE cosine_spread gaussian_cosine relu_covariance",
+        "loss_rise": "LossBounds loss_bounds",
         "networks": "Network merged run",
         "one_law": "line_factors midpoint_exponents midpoint_factors",
         "overlapping": "constant mixed mixed_exponents overlapping_pair shared_activity silent",

@@ -10,8 +10,8 @@ from lmcbook.lab.plan.width import depth, width
 from lmcbook.lab.recipes import MAIN_WEIGHT_DECAY, recipe
 from lmcbook.training.config import TrainingConfig
 
-COEFFICIENTS = 13
-"""Interpolation coefficients of a repair, which costs as much as four merges at each."""
+COEFFICIENTS = {"embedded": 13, "desk": 13, "paper": 5}
+"""Scale → interpolation coefficients of a repair, which costs as much as four merges at each of them."""
 
 
 def common_mode(selection: Selection) -> list[PlannedPair]:
@@ -32,7 +32,9 @@ def common_mode(selection: Selection) -> list[PlannedPair]:
         of_recipe = one.pair.training.batch_size == recipe(one.recipe).training.batch_size
         matched = of_recipe and one.pair.training.weight_decay == MAIN_WEIGHT_DECAY
         for alignment in ("identity", *(("weight_matching",) if matched else ())):
-            pair = replace(one.pair, measurement="repair", alignment=alignment, num_coefficients=COEFFICIENTS)
+            pair = replace(
+                one.pair, measurement="repair", alignment=alignment, num_coefficients=COEFFICIENTS[one.scale]
+            )
             planned[pair.digest] = replace(one, pair=pair)
     return list(planned.values())
 
@@ -40,14 +42,14 @@ def common_mode(selection: Selection) -> list[PlannedPair]:
 def cross_talk(selection: Selection) -> list[PlannedPair]:
     """The split of reciprocal orthogonality in all pairs of the chapters on width, depth and batch size.
 
-    No network is trained for it. Barriers stand beside it.
+    No network is trained for it.
     """
-    return _measured(selection, ("interpolation", "common_mode"))
+    return _measured(selection, ("common_mode",))
 
 
 def one_network(selection: Selection) -> list[PlannedPair]:
     """The same pairs, and each network of them averaged with shuffled copies of itself."""
-    return _measured(selection, ("interpolation", "layerwise", "common_mode", "self_merge"))
+    return _measured(selection, ("common_mode", "self_merge"))
 
 
 def _measured(selection: Selection, measurements: tuple[str, ...]) -> list[PlannedPair]:

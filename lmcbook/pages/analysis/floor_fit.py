@@ -31,6 +31,9 @@ class FloorFit:
     """Upper end."""
     p_value: float
     """How likely at least as much evidence for a floor is if there is none (F test of c = 0)."""
+    lack_of_fit: float
+    """How likely at least as large distances of the widths' means from the best curve are if the curve is right
+    (`lack_of_fit`). Where that is not likely, its floor means nothing. NaN where it cannot be told."""
     exponent: float
     """$\\gamma$ of the best fit."""
     half_width: float
@@ -89,6 +92,7 @@ def fit_floor(widths: Sequence[float], barriers: Sequence[float], *, ceiling: fl
     scale = max(residuals[best] / degrees, 1e-300)
     evidence = (residuals - residuals[best]) / scale
     inside = candidates[evidence <= f_distribution.ppf(CONFIDENCE, 1, degrees)]
+    curve = _curve(w, float(candidates[best]), ceiling, *fits[best][1:])
     return FloorFit(
         floor=float(candidates[best]),
         low=float(inside.min()),
@@ -96,12 +100,43 @@ def fit_floor(widths: Sequence[float], barriers: Sequence[float], *, ceiling: fl
         p_value=float(f_distribution.sf(evidence[0], 1, degrees)),
         half_width=fits[best][1],
         exponent=fits[best][2],
+        lack_of_fit=lack_of_fit(list(np.log(b)), list(np.log(curve)), widths, num_parameters=3),
         half_width_without=fits[0][1],
         exponent_without=fits[0][2],
         ceiling=ceiling,
         num_pairs=len(b),
         num_widths=len(set(widths)),
     )
+
+
+def lack_of_fit(
+    values: Sequence[float], fitted: Sequence[float], places: Sequence[float], *, num_parameters: int
+) -> float:
+    """The p value of the F test whether a curve misses by more than pairs at one place scatter among themselves.
+
+    Residuals are split in two: those of pairs from the mean at their place, which no curve can explain, and those of
+    these means from the curve.
+
+    Args:
+        values: of single pairs, on the scale on which the curve was fitted.
+        fitted: the curve at the place of each.
+        places: what the curve runs over, such as a width.
+        num_parameters: fitted ones of the curve.
+
+    Returns:
+        NaN where no place has two pairs, or there are no more places than parameters.
+    """
+    y, curve, x = (np.asarray(each, dtype=float) for each in (values, fitted, places))
+    found, where = np.unique(x, return_inverse=True)
+    means = (np.bincount(where, y) / np.bincount(where))[where]
+    pure, missed = len(y) - len(found), len(found) - num_parameters
+    scatter = float(((y - means) ** 2).sum())
+    if pure < 1 or missed < 1:
+        return math.nan
+    distance = float(((y - curve) ** 2).sum()) - scatter
+    if scatter <= 1e-20 * float((y**2).sum()):
+        return math.nan
+    return float(f_distribution.sf(max(distance, 0.0) / missed * pure / scatter, missed, pure))
 
 
 def _curve(

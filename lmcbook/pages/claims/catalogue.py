@@ -4,6 +4,7 @@ import inspect
 import tomllib
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from importlib.resources import files
 from types import MappingProxyType
 from typing import Any
@@ -11,7 +12,7 @@ from typing import Any
 from lmcbook.errors import InputError, check_choice, check_number
 from lmcbook.lab import plan
 from lmcbook.lab.records import pairs_table
-from lmcbook.pages.claims.claim import Claim, PaperRow, Range
+from lmcbook.pages.claims.claim import GROUPS, Claim, PaperRow, Range
 from lmcbook.pages.claims.statistics import STATISTICS
 
 _TEXT, _TABLE, _NUMBER = (str, "text"), (dict, "a table"), (int | float, "a number")
@@ -43,6 +44,7 @@ def read_claims(text: str) -> tuple[tuple[Claim, ...], tuple[PaperRow, ...]]:
         raise InputError(f"the file of claims is no TOML: {error}") from error
     groups = document.get("recipes", {})
     table_1 = {recipe: _paper_row(recipe, row) for recipe, row in document.get("table-1", {}).items()}
+    sizes = document.get("batch-sizes", {})
     claims: dict[str, Claim] = {}
     for section in document.get("section", []):
         common = {key: value for key, value in section.items() if key != "claim"}
@@ -58,10 +60,10 @@ def read_claims(text: str) -> tuple[tuple[Claim, ...], tuple[PaperRow, ...]]:
             for row, recipes in zip(rows, asked, strict=True):
                 if recipe in recipes:
                     with _naming(row):
-                        claim = _claim(row, recipe, table_1)
-                        if claim.id in claims:
-                            raise InputError(f"the id is given twice on {recipe}; another claim needs another id")
-                    claims[claim.id] = claim
+                        for claim in _with_batches(_claim(row, recipe, table_1), sizes.get(recipe, ())):
+                            if claim.id in claims:
+                                raise InputError(f"the id is given twice on {recipe}; another claim needs another id")
+                            claims[claim.id] = claim
     return tuple(claims.values()), tuple(table_1.values())
 
 
@@ -133,6 +135,16 @@ def _claim(row: Mapping[str, Any], recipe: str, table_1: Mapping[str, PaperRow])
             f"reproduced is {row['reproduced']} and partly is {row['partly']}; reproduced must lie inside of partly"
         )
     return Claim(**fields | {"recipe": recipe, "arguments": MappingProxyType(arguments)})
+
+
+def _with_batches(claim: Claim, sizes: Sequence[int]) -> list[Claim]:
+    """A claim judged with the recipe's batches and, if it is the paper's, with those of ``sizes`` as well."""
+    if not sizes:
+        return [claim]
+    own = replace(claim, batch_size=plan.recipe(claim.recipe).training.batch_size)
+    if claim.group == GROUPS[-1]:
+        return [own]
+    return [own, *(replace(claim, id=f"{claim.id}-batches-of-{size}", batch_size=size) for size in sizes)]
 
 
 CLAIMS, PAPER_TABLE_1 = read_claims(files(__package__).joinpath("claims.toml").read_text(encoding="utf-8"))

@@ -6,6 +6,9 @@ from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Any, Literal
 
+from lmcbook.lab.plan import recipe
+from lmcbook.pages.analysis.labels import recipe_label
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Range:
@@ -27,8 +30,14 @@ class Range:
         return f"at least {low}{unit}" if math.isinf(self.high) else f"between {low} and {high}{unit}"
 
 
-GROUPS = ("the paper's data", "digits", "our own questions")
-"""What verdicts are counted by: claims of the paper on data that it has, on the digits, and what it does not claim."""
+GROUPS = (
+    "the paper's data, batches as in the authors' earlier code",
+    "the paper's data, batches as usual in the field",
+    "digits",
+    "our own questions",
+)
+"""What verdicts are counted by: claims of the paper on data that it has, with each of two recipes; its claims on the
+digits; and what it does not claim."""
 
 _PARTS_OF_THE_PAPER = ("Abstract", "Fig.", "Table", "Appendix", "Theorem", "follows from")
 
@@ -62,6 +71,8 @@ class Claim:
     """The notebook that measures it."""
     layers: int | Literal["own", "all"] = "own"
     """Networks of how many layers decide: the recipe's own number, another one of the depth sweep, or all together."""
+    batch_size: int | None = None
+    """Of the trainings that decide, where the claim is judged at several; else they are the recipe's."""
     pooled: bool = False
     """Whether the statistic is one value of all pairs together, such as a correlation."""
 
@@ -69,8 +80,15 @@ class Claim:
     def group(self) -> str:
         """Which of `GROUPS` the claim is counted in: its source begins with a part of the paper, or it is our own."""
         if not self.source.startswith(_PARTS_OF_THE_PAPER):
+            return GROUPS[3]
+        if self.recipe.endswith("-digits"):
             return GROUPS[2]
-        return GROUPS[1] if self.recipe.endswith("-digits") else GROUPS[0]
+        return GROUPS[0] if self.batch_size in (None, recipe(self.recipe).training.batch_size) else GROUPS[1]
+
+    @property
+    def network(self) -> str:
+        """``MLP on MNIST, batches of 125``: what the claim is about, for readers."""
+        return recipe_label(self.recipe) + (f", batches of {self.batch_size}" if self.batch_size else "")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

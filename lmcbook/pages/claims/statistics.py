@@ -211,6 +211,8 @@ STATISTICS: dict[str, Callable[..., Seen]] = {
 def seen_by(claim: Claim, table: DataFrame) -> Seen:
     """What decides ``claim``; ``table`` may hold other recipes and depths too."""
     table = table[table["recipe"] == claim.recipe]
+    size = claim.batch_size or recipe(claim.recipe).training.batch_size
+    table = table[table["batch_size"] == size]
     if claim.layers != "all":
         layers = recipe(claim.recipe).training.num_layers if claim.layers == "own" else claim.layers
         table = table[table["num_layers"].isna() if layers is None else table["num_layers"] == layers]

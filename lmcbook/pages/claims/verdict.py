@@ -20,7 +20,7 @@ from pandas import DataFrame
 from lmcbook.lab.plan import recipe
 from lmcbook.lab.records import Record, pairs_table
 from lmcbook.pages.analysis.intervals import UNKNOWN, Interval
-from lmcbook.pages.analysis.labels import mean_and_spread, recipe_label, signed, width_label
+from lmcbook.pages.analysis.labels import mean_and_spread, signed, width_label
 from lmcbook.pages.claims.catalogue import CLAIMS
 from lmcbook.pages.claims.claim import GROUPS, Claim
 from lmcbook.pages.claims.statistics import seen_by
@@ -109,12 +109,12 @@ class Verdict:
 def judge(records: Sequence[Record], claims: Iterable[Claim] = CLAIMS) -> list[Verdict]:
     """The verdict on each of ``claims``, in their order; a record that is given twice counts once.
 
-    Shortened trainings count only for a recipe of which there are no others; variants of a recipe's networks, such as
-    those with biases or another activation, never do.
+    Shortened trainings count only for a recipe and batch size of which there are no others; variants of a recipe's
+    networks, such as those with biases or another activation, never do.
     """
     own = [record for record in records if _is_the_recipes_own(record)]
-    full = {record.recipe for record in own if not record.short}
-    counted = {record.digest: record for record in own if not (record.short and record.recipe in full)}
+    full = {_trained(record) for record in own if not record.short}
+    counted = {record.digest: record for record in own if not (record.short and _trained(record) in full)}
     table = pairs_table(list(counted.values()))
     verdicts = []
     for claim in claims:
@@ -133,11 +133,15 @@ def judge(records: Sequence[Record], claims: Iterable[Claim] = CLAIMS) -> list[V
     return verdicts
 
 
+def _trained(record: Record) -> tuple[str, int]:
+    return record.recipe, record.config.training.batch_size
+
+
 def _is_the_recipes_own(record: Record) -> bool:
     ours = record.config.training
     usual = recipe(record.recipe).training
     names = (
-        *("architecture", "bias", "activation", "decay_normalisation", "batch_size", "momentum", "learning_rate"),
+        *("architecture", "bias", "activation", "decay_normalisation", "momentum", "learning_rate"),
         *("centred_rows", "normalisation", "skip", "optimiser", "loss_weight_variance", "train_fraction"),
     )
     return all(getattr(ours, name) == getattr(usual, name) for name in names)
@@ -157,7 +161,7 @@ def verdict_matrix(verdicts: Iterable[Verdict]) -> DataFrame:
     rows: dict[tuple[str, str], dict[str, str]] = {}
     networks = []
     for verdict in verdicts:
-        claim, network = verdict.claim, recipe_label(verdict.claim.recipe)
+        claim, network = verdict.claim, verdict.claim.network
         networks.append(network)
         asked = claim.reproduced.describe(claim.factor, claim.unit)
         row = rows.setdefault((f"{claim.statement} ({claim.source})", asked), {})
@@ -177,7 +181,7 @@ def verdict_table(verdicts: Iterable[Verdict]) -> DataFrame:
     rows = [
         [
             verdict.claim.statement,
-            recipe_label(verdict.claim.recipe),
+            verdict.claim.network,
             verdict.claim.source,
             _paper(verdict.claim),
             verdict.ours,
@@ -214,7 +218,12 @@ def verdict_sentence(verdicts: Sequence[Verdict]) -> str:
 
 def group_sentence(verdicts: Sequence[Verdict]) -> str:
     """The same for each of `GROUPS`: ``Of 36 claims on the paper's data: 12 reproduced, …; of 64 …``."""
-    names = ("claims on the paper's data", "claims on digits", "questions that the paper does not ask")
+    names = (
+        "claims on the paper's data, with batches as in the authors' earlier code",
+        "claims on the paper's data, with batches as usual in the field",
+        "claims on digits",
+        "questions that the paper does not ask",
+    )
     parts = []
     for group, name in zip(GROUPS, names, strict=True):
         measured = [verdict for verdict in verdicts if verdict.values and verdict.claim.group == group]

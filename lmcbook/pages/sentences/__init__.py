@@ -52,6 +52,7 @@ from lmcbook.pages.sentences.permutations import (
     mechanism_finding,
     search_cost_finding,
 )
+from lmcbook.pages.sentences.plateau import plateau_finding
 from lmcbook.pages.sentences.temperature import (
     choice_finding,
     condition_finding,
@@ -119,6 +120,7 @@ __all__ = [
     "penalty_verdict",
     "placement_finding",
     "places_finding",
+    "plateau_finding",
     "prediction_finding",
     "product_finding",
     "rank_bound_finding",

@@ -3,8 +3,8 @@
 from collections.abc import Sequence
 
 from lmcbook.lab.records import Record
-from lmcbook.pages.analysis.floor_fit import CONFIDENCE
-from lmcbook.pages.analysis.floors import floor_fits
+from lmcbook.pages.analysis.floor_fit import CONFIDENCE, FloorFit
+from lmcbook.pages.analysis.floors import Fitted, decided, ensemble_fits, floor_fits
 from lmcbook.pages.analysis.labels import decay_label, recipe_label, width_label
 from lmcbook.pages.analysis.measurements import Measurements
 
@@ -12,27 +12,50 @@ from lmcbook.pages.analysis.measurements import Measurements
 def floor_finding(records: Sequence[Record]) -> list[str]:
     """Whether a barrier has a floor above zero and how certain that is: a sentence for each network and weight decay.
 
-    A floor is said to be there where the interval excludes zero. Where a pair loses nothing at all there are no
-    logarithms to fit, and that is said.
+    Of barriers, and of what merged networks are worse than their ensemble, which is what the theory sends to zero. The
+    last sentence names the number of fits. Where a pair loses nothing at all there are no logarithms to fit, and that
+    is said.
     """
+    measured = Measurements.of(records)
+    fits = [*measured.table(floor_fits), *measured.table(ensemble_fits)]
+    num_fits = sum(each.fit is not None for each in fits)
     said: dict[tuple[str, float], list[str]] = {}
-    for fitted in Measurements.of(records).table(floor_fits):
-        column, pairs, fit, factor = fitted.column, fitted.pairs, fitted.fit, fitted.factor
-        name, _, unit = fitted.label.removesuffix(")").partition(" (")
-        nothing = pairs[pairs[column] <= 0]
-        if fit:
-            interval = f"{CONFIDENCE:.0%} interval {factor * fit.low:.2g} to {factor * fit.high:.2g} {unit}"
-            word = f"a floor of {factor * fit.floor:.2g} {unit}" if fit.low > 0 else "no floor is proved"
-            text = f"{word} ({interval}, p = {fit.p_value:.2g}, {fit.num_pairs} pairs)"
-        elif not nothing.empty:
-            width = nothing["width_multiplier"].max()
-            here = pairs[pairs["width_multiplier"] == width]
-            lost = (here[column] <= 0).sum()
-            text = f"{lost} of {len(here)} pairs at {width_label(width)} lose nothing, so none is fitted"
-        else:
-            text = f"too few widths for a fit ({pairs['width_multiplier'].nunique()})"
+    for fitted in fits:
+        name = fitted.label.removesuffix(")").partition(" (")[0]
+        text = _of_fit(fitted, fitted.fit, num_fits) if fitted.fit else _of_none(fitted)
         said.setdefault((fitted.recipe, fitted.weight_decay), []).append(f"{name}: {text}")
-    return [
+    told = [
         f"{recipe_label(recipe)}, weight decay {decay_label(decay)}: {'; '.join(parts)}."
         for (recipe, decay), parts in said.items()
     ]
+    if num_fits > 1:
+        bound = (1 - CONFIDENCE) / num_fits
+        told.append(
+            f"{num_fits} fits were made, so a floor counts as one where p is below 5 % / {num_fits} = {bound:.2g}."
+        )
+    return told
+
+
+def _of_fit(fitted: Fitted, fit: FloorFit, num_fits: int) -> str:
+    """What a fit says, in words."""
+    factor, unit = fitted.factor, fitted.label.removesuffix(")").partition(" (")[2]
+    interval = f"{CONFIDENCE:.0%} interval {factor * fit.low:.2g} to {factor * fit.high:.2g} {unit}"
+    misses = "" if fit.lack_of_fit != fit.lack_of_fit else f", lack of fit p = {fit.lack_of_fit:.2g}"
+    numbers = f"p = {fit.p_value:.2g}{misses}, {fit.num_pairs} pairs at {fit.num_widths} widths"
+    word = decided(fit, num_fits=num_fits)
+    if word == "no such curve":
+        return f"the pairs do not lie on such a curve, so its floor means nothing ({numbers})"
+    if word == "a floor":
+        return f"a floor of {factor * fit.floor:.2g} {unit} ({interval}, {numbers})"
+    return f"cannot be decided ({interval}, {numbers})"
+
+
+def _of_none(fitted: Fitted) -> str:
+    """Why there is no fit."""
+    pairs, column = fitted.pairs, fitted.column
+    nothing = pairs[pairs[column] <= 0]
+    if nothing.empty:
+        return f"too few widths for a fit ({pairs['width_multiplier'].nunique()})"
+    width = nothing["width_multiplier"].max()
+    here = pairs[pairs["width_multiplier"] == width]
+    return f"{(here[column] <= 0).sum()} of {len(here)} pairs at {width_label(width)} lose nothing, so none is fitted"

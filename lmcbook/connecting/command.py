@@ -1,0 +1,141 @@
+"""`lmcbook connect A B`: the command line of `lmcbook.connect`."""
+
+import argparse
+import sys
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from lmcbook.errors import InputError
+
+DESCRIPTION = """May two networks be averaged? Tells what their average loses, what mends it, why, and what to do next.
+
+A and B are files (.safetensors; .pt, .pth, .ckpt, .bin without code), or folders with one or with *.index.json.
+Exit code: 0 connected within the tolerance, as they are or by what the first line names; 1 not; 2 not comparable."""
+
+
+def add_parser(commands: Any) -> None:
+    """Add the command to the parsers of `python -m lmcbook`."""
+    parser = commands.add_parser(
+        "connect",
+        help="may two networks be averaged?",
+        description=DESCRIPTION,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("a", metavar="A", help="weights of network a")
+    parser.add_argument("b", metavar="B", help="weights of network b")
+    inputs = parser.add_argument_group("inputs")
+    inputs.add_argument("--model", help="package.module:function, torchvision:NAME or timm:NAME")
+    inputs.add_argument("--num-classes", type=int, help="classes, for a model that takes num_classes")
+    inputs.add_argument("--data", help="a dataset's name, a folder of class folders, FILE.npz or FILE.safetensors")
+    inputs.add_argument("--image-size", type=int, default=224, help="of images in folders (default: 224)")
+    inputs.add_argument("--key", help="where the weights are in a checkpoint, as outer.inner")
+    inputs.add_argument("--strip-prefix", default="", help="what every name of a tensor is to lose, such as module.")
+    inputs.add_argument("--ema", action="store_true", help="take the moving average of the weights")
+    what = parser.add_argument_group("what is measured")
+    what.add_argument("--at", type=float, default=0.5, help="the weight of A in the average (default: 0.5)")
+    what.add_argument("--coefficients", type=int, default=5, help="points of the curve (default: 5)")
+    what.add_argument("--match", default="weights", help="none, weights, activations or all (default: weights)")
+    what.add_argument(
+        "--repair", default="lewc_mean,mean", help="none, mean, lewc_mean, mean_and_variance, or several with commas"
+    )
+    what.add_argument("--random-permutations", type=int, default=0, metavar="N", help="controls (default: 0)")
+    what.add_argument("--no-layers", action="store_true", help="do not look inside")
+    what.add_argument("--tolerance", type=float, help="points that may be lost (default: 1, or two standard errors)")
+    effort = parser.add_argument_group("effort")
+    effort.add_argument("--dry-run", action="store_true", help="only what can be said without data; seconds")
+    effort.add_argument("--examples", type=int, default=10000, help="at most so many of each role (default: 10000)")
+    effort.add_argument("--device", default="cpu", help="cpu, cuda or auto (default: cpu)")
+    effort.add_argument("--max-minutes", type=float, help="begin nothing new after so many minutes")
+    effort.add_argument("--threads", type=int, help="CPU threads of the numerical libraries (default: theirs)")
+    effort.add_argument("--quiet", action="store_true", help="no progress on stderr")
+    output = parser.add_argument_group("output")
+    output.add_argument("--report", type=Path, help="FILE.html, FILE.md or FILE.json")
+    output.add_argument("--curve", type=Path, help="FILE.csv of the curve")
+    output.add_argument("--out", type=Path, help="FILE.safetensors of the merge that the answer names, if it connects")
+    output.add_argument("--force", action="store_true", help="write over files that are there")
+    parser.set_defaults(command=run)
+
+
+def run(options: argparse.Namespace) -> int:
+    """Run the command; returns its exit code."""
+    from lmcbook.connecting.advice import remedy_of
+    from lmcbook.connecting.checkpoints import read_network
+    from lmcbook.connecting.factories import build, read_data
+    from lmcbook.connecting.measure import connect
+    from lmcbook.connecting.merged import merge_networks
+    from lmcbook.connecting.preflight import preflight
+    from lmcbook.connecting.reporting import ENDINGS, as_csv
+    from lmcbook.connecting.targets import check_target
+    from lmcbook.data.whole_files import write_whole
+    from lmcbook.evaluation import coefficients_grid
+
+    for path, endings in ((options.report, ENDINGS), (options.curve, (".csv",)), (options.out, (".safetensors",))):
+        if path is not None:
+            check_target(path, endings, force=options.force)
+    grid = coefficients_grid(options.coefficients)
+    a, b = (
+        read_network(path, argument=name, key=options.key, strip_prefix=options.strip_prefix, ema=options.ema)
+        for name, path in (("A", options.a), ("B", options.b))
+    )
+    model = None if options.model is None else build(options.model, options.num_classes)
+    if options.dry_run:
+        findings = preflight(a, b, model, has_images=options.data is not None)
+        say("\n".join(f"{finding.level}: {finding.message}" for finding in findings))
+        return 2 if any(finding.level == "error" for finding in findings) else 0
+    if model is None or options.data is None:
+        missing = " and ".join(name for name in ("model", "data") if getattr(options, name) is None)
+        raise InputError(f"--{missing.replace(' and ', ' and --')} must be given (or --dry-run, which needs no data)")
+    data = read_data(options.data, image_size=options.image_size, examples=options.examples)
+    found = connect(
+        model, a, b, test=data.test, calibration=data.calibration, images=data.images, at=options.at,
+        coefficients=grid, match=options.match, repair=options.repair.split(","), layers=not options.no_layers,
+        random_permutations=options.random_permutations, tolerance=options.tolerance, examples=options.examples,
+        device=options.device, max_minutes=options.max_minutes, progress=not options.quiet,
+    )  # fmt: skip
+    found = replace(found, command=words_of(options))
+    say(str(found))
+    if options.report is not None:
+        say(f"wrote {found.report(options.report, force=options.force)}")
+    if options.curve is not None and found.curve:
+        try:
+            write_whole(options.curve, as_csv(found))
+        except OSError as error:
+            raise InputError(f"{options.curve} cannot be written ({error.strerror or error})") from None
+        say(f"wrote {options.curve}")
+    if options.out is not None:
+        if not found.verdict.connected:
+            print(f"lmcbook: {options.out} was not written, since no merge keeps what its parents can", file=sys.stderr)
+        else:
+            match, repair = remedy_of(found.verdict.row)
+            calibration = data.calibration if data.calibration is not None else data.test
+            merged = merge_networks(
+                model, a, b, at=options.at, calibration=calibration, images=data.images, match=match, repair=repair,
+                device=options.device,
+            )  # fmt: skip
+            say(f"wrote {merged.save(options.out, force=options.force)}")
+    if found.stopped.startswith("interrupted"):
+        return 130
+    return 0 if found.verdict.connected else 1
+
+
+def words_of(options: argparse.Namespace) -> tuple[str, ...]:
+    """The command that asks for the same again, of the options that are not their defaults."""
+    words = ["lmcbook", "connect", options.a, options.b]
+    texts = {
+        "--model": options.model, "--num-classes": options.num_classes, "--data": options.data, "--key": options.key,
+        "--strip-prefix": options.strip_prefix or None, "--tolerance": options.tolerance,
+        "--image-size": None if options.image_size == 224 else options.image_size,
+        "--examples": None if options.examples == 10000 else options.examples,
+        "--device": None if options.device == "cpu" else options.device,
+    }  # fmt: skip
+    for option, value in texts.items():
+        if value is not None:
+            words += [option, str(value)]
+    return (*words, "--ema") if options.ema else tuple(words)
+
+
+def say(text: str) -> None:
+    """Print, also where the terminal cannot show every letter."""
+    encoding = sys.stdout.encoding or "ascii"
+    print(text.encode(encoding, "replace").decode(encoding), flush=True)

@@ -1,0 +1,183 @@
+"""What two networks are compared on: examples in three roles, states of one type, a model that answers with logits."""
+
+import copy
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import torch
+from torch import Tensor, nn
+
+from lmcbook.connecting.answers import Output, answering
+from lmcbook.connecting.checkpoints import Network
+from lmcbook.connecting.preflight import complete_tied
+from lmcbook.errors import InputError, check_number
+from lmcbook.models.examples import Labelled, as_examples, as_images
+from lmcbook.randomness import random_stream
+from lmcbook.states import StateDict
+from lmcbook.training.device import resolve_device
+
+Task = Literal["classification", "regression"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Inputs:
+    """Everything that a comparison needs, on one device and of one type."""
+
+    model: nn.Module
+    """From images to logits, of shape (examples, classes)."""
+    a: StateDict
+    b: StateDict
+    test: Labelled
+    calibration: Labelled
+    images: Tensor
+    """Without labels: for batch norm, repairs, activation matching and the layers."""
+    task: Task
+    """``regression`` if the labels are of floating point: then there is a loss alone."""
+    notes: tuple[str, ...]
+    """What was decided about the examples."""
+
+
+def prepare(
+    model: nn.Module,
+    a: Network,
+    b: Network,
+    *,
+    test: Any,
+    calibration: Any = None,
+    images: Any = None,
+    output: Output | None = None,
+    examples: int | None = None,
+    device: str = "cpu",
+    seed: int = 0,
+) -> Inputs:
+    """Examples and networks as they are compared.
+
+    Without ``calibration`` half of the test examples, drawn by ``seed``, are used for it, and the other half are the
+    test. Without ``images`` the calibration examples serve, whose labels are then not looked at.
+
+    Args:
+        examples: the most examples of each role, drawn by ``seed``; by default all.
+
+    Raises:
+        InputError: the examples do not fit the model or each other, or ``device`` is not there.
+    """
+    device = resolve_device(device)
+    notes: list[str] = []
+    if examples is not None:
+        check_number("examples", examples, minimum=2, integer=True)
+    tested = _labelled("test", test)
+    if calibration is None:
+        order = torch.randperm(len(tested.labels), generator=random_stream(seed, "connect", "halves"))
+        middle = len(order) // 2
+        if middle < 1:
+            raise InputError(f"test holds {len(order)} example(s); without calibration it must hold at least 2")
+        calibrated, tested = _chosen(tested, order[:middle]), _chosen(tested, order[middle:])
+        notes.append(
+            f"no calibration examples: {middle} of the test examples fit beta, the other {len(order) - middle} test"
+        )
+    else:
+        calibrated = _labelled("calibration", calibration)
+        if _same_examples(calibrated.images, tested.images):
+            notes.append("calibration and test hold the same images: calibrated losses flatter the merge")
+    if images is None:
+        pool = calibrated.images
+        notes.append(f"no images: the {len(pool)} calibration images serve for statistics, without their labels")
+    else:
+        pool = as_images("images", images)
+    tested, calibrated = (_fewer(part, examples, seed) for part in (tested, calibrated))
+    if examples is not None and len(pool) > examples:
+        pool = pool[torch.randperm(len(pool), generator=random_stream(seed, "connect", "images"))[:examples]]
+    kind = _float_type(a.state, b.state)
+    tested, calibrated = (_moved(part, kind, device) for part in (tested, calibrated))
+    pool = _as(pool, kind, device)
+    task: Task = "regression" if tested.labels.is_floating_point() else "classification"
+    if task == "regression":
+        notes.append(
+            "the labels are of floating point: compared by mean squared error alone, without accuracy and beta"
+        )
+    for name, part in (("test", tested.images), ("images", pool)):
+        if part.is_floating_point() and not bool(torch.isfinite(part).all()):
+            raise InputError(f"{name} holds values that are infinite or no number; mend or leave out those images")
+    if device != "cpu":
+        model = copy.deepcopy(model).to(device)
+    states = [_of_one_type(complete_tied(model, network.state), kinds, device) for network, kinds in
+              ((a, b.state), (b, a.state))]  # fmt: skip
+    answers = answering(model, states[0], tested.images[:2], output)
+    return Inputs(
+        model=answers, a=states[0], b=states[1], test=tested, calibration=calibrated, images=pool, task=task,
+        notes=tuple(notes),
+    )  # fmt: skip
+
+
+def _labelled(argument: str, given: Any) -> Labelled:
+    found = as_examples(argument, given)
+    images, labels = as_images(argument, found), found.labels
+    if len(images) == 0 or len(images) != len(labels):
+        raise InputError(
+            f"{argument} holds {len(images)} images and {len(labels)} labels; give at least one, and a label for each"
+        )
+    if labels.dtype == torch.bool or labels.is_complex():
+        raise InputError(
+            f"{argument}'s labels are {labels.dtype}; they may be whole numbers, or floats of a regression"
+        )
+    if not labels.is_floating_point():
+        if labels.ndim == 2 and labels.shape[1] == 1:
+            labels = labels[:, 0]
+        if labels.ndim != 1:
+            raise InputError(f"{argument}'s labels have shape {tuple(labels.shape)}; give one class for each image")
+        labels = labels.long()
+    elif labels.ndim == 1:
+        labels = labels[:, None]
+    return Labelled(images, labels)
+
+
+def _chosen(part: Labelled, indices: Tensor) -> Labelled:
+    return Labelled(part.images[indices], part.labels[indices])
+
+
+def _fewer(part: Labelled, examples: int | None, seed: int) -> Labelled:
+    if examples is None or len(part.labels) <= examples:
+        return part
+    return _chosen(part, torch.randperm(len(part.labels), generator=random_stream(seed, "connect", "fewer"))[:examples])
+
+
+def _same_examples(first: Tensor, second: Tensor) -> bool:
+    if first is second:
+        return True
+    return type(first) is Tensor and first.shape == second.shape and torch.equal(first, second)
+
+
+def _moved(part: Labelled, kind: torch.dtype, device: str) -> Labelled:
+    labels = part.labels.to(kind) if part.labels.is_floating_point() else part.labels
+    return Labelled(_as(part.images, kind, device), labels.to(device))
+
+
+def _as(images: Tensor, kind: torch.dtype, device: str) -> Tensor:
+    """Images of floating point take the type of the weights; whole numbers stay, since they may be words."""
+    if type(images) is not Tensor:
+        return images
+    return images.to(device, kind) if images.is_floating_point() else images.to(device)
+
+
+def _float_type(*states: StateDict) -> torch.dtype:
+    """The most precise type of floating point among the weights, float32 at least."""
+    found = torch.float32
+    for state in states:
+        for tensor in state.values():
+            if tensor.is_floating_point():
+                found = torch.promote_types(found, tensor.dtype)
+    return found
+
+
+def _of_one_type(state: StateDict, other: Mapping[str, Tensor], device: str) -> StateDict:
+    """Each tensor in the more precise of both networks' types, and no less than float32."""
+    moved = {}
+    for name, tensor in state.items():
+        if tensor.is_floating_point():
+            kind = torch.promote_types(tensor.dtype, torch.float32)
+            if name in other and other[name].is_floating_point():
+                kind = torch.promote_types(kind, other[name].dtype)
+            tensor = tensor.to(kind)
+        moved[name] = tensor.to(device)
+    return moved

@@ -1,0 +1,408 @@
+"""`connect`: its numbers are the book's and a naive loop's, for networks of all kinds; its answer follows from them."""
+
+import copy
+import json
+import re
+from typing import Any
+
+import pytest
+import torch
+from safetensors import safe_open
+from safetensors.torch import load_file
+from torch import nn
+from torch.utils.data import DataLoader, TensorDataset
+
+import lmcbook
+from lmcbook.connecting.answers import logits_of
+from lmcbook.connecting.checkpoints import state_sha256
+from lmcbook.connecting.rows import bootstrap_error
+from lmcbook.data.torchvision_guard import import_torchvision
+from lmcbook.errors import InputError
+from lmcbook.evaluation import accuracy, interpolation_curve, loss, predict_logits
+from lmcbook.merging import add_biases, interpolate, recompute_batch_norm
+from lmcbook.models import build_model
+from lmcbook.permutation import apply, derive_spec, random_permutation
+from lmcbook.randomness import random_stream
+from tests.helpers.small_networks import NUM_CLASSES, random_images, small_model
+from tests.helpers.strangers import STRANGERS, inputs_of, two_of
+
+
+@pytest.fixture(scope="module")
+def digits_pair(trained_pair, pico, digits):
+    model = build_model(pico, input_shape=digits.input_shape, num_classes=digits.num_classes)
+    return model, *(trained.state for trained in trained_pair)
+
+
+@pytest.fixture(scope="module")
+def connection(digits_pair, digits):
+    parts = {"test": digits.test, "calibration": digits.calibration, "images": digits.train}
+    return lmcbook.connect(*digits_pair, **parts, match="all", random_permutations=2)
+
+
+def labels_of(model, state, images, *, noise=0):
+    """What a network says, so that it is right, except on the first ``noise`` images."""
+    labels = logits_of(predicted(model, state, images)).argmax(1)
+    labels[:noise] = (labels[:noise] + 1) % 2
+    return labels
+
+
+def row(found, name) -> Any:
+    """A row, without types: what is None of another kind of row is a number here."""
+    return found.row(name)
+
+
+def predicted(model, state, images):
+    own = copy.deepcopy(model).eval()
+    own.load_state_dict(state)
+    with torch.no_grad():
+        return own(images)
+
+
+# --- numbers ----------------------------------------------------------------------------------------------------------
+
+
+def test_the_curve_is_the_books(connection, digits_pair, digits):
+    model, a, b = digits_pair
+    curve = interpolation_curve(
+        model, a, b, coefficients=(0, 0.25, 0.5, 0.75, 1), calibration=digits.calibration, test=digits.test
+    )
+    assert connection.curve == curve.to_dict()
+    assert connection.barriers == lmcbook.barriers(curve)
+
+
+def test_rows_are_those_of_a_naive_loop(connection, digits_pair, digits):
+    model, a, b = digits_pair
+    merged = {name: (a[name] + b[name]) / 2 for name in a}
+    for name, state in (("a", a), ("b", b), ("plain", merged)):
+        logits = predicted(model, state, digits.test.images)
+        measured = row(connection, name)
+        assert measured.accuracy == pytest.approx(
+            (logits.argmax(1) == digits.test.labels).double().mean().item(), abs=1e-6
+        )
+        expected = nn.functional.cross_entropy(logits, digits.test.labels).item()
+        assert measured.loss == pytest.approx(expected, abs=1e-6)
+    lost = (row(connection, "a").accuracy + row(connection, "b").accuracy) / 2 - row(connection, "plain").accuracy
+    assert row(connection, "plain").lost == pytest.approx(lost, abs=1e-9)
+    repaired = lmcbook.merge(model, a, b, 0.5, digits.train.images[:512], repair="mean")
+    logits = predict_logits(add_biases(model), repaired, digits.test.images)
+    assert row(connection, "repaired:mean").loss == pytest.approx(loss(logits, digits.test.labels), abs=1e-6)
+
+
+def test_a_network_with_batch_norm_is_measured_plain_and_recomputed():
+    model, a = small_model("resnet20")
+    _, b = small_model("resnet20", seed=1)
+    images = random_images(60, "connect")
+    labels = labels_of(model, a, images)
+    found = lmcbook.connect(
+        model,
+        a,
+        b,
+        test=(images[30:], labels[30:]),
+        calibration=(images[:30], labels[:30]),
+        images=images,
+        match="none",
+    )
+    averaged = interpolate(a, b, 0.5)
+    recomputed = recompute_batch_norm(model, averaged, images)
+    for name, state in (("plain", averaged), ("recomputed", recomputed), ("a", a)):
+        logits = predict_logits(model, state, images[30:])
+        assert row(found, name).accuracy == accuracy(logits, labels[30:])
+        assert row(found, name).loss == pytest.approx(loss(logits, labels[30:]), abs=1e-6)
+    assert any("batch norm follows every hidden layer" in note for note in found.notes)
+    assert "repaired:mean" not in found.by_name and logits.shape[1] == NUM_CLASSES
+
+
+def test_the_standard_error_is_that_of_a_mean_and_the_same_every_time():
+    values = torch.randn(400, generator=random_stream(0, "test"), dtype=torch.float64)
+    assert bootstrap_error(values) == pytest.approx(float(values.std()) / 20, rel=0.1)
+    assert bootstrap_error(values) == bootstrap_error(values) != bootstrap_error(values, seed=1)
+    assert bootstrap_error(torch.ones(10)) == 0
+
+
+@pytest.mark.parametrize("name", STRANGERS)
+def test_networks_of_all_kinds_are_measured_and_left_as_they_were(name):
+    model, a, b = two_of(STRANGERS[name])
+    images = inputs_of(model, 40)
+    labels = labels_of(model, a, images)
+    before = state_sha256(model.state_dict())
+    found = lmcbook.connect(model, a, b, test=(images[20:], labels[20:]), calibration=(images[:20], labels[:20]))
+    logits = logits_of(predicted(model, interpolate(a, b, 0.5), images[20:]))
+    assert row(found, "plain").loss == pytest.approx(loss(logits, labels[20:]), abs=1e-5)
+    assert row(found, "a").accuracy == 1 and row(found, "ensemble").passes == 80
+    assert state_sha256(model.state_dict()) == before
+    matched = found.by_name.get("matched:weights")
+    if matched is not None:  # what was permuted computes the same, to rounding
+        assert float(re.findall(r"at most|by (\S+)", matched.note)[0]) < 1e-4
+    else:
+        assert any(note.startswith("no matching by weights: ") for note in found.notes)
+    assert "\n" not in found.verdict.sentence and str(found).isascii()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["resnet18", "vgg11_bn", "mobilenet_v3_small", "small_vit"])
+def test_networks_of_torchvision(name):
+    models = import_torchvision().models
+
+    def build():
+        if name == "small_vit":
+            return models.VisionTransformer(32, 8, 2, 2, 16, 32, num_classes=4)
+        return getattr(models, name)(num_classes=4)
+
+    model, a, b = _two_of_torchvision(build)
+    images = torch.randn(24, 3, 32, 32, generator=random_stream(0, "torchvision"))
+    labels = labels_of(model, a, images)
+    found = lmcbook.connect(model, a, b, test=(images, labels), calibration=(images, labels), match="none")
+    own = recompute_batch_norm(model, interpolate(a, b, 0.5), images)
+    merged = row(found, "recomputed" if "recomputed" in found.by_name else "plain")
+    assert merged.loss == pytest.approx(loss(logits_of(predicted(model, own, images)), labels), abs=1e-4)
+    assert found.layers
+
+
+def _two_of_torchvision(build):
+    states = []
+    for seed in (0, 1):
+        torch.manual_seed(seed)
+        model = build().eval()
+        states.append({key: tensor.clone() for key, tensor in model.state_dict().items()})
+    return model, *states
+
+
+# --- the answer -------------------------------------------------------------------------------------------------------
+
+
+def test_a_planted_permutation_is_undone_by_matching(digits_pair, digits):
+    model, a, _ = digits_pair
+    spec = derive_spec(model, digits.test.images[:8])
+    b = apply(spec, random_permutation(spec, a, random_stream(3, "planted")), a)
+    found = lmcbook.connect(model, a, b, test=digits.test, calibration=digits.calibration, match="all", repair="none")
+    assert found.verdict.how == "matching" and found.verdict.connected
+    for kind in ("weights", "activations"):
+        assert row(found, f"matched:{kind}").lost == 0
+        assert row(found, f"matched:{kind}").loss == pytest.approx(row(found, "a").loss, abs=1e-6)
+    assert found.verdict.sentence.startswith("Yes, after matching: matched by weights loses 0.0 points")
+    assert 'match="weights"' in found.next_steps[0]
+
+
+def test_a_network_and_itself_are_connected_as_they_are(digits_pair, digits):
+    model, a, _ = digits_pair
+    found = lmcbook.connect(model, a, dict(a), test=digits.test, calibration=digits.calibration)
+    assert found.verdict.how == "as they are" and row(found, "plain").lost == 0
+    assert any(finding.name == "start" and finding.level == "warning" for finding in found.findings)
+
+
+def test_the_answer_prints_first_and_names_every_row(connection):
+    lines = str(connection).splitlines()
+    assert lines[0] == connection.verdict.sentence
+    assert {row.label for row in connection.rows} <= {line.strip().split("  ")[0] for line in lines}
+    assert "Why:" in lines and "Next:" in lines and str(connection).isascii()
+
+
+def test_a_parent_that_guesses_and_a_merge_that_gains_are_told(digits_pair, digits):
+    model, a, b = digits_pair
+    wrong = (digits.test.images, digits.test.labels.roll(1))
+    found = lmcbook.connect(model, a, b, test=wrong, calibration=digits.calibration, match="none", repair="none")
+    assert sum("as a guess would be" in remark for remark in found.verdict.remarks) == 2
+    labels = labels_of(model, interpolate(a, b, 0.5), digits.test.images)
+    found = lmcbook.connect(
+        model, a, b, test=(digits.test.images, labels), calibration=digits.calibration, match="none", repair="none"
+    )
+    assert row(found, "plain").accuracy == 1 and any("better than both parents" in r for r in found.verdict.remarks)
+
+
+@pytest.mark.parametrize(("tolerance", "connected"), [(0, False), (100, True)])
+def test_the_tolerance_decides(digits_pair, digits, tolerance, connected):
+    found = lmcbook.connect(
+        *digits_pair, test=digits.test, calibration=digits.calibration, match="none", repair="none", layers=False,
+        tolerance=tolerance,
+    )  # fmt: skip
+    assert row(found, "plain").lost > 0 and found.verdict.connected is connected
+    assert connected == found.verdict.sentence.startswith("Yes")
+
+
+def test_a_regression_has_a_loss_alone():
+    torch.manual_seed(0)
+    model = nn.Sequential(nn.Linear(6, 12), nn.ReLU(), nn.Linear(12, 1))
+    a = {name: tensor.clone() for name, tensor in model.state_dict().items()}
+    b = {name: tensor + 0.05 * torch.randn_like(tensor) for name, tensor in a.items()}
+    x = torch.randn(50, 6)
+    found = lmcbook.connect(model, a, b, test=(x, predicted(model, a, x)[:, 0]), calibration=(x, x[:, 0]))
+    assert found.task == "regression" and row(found, "plain").accuracy is None
+    outputs = predicted(model, interpolate(a, b, 0.5), x)
+    expected = (outputs - predicted(model, a, x)).square().mean().item()
+    assert row(found, "plain").loss == pytest.approx(expected, rel=1e-5)
+    assert row(found, "a").loss == 0 and len(found.curve["loss"]) == 5 and "loss" in str(found)
+
+
+# --- forms ------------------------------------------------------------------------------------------------------------
+
+
+class Wrapped(nn.Module):
+    def __init__(self, inner, answer):
+        super().__init__()
+        self.inner, self.answer = inner, answer
+
+    def forward(self, x):
+        return self.answer(self.inner(x))
+
+
+@pytest.mark.parametrize(
+    ("answer", "output"),
+    [
+        (lambda z: (z, None), None),
+        (lambda z: {"logits": z, "loss": None}, None),
+        (lambda z: [z, z + 1], None),
+        (lambda z: {"scores": z}, lambda returned: returned["scores"]),
+    ],
+)
+def test_whatever_a_model_returns(digits_pair, digits, answer, output):
+    model, a, b = digits_pair
+    states = [{f"inner.{name}": tensor for name, tensor in state.items()} for state in (a, b)]
+    arguments = {"test": digits.test, "calibration": digits.calibration, "repair": "lewc_mean", "layers": False}
+    plain = lmcbook.connect(model, a, b, **arguments)
+    found = lmcbook.connect(Wrapped(model, answer), *states, output=output, **arguments)
+    for name in ("a", "plain", "repaired:lewc_mean"):
+        assert row(found, name).loss == pytest.approx(row(plain, name).loss, abs=1e-6)
+    assert row(found, "matched:weights").accuracy > row(found, "plain").accuracy
+
+
+def test_whatever_form_examples_have(digits_pair, digits):
+    images, labels = digits.test.images, digits.test.labels
+    forms = [
+        (images, labels),
+        (images.numpy(), labels.numpy()),
+        (images, labels.to(torch.uint8)),
+        TensorDataset(images, labels),
+        DataLoader(TensorDataset(images, labels), batch_size=77),
+        [(images[:100], labels[:100]), (images[100:], labels[100:])],
+    ]
+    arguments = {"calibration": digits.calibration, "match": "none", "repair": "none", "layers": False}
+    rows = [row(lmcbook.connect(*digits_pair, test=form, **arguments), "plain") for form in forms]
+    assert {(row.accuracy, row.loss) for row in rows} == {(rows[0].accuracy, rows[0].loss)}
+
+
+def test_networks_as_files_modules_and_half_precision(digits_pair, digits, tmp_path):
+    model, a, b = digits_pair
+    module = copy.deepcopy(model)
+    module.load_state_dict(a)
+    torch.save({"model": {name: tensor.bfloat16() for name, tensor in b.items()}}, tmp_path / "b.pt")
+    arguments = {"calibration": digits.calibration, "match": "none", "repair": "none", "layers": False}
+    found = lmcbook.connect(model, module, tmp_path / "b.pt", test=digits.test, **arguments)
+    rounded = {name: tensor.bfloat16().float() for name, tensor in b.items()}
+    wanted = lmcbook.connect(model, a, rounded, test=digits.test, **arguments)
+    assert row(found, "plain").loss == wanted.row("plain").loss
+    assert found.parents[1].source == "b.pt" and len(found.parents[1].sha256 or "") == 64
+
+
+def test_without_calibration_half_of_the_test_examples_are_taken(digits_pair, digits):
+    found = lmcbook.connect(*digits_pair, test=digits.test, match="none", repair="none", layers=False)
+    assert found.num_examples == 250 and any("250 of the test examples" in note for note in found.notes)
+
+
+def test_time_that_is_up_and_an_interrupt_leave_what_is_done(digits_pair, digits, monkeypatch):
+    arguments = {"test": digits.test, "calibration": digits.calibration}
+    found = lmcbook.connect(*digits_pair, **arguments, max_minutes=1e-9)
+    assert {row.name for row in found.rows} == {"a", "b", "plain", "ensemble"} and "time was up" in found.stopped
+    assert "Not complete" in str(found)
+
+    def interrupt(*_, **__):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("lmcbook.connecting.measure.align", interrupt)
+    found = lmcbook.connect(*digits_pair, **arguments)
+    assert "interrupted" in found.stopped and "repaired:mean" in found.by_name and not found.layers
+    monkeypatch.setattr("lmcbook.connecting.measure._Run._parents", interrupt)
+    with pytest.raises(KeyboardInterrupt):
+        lmcbook.connect(*digits_pair, **arguments)
+
+
+def test_what_cannot_be_compared_is_told_in_one_line(digits_pair, digits):
+    model, a, b = digits_pair
+    broken = {**b, "hidden1.linear.weight": torch.full_like(b["hidden1.linear.weight"], torch.nan)}
+    parts = {"test": digits.test, "calibration": digits.calibration}
+    small = (digits.test.images[:, :, :4], digits.test.labels)
+    for arguments, message in (
+        ({"b": broken}, "a and b cannot be compared: b holds values"),
+        ({"test": small}, "model does not take images of shape"),
+        ({"test": (digits.test.images, digits.test.labels + 5)}, "labels go from 5 to 14"),
+        ({"test": (digits.test.images, digits.test.labels == 1)}, "labels are torch.bool"),
+        ({"test": (digits.test.images * torch.inf, digits.test.labels)}, "infinite or no number"),
+        ({"match": "wieghts"}, "match is 'wieghts'"),
+        ({"repair": ["mean", "x"]}, "repair is 'x'"),
+        ({"at": 0}, "at is 0"),
+        ({"output": lambda z: z[0]}, "output made shape"),
+        ({"device": "cuda:9"}, "device is"),
+        ({"tolerance": -1}, "tolerance is -1"),
+    ):
+        with pytest.raises(InputError, match=message) as error:
+            lmcbook.connect(model, a, **{"b": b, **parts, **arguments})
+        assert "\n" not in str(error.value)
+
+
+# --- the merged network and reports -----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("repair", ["none", "lewc_mean"])
+def test_a_merged_network_has_beta_inside_and_its_origin_in_the_file(digits_pair, digits, tmp_path, repair):
+    model, a, b = digits_pair
+    arguments = {"calibration": digits.calibration, "images": digits.train, "match": "weights", "repair": repair}
+    folded = lmcbook.merge_networks(model, a, b, at=0.4, **arguments)
+    plain = lmcbook.merge_networks(model, a, b, at=0.4, fold=False, **arguments)
+    beta = plain.inverse_temperature
+    assert beta is not None and abs(beta - 1) > 0.01 and folded.origin["beta_folded_into"] == "classifier.linear"
+    with torch.no_grad():
+        logits, scaled = plain.model(digits.test.images), folded.model(digits.test.images)
+    torch.testing.assert_close(scaled, logits * beta, rtol=1e-4, atol=1e-4)
+    path = folded.save(tmp_path / "merged.safetensors")
+    with safe_open(path, framework="pt") as file:
+        origin = json.loads(file.metadata()["lmcbook"])
+    assert origin == folded.origin and origin["coefficient"] == 0.4 and origin["repair"] == repair
+    assert origin["a"]["tensors_sha256"] == state_sha256(a) and origin["match"] == "weights"
+    again = add_biases(model) if repair != "none" else copy.deepcopy(model)
+    again.load_state_dict(load_file(path))
+    with torch.no_grad():
+        torch.testing.assert_close(again.eval()(digits.test.images), scaled)
+    with pytest.raises(InputError, match="is there already"):
+        folded.save(path)
+    folded.save(path, force=True)
+
+
+def test_a_merge_needs_images_only_where_they_are_used(digits_pair):
+    model, a, b = digits_pair
+    made = lmcbook.merge_networks(model, a, b)
+    expected = interpolate(a, b, 0.5)
+    assert all(torch.equal(made.state[name], expected[name]) for name in expected)
+    with pytest.raises(InputError, match="images is None"):
+        lmcbook.merge_networks(model, a, b, repair="mean")
+    with pytest.raises(InputError, match="match is 'all'"):
+        lmcbook.merge_networks(model, a, b, match="all")
+
+
+def test_tied_weights_are_merged_once_and_beta_stays_outside_of_them():
+    model, a, b = two_of(STRANGERS["tied encoder"])
+    words = inputs_of(model, 30)
+    labels = labels_of(model, a, words)
+    made = lmcbook.merge_networks(model, a, b, calibration=(words, labels))
+    assert made.origin["beta_folded_into"] is None and made.inverse_temperature is not None
+    tied: Any = made.model
+    assert tied.read.weight is tied.embed.weight
+    expected = predicted(model, interpolate(a, b, 0.5), words)
+    with torch.no_grad():
+        torch.testing.assert_close(made.model(words), expected)
+
+
+def test_reports(connection, tmp_path):
+    for ending in (".html", ".md", ".json"):
+        path = connection.report(tmp_path / f"report{ending}")
+        assert connection.verdict.sentence.split(":")[0] in path.read_text(encoding="utf-8")
+        with pytest.raises(InputError, match="is there already"):
+            connection.report(path)
+        connection.report(path, force=True)
+    content = json.loads((tmp_path / "report.json").read_text(encoding="utf-8"))
+    assert content["rows"][0]["accuracy"] == connection.rows[0].accuracy and content["verdict"]["how"]
+    page = (tmp_path / "report.html").read_text(encoding="utf-8")
+    loaded = re.findall(r"""(?:src|href)=["'](?!#)|url\((?!#)|@import|<script""", page)
+    assert not loaded and "prefers-color-scheme: dark" in page and "<svg role=" in page and len(page) < 100_000
+    with pytest.raises(InputError, match="may end in"):
+        connection.report(tmp_path / "report.pdf")
+    with pytest.raises(InputError, match="no folder"):
+        connection.report(tmp_path / "gone" / "report.md")

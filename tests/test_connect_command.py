@@ -1,0 +1,208 @@
+"""`lmcbook connect`: exit codes, files of all kinds, what it writes and refuses, and the command it names next."""
+
+import importlib.metadata
+import json
+import shlex
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+from safetensors import safe_open
+from safetensors.torch import save_file
+from torch import nn
+
+from lmcbook.__main__ import main
+from lmcbook.connecting.factories import build, read_data
+from lmcbook.errors import InputError
+
+MODEL = "own_network:Small"
+SOURCE = """
+import torch
+from torch import nn
+
+class Small(nn.Sequential):
+    def __init__(self):
+        super().__init__(nn.Flatten(), nn.Linear(12, 16), nn.ReLU(), nn.Linear(16, 3))
+
+def broken():
+    return torch.ones(3) @ torch.ones(4)
+
+def number():
+    return 3
+"""
+
+
+@pytest.fixture
+def folder(tmp_path, monkeypatch):
+    """A folder with a network's source, two sibling networks, a strange one, and examples that a is right on."""
+    (tmp_path / "own_network.py").write_text(SOURCE)
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "path", [str(tmp_path), *sys.path])
+    monkeypatch.delitem(sys.modules, "own_network", raising=False)
+    model = build(MODEL)
+    states = []
+    for seed in (0, 1):
+        generator = torch.Generator().manual_seed(seed)
+        shapes = {name: tensor.shape for name, tensor in model.state_dict().items()}
+        states.append({name: torch.randn(shape, generator=generator) for name, shape in shapes.items()})
+    a, strange = states
+    near = {name: tensor + 1e-4 for name, tensor in a.items()}
+    save_file(a, "a.safetensors")
+    torch.save({"epoch": 1, "state_dict": {f"module.{name}": tensor for name, tensor in near.items()}}, "near.ckpt")
+    torch.save(near, "near.pt")
+    torch.save(strange, "strange.pt")
+    images = torch.randn(1200, 3, 2, 2, generator=torch.Generator().manual_seed(2))
+    model.load_state_dict(a)
+    labels = model(images).argmax(1)
+    np.savez("data.npz", images=images.numpy(), labels=labels.numpy())
+    save_file({"test_images": images, "test_labels": labels, "train_images": images.clone()}, "data.safetensors")
+    return tmp_path
+
+
+def connect(*words):
+    return main(["connect", *words, "--quiet"])
+
+
+GIVEN = ("--model", MODEL, "--data", "data.npz")
+
+
+@pytest.mark.parametrize(
+    ("words", "code"),
+    [
+        (("a.safetensors", "near.pt", *GIVEN), 0),
+        (("a.safetensors", "near.pt", "--model", MODEL, "--data", "data.safetensors"), 0),
+        (("near.ckpt", "near.ckpt", "--strip-prefix", "module.", *GIVEN), 0),
+        (("a.safetensors", "strange.pt", "--match", "none", *GIVEN), 1),
+        (("a.safetensors", "strange.pt", "--match", "none", "--tolerance", "100", *GIVEN), 0),
+        (("a.safetensors", "near.pt", "--dry-run"), 0),
+        (("a.safetensors", "near.ckpt", "--dry-run"), 2),
+    ],
+)
+def test_exit_codes(folder, capsys, words, code):
+    assert connect(*words) == code
+    printed = capsys.readouterr()
+    assert printed.out and not printed.err
+    if "--dry-run" not in words:
+        assert printed.out.startswith(("Yes", "No")) and (printed.out.startswith("Yes") == (code == 0))
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (("a.safetensors", "near.ckpt", *GIVEN), "--strip-prefix module."),
+        (("a.safetensors", "gone.pt", *GIVEN), "B is 'gone.pt', which is not there"),
+        (("a.safetensors", "near.pt", "--model", MODEL), "--data must be given"),
+        (("a.safetensors", "near.pt"), "--model and --data must be given"),
+        (("a.safetensors", "near.pt", "--model", "Small", "--data", "data.npz"), "package.module:function"),
+        (("a.safetensors", "near.pt", "--model", "own_network:Big", "--data", "data.npz"), "has no function 'Big'"),
+        (("a.safetensors", "near.pt", "--model", "own_network:broken", "--data", "data.npz"), "which fails"),
+        (("a.safetensors", "near.pt", "--model", "own_network:number", "--data", "data.npz"), "gives a int"),
+        (("a.safetensors", "near.pt", "--model", "no_such_thing:f", "--data", "data.npz"), "cannot be imported"),
+        (("a.safetensors", "near.pt", "--model", "torchvision:resnet7", "--data", "data.npz"), "torchvision's are"),
+        (("a.safetensors", "near.pt", "--model", MODEL, "--data", "nothing"), "no folder, .npz or .safetensors"),
+        (("a.safetensors", "near.pt", "--model", MODEL, "--data", "a.safetensors"), "it must hold images and labels"),
+        (("a.safetensors", "near.pt", *GIVEN, "--report", "own_network.py"), "ends in '.py'; it may end in"),
+        (("a.safetensors", "near.pt", *GIVEN, "--out", "a.safetensors"), "is there already"),
+        (("a.safetensors", "near.pt", *GIVEN, "--curve", "gone/x.csv"), "no folder"),
+        (("a.safetensors", "near.pt", *GIVEN, "--at", "2"), "at is 2.0"),
+        (("a.safetensors", "near.pt", *GIVEN, "--repair", "magic"), "repair is 'magic'"),
+    ],
+)
+def test_bad_input_is_one_line_and_exit_code_2(folder, capsys, words, message):
+    assert connect(*words) == 2
+    printed = capsys.readouterr()
+    assert printed.out == "" and printed.err.startswith("lmcbook: ") and printed.err.count("\n") == 1
+    assert message in printed.err
+
+
+def test_what_it_writes_and_that_it_writes_over_nothing(folder, capsys):
+    words = ("a.safetensors", "near.pt", *GIVEN, "--report", "r.html", "--curve", "c.csv", "--out", "m.safetensors")
+    assert connect(*words) == 0
+    with safe_open("m.safetensors", framework="pt") as file:
+        origin = json.loads(file.metadata()["lmcbook"])
+        assert set(file.keys()) == {"1.weight", "1.bias", "3.weight", "3.bias"}
+    assert origin["a"]["source"] == "a.safetensors" and origin["coefficient"] == 0.5 and origin["inverse_temperature"]
+    lines = Path("c.csv").read_text().splitlines()
+    assert lines[0].startswith("coefficients,") and len(lines) == 6
+    assert Path("r.html").read_text(encoding="utf-8").startswith("<!DOCTYPE html>")
+    assert connect(*words) == 2
+    assert "is there already" in capsys.readouterr().err
+    assert connect(*words, "--force") == 0
+    assert connect("a.safetensors", "strange.pt", *GIVEN, "--match", "none", "--out", "no.safetensors") == 1
+    assert "was not written" in capsys.readouterr().err and not Path("no.safetensors").exists()
+
+
+def test_the_command_that_it_names_next_writes_the_merge(folder, capsys):
+    assert connect("a.safetensors", "near.pt", *GIVEN, "--examples", "60") == 0
+    line = next(line for line in capsys.readouterr().out.splitlines() if line.strip().startswith("lmcbook connect"))
+    words = shlex.split(line)
+    assert (
+        words[:2] == ["lmcbook", "connect"] and "--examples" in words and words[-2:] == ["--out", "merged.safetensors"]
+    )
+    assert connect(*words[2:]) == 0 and Path("merged.safetensors").is_file()
+
+
+def test_a_pipe_and_an_ascii_terminal(folder):
+    words = [
+        sys.executable,
+        "-m",
+        "lmcbook",
+        "connect",
+        "a.safetensors",
+        "near.pt",
+        *GIVEN,
+        "--random-permutations",
+        "1",
+    ]
+    environment = {"PYTHONPATH": f"{Path(__file__).parents[1]}", "PYTHONIOENCODING": "ascii", "OMP_NUM_THREADS": "1"}
+    done = subprocess.run(words, capture_output=True, text=True, env=environment, cwd=folder)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.isascii() and done.stderr.isascii() and "\r" not in done.stderr and "\x1b" not in done.stdout
+    assert "[1/" in done.stderr and "s left" in done.stderr
+
+
+def test_class_folders_are_data(folder):
+    for part, count in (("train", 2), ("val", 3)):
+        for name in ("cat", "dog"):
+            (folder / "pets" / part / name).mkdir(parents=True)
+            for index in range(count):
+                Image.new("RGB", (20, 30), (9 * index, 100, 0)).save(folder / "pets" / part / name / f"{index}.png")
+    found = read_data("pets", image_size=16)
+    assert found.test.images.shape == (6, 3, 16, 16) and sorted(found.test.labels.tolist()) == [0, 0, 0, 1, 1, 1]
+    assert found.images.shape == (4, 3, 16, 16) and found.calibration is None
+    (folder / "empty").mkdir()
+    with pytest.raises(InputError, match="a folder for each class"):
+        read_data("empty")
+
+
+def test_arrays_by_their_roles(folder):
+    x, y = np.zeros((4, 3, 2, 2), np.uint8) + 255, np.arange(4)
+    np.savez("roles.npz", test_x=x, test_y=y, calibration_images=x[:2], calibration_labels=y[:2], train_images=x)
+    found = read_data("roles.npz")
+    assert float(found.test.images.max()) == 1 and len(found.calibration.labels) == 2 and len(found.images) == 4
+    for content, message in ((b"x" * 99, "cannot be read"), (None, "is not there")):
+        Path("bad.npz").unlink(missing_ok=True)
+        if content is not None:
+            Path("bad.npz").write_bytes(content)
+        with pytest.raises(InputError, match=message):
+            read_data("bad.npz")
+
+
+def test_models_of_torchvision_by_name():
+    assert build("torchvision:mobilenet_v3_small", 5)(torch.zeros(1, 3, 32, 32)).shape == (1, 5)
+
+
+def test_models_of_timm_by_name():
+    pytest.importorskip("timm")
+    assert isinstance(build("timm:resnet10t", 5), nn.Module)
+
+
+def test_the_script_is_declared():
+    root = Path(__file__).parents[1]
+    assert '[project.scripts]\nlmcbook = "lmcbook.__main__:main"\n' in (root / "pyproject.toml").read_text()
+    installed = [point.value for point in importlib.metadata.entry_points(group="console_scripts", name="lmcbook")]
+    assert installed in ([], ["lmcbook.__main__:main"])
