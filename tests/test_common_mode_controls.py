@@ -12,7 +12,7 @@ from lmcbook.evaluation.averages import averages
 from lmcbook.lab import plan
 from lmcbook.lab.config import PairConfig
 from lmcbook.lab.control_measurements import measure_controls, measure_many, measure_placement
-from lmcbook.lab.plan.common_mode_controls import EIGHT_PAIRS, FOUR_PAIRS
+from lmcbook.lab.plan.common_mode_controls import FOUR_PAIRS, SIX_PAIRS
 from lmcbook.lab.session import PairSession, same_networks
 from lmcbook.merging import Repairer, add_biases, merge_many, repair
 from lmcbook.merging.cross_talk import without_mean_cross_talk
@@ -61,7 +61,7 @@ def test_controls_change_what_they_say_and_decay_the_initialisation_as_the_recip
 def test_every_control_has_its_pairs_and_another_training_has_no_name():
     desk = [(named(one), one.pair.training.batch_size, one.pair.seeds) for one in planned("desk", "controls")]
     assert sorted(desk) == sorted(
-        (name, size, seeds) for name in plan.CONTROLS for size in (32, 128) for seeds in EIGHT_PAIRS
+        (name, size, seeds) for name in plan.CONTROLS for size in (32, 128) for seeds in SIX_PAIRS
     )
     paper = [(named(one), one.pair.seeds) for one in planned("paper", "controls")]
     assert sorted(paper) == sorted((name, seeds) for name in plan.NOISE for seeds in FOUR_PAIRS)

@@ -43,8 +43,8 @@ PINNED: dict[str, dict[str, str]] = {
         "09_flatness": "388ab08fea493ec8",
         "10_same_start": "678961c992f9e24d",
         "13_batch_size": "da8badb607317538",
-        "17_controls": "10a2b2fd4fabc61c",
-        "all": "e5489a3732653c41",
+        "17_controls": "99b901c39cb09985",
+        "all": "213dcb56408013ed",
         "beyond": "4f53cda18c2baa0c",
     },
     "paper": {
