@@ -148,6 +148,9 @@ def test_placements_are_means_over_draws_and_groups_know_the_prediction_of_their
     many = many_table(records)
     errors = many[(many["networks"] == 4) & (many["seed_a"] == 0)]["lewc_mean_error"]
     assert errors.tolist() == pytest.approx([math.log2(2.0**5 / 4**3)])
+    [embedded] = [one for one in plan.common_mode_controls(plan.Selection("embedded")) if one.pair.more_seeds]
+    again = record_of(embedded, entries(10, 1, networks=4))
+    assert len(many_table([*records, again])) == len(many), "the first four networks are in another group already"
 
 
 def test_each_prediction_has_its_statistic_and_its_verdict(records):

@@ -7,7 +7,7 @@ import pytest
 from lmcbook.lab import plan
 from lmcbook.pages import parameters
 
-OURS = ("08_weight_decay", "09_flatness", "10_same_start", "13_batch_size", "17_controls")
+OURS = ("08_weight_decay", "09_flatness", "10_same_start", "13_batch_size")
 
 
 @pytest.mark.parametrize("scale", ["embedded", "desk"])

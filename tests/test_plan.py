@@ -59,8 +59,8 @@ PINNED: dict[str, dict[str, str]] = {
         "09_flatness": "d636236899c4bd86",
         "10_same_start": "3463c868d406fd4f",
         "13_batch_size": "6d28d179b1780f64",
-        "17_controls": "0fa1b242f9495a46",
-        "all": "de4dd45bff626e68",
+        "17_controls": "97cd3e5f8820bcaf",
+        "all": "63802e53a4dd5b66",
         "beyond": "804d4c52141e8942",
     },
 }

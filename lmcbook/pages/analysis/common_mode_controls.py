@@ -29,6 +29,7 @@ def merges_table(records: Sequence[Record]) -> DataFrame:
 
     Points lost are the networks' mean accuracy minus that of the average, times 100. ``control`` says what was changed
     in training; of groups it is ``k networks``, of placements ``placed``, whose places have ``share`` and ``copies``.
+    Networks that several records average count once.
     """
     rows = []
     for record in records:
@@ -66,7 +67,10 @@ def merges_table(records: Sequence[Record]) -> DataFrame:
                 }
             )
     columns = [*_PAIR, "networks", "units", "copies", "share", "draw", "kind", "accuracy", "network_accuracy", "lost"]
-    return DataFrame(rows, columns=[*columns, "num_layers", "inverse_temperature", "calibrated_loss"])
+    table = DataFrame(rows, columns=[*columns, "num_layers", "inverse_temperature", "calibrated_loss"])
+    # groups of two scales may begin with the same networks, which count once
+    same = [name for name in (*_PAIR, "units", "copies", "draw", "kind") if name != "scale"]
+    return table.drop_duplicates(same, ignore_index=True)
 
 
 def _name(record: Record, entry: dict[str, object]) -> str:

@@ -24,9 +24,13 @@ def control_sentences(records: Sequence[Record]) -> list[str]:
     table = Measurements.of(records).table(controls_table)
     table = table[~table["control"].str.endswith(" networks")] if len(table) else table
     return [
-        f"{name}, batches of {size:g}: {_lost(rows)} ({pair_count(len(rows))})."
+        f"{_with_size(name, size)}: {_lost(rows)} ({pair_count(len(rows))})."
         for (name, size), rows in groups(table, "control", "batch_size")
     ]
+
+
+def _with_size(name: str, size: float) -> str:
+    return name if name == f"batches of {size:g}" else f"{name}, batches of {size:g}"
 
 
 def _lost(rows: DataFrame) -> str:
