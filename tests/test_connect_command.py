@@ -1,11 +1,14 @@
 """`lmcbook connect`: exit codes, files of all kinds, what it writes and refuses, and the command it names next."""
 
+import ast
 import importlib.metadata
 import json
+import re
 import shlex
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -15,7 +18,7 @@ from safetensors import safe_open
 from safetensors.torch import save_file
 from torch import nn
 
-from lmcbook.__main__ import main
+from lmcbook.__main__ import _parser, main
 from lmcbook.connecting.factories import build, read_data
 from lmcbook.errors import InputError
 
@@ -199,6 +202,37 @@ def test_models_of_torchvision_by_name():
 def test_models_of_timm_by_name():
     pytest.importorskip("timm")
     assert isinstance(build("timm:resnet10t", 5), nn.Module)
+
+
+def page(name):
+    return (Path(__file__).parents[1] / name).read_text(encoding="utf-8")
+
+
+def test_the_example_of_the_page_answers_and_its_merge_is_written(folder, capsys):
+    example, merge = re.findall(r"```python\n(.*?)```", page("book/connect.md"), re.DOTALL)
+    assert len(ast.parse(example).body) <= 10
+    names: dict[str, Any] = {}
+    exec(compile(example, "connect.md", "exec"), names)
+    assert capsys.readouterr().out.startswith(("Yes", "No"))
+    assert names["answer"].row("a").accuracy > 0.9
+    exec(compile(merge, "connect.md", "exec"), names)
+    assert Path("merged.safetensors").is_file() and names["merged"].inverse_temperature > 1
+
+
+def test_the_pages_commands_and_options_are_understood(capsys):
+    text = page("book/connect.md") + page("README.md")
+    commands = re.findall(r"^ *lmcbook (connect .*)$", text, re.MULTILINE)
+    options = [span for span in re.findall(r"`(--[^`]+)`", text) if span != "--help"]
+    assert len(commands) == 2 and len(options) > 10
+    with pytest.raises(SystemExit):
+        main(["connect", "--help"])
+    known = set(re.findall(r"--[a-z-]+", capsys.readouterr().out))
+    for option in options:
+        assert option.split()[0] in known
+        if " " in option:
+            commands.append(f"connect A B {option}")
+    for command in commands:
+        assert _parser().parse_args(command.split()).command is not None
 
 
 def test_the_script_is_declared():
