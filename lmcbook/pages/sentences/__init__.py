@@ -44,6 +44,7 @@ from lmcbook.pages.sentences.permutations import (
     inside_finding,
     matched_calibration_finding,
     mechanism_finding,
+    plain_against_matched,
     search_cost_finding,
 )
 from lmcbook.pages.sentences.plateau import plateau_finding
@@ -110,6 +111,7 @@ __all__ = [
     "penalty_finding",
     "penalty_verdict",
     "places_finding",
+    "plain_against_matched",
     "plateau_finding",
     "prediction_finding",
     "product_finding",
