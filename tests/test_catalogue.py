@@ -35,10 +35,10 @@ def test_what_decides_the_verdicts_is_what_it_was():
         ]
         for claim in WRITTEN
     ]
-    assert len(WRITTEN) == 228
+    assert len(WRITTEN) == 234
     assert (
         hashlib.sha256(json.dumps(decides).encode()).hexdigest()
-        == "c2a9d3799af0ffe60559871c82f73066b8352916e05e519986ebb6706b8da1e9"
+        == "84783e73b7f05992b0726c3c171d0c540d3811dad66d17f24f04a1c5e58ff305"
     )
 
 

@@ -1,11 +1,14 @@
 """`lmcbook connect`: exit codes, files of all kinds, what it writes and refuses, and the command it names next."""
 
+import ast
 import importlib.metadata
 import json
+import re
 import shlex
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -15,9 +18,12 @@ from safetensors import safe_open
 from safetensors.torch import save_file
 from torch import nn
 
-from lmcbook.__main__ import main
+from lmcbook.__main__ import _parser, main
 from lmcbook.connecting.factories import build, read_data
+from lmcbook.connecting.named_pairs import own_pair
 from lmcbook.errors import InputError
+from lmcbook.pages import parameters
+from lmcbook.pages.notebooks import declared_parameters
 
 MODEL = "own_network:Small"
 SOURCE = """
@@ -49,12 +55,17 @@ def folder(tmp_path, monkeypatch):
         generator = torch.Generator().manual_seed(seed)
         shapes = {name: tensor.shape for name, tensor in model.state_dict().items()}
         states.append({name: torch.randn(shape, generator=generator) for name, shape in shapes.items()})
-    a, strange = states
+    a, guessing = states
+    order = torch.randperm(16, generator=torch.Generator().manual_seed(3))
+    # the same function from other places: as good as a, and no line leads there
+    strange = {"1.weight": a["1.weight"][order], "1.bias": a["1.bias"][order]}
+    strange |= {"3.weight": a["3.weight"][:, order].contiguous(), "3.bias": a["3.bias"].clone()}
     near = {name: tensor + 1e-4 for name, tensor in a.items()}
     save_file(a, "a.safetensors")
     torch.save({"epoch": 1, "state_dict": {f"module.{name}": tensor for name, tensor in near.items()}}, "near.ckpt")
     torch.save(near, "near.pt")
     torch.save(strange, "strange.pt")
+    torch.save(guessing, "guessing.pt")
     images = torch.randn(1200, 3, 2, 2, generator=torch.Generator().manual_seed(2))
     model.load_state_dict(a)
     labels = model(images).argmax(1)
@@ -78,6 +89,8 @@ GIVEN = ("--model", MODEL, "--data", "data.npz")
         (("near.ckpt", "near.ckpt", "--strip-prefix", "module.", *GIVEN), 0),
         (("a.safetensors", "strange.pt", "--match", "none", *GIVEN), 1),
         (("a.safetensors", "strange.pt", "--match", "none", "--tolerance", "100", *GIVEN), 0),
+        (("a.safetensors", "strange.pt", *GIVEN), 0),
+        (("a.safetensors", "guessing.pt", *GIVEN), 2),
         (("a.safetensors", "near.pt", "--dry-run"), 0),
         (("a.safetensors", "near.ckpt", "--dry-run"), 2),
     ],
@@ -199,6 +212,59 @@ def test_models_of_torchvision_by_name():
 def test_models_of_timm_by_name():
     pytest.importorskip("timm")
     assert isinstance(build("timm:resnet10t", 5), nn.Module)
+
+
+def page(name):
+    return (Path(__file__).parents[1] / name).read_text(encoding="utf-8")
+
+
+def test_the_example_of_the_page_answers_and_its_merge_is_written(folder, capsys):
+    example, merge = re.findall(r"```python\n(.*?)```", page("book/connect.md"), re.DOTALL)
+    assert len(ast.parse(example).body) <= 10
+    names: dict[str, Any] = {}
+    exec(compile(example, "connect.md", "exec"), names)
+    assert capsys.readouterr().out.startswith(("Yes", "No"))
+    assert names["answer"].row("a").accuracy > 0.9
+    exec(compile(merge, "connect.md", "exec"), names)
+    assert Path("merged.safetensors").is_file() and names["merged"].inverse_temperature > 1
+
+
+def test_the_pages_commands_and_options_are_understood(capsys):
+    text = page("book/connect.md") + page("README.md")
+    commands = re.findall(r"^ *lmcbook (connect .*)$", text, re.MULTILINE)
+    options = [span for span in re.findall(r"`(--[^`]+)`", text) if span != "--help"]
+    assert len(commands) == 2 and len(options) > 10
+    with pytest.raises(SystemExit):
+        main(["connect", "--help"])
+    known = set(re.findall(r"--[a-z-]+", capsys.readouterr().out))
+    for option in options:
+        assert option.split()[0] in known
+        if " " in option:
+            commands.append(f"connect A B {option}")
+    for command in commands:
+        assert _parser().parse_args(command.split()).command is not None
+
+
+def test_the_notebook_asks_about_a_named_pair(folder, capsys):
+    """Its cells, one after the other, as papermill runs them with parameters of the user's own."""
+    source = Path(__file__).parents[1] / "notebooks" / "15_your_own_pair.ipynb"
+    assert (*declared_parameters(source),) == parameters.OWN_PAIR
+    given = {"a": "a.safetensors", "b": "near.pt", "model": MODEL, "data": "data.npz", "report": "r.md",
+             "out": "m.safetensors", "num_coefficients": 3, "max_minutes": None}  # fmt: skip
+    names: dict[str, Any] = {"__name__": "__main__"}
+    for cell in json.loads(source.read_text(encoding="utf-8"))["cells"]:
+        if cell["cell_type"] == "code":
+            exec(compile("".join(cell["source"]), cell["id"], "exec"), names)
+            names |= given if cell["id"] == "parameters" else {}
+    assert capsys.readouterr().out.startswith("Yes: the plain average loses 0.0 points")
+    assert Path("r.md").is_file() and Path("m.safetensors").is_file()
+
+
+def test_some_names_of_a_pair_are_not_enough(folder):
+    with pytest.raises(InputError, match="model and data must be given too"):
+        own_pair("a.safetensors", "near.pt")
+    with pytest.raises(InputError, match="did you mean match"):
+        parameters.check_names({**dict.fromkeys(parameters.OWN_PAIR), "mach": "none"}, parameters.OWN_PAIR)
 
 
 def test_the_script_is_declared():

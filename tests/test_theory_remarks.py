@@ -1,5 +1,6 @@
 """What the chapters on theory say in remarks and exercises, as numbers that could come out otherwise."""
 
+import math
 from dataclasses import replace
 from typing import Any
 
@@ -124,3 +125,24 @@ def test_batch_norm_needs_silent_units_not_to_vary():
     outputs = [theory.run_normalised(each, INPUTS)[-1] for each in (b, undecayed)]
     assert torch.equal(*outputs), "b itself does not notice"
     assert theory.normalised_errors((a, undecayed), (0.5, 0.5), INPUTS).min() > 0.05
+
+
+def test_how_wrong_lewc_is_where_batch_norm_is_recomputed():
+    for errors in theory.batch_norm_errors(INPUTS, **SIZES, generator=stream()).values():
+        expected = [2.0 ** (depth - 1) - 1 for depth in range(1, 4)] + [2.0 ** (4 - 2) - 1]
+        assert errors["LEWC"].tolist() == pytest.approx(expected, abs=1e-9)
+
+
+def test_the_exponent_levels_off_the_earlier_the_more_units_are_shared():
+    sizes: dict[str, Any] = {"num_layers": 8, "input_size": 8, "num_classes": 4}
+    shares = [theory.shared_decay(units, 96, INPUTS, **sizes, generator=stream()) for units in (24, 48, 72)]
+    last = [each[-2].item() for each in shares]
+    assert 3 > last[0] > last[1] > last[2] > 1
+    # half of them, of equal weight: the merged layer is c, and 2c + o_a + o_b is √6 times as long
+    assert shares[1][2:-1].mean().item() == pytest.approx(math.log2(6) / 2, abs=0.2)
+
+
+def test_nothing_shared_is_lewc():
+    sizes: dict[str, Any] = {"num_layers": 6, "input_size": 8, "num_classes": 4}
+    exponents = theory.shared_decay(0, 24, INPUTS, **sizes, generator=stream())
+    assert exponents.tolist() == pytest.approx(range(1, 7))

@@ -5,6 +5,8 @@ from collections.abc import Mapping, Sequence
 from statistics import fmean
 from typing import TYPE_CHECKING, Any
 
+from lmcbook.connecting.verdict import UNDECIDED
+
 if TYPE_CHECKING:
     from lmcbook.connecting.connection import Connection
 
@@ -40,11 +42,13 @@ def reasons(connection: "Connection") -> tuple[str, ...]:
         name, exponent = decay[-1]
         depth = next(entry["depth"] for entry in merged if entry["layer"] == name)
         cosine = dict(_metric(merged, "lewc_cosine")).get(name)
-        law = _law(exponent, depth)
+        known = connection.curve.get("lewc_exponent")  # two under batch norm, whatever the depth
+        expected = depth if known is None else known
+        chain = f" in a chain of {depth} layers" if known is None else ""
         found.append(
             f"In {name} the merge is 2^-{exponent:.1f} of the parents' sum"
             + ("" if cosine is None else f", with cosine {cosine:.2f} to it")
-            + f"; LEWC says 2^-{depth}, LLFC 2^-1{law}."
+            + f"; LEWC says 2^-{expected}{chain}, LLFC 2^-1{_law(exponent, expected)}."
         )
     return tuple(found)
 
@@ -75,6 +79,8 @@ def next_steps(connection: "Connection") -> tuple[str, ...]:
     """What to do now: the command that writes the merge, or what else might help."""
     verdict = connection.verdict
     match, repair = remedy_of(verdict.row)
+    if verdict.how == UNDECIDED:
+        return ("check the images: their size, their normalisation, the order of their classes",)
     if verdict.connected:
         return (_merge_command(connection, match, repair),)
     steps = []

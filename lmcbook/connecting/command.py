@@ -67,6 +67,7 @@ def run(options: argparse.Namespace) -> int:
     from lmcbook.connecting.preflight import preflight
     from lmcbook.connecting.reporting import ENDINGS, as_csv
     from lmcbook.connecting.targets import check_target
+    from lmcbook.connecting.verdict import UNDECIDED
     from lmcbook.data.whole_files import write_whole
     from lmcbook.evaluation import coefficients_grid
 
@@ -116,6 +117,8 @@ def run(options: argparse.Namespace) -> int:
             say(f"wrote {merged.save(options.out, force=options.force)}")
     if found.stopped.startswith("interrupted"):
         return 130
+    if found.verdict.how == UNDECIDED:
+        return 2
     return 0 if found.verdict.connected else 1
 
 

@@ -88,16 +88,15 @@ def as_html(connection: "Connection") -> str:
     parts += [f"<p>{html.escape(remark)}</p>" for remark in _remarks(connection)]
     parts.append(_html_table(header, rows, chosen))
     parts.append(f'<p class="soft">{html.escape(_caption(connection))}</p>')
-    parts.append(f"<h2>Along the line</h2>\n{_svg(connection)}")
+    parts.append(f"<h2>Along the line</h2>\n{as_svg(connection)}")
     for title, lines in _lists(connection):
         parts.append(f"<h2>{title}</h2>")
         if title == "Next":
             parts += [f"<pre>{html.escape(line)}</pre>" for line in lines]
         else:
             parts.append("<ul>" + "".join(f"<li>{html.escape(line)}</li>" for line in lines) + "</ul>")
-    layers = _layers(connection)
-    if layers:
-        parts.append("<h2>Layers</h2>\n" + _html_table(layers[0], layers[1:], [False] * (len(layers) - 1)))
+    if connection.layers:
+        parts.append("<h2>Layers</h2>\n" + layers_as_html(connection))
     return (
         '<!DOCTYPE html>\n<html lang="en"><head><meta charset="utf-8">\n'
         '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
@@ -105,6 +104,12 @@ def as_html(connection: "Connection") -> str:
         + "\n".join(parts)
         + "\n</body></html>\n"
     )
+
+
+def layers_as_html(connection: "Connection") -> str:
+    """The table of the layers; empty if they were not measured."""
+    layers = _layers(connection)
+    return _html_table(layers[0], layers[1:], [False] * (len(layers) - 1)) if layers else ""
 
 
 def as_csv(connection: "Connection") -> str:
@@ -188,7 +193,8 @@ def _html_table(header: tuple[str, ...], rows: list[tuple[str, ...]], chosen: li
     return f'<div class="table"><table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table></div>'
 
 
-def _svg(connection: "Connection") -> str:
+def as_svg(connection: "Connection") -> str:
+    """The figure as an SVG element for a page: its text is text, and has the colour of the page's own."""
     from matplotlib import rc_context
 
     from lmcbook.connecting.drawing import INK

@@ -15,6 +15,8 @@ LOSS_SHARE = 0.01
 NATS = 0.05
 """What the loss must rise by, and by two standard errors, before calibration is named as needed."""
 
+UNDECIDED = "undecided"
+
 ORDER = ("plain", "recomputed", "repaired", "matched", "matched and repaired")
 """Rows from the least to the most that is done to the merged network."""
 
@@ -26,7 +28,8 @@ class Verdict:
     connected: bool
     """Whether a merge keeps what its parents can, within the tolerance."""
     how: str
-    """``as they are``, ``batch norm``, ``calibration``, ``repair``, ``matching``, ``matching and repair``, ``not``."""
+    """``as they are``, ``batch norm``, ``calibration``, ``repair``, ``matching``, ``matching and repair``, ``not``;
+    `UNDECIDED` where a parent is no better than a guess, so that there is nothing to lose."""
     row: str
     """Name of the row that the answer rests on: the least that does it, or the best if none does."""
     tolerance: float
@@ -55,6 +58,7 @@ def judge(
     chosen = next((row for row in candidates if cost_of(row, task) <= allowed(row, rows, task, tolerance)), None)
     best = chosen or min(candidates, key=lambda row: cost_of(row, task))
     remarks = []
+    guessing = []
     if task == "classification":
         accuracies = [row.accuracy or 0.0 for row in (a, b)]
         if (best.accuracy or 0.0) > max(accuracies):
@@ -69,16 +73,19 @@ def judge(
             )
         for name, accuracy in zip("ab", accuracies, strict=True):
             if classes and accuracy <= 1 / classes + 2 * (1 / classes / examples) ** 0.5:
-                remarks.append(
-                    f"Network {name} is right on {100 * accuracy:.1f} % of the test images, as a guess would be: are "
-                    "they normalised and labelled as in its training?"
-                )
+                guessing.append(f"network {name} is right on {100 * accuracy:.1f} %")
+    sentence = _sentence(chosen, best, plain, rows, task, examples)
+    if guessing:
+        sentence = (
+            f"No answer: {' and '.join(guessing)} of {examples} test images, as a guess would be; are they normalised "
+            "and labelled as in training?"
+        )
     return Verdict(
-        connected=chosen is not None,
-        how=_how(chosen, rows, task),
+        connected=chosen is not None and not guessing,
+        how=UNDECIDED if guessing else _how(chosen, rows, task),
         row=best.name,
         tolerance=allowed(best, rows, task, tolerance),
-        sentence=_sentence(chosen, best, plain, rows, task, examples),
+        sentence=sentence,
         remarks=tuple(remarks),
     )
 

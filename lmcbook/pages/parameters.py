@@ -6,7 +6,7 @@ notebook knows them. So the check looks at the notebook's whole namespace: a nam
 
 import difflib
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -56,7 +56,7 @@ def check(notebook: str, namespace: Mapping[str, Any]) -> Request:
     """
     check_choice("notebook", notebook, NOTEBOOKS)
     declared = NOTEBOOKS[notebook]
-    _check_names(namespace, declared)
+    check_names(namespace, declared)
     given = {name: namespace[name] for name in declared}
     checked = {
         name: parameter.check(name, given[name])
@@ -84,7 +84,12 @@ def check(notebook: str, namespace: Mapping[str, Any]) -> Request:
     )
 
 
-def _check_names(namespace: Mapping[str, Any], declared: Mapping[str, Parameter]) -> None:
+def check_names(namespace: Mapping[str, Any], declared: Collection[str]) -> None:
+    """Raise `InputError` unless the plain values in a notebook's ``namespace`` are those that it declares.
+
+    Raises:
+        InputError: one is unknown, which is how a misspelt parameter shows, or one is missing.
+    """
     missing = [name for name in declared if name not in namespace]
     if missing:
         raise InputError(f"the parameters cell lacks {', '.join(missing)}; it must give each parameter its default")
@@ -183,3 +188,10 @@ NOTEBOOKS: dict[str, dict[str, Parameter]] = {
     "17_controls": COMMON,
 }
 """Notebook → its parameters. A notebook with more of its own is one more line."""
+
+OWN_PAIR = (
+    *("a", "b", "model", "data", "num_classes", "image_size", "key", "strip_prefix", "ema"),
+    *("at", "num_coefficients", "match", "repair", "random_permutations", "layers", "tolerance"),
+    *("examples", "max_minutes", "device", "report", "out", "force"),
+)
+"""Of the notebook `15_your_own_pair`: what `lmcbook connect` takes."""

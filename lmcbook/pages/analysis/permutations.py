@@ -10,7 +10,7 @@ from pandas import DataFrame
 from lmcbook.errors import InputError
 from lmcbook.lab.records import Record, barriers_table, summaries_table
 from lmcbook.pages.analysis.measurements import Measurements
-from lmcbook.pages.analysis.vocabulary import PAIR, paper_decay
+from lmcbook.pages.analysis.vocabulary import PAIR, paper_decay, plain
 
 ALIGNMENTS: dict[str, str] = {
     "identity": "as they are",
@@ -47,6 +47,19 @@ def gain_table(records: Sequence[Record]) -> DataFrame:
     both = matched.merge(random, on=PAIR, suffixes=("_matched", ""))
     gains = {column: both[column] - both[f"{column}_matched"] for column in BARRIERS}
     return both.assign(**gains)[[*PAIR, "alignment", *BARRIERS]]
+
+
+def plain_and_matched_table(records: Sequence[Record]) -> DataFrame:
+    """The accuracy barrier at λ = ½ of each pair as it is minus that of the same pair matched by weights (``gain``).
+
+    Of independent pairs, whatever their weight decay, batches and depth.
+    """
+    table = plain(Measurements.of(records).table(barriers_table))
+    keys = [*PAIR, "batch_size", "num_layers", "short"]
+    ways = ("identity", "weight_matching")
+    as_it_is, matched = (table[table["alignment"] == each][[*keys, BARRIERS[0]]] for each in ways)
+    both = as_it_is.merge(matched, on=keys, suffixes=("", "_matched"))
+    return both.assign(gain=both[BARRIERS[0]] - both[f"{BARRIERS[0]}_matched"])
 
 
 def inside_table(records: Sequence[Record]) -> DataFrame:

@@ -116,6 +116,17 @@ def matching_gain(table: DataFrame, *, column: str = ACCURACY, weight_decay: flo
     return _differences(permuted, matched, column)
 
 
+def matching_cost(table: DataFrame, *, column: str = ACCURACY, weight_decay: float = PAPER_DECAY) -> Seen:
+    """How much weight matching raises the barrier over that of the same pair as it is, at the widest."""
+    return _differences(_rows(table, weight_decay, "weight_matching"), _rows(table, weight_decay), column)
+
+
+def batch_cost(table: DataFrame, *, factor: float, column: str = ACCURACY, weight_decay: float = PAPER_DECAY) -> Seen:
+    """How much the recipe's batches raise ``column`` over ``factor`` times as large ones, at the widest of both."""
+    own = _batches(table, 1.0)
+    return _differences(_rows(own, weight_decay), _rows(_batches(table, factor), weight_decay), column)
+
+
 def permutation_effect(table: DataFrame, *, column: str = ACCURACY, weight_decay: float = PAPER_DECAY) -> Seen:
     """How much a random permutation of model b raises the barrier, at the widest."""
     return _differences(_rows(table, weight_decay, "random"), _rows(table, weight_decay), column)
@@ -201,7 +212,15 @@ STATISTICS: dict[str, Callable[..., Seen]] = {
     function.__name__: function
     for function in (
         *(remaining_share, rise, barrier, matched_barrier, decay_advantage, overlap_excess, matching_gain),
-        *(permutation_effect, calibration_share, ensemble_gap, temperature_error, depth_temperature_error),
+        *(
+            matching_cost,
+            batch_cost,
+            permutation_effect,
+            calibration_share,
+            ensemble_gap,
+            temperature_error,
+            depth_temperature_error,
+        ),
         *(temperature_rank_correlation, batch_norm_temperature_error, penalty_effect, sharing_effect, spawned),
     )
 }
@@ -211,8 +230,8 @@ STATISTICS: dict[str, Callable[..., Seen]] = {
 def seen_by(claim: Claim, table: DataFrame) -> Seen:
     """What decides ``claim``; ``table`` may hold other recipes and depths too."""
     table = table[table["recipe"] == claim.recipe]
-    size = claim.batch_size or recipe(claim.recipe).training.batch_size
-    table = table[table["batch_size"] == size]
+    if claim.statistic != batch_cost.__name__:
+        table = table[table["batch_size"] == (claim.batch_size or recipe(claim.recipe).training.batch_size)]
     if claim.layers != "all":
         layers = recipe(claim.recipe).training.num_layers if claim.layers == "own" else claim.layers
         table = table[table["num_layers"].isna() if layers is None else table["num_layers"] == layers]
@@ -226,6 +245,12 @@ def _seen(values: Iterable[float], *rows: DataFrame, interval: Interval | None =
 
 def _rows(table: DataFrame, weight_decay: float, alignment: str = "identity") -> DataFrame:
     return plain(table[(table["weight_decay"] == weight_decay) & (table["alignment"] == alignment)])
+
+
+def _batches(table: DataFrame, factor: float) -> DataFrame:
+    """The rows of trainings whose batches are ``factor`` times their recipe's."""
+    own = table["recipe"].map(lambda name: recipe(name).training.batch_size)
+    return table[table["batch_size"] == (factor * own).round()]
 
 
 def _sharing(table: DataFrame, shared: str, fraction: float, weight_decay: float) -> DataFrame:

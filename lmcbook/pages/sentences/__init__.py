@@ -50,6 +50,7 @@ from lmcbook.pages.sentences.permutations import (
     inside_finding,
     matched_calibration_finding,
     mechanism_finding,
+    plain_against_matched,
     search_cost_finding,
 )
 from lmcbook.pages.sentences.plateau import plateau_finding
@@ -120,6 +121,7 @@ __all__ = [
     "penalty_verdict",
     "placement_finding",
     "places_finding",
+    "plain_against_matched",
     "plateau_finding",
     "prediction_finding",
     "product_finding",
