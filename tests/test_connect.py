@@ -190,6 +190,16 @@ def test_a_network_and_itself_are_connected_as_they_are(digits_pair, digits):
     assert any(finding.name == "start" and finding.level == "warning" for finding in found.findings)
 
 
+def test_the_layers_tell_the_parts_of_the_cross_talk(connection, digits_pair, digits):
+    model, a, b = digits_pair
+    parts = lmcbook.measure_common_mode(model, digits.train.images[:256], a, b)
+    wanted = {part["layer"]: part["metrics"] for part in parts}
+    ends = {entry["layer"]: entry["metrics"] for entry in connection.layers if entry["coefficient"] is None}
+    for name in ("common", "isotropic", "constant_share"):
+        assert ends["hidden2"][name] == pytest.approx(wanted["hidden2"][name]) and 0 < ends["hidden2"][name] < 2
+    assert "is the same for every image" in str(connection)
+
+
 def test_the_answer_prints_first_and_names_every_row(connection):
     lines = str(connection).splitlines()
     assert lines[0] == connection.verdict.sentence

@@ -29,6 +29,9 @@ def reasons(connection: "Connection") -> tuple[str, ...]:
             f"answer in the mean of {len(crossed)} layers, {worst[1]:.2f} in {worst[0]} (reciprocal orthogonality: 0 "
             "is no interference)."
         )
+    constant = _metric(ends, "constant_share")
+    if constant and not normalised(connection):
+        found.append(_of_the_constant(ends, constant))
     additive = _metric(ends, "weak_additivity")
     firing = _metric(ends, "positive_a")
     if additive and firing:
@@ -51,6 +54,26 @@ def reasons(connection: "Connection") -> tuple[str, ...]:
             + f"; LEWC says 2^-{expected}{chain}, LLFC 2^-1{_law(exponent, expected)}."
         )
     return tuple(found)
+
+
+def normalised(connection: "Connection") -> bool:
+    """Whether the pair has batch norm, behind which constant cross-talk is subtracted anyway."""
+    return "recomputed" in connection.by_name
+
+
+def _of_the_constant(ends: Sequence[Mapping[str, Any]], constant: Sequence[tuple[str, float]]) -> str:
+    """The part of the cross-talk that a repair of means can take away."""
+    name, share = max(constant, key=lambda pair: pair[1])
+    common, isotropic = (dict(_metric(ends, part)).get(name) for part in ("common", "isotropic"))
+    parts = ""
+    if common is not None and isotropic is not None:
+        parts = f"; if units stand at random its common part is {common:.2f}, and {isotropic:.2f} would fall with width"
+    mean = fmean(value for _, value in constant)
+    hope = "a mean repair can take most of it away" if mean > 0.5 else "a mean repair leaves most of it"
+    return (
+        f"{100 * mean:.0f} % of these answers' energy is the same for every image ({100 * share:.0f} % in {name}): "
+        f"{hope}{parts}."
+    )
 
 
 def _law(exponent: float, depth: int) -> str:

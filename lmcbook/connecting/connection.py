@@ -38,7 +38,7 @@ class Connection:
     barriers: dict[str, float]
     """As `lmcbook.barriers` of the curve."""
     layers: tuple[dict[str, Any], ...]
-    """As `lmcbook.measure_layers`, on unlabelled images."""
+    """As `lmcbook.measure_layers`, on unlabelled images, with the split of the cross-talk (`measure_common_mode`)."""
     findings: tuple[Finding, ...]
     """Of the preflight."""
     notes: tuple[str, ...]

@@ -21,7 +21,7 @@ from lmcbook.connecting.verdict import judge
 from lmcbook.errors import InputError, check_number
 from lmcbook.evaluation import barriers, curve_along, ensemble_logits, predict_logits
 from lmcbook.evaluation.line import Line, Logits
-from lmcbook.layerwise import measure_layers
+from lmcbook.layerwise import measure_common_mode, measure_layers
 from lmcbook.merging import Repairer, add_biases, interpolate, merge
 from lmcbook.permutation import PermutationSpec, apply, random_permutation
 from lmcbook.randomness import random_stream
@@ -29,6 +29,9 @@ from lmcbook.states import StateDict, has_batch_norm
 
 LAYER_IMAGES = 256
 """Unlabelled images that the layers are measured on."""
+
+SPLIT = ("common", "isotropic", "constant_share", "predicted_from_a")
+"""Of `lmcbook.measure_common_mode`, what is added to the entries of the layers."""
 
 COEFFICIENTS = (0.0, 0.25, 0.5, 0.75, 1.0)
 
@@ -338,6 +341,13 @@ class _Run:
             merged = merge(inputs.model, inputs.a, inputs.b, 0.5, inputs.images if self.normalised else None)
             few = inputs.images[:LAYER_IMAGES]
             self.layers = measure_layers(inputs.model, inputs.a, inputs.b, {0.5: merged}, few)
+        with self._noted("split of the cross-talk"):
+            parts = measure_common_mode(inputs.model, few, inputs.a, inputs.b, spec=self._symmetry())
+            split = {part["layer"]: part["metrics"] for part in parts}
+            for entry in self.layers:
+                if entry["coefficient"] is None:
+                    metrics = split.get(entry["layer"], {})
+                    entry["metrics"] |= {name: metrics[name] for name in SPLIT if name in metrics}
 
     def _walk(self) -> None:
         if self.inputs.task == "classification":

@@ -11,9 +11,10 @@ from lmcbook.pages.analysis.labels import decay_label, recipe_label, spread, wid
 from lmcbook.pages.analysis.lines import KINDS, halfway_table
 from lmcbook.pages.analysis.measurements import Measurements
 from lmcbook.pages.analysis.permutations import ALIGNMENTS
+from lmcbook.pages.analysis.resolution import resolution_table
 from lmcbook.pages.analysis.starts import name_of, spawned_table
 from lmcbook.pages.analysis.sweeps import FULL, decay_table, one_width, penalty_table
-from lmcbook.pages.analysis.vocabulary import PAPER_DECAY, decays
+from lmcbook.pages.analysis.vocabulary import ACCURACY, PAPER_DECAY, decays
 from lmcbook.pages.analysis.vocabulary import groups as groups_of
 from lmcbook.pages.claims import Verdict, verdict_matrix, verdict_sentence
 from lmcbook.pages.origin import origin, origin_html
@@ -115,6 +116,25 @@ def batch_sizes(records: Sequence[Record]) -> DataFrame:
     table = Measurements.of(records).table(one_width)
     columns = {**_UNMERGED, **_ACCURACY, **_LOSS, **_CALIBRATED, **_CONDITIONS, **_EFFECTIVE_RANK}
     return _summarised(table, "batch size", "batch_size", "{:g}".format, columns)
+
+
+def resolution(records: Sequence[Record]) -> DataFrame:
+    """The smallest accuracy barrier that the pairs at the widest can show, and the most that test images add to it."""
+    table = Measurements.of(records).table(resolution_table)
+    rows = [
+        {
+            "network": f"{recipe_label(row['recipe'])}, batches of {row['batch_size']}",
+            "width": width_label(row["width_multiplier"]),
+            "pairs": str(row["num_pairs"]),
+            "barrier (points)": f"{100 * row[ACCURACY]:.1f}",
+            "smallest that they show": f"{100 * row['smallest']:.1f}",
+            "one test image": f"{100 / row['num_test']:.2g}",
+            "standard error by the test images, at most": f"{100 * row['images']:.1f}",
+        }
+        for row in table.to_dict("records")
+    ]
+    names = ["network", "width", "pairs", "barrier (points)", "smallest that they show", "one test image"]
+    return DataFrame(rows, columns=[*names, "standard error by the test images, at most"])
 
 
 def halfway(records: Sequence[Record]) -> DataFrame:

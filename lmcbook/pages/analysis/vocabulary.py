@@ -7,6 +7,8 @@ from pandas import DataFrame, Series
 
 from lmcbook.lab.recipes import MAIN_WEIGHT_DECAY as PAPER_DECAY
 from lmcbook.lab.recipes import USUAL_WEIGHT_DECAY as USUAL_DECAY
+from lmcbook.lab.recipes import recipe
+from lmcbook.lab.records import Record
 
 __all__ = [
     "ACCURACY",
@@ -20,6 +22,7 @@ __all__ = [
     "ends",
     "groups",
     "has_batch_norm",
+    "is_the_recipes_own",
     "paper_decay",
     "plain",
     "predicted_inverse_temperature",
@@ -57,6 +60,17 @@ def paper_decay(table: DataFrame) -> DataFrame:
         lambda decays: PAPER_DECAY if PAPER_DECAY in set(decays) else decays.max()
     )
     return table[table["weight_decay"] == found]
+
+
+def is_the_recipes_own(record: Record) -> bool:
+    """Whether its networks are trained as the recipe says, but for width, depth, weight decay, penalty and batches."""
+    ours = record.config.training
+    usual = recipe(record.recipe).training
+    names = (
+        *("architecture", "bias", "activation", "decay_normalisation", "momentum", "learning_rate"),
+        *("centred_rows", "normalisation", "skip", "optimiser", "loss_weight_variance", "train_fraction"),
+    )
+    return all(getattr(ours, name) == getattr(usual, name) for name in names)
 
 
 def widest(table: DataFrame) -> DataFrame:

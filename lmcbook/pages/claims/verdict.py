@@ -17,10 +17,11 @@ from typing import Literal
 
 from pandas import DataFrame
 
-from lmcbook.lab.plan import recipe
+from lmcbook.lab.plan import SCALES, recipe
 from lmcbook.lab.records import Record, pairs_table
 from lmcbook.pages.analysis.intervals import UNKNOWN, Interval
 from lmcbook.pages.analysis.labels import mean_and_spread, signed, width_label
+from lmcbook.pages.analysis.vocabulary import is_the_recipes_own
 from lmcbook.pages.claims.catalogue import CLAIMS
 from lmcbook.pages.claims.claim import GROUPS, Claim
 from lmcbook.pages.claims.statistics import seen_by
@@ -54,6 +55,14 @@ class Verdict:
             ends = " to ".join(map(width_label, dict.fromkeys([self.widths[0], self.widths[-1]])))
             lacks.insert(0, f"{'at ' if len(self.widths) == 1 else ''}{ends} of {width_label(widest)}")
         return ", ".join([*self.scales, *lacks]) or "–"
+
+    @property
+    def command(self) -> str:
+        """What measures the claim again, at the largest of the scales that its values rest on."""
+        scale = next((each for each in reversed(SCALES) if each in self.scales), SCALES[-1])
+        other = self.claim.batch_size not in (None, recipe(self.claim.recipe).training.batch_size)
+        chapter = "13_batch_size" if other else self.claim.chapter
+        return f"papermill notebooks/{chapter}.ipynb out.ipynb -p recipe {self.claim.recipe} -p scale {scale}"
 
     @property
     def mean(self) -> float | None:
@@ -112,7 +121,7 @@ def judge(records: Sequence[Record], claims: Iterable[Claim] = CLAIMS) -> list[V
     Shortened trainings count only for a recipe and batch size of which there are no others; variants of a recipe's
     networks, such as those with biases or another activation, never do.
     """
-    own = [record for record in records if _is_the_recipes_own(record)]
+    own = [record for record in records if is_the_recipes_own(record)]
     full = {_trained(record) for record in own if not record.short}
     counted = {record.digest: record for record in own if not (record.short and _trained(record) in full)}
     table = pairs_table(list(counted.values()))
@@ -135,16 +144,6 @@ def judge(records: Sequence[Record], claims: Iterable[Claim] = CLAIMS) -> list[V
 
 def _trained(record: Record) -> tuple[str, int]:
     return record.recipe, record.config.training.batch_size
-
-
-def _is_the_recipes_own(record: Record) -> bool:
-    ours = record.config.training
-    usual = recipe(record.recipe).training
-    names = (
-        *("architecture", "bias", "activation", "decay_normalisation", "momentum", "learning_rate"),
-        *("centred_rows", "normalisation", "skip", "optimiser", "loss_weight_variance", "train_fraction"),
-    )
-    return all(getattr(ours, name) == getattr(usual, name) for name in names)
 
 
 _SIGNS: dict[Word, str] = {
@@ -176,8 +175,12 @@ def verdict_matrix(verdicts: Iterable[Verdict]) -> DataFrame:
 
 
 def verdict_table(verdicts: Iterable[Verdict]) -> DataFrame:
-    """One row for each verdict: the claim, the paper's number, ours ± spread (pairs), its interval, what was asked."""
+    """The ledger, a row for each verdict: claim, the paper's number, ours ± spread (pairs), interval, what was asked.
+
+    ``test`` is the claim's id in ``claims.toml``; ``command`` measures it again.
+    """
     columns = ["claim", "network", "source", "paper", "ours", "95 % interval", "asked", "verdict", "scale"]
+    columns += ["test", "command"]
     rows = [
         [
             verdict.claim.statement,
@@ -189,6 +192,8 @@ def verdict_table(verdicts: Iterable[Verdict]) -> DataFrame:
             verdict.claim.reproduced.describe(verdict.claim.factor, verdict.claim.unit),
             verdict.word,
             verdict.seen,
+            verdict.claim.id,
+            verdict.command,
         ]
         for verdict in verdicts
     ]
