@@ -7,9 +7,10 @@ from typing import Any
 from pandas import DataFrame
 
 from lmcbook.lab.records import Record, barriers_table
-from lmcbook.pages.analysis.labels import decay_label, recipe_label, spread, width_label
+from lmcbook.pages.analysis.labels import decay_label, recipe_label, signed, spread, width_label
 from lmcbook.pages.analysis.lines import KINDS, halfway_table
 from lmcbook.pages.analysis.measurements import Measurements
+from lmcbook.pages.analysis.one_network import DIGITS, agreement_table
 from lmcbook.pages.analysis.permutations import ALIGNMENTS
 from lmcbook.pages.analysis.resolution import resolution_table
 from lmcbook.pages.analysis.starts import name_of, spawned_table
@@ -162,6 +163,32 @@ def starts(records: Sequence[Record]) -> DataFrame:
         "commutativity": ("commutativity", 1, 2),
     }
     return _summarised(table, "in common", "in_common", name_of, columns)
+
+
+def told(records: Sequence[Record]) -> DataFrame:
+    """`agreement_table` as readers see it: a row for each kind of training and quantity."""
+    rows = []
+    for _, row in Measurements.of(records).table(agreement_table).iterrows():
+        digits = DIGITS[row["quantity"]]
+        several = row["pairs"] > 1
+        rows.append(
+            {
+                "network": recipe_label(row["recipe"]),
+                "batch size": f"{row['batch_size']:g}",
+                "weight decay": decay_label(row["weight_decay"]),
+                "told": row["quantity"],
+                "pairs": str(row["pairs"]),
+                "mean error": signed(row["error"], digits),
+                "bias": signed(row["bias"], digits),
+                "95 % interval": f"{signed(row['low'], digits)} to {signed(row['high'], digits)}" if several else "–",
+                "rank correlation": f"{signed(row['rank'], 2)} ({signed(row['rank_low'], 2)} to "
+                f"{signed(row['rank_high'], 2)})"
+                if row["rank"] == row["rank"]
+                else "–",
+            }
+        )
+    names = ["network", "batch size", "weight decay", "told", "pairs", "mean error", "bias", "95 % interval"]
+    return DataFrame(rows, columns=[*names, "rank correlation"])
 
 
 def _summarised(table: DataFrame, title: str, by: str, label: Callable[[Any], str], columns: Columns) -> DataFrame:

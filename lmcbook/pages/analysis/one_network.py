@@ -20,6 +20,9 @@ TEMPERATURE, LOST, REPAIRED = "log₂ β", "points lost", "points lost, repaired
 QUANTITIES = (ORTHOGONALITY, KAPPA, EXPONENT, TEMPERATURE, LOST, REPAIRED)
 """What is told: the first two with formulas, the others by averaging with shuffled copies."""
 
+DIGITS = {ORTHOGONALITY: 3, KAPPA: 2, EXPONENT: 2, TEMPERATURE: 2, LOST: 1, REPAIRED: 1}
+"""Digits behind the point that each is written with."""
+
 _FEWEST = 5
 """Pairs in a group of which ranks are correlated."""
 

@@ -27,6 +27,7 @@ from lmcbook.pages.figures.layers import (
 )
 from lmcbook.pages.figures.lines import halfway_against_width, loss_along_lines
 from lmcbook.pages.figures.low_rank import against_penalty
+from lmcbook.pages.figures.one_network import lost_told, orthogonality_told
 from lmcbook.pages.figures.page import FIGURES, show, to_html
 from lmcbook.pages.figures.permutations import (
     barrier_by_alignment,
@@ -85,6 +86,7 @@ __all__ = [
     "lost_by_control",
     "lost_by_number",
     "lost_by_placement",
+    "lost_told",
     "matching_gain",
     "matching_inside",
     "matching_laws",
@@ -92,6 +94,7 @@ __all__ = [
     "number_of_pairs",
     "opposite_signs_by_layer",
     "origin",
+    "orthogonality_told",
     "ranks_against_width",
     "reciprocal_orthogonality_by_layer",
     "reliability_diagrams",

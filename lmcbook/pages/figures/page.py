@@ -16,6 +16,7 @@ from lmcbook.pages.analysis import curves as of_curves
 from lmcbook.pages.analysis import floors as of_floors
 from lmcbook.pages.analysis import layers as of_layers
 from lmcbook.pages.analysis import lines as of_lines
+from lmcbook.pages.analysis import one_network as told
 from lmcbook.pages.analysis import permutations as matched
 from lmcbook.pages.analysis import starts
 from lmcbook.pages.analysis import sweeps as varied
@@ -34,6 +35,7 @@ from lmcbook.pages.figures import (
     layers,
     lines,
     low_rank,
+    one_network,
     permutations,
     predictions,
     spawned,
@@ -116,6 +118,8 @@ FIGURES: dict[Draw, Companions] = {
         of_controls.placement_table, common_mode_controls.lost_by_placement_alt
     ),
     common_mode_controls.lost_by_number: Companions(of_controls.many_table, common_mode_controls.lost_by_number_alt),
+    one_network.orthogonality_told: Companions(told.orthogonality_told_table, one_network.orthogonality_told_alt),
+    one_network.lost_told: Companions(told.lost_told_table, one_network.lost_told_alt),
     weight_decay.against_decay_product: Companions(varied.decay_table, weight_decay.against_decay_product_alt),
 }
 """Every figure of the book; a new one is one more line."""

@@ -43,6 +43,12 @@ from lmcbook.pages.sentences.layers import (
     rank_finding,
     signs_finding,
 )
+from lmcbook.pages.sentences.one_network import (
+    lost_told_finding,
+    one_network_verdict,
+    orthogonality_told_finding,
+    worst_told_finding,
+)
 from lmcbook.pages.sentences.permutations import (
     alignment_finding,
     cost_finding,
@@ -110,12 +116,15 @@ __all__ = [
     "lewc_finding",
     "lines_finding",
     "many_finding",
+    "lost_told_finding",
     "matched_calibration_finding",
     "mechanism_finding",
     "mechanism_start_finding",
     "normalisation_finding",
+    "one_network_verdict",
     "orthogonality_error_finding",
     "orthogonality_finding",
+    "orthogonality_told_finding",
     "overlap_finding",
     "penalty_finding",
     "penalty_verdict",
@@ -136,4 +145,5 @@ __all__ = [
     "temperature_finding",
     "temperature_verdict",
     "width_finding",
+    "worst_told_finding",
 ]

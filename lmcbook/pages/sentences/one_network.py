@@ -1,0 +1,94 @@
+"""Sentences about what one network tells of a merge; numbers are computed."""
+
+from collections.abc import Sequence
+
+from pandas import Series
+
+from lmcbook.lab.records import Record
+from lmcbook.pages.analysis.labels import decay_label, pair_count, recipe_label, signed, width_label
+from lmcbook.pages.analysis.measurements import Measurements
+from lmcbook.pages.analysis.one_network import (
+    DIGITS,
+    LOST,
+    ORTHOGONALITY,
+    REPAIRED,
+    agreement_table,
+    told_table,
+)
+from lmcbook.pages.analysis.vocabulary import groups
+
+
+def orthogonality_told_finding(records: Sequence[Record]) -> list[str]:
+    """How far reciprocal orthogonality of one network is from the pair's, for each group of trainings."""
+    return _findings(records, (ORTHOGONALITY,))
+
+
+def lost_told_finding(records: Sequence[Record]) -> list[str]:
+    """How far the points lost with shuffled copies are from those of the pair, for each group of trainings."""
+    return _findings(records, (LOST, REPAIRED))
+
+
+def worst_told_finding(records: Sequence[Record]) -> list[str]:
+    """Where one network is most wrong, for each recipe: the pair, and what was told and found."""
+    sentences = []
+    table = Measurements.of(records).table(told_table)
+    for quantity in (ORTHOGONALITY, LOST):
+        for (recipe,), chosen in groups(table[table["quantity"] == quantity], "recipe"):
+            worst = chosen.iloc[int((chosen["told"] - chosen["found"]).abs().argmax())]
+            digits = DIGITS[quantity]
+            sentences.append(
+                f"{recipe_label(recipe)}, largest error of {quantity}: told {signed(worst['told'], digits)}, found "
+                f"{signed(worst['found'], digits)}, {_where(worst)}."
+            )
+    return sentences
+
+
+def one_network_verdict(records: Sequence[Record]) -> str:
+    """Of how many groups one network tells points lost without bias, and with the right order of pairs."""
+    table = Measurements.of(records).table(agreement_table)
+    lost = table[(table["quantity"] == LOST) & (table["pairs"] > 1)]
+    if lost.empty:
+        return "**Verdict.** Nothing is measured that could tell."
+    unbiased = int(((lost["low"] <= 0) & (lost["high"] >= 0)).sum())
+    ranked = lost.dropna(subset=["rank"])
+    ordered = int((ranked["rank_low"] > 0).sum())
+    return (
+        f"**Verdict.** Points lost, told by one network with {len(lost)} kinds of training (data, network, batch size, "
+        f"weight decay): the 95 % interval of the mean difference from the pairs holds 0 for {unbiased} of them; where "
+        f"there are five pairs or more, the order of the pairs is told better than by chance for {ordered} of "
+        f"{len(ranked)}. The mean error is {signed(lost['error'].median(), 1)} points in the median of these kinds, "
+        f"{signed(lost['error'].max(), 1)} at most."
+    )
+
+
+def _findings(records: Sequence[Record], quantities: Sequence[str]) -> list[str]:
+    table = Measurements.of(records).table(agreement_table)
+    sentences = []
+    for (recipe,), of_recipe in groups(table[table["quantity"].isin(quantities)], "recipe"):
+        parts = [_agreement(row) for _, row in of_recipe.iterrows()]
+        sentences.append(f"{recipe_label(recipe)}: {'; '.join(parts)}.")
+    return sentences
+
+
+def _agreement(row: Series) -> str:
+    digits = DIGITS[row["quantity"]]
+    text = (
+        f"{row['quantity']}, batches of {row['batch_size']:g}, decay {decay_label(row['weight_decay'])} "
+        f"({pair_count(row['pairs'])}): mean error {signed(row['error'], digits)}, bias {signed(row['bias'], digits)}"
+    )
+    if row["pairs"] > 1:
+        text += f" ({signed(row['low'], digits)} to {signed(row['high'], digits)})"
+    if row["rank"] == row["rank"]:
+        text += (
+            f", rank correlation {signed(row['rank'], 2)} "
+            f"({signed(row['rank_low'], 2)} to {signed(row['rank_high'], 2)})"
+        )
+    return text
+
+
+def _where(row: Series) -> str:
+    layer = f", {row['layer']}" if row["layer"] else ""
+    return (
+        f"at {width_label(row['width_multiplier'])}, batches of {row['batch_size']:g}, "
+        f"decay {decay_label(row['weight_decay'])}, seeds {row['seed_a']} and {row['seed_b']}{layer}"
+    )
