@@ -11,7 +11,21 @@ from lmcbook.lab.measurements import (
     measure_layerwise,
     measure_self_merge,
 )
-from lmcbook.lab.records import Record
+from lmcbook.lab.records import ONE_NETWORK, Record, pairs_table
+from lmcbook.pages import claims, figures, sentences, tables
+from lmcbook.pages.analysis.common_mode import split_table
+from lmcbook.pages.analysis.measurements import Measurements
+from lmcbook.pages.analysis.one_network import (
+    EXPONENT,
+    KAPPA,
+    LOST,
+    ORTHOGONALITY,
+    QUANTITIES,
+    TEMPERATURE,
+    agreement_table,
+    told_table,
+)
+from tests.helpers.one_network_records import told_records, told_sweep
 from tests.helpers.sessions import session_of
 
 
@@ -19,7 +33,8 @@ from tests.helpers.sessions import session_of
 def test_no_network_is_trained_for_it(scale):
     selection = plan.Selection(scale)
     others = [*plan.width(selection), *plan.depth(selection), *plan.batch_size(selection)]
-    trained = {(one.pair.training, one.pair.seeds) for one in others}
+    is_brief = scale == "embedded"
+    trained = {(one.pair.training, one.pair.seeds) for one in others if one.recipe.startswith("mlp") or not is_brief}
     planned = plan.one_network(selection)
     assert {(one.pair.training, one.pair.seeds) for one in planned} == trained
     assert len({one.pair.digest for one in planned}) == len(planned) == 2 * len(trained)
@@ -70,3 +85,91 @@ def test_the_measurements_are_of_this_pair_and_small(pico_pair, trained_pair, di
             provenance={},
         )
         assert len(str(record.to_dict())) < 20_000
+
+
+# --- what is said of it ----------------------------------------------------------------------------------------------
+
+
+def test_errors_are_told_minus_found_of_the_same_pair():
+    records = told_records(lost=0.2, lost_error=0.05)
+    table = told_table(records).set_index(["quantity", "layer"]).sort_index()
+    assert set(table.index.get_level_values("quantity")) == set(QUANTITIES)
+    assert table.loc[(ORTHOGONALITY, "layer2"), ["told", "found"]].tolist() == pytest.approx([0.6, 0.5])
+    assert table.loc[(KAPPA, "layer3"), ["told", "found"]].tolist() == pytest.approx([4.0, 3.5])
+    assert table.loc[(EXPONENT, "layer2"), ["told", "found"]].tolist() == pytest.approx([2.25, 2.0])
+    assert table.loc[(TEMPERATURE, ""), ["told", "found"]].tolist() == pytest.approx([3, 2])
+    assert table.loc[(LOST, ""), ["told", "found"]].tolist() == pytest.approx([25, 20])
+    assert (ORTHOGONALITY, "layer1") not in table.index, "the first layer reads the images"
+    [row] = pairs_table(records).to_dict("records")
+    wanted = {
+        "one_network_orthogonality_error": 0.1,
+        "one_network_exponent_error": 0.5,
+        "self_merge_accuracy_error": 0.05,
+        "self_merge_temperature_error": 1,
+    }
+    assert {name: row[name] for name in wanted} == pytest.approx(wanted) and wanted.keys() == ONE_NETWORK.keys()
+
+
+def test_the_claims_are_judged_by_these_errors():
+    good = [
+        each for seeds in ((0, 1), (2, 3), (4, 5)) for each in told_records(seeds=seeds, error=0.01, lost_error=0.0)
+    ]
+    bad = [each for seeds in ((0, 1), (2, 3), (4, 5)) for each in told_records(seeds=seeds, error=0.3, lost_error=0.1)]
+    asked = [claim for claim in claims.of_chapter("16_one_network") if claim.recipe == "mlp-digits"]
+    assert len(asked) == 4
+    for records, words in ((good, "reproduced"), (bad, "not reproduced")):
+        verdicts = {
+            verdict.claim.statistic + verdict.claim.id: verdict.word for verdict in claims.judge(records, asked)
+        }
+        found = [word for name, word in verdicts.items() if "orthogonality" in name or "accuracy" in name]
+        assert found == [words] * 2
+
+
+def test_groups_are_kept_apart_and_ranks_are_of_pairs():
+    records = [*told_sweep(), *told_records(weight_decay=1e-4, lost_error=-0.1)]
+    table = agreement_table(records).set_index(["weight_decay", "quantity"])
+    strong, weak = table.loc[(3e-3, LOST)], table.loc[(1e-4, LOST)]
+    assert strong["pairs"] == 6 and weak["pairs"] == 1
+    assert strong["error"] == pytest.approx(100 * (0.1 * 4 + 0.15 + 0.05) / 12)
+    assert strong["bias"] == pytest.approx(100 * (0.1 * 4 + 0.15 - 0.05) / 12)
+    assert strong["low"] < strong["bias"] < strong["high"]
+    assert strong["rank"] == pytest.approx(1 - 6 * 2 / (6 * 35)), "Spearman's formula: the last two are exchanged"
+    assert strong["rank_low"] < strong["rank"] < strong["rank_high"] < 1
+    assert weak["rank"] != weak["rank"] and weak["bias"] == pytest.approx(-10)
+
+
+def test_what_is_said_is_what_the_tables_say():
+    records = told_sweep()
+    [said] = sentences.orthogonality_told_finding(records)
+    assert said.startswith(
+        "MLP on digits: reciprocal orthogonality, batches of 32, decay 3e-3 (6 pairs): mean error 0.100"
+    )
+    assert "rank correlation 0.94" in said
+    worst = sentences.worst_told_finding(records)
+    assert "told 0.850, found 0.700, at ×16" in worst[0] and "told 42.5, found 35.0, at ×16" in worst[1]
+    verdict = sentences.one_network_verdict(records)
+    assert "holds 0 for 0 of them" in verdict and "better than by chance for 1 of 1" in verdict
+    assert sentences.one_network_verdict([]) == "**Verdict.** Nothing is measured that could tell."
+    shown = tables.told(records)
+    assert list(shown["told"]) == list(QUANTITIES) and set(shown["pairs"]) == {"6"}
+
+
+@pytest.mark.parametrize("draw", [figures.orthogonality_told, figures.lost_told])
+@pytest.mark.parametrize("narrow", [False, True])
+def test_every_pair_is_a_point_beside_a_diagonal(draw, narrow):
+    records = told_sweep()
+    table = figures.FIGURES[draw].table(Measurements.of(records))
+    figure = draw(table, narrow=narrow)
+    [axis] = [axis for part in figure.subfigs for axis in part.axes]
+    points = {tuple(map(float, point)) for line in axis.lines[:-1] for point in zip(*line.get_data(), strict=True)}
+    assert points == set(zip(table["found"], table["told"], strict=True))
+    diagonal = axis.lines[-1].get_data()
+    assert list(diagonal[0]) == list(diagonal[1]) and diagonal[0][1] >= max(max(point) for point in points)
+    assert "MLP on digits" in figures.FIGURES[draw].alt(table) and len(figures.to_html(draw, records)) > 1000
+
+
+def test_the_split_is_of_pairs_and_layers():
+    table = split_table(told_records(found=0.4, error=0.1))
+    assert list(table["depth"]) == [2, 3] and table["predicted_from"].tolist() == pytest.approx([0.5, 0.5])
+    assert table["predicted"].tolist() == [0.4, 0.4] and table["weight_share"].isna().all()
+    assert split_table([]).empty

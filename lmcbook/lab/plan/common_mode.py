@@ -3,7 +3,7 @@
 from dataclasses import replace
 
 from lmcbook.lab.plan.batch_size import batch_size
-from lmcbook.lab.plan.grid import SCALE_RECIPES
+from lmcbook.lab.plan.grid import CONTROL_RECIPES, SCALE_RECIPES
 from lmcbook.lab.plan.planned import PlannedPair
 from lmcbook.lab.plan.selection import Selection
 from lmcbook.lab.plan.width import depth, width
@@ -42,7 +42,7 @@ def common_mode(selection: Selection) -> list[PlannedPair]:
 def cross_talk(selection: Selection) -> list[PlannedPair]:
     """The split of reciprocal orthogonality in all pairs of the chapters on width, depth and batch size.
 
-    No network is trained for it.
+    No network is trained for it. At ``embedded`` multilayer perceptrons alone, unless recipes are selected.
     """
     return _measured(selection, ("common_mode",))
 
@@ -53,7 +53,11 @@ def one_network(selection: Selection) -> list[PlannedPair]:
 
 
 def _measured(selection: Selection, measurements: tuple[str, ...]) -> list[PlannedPair]:
-    planned = [*width(selection, alignments=("identity",)), *batch_size(selection), *depth(selection)]
+    selection = selection.filled(recipes=CONTROL_RECIPES[selection.scale])
+    perceptrons = [name for name in selection.recipes or () if recipe(name).training.num_layers is not None]
+    planned = width(selection, alignments=("identity",))
+    if perceptrons:
+        planned += [*batch_size(replace(selection, recipes=perceptrons)), *depth(selection)]
     pairs: dict[tuple[TrainingConfig, tuple[int, int]], PlannedPair] = {}
     for one in planned:
         pairs.setdefault((one.pair.training, one.pair.seeds), one)
