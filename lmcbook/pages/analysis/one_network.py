@@ -56,9 +56,12 @@ def told_table(records: Sequence[Record]) -> DataFrame:
 
 
 def orthogonality_told_table(records: Sequence[Record]) -> DataFrame:
-    """The rows of `told_table` about reciprocal orthogonality."""
+    """Reciprocal orthogonality, ``told`` and ``found``: a row for each training and layer, means over ``pairs``."""
     table = Measurements.of(records).table(told_table)
-    return table[table["quantity"] == ORTHOGONALITY].reset_index(drop=True)
+    table = table[table["quantity"] == ORTHOGONALITY]
+    by = [*GROUP, "width_multiplier", "num_layers", "layer", "depth", "quantity"]
+    of_training = table.groupby(by, dropna=False, sort=False)[["told", "found"]]
+    return of_training.mean().assign(pairs=of_training.size()).reset_index()
 
 
 def lost_told_table(records: Sequence[Record]) -> DataFrame:
