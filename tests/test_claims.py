@@ -22,6 +22,7 @@ from tests.helpers.control_records import (
     penalty_sweep,
     start_sweep,
 )
+from tests.helpers.one_network_records import told_records
 from tests.helpers.synthetic_records import layers_sweep, make_record, width_sweep
 
 
@@ -295,6 +296,9 @@ def test_every_claim_is_sound(claim: Claim):
         "09_flatness": lambda: flatness_sweep(claim.recipe),
         "10_same_start": lambda: start_sweep(claim.recipe, kinds=(*STARTS, ("start", 0.2))),
         "13_batch_size": lambda: [*everything_of(claim.recipe), *with_batches(everything_of(claim.recipe), 0.25)],
+        "16_one_network": lambda: [
+            record for seeds in ((0, 1), (2, 3)) for record in told_records(recipe=claim.recipe, seeds=seeds)
+        ],
     }
     records = of_chapter.get(claim.chapter, lambda: everything_of(claim.recipe))()
     table = pairs_table(records)

@@ -9,6 +9,7 @@ from tests.helpers.synthetic_records import make_record
 def told_records(
     width: float = 4.0,
     *,
+    recipe: str = "mlp-digits",
     seeds: tuple[int, int] = (0, 1),
     found: float = 0.5,
     error: float = 0.1,
@@ -22,7 +23,7 @@ def told_records(
     ``lost_error`` more, a hundredth less and more in two draws; β of copies is twice the pair's; exponents 2 and 3.5
     are told half more by κ and a quarter more by copies.
     """
-    base = make_record(width, recipe="mlp-digits", seeds=seeds, weight_decay=weight_decay)
+    base = make_record(width, recipe=recipe, seeds=seeds, weight_decay=weight_decay)
 
     def of_layer(depth: int, exponent: float) -> dict:
         metrics = {"reciprocal_orthogonality": found, "exponent": exponent + 0.1, "kappa": 0.1, "predicted": found}
