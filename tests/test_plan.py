@@ -28,9 +28,8 @@ PINNED: dict[str, dict[str, str]] = {
         "10_same_start": "83e8e301fbc63b3b",
         "13_batch_size": "edeba2e7a17223b9",
         "16_one_network": "c8bb39c0f186aec4",
-        "all": "df74caa1d5663f7f",
         "17_controls": "020f39564eacbcb5",
-        "all": "c1a031ba584a3851",
+        "all": "f68374ba1ff6fd71",
         "beyond": "4f53cda18c2baa0c",
     },
     "desk": {
@@ -46,9 +45,8 @@ PINNED: dict[str, dict[str, str]] = {
         "10_same_start": "678961c992f9e24d",
         "13_batch_size": "da8badb607317538",
         "16_one_network": "9cd8fddd4d39b180",
-        "all": "dfeab87f35c38caf",
         "17_controls": "99b901c39cb09985",
-        "all": "213dcb56408013ed",
+        "all": "2ad379635d591efc",
         "beyond": "4f53cda18c2baa0c",
     },
     "paper": {
@@ -64,9 +62,8 @@ PINNED: dict[str, dict[str, str]] = {
         "10_same_start": "3463c868d406fd4f",
         "13_batch_size": "6d28d179b1780f64",
         "16_one_network": "eddd24dc002c2b6a",
-        "all": "c6c693a0c1e5be4f",
         "17_controls": "97cd3e5f8820bcaf",
-        "all": "63802e53a4dd5b66",
+        "all": "22c538a985176595",
         "beyond": "804d4c52141e8942",
     },
 }
