@@ -51,8 +51,8 @@ def summaries_table(records: Sequence[Record]) -> DataFrame:
 def pairs_table(records: Sequence[Record]) -> DataFrame:
     """The rows of `lmcbook.lab.records.barriers_table`, with what else was measured of each pair.
 
-    These are the `SUMMARIES`, of each kind of line `lmcbook.lab.records.FLATNESS`, and what is lost after each repair. The same pair is the same two
-    trainings on the same images and the same alignment.
+    These are the `SUMMARIES`, of each kind of line `lmcbook.lab.records.FLATNESS`, and what is lost after each repair.
+    The same pair is the same two trainings on the same images and the same alignment.
     """
     summaries = {_pair(record): _summary(record) for record in _of(records, "layerwise")}
     lines = {_pair(record): flatness_summary(record) for record in _of(records, "flatness")}

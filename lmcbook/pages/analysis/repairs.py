@@ -35,14 +35,14 @@ def ways_table(records: Sequence[Record]) -> DataFrame:
     names += ["predicted_inverse_temperature", "endpoint_accuracy"]
     if table.empty:
         return DataFrame(columns=names)
-    found = [WAYS.get(key) for key in zip(table["alignment"], table["kind"], strict=True)]
+    found = [WAYS.get(key, "") for key in zip(table["alignment"], table["kind"], strict=True)]
     settings = zip(table["weight_decay"], table["batch_size"], strict=True)
     table = table.assign(
         way=found,
         setting=[f"weight decay {decay_label(decay)}, batches of {size:g}" for decay, size in settings],
         predicted_inverse_temperature=table["ensemble_inverse_temperature"] * 2 ** (table["lewc_exponent"] - 1),
     )
-    table = table[table["way"].notna()][names]
+    table = table[table["way"] != ""][names]
     return table.sort_values(["weight_decay", "batch_size"], ascending=False, kind="stable").reset_index(drop=True)
 
 

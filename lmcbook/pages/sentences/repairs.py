@@ -54,7 +54,7 @@ def excess_finding(records: Sequence[Record]) -> list[str]:
             half = "holds −½" if fall.interval.low <= -0.5 <= fall.interval.high else "does not hold −½"
             verdict = {
                 True: f"one power fits; its interval {half}",
-                False: f"it is no power of the width; between the two widest the exponent is {signed(fall.last_slope, 2)}",
+                False: f"it is no power; between the two widest the exponent is {signed(fall.last_slope, 2)}",
                 None: "whether it is a power cannot be decided with so few widths",
             }[fall.is_power]
             text = f"{slope}, lack of fit p = {fall.lack_of_fit:.2g}: {verdict}"
@@ -83,9 +83,9 @@ def repair_verdict(records: Sequence[Record]) -> str:
         return "**Verdict.** Nothing is measured that could tell."
     gains.sort(key=lambda each: -each[0])
     lines = [
-        f"- It brings points in {len(gains)} of {len(gains) + len(harms)} settings and widths (the 95 % interval over pairs "
-        f"lies above 0){_most([said for _, said in gains])}",
-        f"- It does not, or three pairs cannot tell, in {len(harms)}{_most(harms)}",
+        f"- It brings points in {len(gains)} of {len(gains) + len(harms)} settings and widths (the 95 % interval over "
+        f"pairs lies above 0){_most([said for _, said in gains])}",
+        f"- It does not, or the pairs cannot tell, in {len(harms)}{_most(harms)}",
         f"- Weight matching with REPAIR behind it would bring on top{_most(tops)}" if tops else "",
     ]
     said = "\n".join(line for line in lines if line)
