@@ -8,15 +8,15 @@ from pandas import DataFrame
 from lmcbook.lab.records.frames import _DEPTH, _IDENTITY, _depth, _floats, _identity, _of, _table
 from lmcbook.lab.records.record import Record
 
-REPAIRED: tuple[str, ...] = ("mean", "lewc_mean", "mean_and_variance")
-"""The repairs that change something, as `lmcbook.merging.REPAIRS` names them."""
+REPAIRED: tuple[str, ...] = ("none", "mean", "lewc_mean", "mean_and_variance")
+"""The repairs, as `lmcbook.merging.REPAIRS` names them."""
 
 _BARRIERS = ("midpoint_accuracy_barrier", "midpoint_loss_barrier", "midpoint_calibrated_loss_barrier")
 _NUMBERS = (*_BARRIERS, "inverse_temperature_midpoint", "ensemble_inverse_temperature", "endpoint_accuracy")
 
 
 def repairs_table(records: Sequence[Record]) -> DataFrame:
-    """One row for each repair record and ``kind``: ``none``, those of `REPAIRED`, and ``ensemble``.
+    """One row for each repair record and ``kind``: those of `REPAIRED`, and ``ensemble``.
 
     Barriers at λ = ½, accuracies as fractions, losses in nats; the inverse temperature fitted there, that of the
     ensemble, and the mean accuracy of the two networks.
@@ -36,6 +36,10 @@ def repairs_table(records: Sequence[Record]) -> DataFrame:
 
 
 def repair_summary(record: Record) -> dict[str, float]:
-    """``lewc_mean_accuracy_barrier`` and its like of one repair record: what is lost at λ = ½ after each repair."""
+    """``lewc_mean_accuracy_barrier`` and its like of one repair record: what is lost at λ = ½ after each repair.
+
+    ``none_accuracy_barrier`` is of the same two networks, which those of another record of the pair need not be:
+    another processor trains others.
+    """
     barriers = record.data["barriers"]
     return {f"{kind}_accuracy_barrier": barriers[kind]["midpoint_accuracy_barrier"] for kind in REPAIRED}

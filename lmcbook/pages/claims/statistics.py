@@ -212,8 +212,8 @@ def repair_share(table: DataFrame, *, kind: str = "lewc_mean", weight_decay: flo
     """The accuracy barrier after a repair of ``kind`` as a share of the mean without one, at the widest."""
     column = f"{kind}_accuracy_barrier"
     rows = widest(_rows(table, weight_decay).dropna(subset=[column]))
-    plain_mean = rows[ACCURACY].mean()
-    interval = ratio_interval(list(rows[column]), list(rows[ACCURACY]), paired=True)
+    plain_mean = rows["none_accuracy_barrier"].mean()
+    interval = ratio_interval(list(rows[column]), list(rows["none_accuracy_barrier"]), paired=True)
     return _seen(rows[column] / plain_mean if plain_mean > 0 else (), rows, interval=interval)
 
 
@@ -221,7 +221,7 @@ def repair_change(table: DataFrame, *, kind: str = "lewc_mean", weight_decay: fl
     """The accuracy barrier after a repair of ``kind`` minus that without one, at the widest."""
     column = f"{kind}_accuracy_barrier"
     rows = widest(_rows(table, weight_decay).dropna(subset=[column]))
-    return _seen(rows[column] - rows[ACCURACY], rows)
+    return _seen(rows[column] - rows["none_accuracy_barrier"], rows)
 
 
 STATISTICS: dict[str, Callable[..., Seen]] = {

@@ -10,7 +10,7 @@ from matplotlib.lines import Line2D
 from pandas import DataFrame, concat
 
 from lmcbook.pages.analysis.labels import recipe_label, width_label
-from lmcbook.pages.analysis.repairs import BOTH, ENSEMBLE, MATCHED, PLAIN, REPAIRED, Excess
+from lmcbook.pages.analysis.repairs import BOTH, ENSEMBLE, MATCHED, PLAIN, REPAIRED, RESCALED, Excess
 from lmcbook.pages.analysis.vocabulary import ACCURACY, groups
 from lmcbook.pages.figures import style
 from lmcbook.pages.figures.kit import draw_dots, network_rows
@@ -20,6 +20,7 @@ from lmcbook.pages.figures.scales import scale_values, scale_widths
 _LOOKS: dict[str, dict[str, Any]] = {
     PLAIN: look_of(OTHER),
     REPAIRED: look_of(MAIN),
+    RESCALED: look_of(MAIN, hollow=True),
     MATCHED: look_of(THIRD),
     BOTH: look_of(THIRD, hollow=True),
     ENSEMBLE: look_of(FOURTH),

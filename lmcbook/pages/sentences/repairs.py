@@ -8,11 +8,21 @@ from lmcbook.lab.records import Record
 from lmcbook.pages.analysis.intervals import Interval, mean_interval
 from lmcbook.pages.analysis.labels import network_of, pair_count, recipe_label, signed, width_of
 from lmcbook.pages.analysis.measurements import Measurements
-from lmcbook.pages.analysis.repairs import AVERAGED, BOTH, ENSEMBLE, PLAIN, REPAIRED, against_width_table, excesses
-from lmcbook.pages.analysis.repairs import ways_table as ways
+from lmcbook.pages.analysis.repairs import (
+    AVERAGED,
+    BOTH,
+    ENSEMBLE,
+    MATCHED,
+    PLAIN,
+    REPAIRED,
+    RESCALED,
+    against_width_table,
+    excesses,
+    ways_table,
+)
 from lmcbook.pages.analysis.vocabulary import ACCURACY, PAIR, ends, groups
 
-_SHOWN = (PLAIN, AVERAGED, REPAIRED, BOTH, ENSEMBLE)
+_SHOWN = (PLAIN, AVERAGED, REPAIRED, RESCALED, MATCHED, BOTH, ENSEMBLE)
 
 
 def repair_finding(records: Sequence[Record]) -> list[str]:
@@ -30,7 +40,7 @@ def repair_finding(records: Sequence[Record]) -> list[str]:
 def repair_by_batch(records: Sequence[Record]) -> list[str]:
     """Points lost as it is and repaired for each batch size at one width and decay: a sentence for each network."""
     sentences = []
-    table = Measurements.of(records).table(ways)
+    table = Measurements.of(records).table(ways_table)
     for (_, _, _), part in groups(table, "recipe", "weight_decay", "width_multiplier"):
         sizes = groups(part.sort_values("batch_size", kind="stable"), "batch_size")
         if len(sizes) < 2:
@@ -66,7 +76,7 @@ def excess_finding(records: Sequence[Record]) -> list[str]:
 def repair_verdict(records: Sequence[Record]) -> str:
     """What one bias for each hidden layer brings, where it does not, and what matching would bring on top of it."""
     gains, harms, tops = [], [], []
-    for _, table in groups(Measurements.of(records).table(ways), "recipe", "setting", "width_multiplier"):
+    for _, table in groups(Measurements.of(records).table(ways_table), "recipe", "setting", "width_multiplier"):
         name = f"{recipe_label(table['recipe'].iloc[0])} {width_of(table)}, {table['setting'].iloc[0]}"
         change = _paired(table, PLAIN, REPAIRED)
         if len(change) > 1:
@@ -92,7 +102,7 @@ def repair_verdict(records: Sequence[Record]) -> str:
     return f"**Verdict.** One bias for each hidden layer, set to LEWC's means, against the average as it is:\n\n{said}"
 
 
-def _most(said: Sequence[str], most: int = 6) -> str:
+def _most(said: Sequence[str], most: int = 4) -> str:
     if not said:
         return "."
     more = f"; and {len(said) - most} more" if len(said) > most else ""
