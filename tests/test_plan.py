@@ -29,6 +29,8 @@ PINNED: dict[str, dict[str, str]] = {
         "13_batch_size": "edeba2e7a17223b9",
         "17_controls": "020f39564eacbcb5",
         "all": "c1a031ba584a3851",
+        "14_common_mode": "20693eededde847c",
+        "all": "aae41805b2ae1b66",
         "beyond": "4f53cda18c2baa0c",
     },
     "desk": {
@@ -45,6 +47,8 @@ PINNED: dict[str, dict[str, str]] = {
         "13_batch_size": "da8badb607317538",
         "17_controls": "99b901c39cb09985",
         "all": "213dcb56408013ed",
+        "14_common_mode": "0d2c733710b04821",
+        "all": "f18b965c07b39c37",
         "beyond": "4f53cda18c2baa0c",
     },
     "paper": {
@@ -61,6 +65,8 @@ PINNED: dict[str, dict[str, str]] = {
         "13_batch_size": "6d28d179b1780f64",
         "17_controls": "97cd3e5f8820bcaf",
         "all": "63802e53a4dd5b66",
+        "14_common_mode": "0cdb7aa3f0e68b79",
+        "all": "d8d175a36edae15e",
         "beyond": "804d4c52141e8942",
     },
 }
