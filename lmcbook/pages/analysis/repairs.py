@@ -53,6 +53,11 @@ def against_width_table(records: Sequence[Record]) -> DataFrame:
     return table[widths > 1].reset_index(drop=True) if (widths > 1).any() else table
 
 
+def barriers_of_ways(table: DataFrame) -> DataFrame:
+    """What readers can take away of `against_width_table`."""
+    return table[[*PAIR, "batch_size", "way", ACCURACY, CALIBRATED]]
+
+
 class Excess(NamedTuple):
     """What a merge of one setting and way loses beyond the ensemble, pair by pair, and how it falls with width."""
 

@@ -63,7 +63,7 @@ def excess_finding(records: Sequence[Record]) -> list[str]:
             slope = f"exponent {signed(fall.slope, 2)} ({_interval(fall.interval, 2)})"
             half = "holds −½" if fall.interval.low <= -0.5 <= fall.interval.high else "does not hold −½"
             verdict = {
-                True: f"one power fits; its interval {half}",
+                True: f"one power is not rejected; its interval {half}",
                 False: f"it is no power; between the two widest the exponent is {signed(fall.last_slope, 2)}",
                 None: "whether it is a power cannot be decided with so few widths",
             }[fall.is_power]
