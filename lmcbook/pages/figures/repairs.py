@@ -37,9 +37,9 @@ def lost_by_repair(table: DataFrame, *, narrow: bool = False) -> Figure:
                 chosen = part[part["way"] == way]
                 if not chosen.empty:
                     draw_dots(axis, chosen["width_multiplier"], 100 * chosen[ACCURACY], look, size=3.5)
-            axis.set_title(setting.replace(", ", ",\n"), fontsize="small")
+            axis.set_title(f"{recipe_label(of_recipe['recipe'].iloc[0])},\n{setting}", fontsize="small")
             axis.set_ylabel("accuracy barrier (points)")
-            axis.set_xlabel(f"width multiplier, {recipe_label(of_recipe['recipe'].iloc[0])}")
+            axis.set_xlabel("width multiplier")
             scale_values(axis, 100 * part[part["way"].isin(_LOOKS)][ACCURACY])
             scale_widths(axis, part["width_multiplier"])
         for unused in axes[len(settings) :]:
@@ -78,15 +78,15 @@ def beyond_ensemble(found: Sequence[Excess], *, narrow: bool = False) -> Figure:
             widths = numpy.array(sorted(part["width_multiplier"].unique()))
             narrowest = part[part["width_multiplier"] == widths[0]]["excess"].mean()
             axis.plot(widths, narrowest * (widths / widths[0]) ** -0.5, color=style.INK, linestyle=":", linewidth=1.2)
-            axis.set_title(setting.replace(", ", ",\n"), fontsize="small")
+            axis.set_title(f"{recipe_label(of_recipe['recipe'].iloc[0])},\n{setting}", fontsize="small")
             axis.set_ylabel("calibrated loss beyond\nthe ensemble's (nats)")
-            axis.set_xlabel(f"width multiplier, {recipe_label(of_recipe['recipe'].iloc[0])}")
+            axis.set_xlabel("width multiplier")
             scale_values(axis, part["excess"])
             scale_widths(axis, part["width_multiplier"])
         for unused in axes[len(settings) :]:
             unused.set_visible(False)
         handles = [Line2D([], [], label=way, **_LOOKS[way]) for way in (PLAIN, REPAIRED)]
-        return [*handles, Line2D([], [], label="a fall\nas width^−½", color=style.INK, linestyle=":")]
+        return [*handles, Line2D([], [], label="a fall\nas 1/√width", color=style.INK, linestyle=":")]
 
     return network_rows(table, _most_settings(table), draw, height=2.6, narrow=narrow, legend_lines=3)
 
