@@ -23,8 +23,9 @@ LAYERS = chapters("03_permutations", "04_lewc", "05_weak_additivity", "06_active
 CONTROLS = chapters("08_weight_decay", "09_flatness", "10_same_start")
 # the paper says nothing of batch sizes, so that chapter has no claims of the paper to judge
 BATCH_SIZE = chapters("13_batch_size", "17_controls")
+COMMON_MODE = chapters("14_common_mode")
 ONE_NETWORK = chapters("16_one_network")
-ALL = [*LAYERS, *CONTROLS, *BATCH_SIZE, *ONE_NETWORK]
+ALL = [*LAYERS, *CONTROLS, *BATCH_SIZE, *COMMON_MODE, *ONE_NETWORK]
 
 every_chapter = pytest.mark.parametrize("chapter", ALL, ids=lambda chapter: chapter.stem)
 

@@ -11,6 +11,7 @@ from lmcbook.lab.records.flatness import FLATNESS, LINES, flatness_summary
 from lmcbook.lab.records.frames import _DEPTH, _IDENTITY, _depth, _floats, _identity, _of, _table, barriers_table
 from lmcbook.lab.records.one_network import ONE_NETWORK, _networks, one_network_summary
 from lmcbook.lab.records.record import Record
+from lmcbook.lab.records.repairs import REPAIRED, repair_summary
 
 SUMMARIES: dict[str, str] = {
     "lewc_cosine": "of the logits at λ = ½ with the LEWC prediction",
@@ -51,15 +52,17 @@ def summaries_table(records: Sequence[Record]) -> DataFrame:
 def pairs_table(records: Sequence[Record]) -> DataFrame:
     """The rows of `lmcbook.lab.records.barriers_table`, with what else was measured of each pair.
 
-    These are the `SUMMARIES`, of each kind of line `lmcbook.lab.records.FLATNESS`, and `ONE_NETWORK`. The same pair is
-    the same two trainings on the same images and the same alignment.
+    These are the `SUMMARIES`, of each kind of line `lmcbook.lab.records.FLATNESS`, what is lost after each repair, and
+    `ONE_NETWORK`. The same pair is the same two trainings on the same images and the same alignment.
     """
     summaries = {_networks(record): _summary(record) for record in _of(records, "layerwise")}
     lines = {_networks(record): flatness_summary(record) for record in _of(records, "flatness")}
-    told = one_network_summary(records)
-    names = [*SUMMARIES, *ONE_NETWORK, *(f"{kind}_{name}" for kind in LINES[1:] for name in FLATNESS)]
+    repairs = {_networks(record): repair_summary(record) for record in _of(records, "repair")}
+    names = [*SUMMARIES, *(f"{kind}_{name}" for kind in LINES[1:] for name in FLATNESS)]
+    names += [*(f"{kind}_accuracy_barrier" for kind in REPAIRED), *ONE_NETWORK]
+    measured = (summaries, lines, repairs, one_network_summary(records))
     found = [
-        summaries.get(_networks(record), {}) | lines.get(_networks(record), {}) | told.get(_networks(record), {})
+        {name: value for each in measured for name, value in each.get(_networks(record), {}).items()}
         for record in _of(records, "interpolation")
     ]
     table = _floats(barriers_table(records), *_DEPTH)
