@@ -35,10 +35,10 @@ def test_what_decides_the_verdicts_is_what_it_was():
         ]
         for claim in WRITTEN
     ]
-    assert len(WRITTEN) == 234
+    assert len(WRITTEN) == 243
     assert (
         hashlib.sha256(json.dumps(decides).encode()).hexdigest()
-        == "84783e73b7f05992b0726c3c171d0c540d3811dad66d17f24f04a1c5e58ff305"
+        == "cc85d55341de11a47edadf85f72351818d29087d56957f5374ad283679996962"
     )
 
 

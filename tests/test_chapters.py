@@ -23,7 +23,8 @@ LAYERS = chapters("03_permutations", "04_lewc", "05_weak_additivity", "06_active
 CONTROLS = chapters("08_weight_decay", "09_flatness", "10_same_start")
 # the paper says nothing of batch sizes, so that chapter has no claims of the paper to judge
 BATCH_SIZE = chapters("13_batch_size", "17_controls")
-ALL = [*LAYERS, *CONTROLS, *BATCH_SIZE]
+COMMON_MODE = chapters("14_common_mode")
+ALL = [*LAYERS, *CONTROLS, *BATCH_SIZE, *COMMON_MODE]
 
 every_chapter = pytest.mark.parametrize("chapter", ALL, ids=lambda chapter: chapter.stem)
 

@@ -22,6 +22,7 @@ from tests.helpers.control_records import (
     penalty_sweep,
     start_sweep,
 )
+from tests.helpers.repair_records import repair_sweep
 from tests.helpers.synthetic_records import layers_sweep, make_record, width_sweep
 
 
@@ -293,6 +294,7 @@ def test_every_claim_is_sound(claim: Claim):
     of_chapter = {
         "08_weight_decay": lambda: [*decay_sweep(claim.recipe), *penalty_sweep(claim.recipe, width=8.0)],
         "09_flatness": lambda: flatness_sweep(claim.recipe),
+        "14_common_mode": lambda: repair_sweep(claim.recipe, pairs=2),
         "10_same_start": lambda: start_sweep(claim.recipe, kinds=(*STARTS, ("start", 0.2))),
         "13_batch_size": lambda: [*everything_of(claim.recipe), *with_batches(everything_of(claim.recipe), 0.25)],
     }

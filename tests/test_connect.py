@@ -102,6 +102,11 @@ def test_a_network_with_batch_norm_is_measured_plain_and_recomputed():
         images=images,
         match="none",
     )
+    curve = interpolation_curve(
+        model, a, b, coefficients=(0, 0.25, 0.5, 0.75, 1), test=(images[30:], labels[30:]),
+        calibration=(images[:30], labels[:30]), batch_norm_images=images,
+    )  # fmt: skip
+    assert found.curve == curve.to_dict()
     averaged = interpolate(a, b, 0.5)
     recomputed = recompute_batch_norm(model, averaged, images)
     for name, state in (("plain", averaged), ("recomputed", recomputed), ("a", a)):
@@ -130,11 +135,8 @@ def test_networks_of_all_kinds_are_measured_and_left_as_they_were(name):
     assert row(found, "plain").loss == pytest.approx(loss(logits, labels[20:]), abs=1e-5)
     assert row(found, "a").accuracy == 1 and row(found, "ensemble").passes == 80
     assert state_sha256(model.state_dict()) == before
-    matched = found.by_name.get("matched:weights")
-    if matched is not None:  # what was permuted computes the same, to rounding
-        assert float(re.findall(r"at most|by (\S+)", matched.note)[0]) < 1e-4
-    else:
-        assert any(note.startswith("no matching by weights: ") for note in found.notes)
+    # what was permuted computes the same, to rounding
+    assert float(re.findall(r"an output by (\S+)", row(found, "matched:weights").note)[0]) < 1e-4
     assert "\n" not in found.verdict.sentence and str(found).isascii()
 
 
@@ -275,6 +277,17 @@ def test_whatever_a_model_returns(digits_pair, digits, answer, output):
     for name in ("a", "plain", "repaired:lewc_mean"):
         assert row(found, name).loss == pytest.approx(row(plain, name).loss, abs=1e-6)
     assert row(found, "matched:weights").accuracy > row(found, "plain").accuracy
+
+
+def test_outputs_that_are_random_are_told(digits_pair, digits):
+    model, a, b = digits_pair
+    states = [{f"inner.{name}": tensor for name, tensor in state.items()} for state in (a, b)]
+    random = Wrapped(model, lambda z: nn.functional.dropout(z, 0.5, training=True))
+    arguments = {"test": digits.test, "calibration": digits.calibration, "match": "none", "repair": "none"}
+    found = lmcbook.connect(random, *states, **arguments, layers=False)
+    assert any("outputs differ from call to call" in note for note in found.notes)
+    found = lmcbook.connect(model, a, b, **arguments, layers=False)
+    assert not any("outputs differ" in note for note in found.notes)
 
 
 def test_whatever_form_examples_have(digits_pair, digits):

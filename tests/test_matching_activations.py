@@ -3,6 +3,7 @@
 import pytest
 import torch
 from torch import Tensor, nn
+from torch.nn.utils.parametrizations import spectral_norm, weight_norm
 
 from lmcbook.errors import InputError
 from lmcbook.matching import Matching, activation_matching, observe_layers, observe_modules
@@ -92,6 +93,34 @@ def test_foreign_networks_are_observed_by_their_modules():
     found = activation_matching(spec, state, b, observe=observe, images=random_images(40), model=model, progress=False)
     assert same(found.permutation, back)
     assert not any(module._forward_hooks for module in model.modules())
+
+
+@pytest.mark.parametrize(
+    "layers",
+    [
+        lambda: (nn.ConvTranspose2d(3, 6, 3), nn.ReLU(), nn.ConvTranspose2d(6, 2, 3)),
+        lambda: (
+            weight_norm(nn.Conv2d(3, 6, 3)),
+            nn.ReLU(),
+            spectral_norm(nn.Conv2d(6, 5, 3)),
+            nn.ReLU(),
+            nn.Conv2d(5, 2, 1),
+        ),
+        lambda: (nn.Conv2d(3, 16, 3), nn.PixelShuffle(2), nn.ReLU(), weight_norm(nn.Conv2d(4, 2, 3))),
+    ],
+    ids=["transposed", "parametrised", "pixel shuffle"],
+)
+def test_units_of_transposed_and_parametrised_layers_come_back(layers):
+    torch.manual_seed(0)
+    model = nn.Sequential(*layers()).eval()
+    images = torch.randn(40, 3, 6, 6)
+    spec = derive_spec(model, images[:4])
+    state = {name: tensor.detach().clone() for name, tensor in model.state_dict().items()}
+    b = apply(spec, random_permutation(spec, state, random_stream(1, "planted")), state)
+    found = activation_matching(
+        spec, state, b, observe=observe_modules(model, spec), images=images, model=model, progress=False
+    )
+    assert not same(b, state) and same(apply(spec, found.permutation, b), state)
 
 
 def test_an_observer_must_tell_of_every_group_and_in_the_right_shape():

@@ -27,8 +27,9 @@ PINNED: dict[str, dict[str, str]] = {
         "09_flatness": "d633c2f68917f59d",
         "10_same_start": "83e8e301fbc63b3b",
         "13_batch_size": "edeba2e7a17223b9",
+        "14_common_mode": "20693eededde847c",
         "17_controls": "020f39564eacbcb5",
-        "all": "c1a031ba584a3851",
+        "all": "53a0ed82d39a3bd4",
         "beyond": "4f53cda18c2baa0c",
     },
     "desk": {
@@ -43,8 +44,9 @@ PINNED: dict[str, dict[str, str]] = {
         "09_flatness": "388ab08fea493ec8",
         "10_same_start": "678961c992f9e24d",
         "13_batch_size": "da8badb607317538",
+        "14_common_mode": "0d2c733710b04821",
         "17_controls": "99b901c39cb09985",
-        "all": "213dcb56408013ed",
+        "all": "4026c9d60ffa2560",
         "beyond": "4f53cda18c2baa0c",
     },
     "paper": {
@@ -59,8 +61,9 @@ PINNED: dict[str, dict[str, str]] = {
         "09_flatness": "d636236899c4bd86",
         "10_same_start": "3463c868d406fd4f",
         "13_batch_size": "6d28d179b1780f64",
+        "14_common_mode": "0cdb7aa3f0e68b79",
         "17_controls": "97cd3e5f8820bcaf",
-        "all": "63802e53a4dd5b66",
+        "all": "0445a74d3c6428c5",
         "beyond": "804d4c52141e8942",
     },
 }

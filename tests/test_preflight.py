@@ -46,10 +46,12 @@ def test_all_that_is_wrong_is_told_at_once():
     del b["scale"]
     a["last.weight"] = a["last.weight"].to(torch.float8_e4m3fn)
     b["calls"] = torch.ones(())
+    b["norm.running_var"][0] = -1
     found = preflight(a, b, Counting())
     assert "b lacks scale and has more" in told(found, "error", "names")
     assert "first.weight is (40, 30) in a and (41, 30) in b" in told(found, "error", "shapes")
     assert "1 of 40 in first.bias" in told(found, "error", "values")
+    assert "b holds variances below 0 in norm.running_var" in told(found, "error", "values")
     assert "a holds last.weight of type float8_e4m3fn" in told(found, "error", "types")
     assert "calls is int64 in a and float32 in b" in told(found, "error", "types")
     assert [finding.level for finding in found] == sorted(

@@ -7,6 +7,7 @@ import torch
 import torch.nn.functional as F
 from hypothesis import given, settings, strategies
 from torch import Tensor, nn
+from torch.nn.utils.parametrizations import spectral_norm, weight_norm
 
 from lmcbook.errors import InputError
 from lmcbook.models import ARCHITECTURES, permutation_spec
@@ -37,6 +38,21 @@ from tests.helpers.traced_networks import (
 
 IMAGE, TOKENS, VECTOR = (4, 3, 6, 6), (4, 5, 8), (4, 5)
 
+
+class Standardised(nn.Conv2d):
+    """Weight standardisation: the variance and the mean of each filter from one operation."""
+
+    def forward(self, images: Tensor) -> Tensor:
+        variance, mean = torch.var_mean(self.weight, dim=[1, 2, 3], keepdim=True, unbiased=False)
+        return F.conv2d(images, (self.weight - mean) / torch.sqrt(variance + 1e-5), self.bias)
+
+
+def between(first: nn.Module, middle: nn.Module, units: int) -> nn.Module:
+    """Two modules, an activation, and a linear map of the units that come out."""
+    last = nn.Conv2d(units, 1, 1) if isinstance(first, nn.Conv2d) else nn.Linear(units, 2)
+    return nn.Sequential(first, middle, nn.ReLU(), last)
+
+
 # network, shape of its input, sizes of its groups in the order in which they are met, tensors that are not proved
 NETWORKS = {
     "concatenation and flatten": (Branches, IMAGE, [4, 6], []),
@@ -56,6 +72,16 @@ NETWORKS = {
     "gated units, cut apart": (lambda: GatedUnits(apart=False), VECTOR, [8], []),
     "gated units, apart": (lambda: GatedUnits(apart=True), VECTOR, [8], []),
     "channel shuffle": (Shuffled, IMAGE, [2], []),
+    "torch's channel shuffle": (lambda: between(nn.Conv2d(3, 8, 3), nn.ChannelShuffle(2), 8), IMAGE, [2], []),
+    "pixel shuffle": (lambda: between(nn.Conv2d(3, 16, 3), nn.PixelShuffle(2), 4), IMAGE, [4], []),
+    "pixel unshuffle": (lambda: between(nn.Conv2d(3, 5, 3), nn.PixelUnshuffle(2), 20), IMAGE, [5], []),
+    "weight norm": (
+        lambda: between(weight_norm(nn.Linear(5, 12)), weight_norm(nn.Linear(12, 8)), 8), VECTOR, [12, 8], []
+    ),
+    "spectral norm": (
+        lambda: between(spectral_norm(nn.Linear(5, 12)), spectral_norm(nn.Linear(12, 8)), 8), VECTOR, [12, 8], []
+    ),
+    "standardised weights": (lambda: between(Standardised(3, 8, 3), nn.ReLU(), 8), IMAGE, [8], []),
     "residual on a square matrix": (
         lambda: nn.Sequential(nn.Linear(5, 7), Residual(nn.Linear(7, 7), nn.ReLU()), nn.Linear(7, 2)), VECTOR, [7], []
     ),

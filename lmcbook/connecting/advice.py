@@ -49,7 +49,7 @@ def reasons(connection: "Connection") -> tuple[str, ...]:
         expected = depth if known is None else known
         chain = f" in a chain of {depth} layers" if known is None else ""
         found.append(
-            f"In {name} the merge is 2^-{exponent:.1f} of the parents' sum"
+            f"In {name} the merge is 2^{-exponent:.1f} of the parents' sum"
             + ("" if cosine is None else f", with cosine {cosine:.2f} to it")
             + f"; LEWC says 2^-{expected}{chain}, LLFC 2^-1{_law(exponent, expected)}."
         )

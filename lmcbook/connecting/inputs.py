@@ -12,6 +12,7 @@ from lmcbook.connecting.answers import Output, answering
 from lmcbook.connecting.checkpoints import Network
 from lmcbook.connecting.preflight import complete_tied
 from lmcbook.errors import InputError, check_number
+from lmcbook.evaluation import predict_logits
 from lmcbook.models.examples import Labelled, as_examples, as_images
 from lmcbook.randomness import random_stream
 from lmcbook.states import StateDict
@@ -104,6 +105,9 @@ def prepare(
     states = [_of_one_type(complete_tied(model, network.state), kinds, device) for network, kinds in
               ((a, b.state), (b, a.state))]  # fmt: skip
     answers = answering(model, states[0], tested.images[:2], output)
+    first, second = (predict_logits(answers, states[0], tested.images[:2]) for _ in range(2))
+    if not torch.equal(first, second):
+        notes.append("outputs differ from call to call: something is random in evaluation mode, such as dropout")
     return Inputs(
         model=answers, a=states[0], b=states[1], test=tested, calibration=calibrated, images=pool, task=task,
         notes=tuple(notes),

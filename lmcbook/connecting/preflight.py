@@ -192,6 +192,16 @@ def _values(states: Mapping[str, StateDict], found: list[Finding]) -> None:
             )
             found.append(Finding("error", "values", message))
 
+        negative = [
+            each
+            for each, tensor in usable.items()
+            if each.rpartition(".")[2] == "running_var" and tensor.numel() and float(tensor.min()) < 0
+        ]
+        if negative:
+            found.append(
+                Finding("error", "values", f"{name} holds variances below 0 in {some(negative)}: the file is damaged")
+            )
+
 
 def _start(a: StateDict, b: StateDict, model: nn.Module | None, found: list[Finding]) -> None:
     """Same weights, or a start that is shared."""

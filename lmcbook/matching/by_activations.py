@@ -123,7 +123,11 @@ def observe_layers(model: LayeredModel) -> Observe:
 
 
 def observe_modules(model: nn.Module, spec: PermutationSpec) -> Observe:
-    """The outputs of all linear layers and convolutions of any network, before their activation."""
+    """The outputs of all linear layers and convolutions of any network, before their activation.
+
+    They come under the key of the weight; of a parametrised one, under that of the tensor it is computed from, and of a
+    transposed convolution, whose weight has its units on axis 1, under that of the bias.
+    """
 
     def observe(state: StateDict, images: Tensor) -> dict[str, Tensor]:
         found: dict[str, Tensor] = {}
@@ -136,8 +140,8 @@ def observe_modules(model: nn.Module, spec: PermutationSpec) -> Observe:
 
         hooks = []
         for name, module in model.named_modules():
-            key = f"{name}.weight" if name else "weight"
-            if isinstance(module, nn.Linear | nn.Conv1d | nn.Conv2d | nn.Conv3d) and groups_of(spec.axes[key][0]):
+            key = _key_of_units(name, module, spec)
+            if key is not None:
                 hooks.append(module.register_forward_hook(keep(key, isinstance(module, nn.Linear))))
         try:
             with evaluation_mode(model):
@@ -148,6 +152,18 @@ def observe_modules(model: nn.Module, spec: PermutationSpec) -> Observe:
         return found
 
     return observe
+
+
+def _key_of_units(name: str, module: nn.Module, spec: PermutationSpec) -> str | None:
+    """The tensor whose first axis is the units that a linear layer or convolution makes, if they may move."""
+    if isinstance(module, nn.ConvTranspose1d | nn.ConvTranspose2d | nn.ConvTranspose3d):
+        tensors: tuple[str, ...] = ("bias",)
+    elif isinstance(module, nn.Linear | nn.Conv1d | nn.Conv2d | nn.Conv3d):
+        tensors = ("weight", "parametrizations.weight.original", "parametrizations.weight.original1")
+    else:
+        return None
+    keys = [f"{name}.{tensor}" if name else tensor for tensor in tensors]
+    return next((key for key in keys if spec.axes.get(key) and groups_of(spec.axes[key][0])), None)
 
 
 class _Moments:

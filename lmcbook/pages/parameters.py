@@ -185,6 +185,7 @@ NOTEBOOKS: dict[str, dict[str, Parameter]] = {
     "09_flatness": COMMON,
     "10_same_start": COMMON,
     "13_batch_size": COMMON,
+    "14_common_mode": COMMON,
     "17_controls": COMMON,
 }
 """Notebook → its parameters. A notebook with more of its own is one more line."""

@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterable
 
 from lmcbook.errors import check_choice
 from lmcbook.lab.plan.batch_size import batch_size
+from lmcbook.lab.plan.common_mode import common_mode
 from lmcbook.lab.plan.common_mode_controls import common_mode_controls
 from lmcbook.lab.plan.controls import against_low_rank, flatness, same_start
 from lmcbook.lab.plan.grid import SEED_PAIRS
@@ -25,6 +26,7 @@ EXPERIMENTS: dict[str, tuple[Callable[[Selection], list[PlannedPair]], ...]] = {
     "09_flatness": (flatness,),
     "10_same_start": (same_start,),
     "13_batch_size": (batch_size,),
+    "14_common_mode": (common_mode,),
     "17_controls": (common_mode_controls,),
 }
 """Notebook → the functions that plan its measurements; a notebook that measures nothing is not here."""

@@ -10,6 +10,7 @@ from pandas import DataFrame
 from lmcbook.lab.records.flatness import FLATNESS, LINES, flatness_summary
 from lmcbook.lab.records.frames import _DEPTH, _IDENTITY, _depth, _floats, _identity, _of, _table, barriers_table
 from lmcbook.lab.records.record import Record
+from lmcbook.lab.records.repairs import REPAIRED, repair_summary
 
 SUMMARIES: dict[str, str] = {
     "lewc_cosine": "of the logits at λ = ½ with the LEWC prediction",
@@ -50,14 +51,18 @@ def summaries_table(records: Sequence[Record]) -> DataFrame:
 def pairs_table(records: Sequence[Record]) -> DataFrame:
     """The rows of `lmcbook.lab.records.barriers_table`, with what else was measured of each pair.
 
-    These are the `SUMMARIES` and, of each kind of line, `lmcbook.lab.records.FLATNESS`. The same pair is the same two
-    trainings on the same images and the same alignment.
+    These are the `SUMMARIES`, of each kind of line `lmcbook.lab.records.FLATNESS`, and what is lost after each repair.
+    The same pair is the same two trainings on the same images and the same alignment.
     """
     summaries = {_pair(record): _summary(record) for record in _of(records, "layerwise")}
     lines = {_pair(record): flatness_summary(record) for record in _of(records, "flatness")}
+    repairs = {_pair(record): repair_summary(record) for record in _of(records, "repair")}
     names = [*SUMMARIES, *(f"{kind}_{name}" for kind in LINES[1:] for name in FLATNESS)]
+    names += [f"{kind}_accuracy_barrier" for kind in REPAIRED]
+    measured = (summaries, lines, repairs)
     found = [
-        summaries.get(_pair(record), {}) | lines.get(_pair(record), {}) for record in _of(records, "interpolation")
+        {name: value for each in measured for name, value in each.get(_pair(record), {}).items()}
+        for record in _of(records, "interpolation")
     ]
     table = _floats(barriers_table(records), *_DEPTH)
     return table.join(DataFrame(found, columns=names, dtype=float))

@@ -208,6 +208,22 @@ def spawned(table: DataFrame, *, fraction: float, column: str = ACCURACY, weight
     return _seen(rows[column], rows)
 
 
+def repair_share(table: DataFrame, *, kind: str = "lewc_mean", weight_decay: float = PAPER_DECAY) -> Seen:
+    """The accuracy barrier after a repair of ``kind`` as a share of the mean without one, at the widest."""
+    column = f"{kind}_accuracy_barrier"
+    rows = widest(_rows(table, weight_decay).dropna(subset=[column]))
+    plain_mean = rows["none_accuracy_barrier"].mean()
+    interval = ratio_interval(list(rows[column]), list(rows["none_accuracy_barrier"]), paired=True)
+    return _seen(rows[column] / plain_mean if plain_mean > 0 else (), rows, interval=interval)
+
+
+def repair_change(table: DataFrame, *, kind: str = "lewc_mean", weight_decay: float = PAPER_DECAY) -> Seen:
+    """The accuracy barrier after a repair of ``kind`` minus that without one, at the widest."""
+    column = f"{kind}_accuracy_barrier"
+    rows = widest(_rows(table, weight_decay).dropna(subset=[column]))
+    return _seen(rows[column] - rows["none_accuracy_barrier"], rows)
+
+
 STATISTICS: dict[str, Callable[..., Seen]] = {
     function.__name__: function
     for function in (
@@ -222,6 +238,7 @@ STATISTICS: dict[str, Callable[..., Seen]] = {
             depth_temperature_error,
         ),
         *(temperature_rank_correlation, batch_norm_temperature_error, penalty_effect, sharing_effect, spawned),
+        *(repair_share, repair_change),
     )
 }
 """Name → statistic."""

@@ -40,6 +40,7 @@ from lmcbook.pages.figures.predictions import (
     temperature_against_width,
     temperature_error_against_orthogonality,
 )
+from lmcbook.pages.figures.repairs import beyond_ensemble, lost_by_repair
 from lmcbook.pages.figures.spawned import barriers_by_start, mechanisms_by_start
 from lmcbook.pages.figures.svg import to_svg
 from lmcbook.pages.figures.temperatures import loss_against_temperature, temperature_error_against_conditions
@@ -68,6 +69,7 @@ __all__ = [
     "barrier_by_batch_size",
     "barriers_against_decay",
     "barriers_by_start",
+    "beyond_ensemble",
     "calibration_examples",
     "commutativity_by_layer",
     "conditions_against_decay",
@@ -85,6 +87,7 @@ __all__ = [
     "lost_by_control",
     "lost_by_number",
     "lost_by_placement",
+    "lost_by_repair",
     "matching_gain",
     "matching_inside",
     "matching_laws",

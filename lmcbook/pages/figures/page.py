@@ -17,6 +17,7 @@ from lmcbook.pages.analysis import floors as of_floors
 from lmcbook.pages.analysis import layers as of_layers
 from lmcbook.pages.analysis import lines as of_lines
 from lmcbook.pages.analysis import permutations as matched
+from lmcbook.pages.analysis import repairs as of_repairs
 from lmcbook.pages.analysis import starts
 from lmcbook.pages.analysis import sweeps as varied
 from lmcbook.pages.analysis import temperatures as of_temperatures
@@ -36,6 +37,7 @@ from lmcbook.pages.figures import (
     low_rank,
     permutations,
     predictions,
+    repairs,
     spawned,
     temperatures,
     units,
@@ -104,6 +106,10 @@ FIGURES: dict[Draw, Companions] = {
     weight_decay.conditions_against_decay: Companions(varied.decay_table, weight_decay.conditions_against_decay_alt),
     batch_size.against_batch_size: Companions(varied.one_width, batch_size.against_batch_size_alt),
     batch_size.barrier_by_batch_size: Companions(varied.several_widths, batch_size.barrier_by_batch_size_alt),
+    repairs.lost_by_repair: Companions(
+        of_repairs.against_width_table, repairs.lost_by_repair_alt, of_repairs.barriers_of_ways
+    ),
+    repairs.beyond_ensemble: Companions(of_repairs.excesses, repairs.beyond_ensemble_alt, of_repairs.excess_table),
     low_rank.against_penalty: Companions(varied.penalty_table, low_rank.against_penalty_alt),
     lines.loss_along_lines: Companions(of_lines.along_lines_table, lines.along_lines_alt),
     lines.halfway_against_width: Companions(of_lines.halfway_table, lines.halfway_alt),

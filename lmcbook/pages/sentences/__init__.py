@@ -54,6 +54,12 @@ from lmcbook.pages.sentences.permutations import (
     search_cost_finding,
 )
 from lmcbook.pages.sentences.plateau import plateau_finding
+from lmcbook.pages.sentences.repairs import (
+    excess_finding,
+    repair_by_batch,
+    repair_finding,
+    repair_verdict,
+)
 from lmcbook.pages.sentences.temperature import (
     choice_finding,
     condition_finding,
@@ -97,6 +103,7 @@ __all__ = [
     "decay_verdict",
     "depth_finding",
     "examples_finding",
+    "excess_finding",
     "explained_finding",
     "exponent_finding",
     "flatness_verdict",
@@ -128,6 +135,9 @@ __all__ = [
     "rank_bound_finding",
     "rank_finding",
     "reliability_finding",
+    "repair_by_batch",
+    "repair_finding",
+    "repair_verdict",
     "search_cost_finding",
     "sensitivity_finding",
     "signs_finding",

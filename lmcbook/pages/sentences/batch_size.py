@@ -2,6 +2,8 @@
 
 from collections.abc import Sequence
 
+from pandas import DataFrame
+
 from lmcbook.lab.records import Record
 from lmcbook.pages.analysis.labels import at_width, network_of, pair_count, recipe_label, spread, width_of
 from lmcbook.pages.analysis.measurements import Measurements
@@ -44,9 +46,20 @@ def batch_width_finding(records: Sequence[Record]) -> list[str]:
             parts.append(f"{costs} with batches of {size:g}")
         sentences.append(
             f"{recipe_label(recipe)}: averaging costs {'; '.join(parts)} (points of accuracy, "
-            f"{pair_count(*map(len, counted))} each)."
+            f"{pair_count(*map(len, counted))} each)." + _in_the_same_pairs(table)
         )
     return sentences
+
+
+def _in_the_same_pairs(table: DataFrame) -> str:
+    """In how many pairs of the same seeds and width the smallest batches lose less than the largest, at all widths."""
+    sizes = table["batch_size"]
+    small, large = (table[sizes == each] for each in (sizes.min(), sizes.max()))
+    both = small.merge(large, on=["width_multiplier", "seed_a", "seed_b"], suffixes=("", "_large"))
+    if sizes.nunique() < 2 or both.empty:
+        return ""
+    less = (both[ACCURACY] < both[f"{ACCURACY}_large"]).sum()
+    return f" Over all widths, the smaller batches lose less in {less} of {len(both)} pairs of the same seeds."
 
 
 def rank_bound_finding(records: Sequence[Record]) -> list[str]:

@@ -60,6 +60,23 @@ def extremum(call: Call) -> Value:
     return [reduction(call)] * 2
 
 
+def moments(call: Call) -> Value:
+    """var_mean and std_mean: two symmetric functions at once."""
+    return [reduction(call)] * 2
+
+
+def weight_norm(call: Call) -> Value:
+    """Every row of v is divided by its norm and multiplied by its g."""
+    direction, size = call.given("v"), call.given("g")
+    if len(size) != len(direction):  # one g for all
+        return direction
+    found = tuple(
+        call.tie(layout, own) if length(own) == length(layout) else layout
+        for layout, own in zip(direction, size, strict=True)
+    )
+    return [found, size] if isinstance(call.node.meta["val"], list | tuple) else found
+
+
 def gated(call: Call) -> Axes:
     """glu: one half of the rows opens and closes the other."""
     axes = call.given("self")
@@ -178,6 +195,8 @@ LAYER_RULES: dict[str, Rule] = {
     **dict.fromkeys(("pad", "constant_pad_nd"), padding),
     **dict.fromkeys(("max", "min"), extremum),
     **dict.fromkeys(("assert_tensor_metadata", "assert_async"), nothing),
+    **dict.fromkeys(("var_mean", "std_mean"), moments),
+    **dict.fromkeys(("weight_norm", "weight_norm_interface"), weight_norm),
     "glu": gated,
     "group_norm": group_norm,
     "embedding": embedding,

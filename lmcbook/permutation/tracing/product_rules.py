@@ -30,7 +30,7 @@ def linear(call: Call) -> Axes:
 
 def matmul(call: Call) -> Axes:
     left = call.given("self")
-    right = call.given("other" if "other" in call.arguments else "vec" if "vec" in call.arguments else "mat2")
+    right = call.given(next(name for name in ("other", "vec", "tensor", "mat2") if name in call.arguments))
     batch = _letters(max(len(left), len(right), 2) - 2)
 
     def labels(axes: Axes, row: str, column: str, alone: str) -> str:
@@ -75,7 +75,7 @@ def attention(call: Call) -> Axes:
 
 
 PRODUCT_RULES: dict[str, Rule] = {
-    **dict.fromkeys(("matmul", "bmm", "mm", "mv", "dot"), matmul),
+    **dict.fromkeys(("matmul", "bmm", "mm", "mv", "dot", "vdot"), matmul),
     **dict.fromkeys(("addmm", "baddbmm"), added_matmul),
     "linear": linear,
     "einsum": einsum,

@@ -3,7 +3,19 @@
 import torch
 
 from lmcbook.permutation.tracing.calls import Axes, Call, Rule, Value, unknown
-from lmcbook.permutation.tracing.layouts import NATURAL, SINGLE, Layout, fixed, free, freeze, length, part, resolved
+from lmcbook.permutation.tracing.layouts import (
+    NATURAL,
+    SINGLE,
+    Layout,
+    Units,
+    fixed,
+    free,
+    freeze,
+    length,
+    merged,
+    part,
+    resolved,
+)
 
 
 def reshape(call: Call) -> Axes:
@@ -151,6 +163,32 @@ def index(call: Call) -> Value:
     return (*axes[: picking[0]], *found, *axes[picking[-1] + 1 :])
 
 
+def pixel_shuffle(call: Call) -> Axes:
+    """Blocks of r² channels become the r × r positions of one: whole blocks may move."""
+    *batch, channels, height, width = call.given("self")
+    factor = call.arguments["upscale_factor"]
+    call.stay(height, width)
+    units = Units(length(channels) // factor**2)
+    call.tie(((units, factor**2),), channels)
+    return (*batch, ((units, 1),), *(fixed(size) for size in call.shape[-2:]))
+
+
+def pixel_unshuffle(call: Call) -> Axes:
+    """The r × r positions of a channel become a block of r² channels."""
+    *batch, channels, height, width = call.given("self")
+    call.stay(height, width)
+    blocks = tuple((units, block * call.arguments["downscale_factor"] ** 2) for units, block in resolved(channels))
+    return (*batch, blocks, *(fixed(size) for size in call.shape[-2:]))
+
+
+def channel_shuffle(call: Call) -> Axes:
+    """The channels as a table of groups, written column by column."""
+    batch, channels, *positions = call.given("self")
+    groups, rows = call.arguments["groups"], length(channels)
+    table = call.choices.cut((call.node.name, 0), channels, [groups, rows // groups], call.reason)
+    return (batch, merged(table[1], table[0], call.reason), *positions)
+
+
 def item(call: Call) -> Axes:
     """One of the results of an operation that has several."""
     value = call.values[call.node.args[0]]  # type: ignore[index]
@@ -177,4 +215,7 @@ SHAPE_RULES: dict[str, Rule] = {
     "select": select,
     "getitem": item,
     **dict.fromkeys(("index", "index_select"), index),
+    "pixel_shuffle": pixel_shuffle,
+    "pixel_unshuffle": pixel_unshuffle,
+    "channel_shuffle": channel_shuffle,
 }

@@ -39,9 +39,10 @@ class _Graph:
 def derive_spec(model: nn.Module, example: Tensor | tuple[Tensor, ...], *, check: bool = True) -> PermutationSpec:
     """The permutation symmetry of any network that `torch.export` can trace, derived from its computation.
 
-    Proved are linear layers and convolutions (grouped and depth-wise too), batch, group, instance and layer norm,
-    everything elementwise, sums, products, concatenation, pooling, flattening, matrix products and attention
-    (heads are the units). What cannot be proved stays in place; ``unproved`` of the result says why.
+    Proved are linear layers and convolutions (grouped, depth-wise and transposed too), weight and spectral norm, batch,
+    group, instance and layer norm, pixel and channel shuffle, everything elementwise, sums, products, concatenation,
+    pooling, flattening, matrix products and attention (heads are the units). What cannot be proved stays in place;
+    ``unproved`` of the result says why.
 
     Args:
         model: any module; it is traced in evaluation mode and left as it was.

@@ -1,0 +1,129 @@
+"""Sentences about repaired merges; numbers are computed."""
+
+from collections.abc import Sequence
+
+from pandas import DataFrame
+
+from lmcbook.lab.records import Record
+from lmcbook.pages.analysis.intervals import Interval, mean_interval
+from lmcbook.pages.analysis.labels import network_of, pair_count, recipe_label, signed, width_of
+from lmcbook.pages.analysis.measurements import Measurements
+from lmcbook.pages.analysis.repairs import (
+    AVERAGED,
+    BOTH,
+    ENSEMBLE,
+    MATCHED,
+    PLAIN,
+    REPAIRED,
+    RESCALED,
+    against_width_table,
+    excesses,
+    ways_table,
+)
+from lmcbook.pages.analysis.vocabulary import ACCURACY, PAIR, ends, groups
+
+_SHOWN = (PLAIN, AVERAGED, REPAIRED, RESCALED, MATCHED, BOTH, ENSEMBLE)
+
+
+def repair_finding(records: Sequence[Record]) -> list[str]:
+    """Points lost at the narrowest and widest in each way of merging: a sentence for each network and setting."""
+    sentences = []
+    for (_, setting), part in groups(Measurements.of(records).table(against_width_table), "recipe", "setting"):
+        for table in ends(part):
+            counts = [len(rows) for _, rows in groups(table, "way")]
+            sentences.append(
+                f"{network_of(table)}, {setting}: points of accuracy lost {_each_way(table)} ({pair_count(*counts)})."
+            )
+    return sentences
+
+
+def repair_by_batch(records: Sequence[Record]) -> list[str]:
+    """Points lost as it is and repaired for each batch size at one width and decay: a sentence for each network."""
+    sentences = []
+    table = Measurements.of(records).table(ways_table)
+    for (_, _, _), part in groups(table, "recipe", "weight_decay", "width_multiplier"):
+        sizes = groups(part.sort_values("batch_size", kind="stable"), "batch_size")
+        if len(sizes) < 2:
+            continue
+        said = "; ".join(f"{size:g}: {_each_way(rows, (PLAIN, REPAIRED))}" for (size,), rows in sizes)
+        sentences.append(f"{network_of(part)}, points of accuracy lost with batches of {said}.")
+    return sentences
+
+
+def excess_finding(records: Sequence[Record]) -> list[str]:
+    """How what is lost beyond the ensemble falls with width, and whether it is one power: one for each setting."""
+    sentences = []
+    for each in Measurements.of(records).table(excesses):
+        fall = each.fall
+        if fall is None:
+            lost = (each.pairs["excess"] <= 0).sum()
+            reason = f"{lost} of {len(each.pairs)} pairs lose nothing" if lost else "too few widths or pairs"
+            text = f"cannot be decided ({reason})"
+        else:
+            slope = f"exponent {signed(fall.slope, 2)} ({_interval(fall.interval, 2)})"
+            half = "holds −½" if fall.interval.low <= -0.5 <= fall.interval.high else "does not hold −½"
+            verdict = {
+                True: f"one power is not rejected; its interval {half}",
+                False: f"it is no power; between the two widest the exponent is {signed(fall.last_slope, 2)}",
+                None: "whether it is a power cannot be decided with so few widths",
+            }[fall.is_power]
+            text = f"{slope}, lack of fit p = {fall.lack_of_fit:.2g}: {verdict}"
+            text += f" ({fall.num_pairs} pairs at {fall.num_widths} widths)"
+        sentences.append(f"{recipe_label(each.recipe)}, {each.setting}, {each.way}: {text}.")
+    return sentences
+
+
+def repair_verdict(records: Sequence[Record]) -> str:
+    """What one bias for each hidden layer brings, where it does not, and what matching would bring on top of it."""
+    gains, harms, tops = [], [], []
+    for _, table in groups(Measurements.of(records).table(ways_table), "recipe", "setting", "width_multiplier"):
+        name = f"{recipe_label(table['recipe'].iloc[0])} {width_of(table)}, {table['setting'].iloc[0]}"
+        change = _paired(table, PLAIN, REPAIRED)
+        if len(change) > 1:
+            interval = mean_interval(change)
+            said = f"{name}: {_points(change)}"
+            if interval.low > 0:
+                gains.append((sum(change) / len(change), said))
+            else:
+                harms.append(said + ("" if interval.high < 0 else ", undecided"))
+        top = _paired(table, REPAIRED, BOTH)
+        if len(top) > 1:
+            tops.append(f"{name}: {_points(top)}")
+    if not gains and not harms:
+        return "**Verdict.** Nothing is measured that could tell."
+    gains.sort(key=lambda each: -each[0])
+    lines = [
+        f"- It brings points in {len(gains)} of {len(gains) + len(harms)} settings and widths (the 95 % interval over "
+        f"pairs lies above 0){_most([said for _, said in gains])}",
+        f"- It does not, or the pairs cannot tell, in {len(harms)}{_most(harms)}",
+        f"- Weight matching with REPAIR behind it would bring on top{_most(tops)}" if tops else "",
+    ]
+    said = "\n".join(line for line in lines if line)
+    return f"**Verdict.** One bias for each hidden layer, set to LEWC's means, against the average as it is:\n\n{said}"
+
+
+def _most(said: Sequence[str], most: int = 4) -> str:
+    if not said:
+        return "."
+    more = f"; and {len(said) - most} more" if len(said) > most else ""
+    return f": {'; '.join(said[:most])}{more}."
+
+
+def _each_way(table: DataFrame, shown: Sequence[str] = _SHOWN) -> str:
+    found = [(way, table[table["way"] == way][ACCURACY]) for way in shown]
+    return ", ".join(f"{signed(100 * values.mean(), 1)} {way}" for way, values in found if len(values))
+
+
+def _paired(table: DataFrame, first: str, second: str) -> list[float]:
+    """What ``second`` loses less than ``first``, pair by pair, in points."""
+    one, other = (table[table["way"] == way].set_index(PAIR)[ACCURACY] for way in (first, second))
+    return [100 * float(value) for value in (one - other).dropna()]
+
+
+def _points(values: Sequence[float]) -> str:
+    mean, interval = sum(values) / len(values), mean_interval(values)
+    return f"{signed(mean, 1)} points ({_interval(interval, 1)}; {pair_count(len(values))})"
+
+
+def _interval(interval: Interval, digits: int) -> str:
+    return f"{signed(interval.low, digits)} to {signed(interval.high, digits)}"
