@@ -138,3 +138,19 @@ def test_the_verdict_tells_gains_harms_and_what_matching_adds():
     assert sentences.repair_verdict([]) == "**Verdict.** Nothing is measured that could tell."
     alone = [make_repair_record(2.0)]
     assert sentences.repair_verdict(alone) == "**Verdict.** Nothing is measured that could tell.", "one pair tells none"
+
+
+def test_both_decays_side_by_side_before_and_after_the_repair():
+    records = [
+        make_repair_record(width, lost=lost, shares={"lewc_mean": left}, seeds=seeds, weight_decay=decay)
+        for width in (1.0, 4.0)
+        for seeds in ((0, 1), (2, 3))
+        for decay, lost, left in ((3e-3, 0.2, 0.25), (1e-4, 0.1, 2.0))
+    ]
+    [one] = sentences.decay_after_repair(records)
+    assert text(one) == (
+        "MLP on digits at ×4, batches of 32, points lost with 3e-3 against 1e-4: as it is 20.0 ± 0.0 against 10.0 ± "
+        "0.0 (less in 0 of 2 pairs); bias: LEWC's means 5.0 ± 0.0 against 20.0 ± 0.0 (less in 2 of 2 pairs); "
+        "means and variances 4.0 ± 0.0 against 2.0 ± 0.0 (less in 0 of 2 pairs)."
+    )
+    assert sentences.decay_after_repair(records[::2]) == [], "one decay alone"

@@ -69,6 +69,7 @@ from lmcbook.pages.sentences.temperature import (
     temperature_verdict,
 )
 from lmcbook.pages.sentences.weight_decay import (
+    decay_after_repair,
     decay_condition_finding,
     decay_finding,
     decay_verdict,
@@ -98,6 +99,7 @@ __all__ = [
     "control_sentences",
     "controls_verdict",
     "cost_finding",
+    "decay_after_repair",
     "decay_condition_finding",
     "decay_finding",
     "decay_verdict",
