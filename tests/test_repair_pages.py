@@ -9,7 +9,15 @@ from lmcbook.errors import InputError
 from lmcbook.lab.records import pairs_table, repairs_table
 from lmcbook.pages import figures, sentences
 from lmcbook.pages.analysis.falls import fit_fall
-from lmcbook.pages.analysis.repairs import PLAIN, REPAIRED, WAYS, against_width_table, excesses, ways_table
+from lmcbook.pages.analysis.repairs import (
+    PLAIN,
+    REPAIRED,
+    WAYS,
+    against_width_table,
+    curves_of_ways,
+    excesses,
+    ways_table,
+)
 from lmcbook.pages.claims.statistics import STATISTICS
 from lmcbook.randomness import random_stream
 from tests.helpers.repair_records import make_repair_record, repair_sweep
@@ -115,6 +123,17 @@ def test_figures_draw_and_tell_every_setting():
     narrow = figures.lost_by_repair(table, narrow=True)
     wide = figures.lost_by_repair(table)
     assert sum(axis.get_visible() for axis in wide.get_axes()) == 4 == len(narrow.get_axes())
+
+
+def test_curves_are_of_one_width_and_tell_the_highest_point():
+    table = curves_of_ways(repair_sweep())
+    assert set(table["width_multiplier"]) == {4} and set(table["weight_decay"]) == {3e-3}
+    assert len(table) == 3 * 5 * len(WAYS) and curves_of_ways([]).empty
+    [said] = sentences.repair_curve_finding(repair_sweep())
+    plain = table[(table["way"] == PLAIN) & (table["coefficient"] == 0.5)]["calibrated_loss"].mean() - 0.15
+    assert f"as it is {plain:.3f} at λ = 0.50" in said and "matched, then REPAIR" in said
+    page = figures.to_html(figures.repaired_curves, repair_sweep(), ["said"])
+    assert "MLP on digits at ×4: as it is 0." in page
 
 
 def test_sentences_count_pairs_and_name_their_intervals():

@@ -11,7 +11,7 @@ from lmcbook.lab.records.frames import barriers_table, curves_table, histograms_
 from lmcbook.lab.records.index import RecordIndex
 from lmcbook.lab.records.migration import migrate
 from lmcbook.lab.records.record import BARRIERS, COMMITTED, MEASURED_HERE, SCHEMA, Record
-from lmcbook.lab.records.repairs import REPAIRED, repairs_table
+from lmcbook.lab.records.repairs import REPAIRED, repair_curves_table, repairs_table
 from lmcbook.lab.records.summaries import SUMMARIES, pairs_table, summaries_table
 
 __all__ = [
@@ -36,6 +36,7 @@ __all__ = [
     "provenance",
     "read_record",
     "read_records",
+    "repair_curves_table",
     "repairs_table",
     "summaries_table",
     "units_table",

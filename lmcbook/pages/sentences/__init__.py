@@ -57,6 +57,7 @@ from lmcbook.pages.sentences.plateau import plateau_finding
 from lmcbook.pages.sentences.repairs import (
     excess_finding,
     repair_by_batch,
+    repair_curve_finding,
     repair_finding,
     repair_verdict,
 )
@@ -138,6 +139,7 @@ __all__ = [
     "rank_finding",
     "reliability_finding",
     "repair_by_batch",
+    "repair_curve_finding",
     "repair_finding",
     "repair_verdict",
     "search_cost_finding",
