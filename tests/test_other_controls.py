@@ -15,6 +15,7 @@ from matplotlib.legend import Legend
 from lmcbook.lab.records import LINES, lines_table, pairs_table
 from lmcbook.lab.records.flatness import flatness_summary
 from lmcbook.pages import claims, figures, sentences, tables
+from lmcbook.pages.analysis.intervals import Interval
 from lmcbook.pages.analysis.lines import along_lines_table, halfway_table
 from lmcbook.pages.analysis.starts import in_common, name_of, spawned_table
 from lmcbook.pages.analysis.sweeps import decay_table, penalty_table
@@ -383,7 +384,9 @@ def test_each_chapter_has_claims_that_its_records_decide(recipe):
     ):
         verdicts = [verdict for verdict in claims.judge(records, claims.of_chapter(chapter)) if verdict.values]
         assert len(verdicts) == count and all(len(verdict.values) == 2 for verdict in verdicts)
-        assert {verdict.word for verdict in verdicts} == {"reproduced"}
+        # two pairs that lose 16 and 20 points more do not show one point: t has one degree of freedom
+        undecided = {verdict.claim.id for verdict in verdicts if verdict.word != "reproduced"}
+        assert undecided == ({f"penalty-barrier-{recipe}"} if chapter == "08_weight_decay" else set())
         assert all(verdict.claim.recipe == recipe for verdict in verdicts)
 
 
@@ -394,8 +397,8 @@ def test_claims_on_flatness_can_fail():
         if verdict.claim.id == "flatness-mlp-digits"
     ]
     assert verdict.values == pytest.approx((-0.1, -0.1)) and verdict.word == "not reproduced"
-    replaced = replace(verdict, values=(0.01,))
-    assert replaced.word == "partly"
+    assert replace(verdict, interval=Interval(0.005, 0.015)).word == "partly"
+    assert replace(verdict, interval=Interval(0.005, 0.025)).word == "undecided"
 
 
 def test_explorers_show_independent_pairs_alone():

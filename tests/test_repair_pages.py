@@ -9,7 +9,15 @@ from lmcbook.errors import InputError
 from lmcbook.lab.records import pairs_table, repairs_table
 from lmcbook.pages import figures, sentences
 from lmcbook.pages.analysis.falls import fit_fall
-from lmcbook.pages.analysis.repairs import PLAIN, REPAIRED, WAYS, against_width_table, excesses, ways_table
+from lmcbook.pages.analysis.repairs import (
+    PLAIN,
+    REPAIRED,
+    WAYS,
+    against_width_table,
+    curves_of_ways,
+    excesses,
+    ways_table,
+)
 from lmcbook.pages.claims.statistics import STATISTICS
 from lmcbook.randomness import random_stream
 from tests.helpers.repair_records import make_repair_record, repair_sweep
@@ -117,6 +125,17 @@ def test_figures_draw_and_tell_every_setting():
     assert sum(axis.get_visible() for axis in wide.get_axes()) == 4 == len(narrow.get_axes())
 
 
+def test_curves_are_of_one_width_and_tell_the_highest_point():
+    table = curves_of_ways(repair_sweep())
+    assert set(table["width_multiplier"]) == {4} and set(table["weight_decay"]) == {3e-3}
+    assert len(table) == 3 * 5 * len(WAYS) and curves_of_ways([]).empty
+    [said] = sentences.repair_curve_finding(repair_sweep())
+    plain = table[(table["way"] == PLAIN) & (table["coefficient"] == 0.5)]["calibrated_loss"].mean() - 0.15
+    assert f"as it is {plain:.3f} at λ = 0.50" in said and "matched, then REPAIR" in said
+    page = figures.to_html(figures.repaired_curves, repair_sweep(), ["said"])
+    assert "MLP on digits at ×4: as it is 0." in page
+
+
 def test_sentences_count_pairs_and_name_their_intervals():
     records = repair_sweep()
     said = text(sentences.repair_finding(records))
@@ -138,3 +157,19 @@ def test_the_verdict_tells_gains_harms_and_what_matching_adds():
     assert sentences.repair_verdict([]) == "**Verdict.** Nothing is measured that could tell."
     alone = [make_repair_record(2.0)]
     assert sentences.repair_verdict(alone) == "**Verdict.** Nothing is measured that could tell.", "one pair tells none"
+
+
+def test_both_decays_side_by_side_before_and_after_the_repair():
+    records = [
+        make_repair_record(width, lost=lost, shares={"lewc_mean": left}, seeds=seeds, weight_decay=decay)
+        for width in (1.0, 4.0)
+        for seeds in ((0, 1), (2, 3))
+        for decay, lost, left in ((3e-3, 0.2, 0.25), (1e-4, 0.1, 2.0))
+    ]
+    [one] = sentences.decay_after_repair(records)
+    assert text(one) == (
+        "MLP on digits at ×4, batches of 32, points lost with 3e-3 against 1e-4: as it is 20.0 ± 0.0 against 10.0 ± "
+        "0.0 (less in 0 of 2 pairs); bias: LEWC's means 5.0 ± 0.0 against 20.0 ± 0.0 (less in 2 of 2 pairs); "
+        "means and variances 4.0 ± 0.0 against 2.0 ± 0.0 (less in 0 of 2 pairs)."
+    )
+    assert sentences.decay_after_repair(records[::2]) == [], "one decay alone"

@@ -24,6 +24,7 @@ def make_repair_record(
         dip = [share * lost * math.sin(math.pi * at) ** 2 for at in COEFFICIENTS]
         curves[kind] = {
             "accuracy": [0.96 - each for each in dip],
+            "calibrated_loss": [0.15 + each for each in dip],
             "inverse_temperature": [1.1 if kind == "ensemble" else 1 + 20 * each for each in dip],
         }
         middle = {"inverse_temperature_midpoint": curves[kind]["inverse_temperature"][2]}

@@ -86,7 +86,7 @@ def training_of(recipe: str, width: float, weight_decay: float, num_layers: int 
         num_layers=num_layers if architecture == "mlp" else None,
         epochs=10,
         batch_size=recipes.recipe(recipe).training.batch_size,
-        learning_rate=0.1,
+        learning_rate=recipes.recipe(recipe).training.learning_rate,
         weight_decay=weight_decay,
     )
 

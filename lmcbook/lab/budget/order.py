@@ -11,6 +11,12 @@ CONTRAST_WIDTH = 8.0
 LAST_STAGE = 5
 """The widest convolutional networks: what a short budget may train on a shorter schedule."""
 
+OPTIONS_OF_CONTROLS = (
+    *("bias", "activation", "normalisation", "skip", "centred_rows", "optimiser", "momentum", "learning_rate"),
+    *("loss_weight_variance", "train_fraction"),
+)
+"""What controls of the common mode change of a recipe's training, beside its batches."""
+
 _FIRST = ("mlp-mnist", "mlp-fashion_mnist", "resnet20-cifar10", "vgg11-cifar10")
 
 
@@ -44,17 +50,11 @@ def _is_plain(one: PlannedPair) -> bool:
     """Whether its networks are trained as the recipe says, in its depth, and independently."""
     training, own = one.pair.training, recipe(one.recipe).training
     alike = (
-        "num_layers",
-        "bias",
-        "activation",
-        "decay_normalisation",
-        "spread_penalty",
-        "epochs",
-        "batch_size",
-        "augment",
+        *("num_layers", "decay_normalisation", "spread_penalty", "epochs", "batch_size", "augment"),
+        *OPTIONS_OF_CONTROLS,
     )
     return (
         one.pair.shared == "nothing"
-        and one.pair.measurement != "flatness"
+        and one.pair.measurement not in ("flatness", "controls", "many", "placement")
         and all(getattr(training, name) == getattr(own, name) for name in alike)
     )

@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from lmcbook.data import describe
 from lmcbook.lab import plan
 from lmcbook.lab.budget.costs import Costs, estimated_measuring_seconds, estimated_training_seconds
-from lmcbook.lab.budget.order import LAST_STAGE, place, stage
+from lmcbook.lab.budget.order import LAST_STAGE, OPTIONS_OF_CONTROLS, place, stage
 from lmcbook.lab.plan import PlannedPair
 from lmcbook.lab.records import Record
 from lmcbook.training.config import TrainingConfig
@@ -38,6 +38,10 @@ class Task:
             parts.append("normalisation spared")
         if pair.training.batch_size != plan.recipe(first.recipe).training.batch_size:
             parts.append(f"batch {pair.training.batch_size}")
+        own = plan.recipe(first.recipe).training
+        for option in OPTIONS_OF_CONTROLS:
+            if getattr(pair.training, option) != getattr(own, option):
+                parts.append(f"{option} {getattr(pair.training, option)}")
         if pair.training.spread_penalty:
             parts.append(f"penalty {pair.training.spread_penalty:g}")
         if pair.measurement == "flatness":

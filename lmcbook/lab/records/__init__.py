@@ -12,7 +12,7 @@ from lmcbook.lab.records.index import RecordIndex
 from lmcbook.lab.records.migration import migrate
 from lmcbook.lab.records.one_network import ONE_NETWORK, crosstalk_table, exponents_table, self_merges_table
 from lmcbook.lab.records.record import BARRIERS, COMMITTED, MEASURED_HERE, SCHEMA, Record
-from lmcbook.lab.records.repairs import REPAIRED, repairs_table
+from lmcbook.lab.records.repairs import REPAIRED, repair_curves_table, repairs_table
 from lmcbook.lab.records.summaries import SUMMARIES, pairs_table, summaries_table
 
 __all__ = [
@@ -40,6 +40,7 @@ __all__ = [
     "provenance",
     "read_record",
     "read_records",
+    "repair_curves_table",
     "repairs_table",
     "self_merges_table",
     "summaries_table",

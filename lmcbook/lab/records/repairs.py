@@ -35,6 +35,21 @@ def repairs_table(records: Sequence[Record]) -> DataFrame:
     return _floats(_table(rows, [*_IDENTITY, "kind", "short", *_DEPTH, *_NUMBERS]), *_DEPTH, *_NUMBERS)
 
 
+def repair_curves_table(records: Sequence[Record]) -> DataFrame:
+    """One row for each repair record, ``kind`` (as in `repairs_table`) and interpolation coefficient.
+
+    Accuracies as fractions, losses in nats, on the test split.
+    """
+    names = ("accuracy", "calibrated_loss")
+    rows: list[dict[str, Any]] = []
+    for record in _of(records, "repair"):
+        for kind, curve in record.data["curves"].items():
+            place = _identity(record) | {"kind": kind}
+            values = zip(record.data["coefficients"], *(curve[name] for name in names), strict=True)
+            rows += [place | dict(zip(("coefficient", *names), each, strict=True)) for each in values]
+    return _table(rows, [*_IDENTITY, "kind", "coefficient", *names])
+
+
 def repair_summary(record: Record) -> dict[str, float]:
     """``lewc_mean_accuracy_barrier`` and its like of one repair record: what is lost at λ = ½ after each repair.
 

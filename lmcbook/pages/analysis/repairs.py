@@ -5,7 +5,7 @@ from typing import NamedTuple
 
 from pandas import DataFrame, concat
 
-from lmcbook.lab.records import Record, repairs_table
+from lmcbook.lab.records import Record, repair_curves_table, repairs_table
 from lmcbook.pages.analysis.falls import Fall, fit_fall
 from lmcbook.pages.analysis.labels import decay_label
 from lmcbook.pages.analysis.measurements import Measurements
@@ -51,6 +51,28 @@ def against_width_table(records: Sequence[Record]) -> DataFrame:
     table = Measurements.of(records).table(ways_table)
     widths = table.groupby(["recipe", "setting"])["width_multiplier"].transform("nunique")
     return table[widths > 1].reset_index(drop=True) if (widths > 1).any() else table
+
+
+def curves_of_ways(records: Sequence[Record]) -> DataFrame:
+    """Calibrated loss at each λ of each pair and way of merging: of each network the setting and width in the middle.
+
+    The setting is the first of `against_width_table`.
+    """
+    records = Measurements.of(records)
+    shown = []
+    for _, part in groups(records.table(against_width_table), "recipe"):
+        first = part[part["setting"] == part["setting"].iloc[0]]
+        widths = sorted(first["width_multiplier"].unique())
+        shown.append(first[first["width_multiplier"] == widths[len(widths) // 2]])
+    names = [*PAIR, "batch_size", "way", "coefficient", "calibrated_loss"]
+    if not shown:
+        return DataFrame(columns=names)
+    curves = plain(records.table(repair_curves_table))
+    curves = curves.assign(
+        way=[WAYS.get(key, "") for key in zip(curves["alignment"], curves["kind"], strict=True)],
+        calibrated_loss=curves["calibrated_loss"].astype(float),
+    )
+    return concat(shown)[[*PAIR, "batch_size", "way"]].merge(curves, on=[*PAIR, "batch_size", "way"])[names]
 
 
 def barriers_of_ways(table: DataFrame) -> DataFrame:

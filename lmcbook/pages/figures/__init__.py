@@ -41,7 +41,7 @@ from lmcbook.pages.figures.predictions import (
     temperature_against_width,
     temperature_error_against_orthogonality,
 )
-from lmcbook.pages.figures.repairs import beyond_ensemble, lost_by_repair
+from lmcbook.pages.figures.repairs import beyond_ensemble, lost_by_repair, repaired_curves
 from lmcbook.pages.figures.spawned import barriers_by_start, mechanisms_by_start
 from lmcbook.pages.figures.svg import to_svg
 from lmcbook.pages.figures.temperatures import loss_against_temperature, temperature_error_against_conditions
@@ -101,6 +101,7 @@ __all__ = [
     "ranks_against_width",
     "reciprocal_orthogonality_by_layer",
     "reliability_diagrams",
+    "repaired_curves",
     "search_cost_against_units",
     "show",
     "temperature_against_depth",

@@ -111,6 +111,7 @@ FIGURES: dict[Draw, Companions] = {
     repairs.lost_by_repair: Companions(
         of_repairs.against_width_table, repairs.lost_by_repair_alt, of_repairs.barriers_of_ways
     ),
+    repairs.repaired_curves: Companions(of_repairs.curves_of_ways, repairs.repaired_curves_alt),
     repairs.beyond_ensemble: Companions(of_repairs.excesses, repairs.beyond_ensemble_alt, of_repairs.excess_table),
     low_rank.against_penalty: Companions(varied.penalty_table, low_rank.against_penalty_alt),
     lines.loss_along_lines: Companions(of_lines.along_lines_table, lines.along_lines_alt),

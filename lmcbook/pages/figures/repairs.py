@@ -9,13 +9,13 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from pandas import DataFrame, concat
 
-from lmcbook.pages.analysis.labels import recipe_label, width_label
+from lmcbook.pages.analysis.labels import network_of, recipe_label, width_label
 from lmcbook.pages.analysis.repairs import BOTH, ENSEMBLE, MATCHED, PLAIN, REPAIRED, RESCALED, Excess
 from lmcbook.pages.analysis.vocabulary import ACCURACY, groups
 from lmcbook.pages.figures import style
 from lmcbook.pages.figures.kit import draw_dots, network_rows
 from lmcbook.pages.figures.panels import FOURTH, MAIN, OTHER, THIRD, look_of
-from lmcbook.pages.figures.scales import scale_values, scale_widths
+from lmcbook.pages.figures.scales import scale_coefficients, scale_values, scale_widths
 
 _LOOKS: dict[str, dict[str, Any]] = {
     PLAIN: look_of(OTHER),
@@ -60,6 +60,33 @@ def lost_by_repair_alt(table: DataFrame) -> str:
             said = ", ".join(f"{way} {means[way]:.1f}" for way in _LOOKS if way in means)
             parts.append(f"{recipe_label(recipe)} {width_label(width)}, {setting}: {said}")
     return f"Points of accuracy lost at λ = ½ against width, by way of merging. {'; '.join(parts)}."
+
+
+def repaired_curves(table: DataFrame, *, narrow: bool = False) -> Figure:
+    """Calibrated loss along λ at one width: every pair a point, a line through the means of each way of merging."""
+
+    def draw(axes: list[Axes], of_recipe: DataFrame) -> list[Line2D]:
+        shown = [way for way in _LOOKS if way in set(of_recipe["way"])]
+        for way in shown:
+            chosen = of_recipe[of_recipe["way"] == way]
+            draw_dots(axes[0], chosen["coefficient"], chosen["calibrated_loss"], _LOOKS[way], size=2)
+        axes[0].set_title(network_of(of_recipe), fontsize="small")
+        axes[0].set_ylabel("calibrated loss (nats)")
+        scale_coefficients(axes[0])
+        return [Line2D([], [], label=way.replace(", ", ",\n"), **_LOOKS[way]) for way in shown]
+
+    return network_rows(table, 1, draw, height=2.6, narrow=narrow, legend_lines=4)
+
+
+def repaired_curves_alt(table: DataFrame) -> str:
+    """`repaired_curves` for those who do not see it."""
+    parts = []
+    for _, of_recipe in groups(table[table["coefficient"] == 0.5], "recipe"):
+        means = of_recipe.groupby("way")["calibrated_loss"].mean()
+        parts.append(
+            f"{network_of(of_recipe)}: {', '.join(f'{way} {means[way]:.3f}' for way in _LOOKS if way in means)}"
+        )
+    return f"Calibrated loss along λ for each way of merging. At λ = ½, in nats, {'; '.join(parts)}."
 
 
 def _most_settings(table: DataFrame) -> int:

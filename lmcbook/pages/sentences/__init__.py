@@ -63,6 +63,7 @@ from lmcbook.pages.sentences.plateau import plateau_finding
 from lmcbook.pages.sentences.repairs import (
     excess_finding,
     repair_by_batch,
+    repair_curve_finding,
     repair_finding,
     repair_verdict,
 )
@@ -75,6 +76,7 @@ from lmcbook.pages.sentences.temperature import (
     temperature_verdict,
 )
 from lmcbook.pages.sentences.weight_decay import (
+    decay_after_repair,
     decay_condition_finding,
     decay_finding,
     decay_verdict,
@@ -104,6 +106,7 @@ __all__ = [
     "control_sentences",
     "controls_verdict",
     "cost_finding",
+    "decay_after_repair",
     "decay_condition_finding",
     "decay_finding",
     "decay_verdict",
@@ -145,6 +148,7 @@ __all__ = [
     "rank_finding",
     "reliability_finding",
     "repair_by_batch",
+    "repair_curve_finding",
     "repair_finding",
     "repair_verdict",
     "search_cost_finding",

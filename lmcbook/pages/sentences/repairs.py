@@ -17,6 +17,7 @@ from lmcbook.pages.analysis.repairs import (
     REPAIRED,
     RESCALED,
     against_width_table,
+    curves_of_ways,
     excesses,
     ways_table,
 )
@@ -34,6 +35,23 @@ def repair_finding(records: Sequence[Record]) -> list[str]:
             sentences.append(
                 f"{network_of(table)}, {setting}: points of accuracy lost {_each_way(table)} ({pair_count(*counts)})."
             )
+    return sentences
+
+
+def repair_curve_finding(records: Sequence[Record]) -> list[str]:
+    """The highest calibrated loss along λ above the line between the ends, in each way: one for each network."""
+    sentences = []
+    for _, table in groups(Measurements.of(records).table(curves_of_ways), "recipe"):
+        means = table.groupby(["way", "coefficient"])["calibrated_loss"].mean()
+        ends_of = [means[PLAIN, at] for at in (0.0, 1.0)]
+        said = []
+        for way in _SHOWN:
+            if way in means.index.get_level_values("way"):
+                excess = means[way] - [ends_of[0] + at * (ends_of[1] - ends_of[0]) for at in means[way].index]
+                said.append(f"{way} {signed(excess.max(), 3)} at λ = {excess.idxmax():.2f}")
+        sentences.append(
+            f"{network_of(table)}, most calibrated loss above the line between the ends: {'; '.join(said)}."
+        )
     return sentences
 
 

@@ -5,8 +5,9 @@ from collections.abc import Sequence
 from pandas import DataFrame
 
 from lmcbook.lab.records import Record, layers_table
-from lmcbook.pages.analysis.labels import decay_label, network_of, pair_count, spread
+from lmcbook.pages.analysis.labels import decay_label, network_of, pair_count, recipe_label, spread, width_label
 from lmcbook.pages.analysis.measurements import Measurements
+from lmcbook.pages.analysis.repairs import PLAIN, REPAIRED, RESCALED, ways_table
 from lmcbook.pages.analysis.sweeps import FULL, SHORTER, SPARED, decay_table
 from lmcbook.pages.analysis.vocabulary import ACCURACY, PAPER_DECAY, USUAL_DECAY, groups
 
@@ -63,6 +64,34 @@ def decay_condition_finding(records: Sequence[Record]) -> list[str]:
         ]
         said = " → ".join(decay_label(decay) for decay, _ in ends)
         sentences.append(f"{network_of(table)}, weight decay {said}: {'; '.join(parts)} ({_pair_count(table)}).")
+    return sentences
+
+
+def decay_after_repair(records: Sequence[Record]) -> list[str]:
+    """Points lost with the paper's weight decay against the usual one, as they are and repaired: one for each network.
+
+    At the widest width that was measured with both.
+    """
+    sentences = []
+    table = Measurements.of(records).table(ways_table)
+    for (recipe, size), chosen in groups(table, "recipe", "batch_size"):
+        strong, usual = (chosen[chosen["weight_decay"] == decay] for decay in (PAPER_DECAY, USUAL_DECAY))
+        widths = set(strong["width_multiplier"]) & set(usual["width_multiplier"])
+        if not widths:
+            continue
+        both = strong[strong["width_multiplier"] == max(widths)].merge(
+            usual, on=["width_multiplier", "way", "seed_a", "seed_b"], suffixes=("_strong", "_usual")
+        )
+        parts = []
+        for way in (PLAIN, REPAIRED, RESCALED):
+            rows = both[both["way"] == way]
+            less = (rows[f"{ACCURACY}_strong"] < rows[f"{ACCURACY}_usual"]).sum()
+            values = [spread(rows[f"{ACCURACY}_{each}"], 100, 1) for each in ("strong", "usual")]
+            parts.append(f"{way} {values[0]} against {values[1]} (less in {less} of {pair_count(len(rows))})")
+        sentences.append(
+            f"{recipe_label(recipe)} at {width_label(max(widths))}, batches of {size:g}, points lost with "
+            f"{decay_label(PAPER_DECAY)} against {decay_label(USUAL_DECAY)}: {'; '.join(parts)}."
+        )
     return sentences
 
 
