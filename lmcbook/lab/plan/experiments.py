@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterable
 
 from lmcbook.errors import check_choice
 from lmcbook.lab.plan.batch_size import batch_size
+from lmcbook.lab.plan.common_mode import one_network
 from lmcbook.lab.plan.controls import against_low_rank, flatness, same_start
 from lmcbook.lab.plan.grid import SEED_PAIRS
 from lmcbook.lab.plan.planned import PlannedPair
@@ -24,6 +25,7 @@ EXPERIMENTS: dict[str, tuple[Callable[[Selection], list[PlannedPair]], ...]] = {
     "09_flatness": (flatness,),
     "10_same_start": (same_start,),
     "13_batch_size": (batch_size,),
+    "16_one_network": (width, one_network),
 }
 """Notebook → the functions that plan its measurements; a notebook that measures nothing is not here."""
 

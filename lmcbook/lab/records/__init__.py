@@ -10,6 +10,7 @@ from lmcbook.lab.records.flatness import FLATNESS, LINES, lines_table
 from lmcbook.lab.records.frames import barriers_table, curves_table, histograms_table, layers_table, units_table
 from lmcbook.lab.records.index import RecordIndex
 from lmcbook.lab.records.migration import migrate
+from lmcbook.lab.records.one_network import ONE_NETWORK, crosstalk_table, exponents_table, self_merges_table
 from lmcbook.lab.records.record import BARRIERS, COMMITTED, MEASURED_HERE, SCHEMA, Record
 from lmcbook.lab.records.summaries import SUMMARIES, pairs_table, summaries_table
 
@@ -19,13 +20,16 @@ __all__ = [
     "FLATNESS",
     "LINES",
     "MEASURED_HERE",
+    "ONE_NETWORK",
     "SCHEMA",
     "SUMMARIES",
     "Record",
     "RecordIndex",
     "barriers_table",
     "check_writable",
+    "crosstalk_table",
     "curves_table",
+    "exponents_table",
     "histograms_table",
     "layers_table",
     "lines_table",
@@ -34,6 +38,7 @@ __all__ = [
     "provenance",
     "read_record",
     "read_records",
+    "self_merges_table",
     "summaries_table",
     "units_table",
     "write_record",

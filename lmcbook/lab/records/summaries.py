@@ -9,6 +9,7 @@ from pandas import DataFrame
 
 from lmcbook.lab.records.flatness import FLATNESS, LINES, flatness_summary
 from lmcbook.lab.records.frames import _DEPTH, _IDENTITY, _depth, _floats, _identity, _of, _table, barriers_table
+from lmcbook.lab.records.one_network import ONE_NETWORK, _networks, one_network_summary
 from lmcbook.lab.records.record import Record
 
 SUMMARIES: dict[str, str] = {
@@ -50,22 +51,19 @@ def summaries_table(records: Sequence[Record]) -> DataFrame:
 def pairs_table(records: Sequence[Record]) -> DataFrame:
     """The rows of `lmcbook.lab.records.barriers_table`, with what else was measured of each pair.
 
-    These are the `SUMMARIES` and, of each kind of line, `lmcbook.lab.records.FLATNESS`. The same pair is the same two
-    trainings on the same images and the same alignment.
+    These are the `SUMMARIES`, of each kind of line `lmcbook.lab.records.FLATNESS`, and `ONE_NETWORK`. The same pair is
+    the same two trainings on the same images and the same alignment.
     """
-    summaries = {_pair(record): _summary(record) for record in _of(records, "layerwise")}
-    lines = {_pair(record): flatness_summary(record) for record in _of(records, "flatness")}
-    names = [*SUMMARIES, *(f"{kind}_{name}" for kind in LINES[1:] for name in FLATNESS)]
+    summaries = {_networks(record): _summary(record) for record in _of(records, "layerwise")}
+    lines = {_networks(record): flatness_summary(record) for record in _of(records, "flatness")}
+    told = one_network_summary(records)
+    names = [*SUMMARIES, *ONE_NETWORK, *(f"{kind}_{name}" for kind in LINES[1:] for name in FLATNESS)]
     found = [
-        summaries.get(_pair(record), {}) | lines.get(_pair(record), {}) for record in _of(records, "interpolation")
+        summaries.get(_networks(record), {}) | lines.get(_networks(record), {}) | told.get(_networks(record), {})
+        for record in _of(records, "interpolation")
     ]
     table = _floats(barriers_table(records), *_DEPTH)
     return table.join(DataFrame(found, columns=names, dtype=float))
-
-
-def _pair(record: Record) -> tuple[Any, ...]:
-    config = record.config
-    return record.dataset_sha256, config.training, config.seeds, config.alignment, config.shared, config.shared_fraction
 
 
 def _summary(record: Record) -> dict[str, float]:
