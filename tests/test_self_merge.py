@@ -73,7 +73,7 @@ def test_a_network_without_units_to_shuffle_loses_nothing():
     assert found["merged"][0]["layers"][1]["reciprocal_orthogonality"] == pytest.approx(1, abs=1e-5)
 
 
-def test_a_repair_is_that_of_merge_and_its_layers_are_measured():
+def test_a_repair_is_that_of_merge():
     pair = random_pair("mlp")
     spec, state = symmetry_of(pair.model, pair.test.images), pair.state_a
     parts: Any = {"calibration": pair.calibration, "test": pair.test, "images": pair.train_images}
@@ -82,14 +82,7 @@ def test_a_repair_is_that_of_merge_and_its_layers_are_measured():
     merged = merge(pair.model, state, copy, 0.5, pair.train_images, repair="lewc_mean")
     logits = predict_logits(add_biases(pair.model), merged, pair.test.images)
     assert found["merged"][0]["loss"] == pytest.approx(loss(logits, pair.test.labels))
-    plain = self_merge(pair.model, state, **parts, draws=1, generators=streams(1))
-    exponents = [[layer["decay_exponent"] for layer in each["merged"][0]["layers"]] for each in (found, plain)]
-    assert exponents[0][0] == pytest.approx(exponents[1][0], rel=1e-4), "of the first layer nothing is repaired"
-    assert abs(exponents[0][1] - exponents[1][1]) > 0.01
-    first, second = (
-        [layer["reciprocal_orthogonality"] for layer in each["merged"][0]["layers"]] for each in (found, plain)
-    )
-    assert first == second, "it is about the two networks, which a repair leaves alone"
+    assert "layers" not in found["merged"][0], "those are of the average as it is"
 
 
 def test_other_streams_give_other_copies_and_none_the_same_ones():

@@ -9,7 +9,6 @@ from collections.abc import Sequence
 from statistics import fmean
 from typing import Any
 
-import torch
 from torch import Generator, nn
 
 from lmcbook.calibration import fit_inverse_temperature
@@ -24,6 +23,7 @@ from lmcbook.randomness import random_stream
 from lmcbook.states import StateDict
 
 _BARRED = ("accuracy", "calibrated_loss")
+_EXAMPLES_OF_LAYERS = 2000
 _OF_LAYERS = ("decay_exponent", "reciprocal_orthogonality")
 
 
@@ -44,8 +44,9 @@ def self_merge(
     The result has ``"own"``, of the network itself, ``"merged"``, a list with the same of each merge, and
     ``"accuracy_barrier"`` and ``"calibrated_loss_barrier"``, what the merges lose in the mean (a fraction, nats). Of a
     network: ``accuracy`` and ``loss`` on the test examples, ``inverse_temperature`` β fitted on the calibration
-    examples, and ``calibrated_loss``, the test loss with it; losses in nats. Of a merge also ``layers``, with
-    ``decay_exponent`` and ``reciprocal_orthogonality`` of each layer on the test images, or None where there is none.
+    examples, and ``calibrated_loss``, the test loss with it; losses in nats. Of a merge that is not repaired also
+    ``layers``, with ``decay_exponent`` and ``reciprocal_orthogonality`` of each layer on at most 2,000 test images, or
+    None where there is none.
 
     Args:
         model: the network; its own weights do not count.
@@ -119,9 +120,10 @@ class _Bench:
 
     def average(self, state_a: StateDict, state_b: StateDict) -> dict[str, Any]:
         average = merge(self._model, state_a, state_b, 0.5, self._images, repair=self._repair)
-        first, second = (_with_biases_of(average, each) for each in (state_a, state_b))
-        layers = _layers(self._repairable, first, second, average, self._test)
-        return {**self._worth(self._repairable, average), "layers": layers}
+        found = self._worth(self._repairable, average)
+        if self._repair == "none":
+            found["layers"] = _layers(self._model, state_a, state_b, average, self._test.images[:_EXAMPLES_OF_LAYERS])
+        return found
 
     def _worth(self, model: nn.Module, state: StateDict) -> dict[str, Any]:
         calibration, test = self._calibration, self._test
@@ -144,16 +146,11 @@ def _barriers(own: Sequence[dict[str, Any]], merged: Sequence[dict[str, Any]]) -
     }
 
 
-def _with_biases_of(repaired: StateDict, state: StateDict) -> StateDict:
-    """``state`` with biases of zeros where a repair has added some."""
-    return {name: state[name] if name in state else torch.zeros_like(tensor) for name, tensor in repaired.items()}
-
-
 def _layers(
-    model: nn.Module, state: StateDict, shuffled: StateDict, average: StateDict, test: Examples
+    model: nn.Module, state: StateDict, shuffled: StateDict, average: StateDict, images: Any
 ) -> list[dict[str, Any]]:
     found: dict[str, dict[str, Any]] = {}
-    for entry in measure_layers(model, state, shuffled, {0.5: average}, test.images, ranks=False):
+    for entry in measure_layers(model, state, shuffled, {0.5: average}, images, ranks=False):
         of_layer = found.setdefault(entry["layer"], {"layer": entry["layer"], "depth": entry["depth"]})
         of_layer |= {name: entry["metrics"][name] for name in _OF_LAYERS if name in entry["metrics"]}
     return [dict.fromkeys(_OF_LAYERS) | each for each in found.values()]

@@ -216,8 +216,8 @@ def estimated_measuring_seconds(planned: PlannedPair, costs: Costs) -> float:
         "layerwise": 7 * facts.num_test + 3 * batch_norm,
         # two passes, and three products more of each network
         "common_mode": 8 * facts.num_test,
-        # three merges of each network and one of the pair, without and with repair, all measured layer by layer
-        "self_merge": 14 * (5 * facts.num_test + facts.num_calibration + batch_norm),
+        # three merges of each network and one of the pair, without and with repair, and a few images layer by layer
+        "self_merge": 14 * (fitted + batch_norm) + 7 * 7 * min(2000, facts.num_test),
         "flatness": 2 * (pair.num_directions + 1) * pair.num_coefficients * (fitted + batch_norm),
         # four networks at each coefficient
         "repair": 4 * pair.num_coefficients * (fitted + pair.repair_examples) + pair.num_coefficients * batch_norm,

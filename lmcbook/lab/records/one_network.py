@@ -118,8 +118,8 @@ def one_network_summary(records: Sequence[Record]) -> dict[tuple[Any, ...], dict
         summary["self_merge_temperature_error"] = fmean(map(_log_beta, alone)) - _log_beta(pair)
         if (other := kappas.get(_networks(record))) is not None:
             exponents = exponents_table([record, other])
-            errors = (exponents["told_by_kappa"] - exponents["found"]).abs()[exponents["depth"] > 1].dropna()
-            summary["one_network_exponent_error"] = errors.mean() if len(errors) else math.nan
+            told = exponents[exponents["depth"] > 1]
+            summary["one_network_exponent_error"] = float((told["told_by_kappa"] - told["found"]).abs().mean())
     return found
 
 
