@@ -30,6 +30,9 @@ from lmcbook.states import StateDict, has_batch_norm
 LAYER_IMAGES = 256
 """Unlabelled images that the layers are measured on."""
 
+WIDEST_RANKED = 2048
+"""Ranks need an eigenvalue problem for each layer and network; beyond this it takes longer than all the rest."""
+
 SPLIT = ("common", "isotropic", "constant_share", "predicted_from_a")
 """Of `lmcbook.measure_common_mode`, what is added to the entries of the layers."""
 
@@ -340,7 +343,11 @@ class _Run:
             inputs = self.inputs
             merged = merge(inputs.model, inputs.a, inputs.b, 0.5, inputs.images if self.normalised else None)
             few = inputs.images[:LAYER_IMAGES]
-            self.layers = measure_layers(inputs.model, inputs.a, inputs.b, {0.5: merged}, few)
+            sides = [min(t.shape[0], t[0].numel()) for t in inputs.a.values() if t.is_floating_point() and t.ndim > 1]
+            ranks = max(sides, default=0) <= WIDEST_RANKED
+            if not ranks:
+                self.notes.append(f"no ranks: a layer has more than {WIDEST_RANKED} rows and columns, which take long")
+            self.layers = measure_layers(inputs.model, inputs.a, inputs.b, {0.5: merged}, few, ranks=ranks)
         with self._noted("split of the cross-talk"):
             parts = measure_common_mode(inputs.model, few, inputs.a, inputs.b, spec=self._symmetry())
             split = {part["layer"]: part["metrics"] for part in parts}
