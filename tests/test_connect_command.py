@@ -159,6 +159,16 @@ def test_the_command_that_it_names_next_writes_the_merge(folder, capsys):
     assert connect(*words[2:]) == 0 and Path("merged.safetensors").is_file()
 
 
+def test_an_interrupt_writes_what_is_done(folder, capsys, monkeypatch):
+    def interrupt(*_: Any, **__: Any) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("lmcbook.connecting.measure.align", interrupt)
+    assert connect("a.safetensors", "near.pt", *GIVEN, "--report", "r.md") == 130
+    assert "Not complete: interrupted" in capsys.readouterr().out
+    assert "plain average" in Path("r.md").read_text(encoding="utf-8")
+
+
 def test_a_pipe_and_an_ascii_terminal(folder):
     words = [
         sys.executable,
