@@ -67,6 +67,7 @@ from lmcbook.pages.sentences.repairs import (
     repair_finding,
     repair_verdict,
 )
+from lmcbook.pages.sentences.split import split_by_batch, split_by_width
 from lmcbook.pages.sentences.temperature import (
     choice_finding,
     condition_finding,
@@ -154,6 +155,8 @@ __all__ = [
     "search_cost_finding",
     "sensitivity_finding",
     "signs_finding",
+    "split_by_batch",
+    "split_by_width",
     "start_finding",
     "start_verdict",
     "temperature_finding",

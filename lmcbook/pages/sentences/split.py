@@ -1,0 +1,58 @@
+"""The two parts of reciprocal orthogonality against width and against the batch size; numbers are computed."""
+
+from collections.abc import Sequence
+
+from pandas import DataFrame
+
+from lmcbook.lab.recipes import recipe
+from lmcbook.lab.records import Record
+from lmcbook.pages.analysis.common_mode import split_table
+from lmcbook.pages.analysis.labels import pair_count, recipe_label, width_label
+from lmcbook.pages.analysis.measurements import Measurements
+from lmcbook.pages.analysis.vocabulary import ends, groups, paper_decay
+
+
+def split_by_width(records: Sequence[Record]) -> list[str]:
+    """Both parts at the narrowest and the widest, layer by layer: a sentence for each network and batch size."""
+    sentences = []
+    for (name, size), table in groups(_hidden(records), "recipe", "batch_size"):
+        if table["width_multiplier"].nunique() > 1:
+            widths = ends(table)
+            names = " → ".join(width_label(rows["width_multiplier"].iloc[0]) for rows in widths)
+            sentences.append(f"{recipe_label(name)}, batches of {size:g}, {names}: {_parts(widths)}.")
+    return sentences
+
+
+def split_by_batch(records: Sequence[Record]) -> list[str]:
+    """Both parts for each batch size, layer by layer, at the width with the most: a sentence for each network."""
+    sentences = []
+    for (name,), table in groups(_hidden(records), "recipe"):
+        sizes = table.groupby("width_multiplier")["batch_size"].nunique()
+        if sizes.max() > 1:
+            width = sizes[sizes == sizes.max()].index.max()
+            chosen = table[table["width_multiplier"] == width].sort_values("batch_size", kind="stable")
+            found = [rows for _, rows in groups(chosen, "batch_size")]
+            names = " → ".join(f"{rows['batch_size'].iloc[0]:g}" for rows in found)
+            sentences.append(f"{recipe_label(name)} at {width_label(width)}, batches of {names}: {_parts(found)}.")
+    return sentences
+
+
+def _hidden(records: Sequence[Record]) -> DataFrame:
+    """Layers between hidden units, of perceptrons as deep as their recipe says, at the paper's weight decay."""
+    table = paper_decay(Measurements.of(records).table(split_table))
+    own = {name: recipe(name).training.num_layers for name in table["recipe"].unique()}
+    layers = table["recipe"].map(own).astype(float)
+    chosen = table[(table["num_layers"].astype(float) == layers) & (table["depth"] < layers)]
+    return chosen.dropna(subset=["isotropic", "common"])
+
+
+def _parts(found: Sequence[DataFrame]) -> str:
+    layers = []
+    for depth in sorted(set.intersection(*(set(rows["depth"]) for rows in found))):
+        rows = [each[each["depth"] == depth] for each in found]
+        parts = [
+            f"{name} {' → '.join(f'{each[name].mean():.2f}' for each in rows)}" for name in ("isotropic", "common")
+        ]
+        layers.append(f"layer {depth} {', '.join(parts)}")
+    counts = [len(each[each["depth"] == each["depth"].min()]) for each in found]
+    return f"{'; '.join(layers)} ({pair_count(*counts)} each)"

@@ -1,0 +1,50 @@
+"""The two parts of reciprocal orthogonality, as sentences against width and batch size."""
+
+from dataclasses import replace
+
+from lmcbook.lab.records import Record
+from lmcbook.pages import sentences
+from tests.helpers.control_records import changed
+from tests.helpers.one_network_records import told_records
+
+
+def split(width: float, batch_size: int, seeds: tuple[int, int], isotropic: float, common: float) -> Record:
+    """A record of the split: layer 3 has twice the isotropic part of layer 2, layer 4, the classifier, has others."""
+    [record] = [each for each in told_records(width, seeds=seeds) if each.measurement == "common_mode"]
+    parts = {2: (isotropic, common), 3: (2 * isotropic, common), 4: (9.0, 9.0)}
+    layers = [
+        {"layer": f"layer{depth}", "depth": depth, "metrics": {"isotropic": one, "common": other}}
+        for depth, (one, other) in parts.items()
+    ]
+    return changed(replace(record, data={"layers": layers}, digest=""), batch_size=batch_size)
+
+
+RECORDS = [
+    split(width, size, seeds, 0.4 / width**0.5, 0.1 * size / 32)
+    for width, sizes in ((1.0, (32,)), (4.0, (16, 32, 128)), (16.0, (32,)))
+    for size in sizes
+    for seeds in ((0, 1), (2, 3))
+]
+
+
+def text(said: list[str]) -> str:
+    return " ".join(said).replace("\u00a0", " ")
+
+
+def test_one_part_falls_with_width_and_the_other_does_not():
+    assert text(sentences.split_by_width(RECORDS)) == (
+        "MLP on digits, batches of 32, ×1 → ×16: layer 2 isotropic 0.40 → 0.10, common 0.10 → 0.10; "
+        "layer 3 isotropic 0.80 → 0.20, common 0.10 → 0.10 (2 pairs each)."
+    )
+
+
+def test_the_batch_size_at_the_width_with_the_most_of_them():
+    assert text(sentences.split_by_batch(RECORDS)) == (
+        "MLP on digits at ×4, batches of 16 → 32 → 128: layer 2 isotropic 0.20 → 0.20 → 0.20, common "
+        "0.05 → 0.10 → 0.40; layer 3 isotropic 0.40 → 0.40 → 0.40, common 0.05 → 0.10 → 0.40 (2 pairs each)."
+    )
+
+
+def test_one_width_and_one_batch_size_say_nothing():
+    assert sentences.split_by_width(RECORDS[:2]) == [] and sentences.split_by_batch(RECORDS[:2]) == []
+    assert sentences.split_by_width([]) == []
