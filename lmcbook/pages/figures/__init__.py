@@ -29,6 +29,7 @@ from lmcbook.pages.figures.lines import halfway_against_width, loss_along_lines
 from lmcbook.pages.figures.low_rank import against_penalty
 from lmcbook.pages.figures.one_network import lost_told, orthogonality_told
 from lmcbook.pages.figures.page import FIGURES, show, to_html
+from lmcbook.pages.figures.parts import parts_of_orthogonality
 from lmcbook.pages.figures.permutations import (
     barrier_by_alignment,
     matching_gain,
@@ -98,6 +99,7 @@ __all__ = [
     "opposite_signs_by_layer",
     "origin",
     "orthogonality_told",
+    "parts_of_orthogonality",
     "ranks_against_width",
     "reciprocal_orthogonality_by_layer",
     "reliability_diagrams",

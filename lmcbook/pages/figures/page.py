@@ -17,6 +17,7 @@ from lmcbook.pages.analysis import floors as of_floors
 from lmcbook.pages.analysis import layers as of_layers
 from lmcbook.pages.analysis import lines as of_lines
 from lmcbook.pages.analysis import one_network as told
+from lmcbook.pages.analysis import parts as of_parts
 from lmcbook.pages.analysis import permutations as matched
 from lmcbook.pages.analysis import repairs as of_repairs
 from lmcbook.pages.analysis import starts
@@ -37,6 +38,7 @@ from lmcbook.pages.figures import (
     lines,
     low_rank,
     one_network,
+    parts,
     permutations,
     predictions,
     repairs,
@@ -108,6 +110,7 @@ FIGURES: dict[Draw, Companions] = {
     weight_decay.conditions_against_decay: Companions(varied.decay_table, weight_decay.conditions_against_decay_alt),
     batch_size.against_batch_size: Companions(varied.one_width, batch_size.against_batch_size_alt),
     batch_size.barrier_by_batch_size: Companions(varied.several_widths, batch_size.barrier_by_batch_size_alt),
+    parts.parts_of_orthogonality: Companions(of_parts.parts_table, parts.parts_alt),
     repairs.lost_by_repair: Companions(
         of_repairs.against_width_table, repairs.lost_by_repair_alt, of_repairs.barriers_of_ways
     ),

@@ -49,6 +49,7 @@ from lmcbook.pages.sentences.one_network import (
     orthogonality_told_finding,
     worst_told_finding,
 )
+from lmcbook.pages.sentences.parts import parts_finding
 from lmcbook.pages.sentences.permutations import (
     alignment_finding,
     cost_finding,
@@ -137,6 +138,7 @@ __all__ = [
     "orthogonality_finding",
     "orthogonality_told_finding",
     "overlap_finding",
+    "parts_finding",
     "penalty_finding",
     "penalty_verdict",
     "placement_finding",
