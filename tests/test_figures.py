@@ -24,7 +24,7 @@ from tests.helpers.synthetic_records import layers_sweep, make_record, width_swe
 
 ELSEWHERE = (
     *("batch_size", "calibrating", "common_mode_controls", "costs", "lines", "low_rank", "one_network"),
-    *("spawned", "temperatures", "weight_decay"),
+    *("repairs", "spawned", "temperatures", "weight_decay"),
 )
 """Modules whose figures are drawn from other measurements or at one width, and tested with records of that kind."""
 
