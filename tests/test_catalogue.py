@@ -35,10 +35,10 @@ def test_what_decides_the_verdicts_is_what_it_was():
         ]
         for claim in WRITTEN
     ]
-    assert len(WRITTEN) == 243
+    assert len(WRITTEN) == 255
     assert (
         hashlib.sha256(json.dumps(decides).encode()).hexdigest()
-        == "cc85d55341de11a47edadf85f72351818d29087d56957f5374ad283679996962"
+        == "1e439d856be3852317f30729f542fbdf854ed6f83fbd7b4231253e6c2e51e6f2"
     )
 
 
