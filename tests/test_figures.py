@@ -232,3 +232,5 @@ def test_a_figure_is_shown_in_a_notebook(sweep, monkeypatch):
     figures.show(figures.barrier_against_width, sweep, ["a <finding>"], "papermill x.ipynb")
     assert "a &lt;finding&gt;" in shown[0]["text/html"] and "<code>papermill x.ipynb</code>" in shown[0]["text/html"]
     assert shown[0]["text/plain"].startswith("Barriers in accuracy")
+    figures.show_any(figures.barrier_against_width, sweep, ["a <finding>"], "papermill x.ipynb")
+    assert shown[1] == shown[0]

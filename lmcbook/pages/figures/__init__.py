@@ -28,7 +28,7 @@ from lmcbook.pages.figures.layers import (
 from lmcbook.pages.figures.lines import halfway_against_width, loss_along_lines
 from lmcbook.pages.figures.low_rank import against_penalty
 from lmcbook.pages.figures.one_network import lost_told, orthogonality_told
-from lmcbook.pages.figures.page import FIGURES, show, to_html
+from lmcbook.pages.figures.page import FIGURES, show, show_any, to_html
 from lmcbook.pages.figures.parts import parts_of_orthogonality
 from lmcbook.pages.figures.permutations import (
     barrier_by_alignment,
@@ -106,6 +106,7 @@ __all__ = [
     "repaired_curves",
     "search_cost_against_units",
     "show",
+    "show_any",
     "temperature_against_depth",
     "temperature_against_width",
     "temperature_choices",

@@ -159,6 +159,12 @@ def show(
     display({"text/html": text, "text/plain": alt}, raw=True)
 
 
+def show_any(draw: Draw, records: Sequence[Record], finding: Sequence[str] = (), command: str = "") -> None:
+    """`show`, of records that there need not be: without any nothing is shown."""
+    if records:
+        show(draw, records, finding, command)
+
+
 def to_html(
     draw: Draw, records: Sequence[Record], finding: Sequence[str] = (), command: str = "", *, name: str = ""
 ) -> str:

@@ -68,6 +68,7 @@ from lmcbook.pages.sentences.repairs import (
     repair_finding,
     repair_verdict,
 )
+from lmcbook.pages.sentences.showing import show
 from lmcbook.pages.sentences.split import split_by_batch, split_by_width
 from lmcbook.pages.sentences.temperature import (
     choice_finding,
@@ -156,6 +157,7 @@ __all__ = [
     "repair_verdict",
     "search_cost_finding",
     "sensitivity_finding",
+    "show",
     "signs_finding",
     "split_by_batch",
     "split_by_width",
