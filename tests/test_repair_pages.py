@@ -151,12 +151,20 @@ def test_sentences_count_pairs_and_name_their_intervals():
 def test_the_verdict_tells_gains_harms_and_what_matching_adds():
     verdict = text(sentences.repair_verdict(repair_sweep()))
     assert "It brings points in 5 of 10 settings and widths" in verdict
-    assert "It does not, or the pairs cannot tell, in 5: MLP on digits ×" in verdict
-    assert "weight decay 1e-4, batches of 32: −10" in verdict and "undecided" not in verdict
-    assert "Weight matching with REPAIR behind it would bring on top: MLP on digits ×" in verdict
+    assert "It does harm in 5: MLP on digits ×" in verdict and "weight decay 1e-4, batches of 32: −10" in verdict
+    assert "The pairs cannot tell in 0." in verdict
+    assert "Weight matching with REPAIR behind it brings on top: MLP on digits ×" in verdict
     assert sentences.repair_verdict([]) == "**Verdict.** Nothing is measured that could tell."
     alone = [make_repair_record(2.0)]
     assert sentences.repair_verdict(alone) == "**Verdict.** Nothing is measured that could tell.", "one pair tells none"
+
+
+def test_what_the_pairs_cannot_tell_is_neither_a_gain_nor_harm():
+    shares = {(0, 1): 0.2, (2, 3): 2.0}
+    records = [make_repair_record(2.0, shares={"lewc_mean": share}, seeds=seeds) for seeds, share in shares.items()]
+    verdict = text(sentences.repair_verdict(records))
+    assert "It brings points in 0 of 1 settings" in verdict and "It does harm in 0." in verdict
+    assert "The pairs cannot tell in 1: MLP on digits ×2" in verdict
 
 
 def test_both_decays_side_by_side_before_and_after_the_repair():

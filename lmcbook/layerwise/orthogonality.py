@@ -18,8 +18,9 @@ def reciprocal_orthogonality(output_of_b_on_a: Features, output_of_a_on_a: Featu
     \mathbb{E}\lVert W_\ell^{(a)} z_{\ell-1}^{(a)}\rVert^2}$.
 
     Definition 5.2 in one direction, as a ratio of norms (Fig. 8): 0 where it holds. For the mirror, pass the products
-    of $z_{\ell-1}^{(b)}$. Weights of the two models that had nothing to do with the features would give about
-    ‖W_b‖_F/‖W_a‖_F (`weight_norm_ratio`), so that is what to read it against.
+    of $z_{\ell-1}^{(b)}$. Weights of b that had nothing to do with the features would give about
+    $\sqrt{\rho/(\alpha n)}$: $\rho$ is the square of `weight_norm_ratio`, $\alpha$ the gain of a's weights on their own
+    features and n the number of units that are read (Theorem "Cross-talk of randomly placed units" of the book).
     """
     return RatioOfNorms().add(example_norms(output_of_b_on_a), example_norms(output_of_a_on_a)).value
 

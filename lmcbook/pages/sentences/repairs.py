@@ -93,31 +93,34 @@ def excess_finding(records: Sequence[Record]) -> list[str]:
 
 def repair_verdict(records: Sequence[Record]) -> str:
     """What one bias for each hidden layer brings, where it does not, and what matching would bring on top of it."""
-    gains, harms, tops = [], [], []
+    found: dict[str, list[tuple[float, str]]] = {"gain": [], "undecided": [], "harm": [], "on top": []}
     for _, table in groups(Measurements.of(records).table(ways_table), "recipe", "setting", "width_multiplier"):
         name = f"{recipe_label(table['recipe'].iloc[0])} {width_of(table)}, {table['setting'].iloc[0]}"
         change = _paired(table, PLAIN, REPAIRED)
         if len(change) > 1:
-            interval = mean_interval(change)
-            said = f"{name}: {_points(change)}"
-            if interval.low > 0:
-                gains.append((sum(change) / len(change), said))
-            else:
-                harms.append(said + ("" if interval.high < 0 else ", undecided"))
+            found[_decided(change)].append((sum(change), f"{name}: {_points(change)}"))
         top = _paired(table, REPAIRED, BOTH)
-        if len(top) > 1:
-            tops.append(f"{name}: {_points(top)}")
-    if not gains and not harms:
+        if len(top) > 1 and _decided(top) == "gain":
+            found["on top"].append((sum(top), f"{name}: {_points(top)}"))
+    said = {word: [text for _, text in sorted(each, reverse=word != "harm")] for word, each in found.items()}
+    settings = sum(len(said[word]) for word in ("gain", "undecided", "harm"))
+    if not settings:
         return "**Verdict.** Nothing is measured that could tell."
-    gains.sort(key=lambda each: -each[0])
     lines = [
-        f"- It brings points in {len(gains)} of {len(gains) + len(harms)} settings and widths (the 95 % interval over "
-        f"pairs lies above 0){_most([said for _, said in gains])}",
-        f"- It does not, or the pairs cannot tell, in {len(harms)}{_most(harms)}",
-        f"- Weight matching with REPAIR behind it would bring on top{_most(tops)}" if tops else "",
+        f"- It brings points in {len(said['gain'])} of {settings} settings and widths (the 95 % interval over "
+        f"pairs lies above 0){_most(said['gain'])}",
+        f"- It does harm in {len(said['harm'])}{_most(said['harm'])}",
+        f"- The pairs cannot tell in {len(said['undecided'])}{_most(said['undecided'])}",
+        f"- Weight matching with REPAIR behind it brings on top{_most(said['on top'])}" if said["on top"] else "",
     ]
-    said = "\n".join(line for line in lines if line)
-    return f"**Verdict.** One bias for each hidden layer, set to LEWC's means, against the average as it is:\n\n{said}"
+    text = "\n".join(line for line in lines if line)
+    return f"**Verdict.** One bias for each hidden layer, set to LEWC's means, against the average as it is:\n\n{text}"
+
+
+def _decided(change: Sequence[float]) -> str:
+    """Whether the 95 % interval over pairs lies above 0 (a gain), below it (harm) or over it."""
+    interval = mean_interval(change)
+    return "gain" if interval.low > 0 else "harm" if interval.high < 0 else "undecided"
 
 
 def _most(said: Sequence[str], most: int = 4) -> str:
