@@ -22,7 +22,7 @@ def test_a_text_is_a_paragraph_and_sentences_are_a_list(finding, text):
 
 def test_what_is_shown_is_one_text(monkeypatch):
     shown = []
-    monkeypatch.setattr("IPython.display.display", lambda output: shown.append(output.data))
+    monkeypatch.setattr("IPython.display.display", lambda bundle, raw: shown.append(bundle["text/markdown"]))
     sentences.show("One.", ["two", "three"], [])
     assert shown == ["One.\n\n- two\n- three\n\nNothing is measured yet."]
 

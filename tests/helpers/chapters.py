@@ -21,11 +21,11 @@ class Executed:
 
     @property
     def drawn(self) -> list[dict[str, Any]]:
-        return [bundle for bundle in self.shown if "<svg" in bundle["text/html"]]
+        return [bundle for bundle in self.shown if "<svg" in bundle.get("text/html", "")]
 
     def check_ids(self) -> None:
         """Ids of all figures of a page stand side by side."""
-        ids = re.findall(r' id="([^"]+)"', "".join(bundle["text/html"] for bundle in self.shown))
+        ids = re.findall(r' id="([^"]+)"', "".join(bundle.get("text/html", "") for bundle in self.shown))
         assert len(ids) == len(set(ids))
 
 

@@ -5,9 +5,10 @@ from collections.abc import Sequence
 
 def show(*findings: str | Sequence[str]) -> None:
     """Show texts, or sentences as a list, in a notebook; of no sentences, that nothing is measured yet."""
-    from IPython.display import Markdown, display
+    from IPython.display import display
 
-    display(Markdown("\n\n".join(map(as_markdown, findings))))
+    text = "\n\n".join(map(as_markdown, findings))
+    display({"text/markdown": text, "text/plain": text}, raw=True)
 
 
 def as_markdown(finding: str | Sequence[str]) -> str:
