@@ -15,7 +15,8 @@ from torch.utils.data import DataLoader, TensorDataset
 import lmcbook
 from lmcbook.connecting.answers import logits_of
 from lmcbook.connecting.checkpoints import state_sha256
-from lmcbook.connecting.rows import bootstrap_error
+from lmcbook.connecting.rows import Row, bootstrap_error
+from lmcbook.connecting.verdict import judge
 from lmcbook.data.torchvision_guard import import_torchvision
 from lmcbook.errors import InputError
 from lmcbook.evaluation import accuracy, interpolation_curve, loss, predict_logits
@@ -44,6 +45,11 @@ def labels_of(model, state, images, *, noise=0):
     labels = logits_of(predicted(model, state, images)).argmax(1)
     labels[:noise] = (labels[:noise] + 1) % 2
     return labels
+
+
+def drawn(images):
+    """Images in the order in which `connect` takes them."""
+    return images[torch.randperm(len(images), generator=random_stream(0, "connect", "images"))]
 
 
 def row(found, name) -> Any:
@@ -83,7 +89,7 @@ def test_rows_are_those_of_a_naive_loop(connection, digits_pair, digits):
         assert measured.loss == pytest.approx(expected, abs=1e-6)
     lost = (row(connection, "a").accuracy + row(connection, "b").accuracy) / 2 - row(connection, "plain").accuracy
     assert row(connection, "plain").lost == pytest.approx(lost, abs=1e-9)
-    repaired = lmcbook.merge(model, a, b, 0.5, digits.train.images[:512], repair="mean")
+    repaired = lmcbook.merge(model, a, b, 0.5, drawn(digits.train.images)[:512], repair="mean")
     logits = predict_logits(add_biases(model), repaired, digits.test.images)
     assert row(connection, "repaired:mean").loss == pytest.approx(loss(logits, digits.test.labels), abs=1e-6)
 
@@ -104,17 +110,29 @@ def test_a_network_with_batch_norm_is_measured_plain_and_recomputed():
     )
     curve = interpolation_curve(
         model, a, b, coefficients=(0, 0.25, 0.5, 0.75, 1), test=(images[30:], labels[30:]),
-        calibration=(images[:30], labels[:30]), batch_norm_images=images,
+        calibration=(images[:30], labels[:30]), batch_norm_images=drawn(images),
     )  # fmt: skip
     assert found.curve == curve.to_dict()
     averaged = interpolate(a, b, 0.5)
-    recomputed = recompute_batch_norm(model, averaged, images)
+    recomputed = recompute_batch_norm(model, averaged, drawn(images))
     for name, state in (("plain", averaged), ("recomputed", recomputed), ("a", a)):
         logits = predict_logits(model, state, images[30:])
         assert row(found, name).accuracy == accuracy(logits, labels[30:])
         assert row(found, name).loss == pytest.approx(loss(logits, labels[30:]), abs=1e-6)
     assert any("batch norm follows every hidden layer" in note for note in found.notes)
     assert "repaired:mean" not in found.by_name and logits.shape[1] == NUM_CLASSES
+
+
+def test_images_sorted_by_class_are_repaired_as_shuffled_ones(digits_pair, digits):
+    images = digits.train.images[digits.train.labels.argsort()]
+    assert len(images) > 512
+    found = lmcbook.connect(
+        *digits_pair, test=digits.test, calibration=digits.calibration, images=images, match="none", layers=False
+    )
+    for kind in ("mean", "lewc_mean"):
+        repaired = lmcbook.merge(*digits_pair, 0.5, drawn(images)[:512], repair=kind)
+        logits = predict_logits(add_biases(digits_pair[0]), repaired, digits.test.images)
+        assert row(found, f"repaired:{kind}").loss == pytest.approx(loss(logits, digits.test.labels), abs=1e-6)
 
 
 def test_the_standard_error_is_that_of_a_mean_and_the_same_every_time():
@@ -192,9 +210,32 @@ def test_a_network_and_itself_are_connected_as_they_are(digits_pair, digits):
     assert any(finding.name == "start" and finding.level == "warning" for finding in found.findings)
 
 
+def judged(**lost):
+    """The verdict on rows that lost so many points, each with a standard error, behind parents that are right."""
+    rows = {name: Row(name=name, label=f"network {name}", coefficient=None, loss=0.1, accuracy=0.99) for name in "ab"}
+    for name, (points, error) in lost.items():
+        label = {"plain": "plain average (averaged statistics)" if "recomputed" in lost else "plain average",
+                 "recomputed": "batch norm recomputed"}.get(name, name)  # fmt: skip
+        rows[name] = Row(
+            name=name, label=label, coefficient=0.5, loss=0.1, accuracy=0.99 - points / 100, lost=points / 100,
+            standard_error=error / 100, loss_gained=0.0,
+        )  # fmt: skip
+    return judge(rows, "classification", examples=500, classes=10)
+
+
+def test_averaged_statistics_are_no_answer_where_batch_norm_is_recomputed():
+    found = judged(plain=(-0.1, 0.1), recomputed=(19.6, 0.5))
+    assert not found.connected and found.row == "recomputed"
+    assert found.sentence.startswith("No: batch norm recomputed loses 19.6 points (99.0 -> 79.4 % of 500 test images")
+    found = judged(plain=(50.0, 0.5), recomputed=(0.3, 0.1))
+    assert found.connected and found.how == "batch norm"
+    assert found.sentence.startswith("Yes: batch norm recomputed loses 0.3 points (99.0 -> 98.7 %")
+    assert "; the plain average (averaged statistics) loses 50.0 points (s.e. 0.5)." in found.sentence
+
+
 def test_the_layers_tell_the_parts_of_the_cross_talk(connection, digits_pair, digits):
     model, a, b = digits_pair
-    parts = lmcbook.measure_common_mode(model, digits.train.images[:256], a, b)
+    parts = lmcbook.measure_common_mode(model, drawn(digits.train.images)[:256], a, b)
     wanted = {part["layer"]: part["metrics"] for part in parts}
     ends = {entry["layer"]: entry["metrics"] for entry in connection.layers if entry["coefficient"] is None}
     for name in ("common", "isotropic", "constant_share"):

@@ -55,7 +55,8 @@ def prepare(
     """Examples and networks as they are compared.
 
     Without ``calibration`` half of the test examples, drawn by ``seed``, are used for it, and the other half are the
-    test. Without ``images`` the calibration examples serve, whose labels are then not looked at.
+    test. Without ``images`` the calibration examples serve, whose labels are then not looked at. The images come in an
+    order drawn by ``seed``, so that the first few of them are a random sample.
 
     Args:
         examples: the most examples of each role, drawn by ``seed``; by default all.
@@ -87,8 +88,8 @@ def prepare(
     else:
         pool = as_images("images", images)
     tested, calibrated = (_fewer(part, examples, seed) for part in (tested, calibrated))
-    if examples is not None and len(pool) > examples:
-        pool = pool[torch.randperm(len(pool), generator=random_stream(seed, "connect", "images"))[:examples]]
+    # whoever takes the first few takes a random sample: files are often sorted by class
+    pool = pool[torch.randperm(len(pool), generator=random_stream(seed, "connect", "images"))[:examples]]
     kind = _float_type(a.state, b.state)
     tested, calibrated = (_moved(part, kind, device) for part in (tested, calibrated))
     pool = _as(pool, kind, device)

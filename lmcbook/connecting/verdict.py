@@ -53,7 +53,9 @@ def judge(
         tolerance: points of accuracy, or loss of a regression; by default `POINTS` or `LOSS_SHARE`.
     """
     a, b = rows["a"], rows["b"]
-    candidates = [row for family in ORDER for row in _family(rows, family)]
+    # averaged statistics are never written: where they are recomputed, the plain row is there to be looked at
+    order = [family for family in ORDER if family != "plain" or "recomputed" not in rows]
+    candidates = [row for family in order for row in _family(rows, family)]
     plain = rows.get("recomputed", rows["plain"])
     chosen = next((row for row in candidates if cost_of(row, task) <= allowed(row, rows, task, tolerance)), None)
     best = chosen or min(candidates, key=lambda row: cost_of(row, task))
@@ -126,6 +128,11 @@ def _family(rows: Mapping[str, Row], family: str) -> list[Row]:
     return [row for name, row in rows.items() if name == family or name.startswith(f"{family}:")]
 
 
+def _named(row: Row) -> str:
+    """A row's label, as a sentence has it."""
+    return f"the {row.label}" if row.name == "plain" else row.label
+
+
 def _how(chosen: Row | None, rows: Mapping[str, Row], task: Task) -> str:
     if chosen is None:
         return "not"
@@ -143,7 +150,7 @@ def _sentence(chosen: Row | None, best: Row, plain: Row, rows: Mapping[str, Row]
         share = plain.coefficient or 0.0
         before = share * (rows["a"].accuracy or 0.0) + (1 - share) * (rows["b"].accuracy or 0.0)
         numbers = f"{100 * before:.1f} -> {100 * (plain.accuracy or 0.0):.1f} % of {examples} test images, "
-    average = f"the plain average {told(plain, task, numbers)}"
+    average = f"{_named(plain)} {told(plain, task, numbers)}"
     if chosen is None:
         best_of = "" if best.name == plain.name else f"; the best that was tried, {best.label}, {told(best, task)}"
         return f"No: {average}{best_of}."
@@ -157,7 +164,7 @@ def _sentence(chosen: Row | None, best: Row, plain: Row, rows: Mapping[str, Row]
     if how == "calibration":
         return f"Yes, after calibration: {average}{calibration}."
     if how == "batch norm":
-        averaged = told(rows["plain"], task)
-        return f"Yes, with batch norm recomputed: {average}; with averaged statistics it {averaged}{calibration}."
+        averaged = rows["plain"]
+        return f"Yes: {average}; {_named(averaged)} {told(averaged, task)}{calibration}."
     names = {"repair": "a mean repair", "matching": "matching", "matching and repair": "matching and a repair"}
     return f"Yes, after {names[how]}: {chosen.label} {told(chosen, task)}; {average}{calibration}."
