@@ -159,6 +159,19 @@ def test_the_command_that_it_names_next_writes_the_merge(folder, capsys):
     assert connect(*words[2:]) == 0 and Path("merged.safetensors").is_file()
 
 
+@pytest.mark.parametrize("match", ["none", "activations"])
+@pytest.mark.parametrize("examples", ["60", "10000"])
+def test_the_network_that_is_written_is_the_one_that_was_measured(folder, match, examples):
+    """No calibration examples: half of the test examples fit beta, in the rows and in the file."""
+    words = ("a.safetensors", "near.pt" if match == "none" else "strange.pt", *GIVEN, "--examples", examples)
+    assert connect(*words, "--match", match, "--report", "r.json", "--out", "m.safetensors") == 0
+    answer = json.loads(Path("r.json").read_text(encoding="utf-8"))
+    with safe_open("m.safetensors", framework="pt") as file:
+        origin = json.loads(file.metadata()["lmcbook"])
+    row = next(row for row in answer["rows"] if row["name"] == answer["verdict"]["row"])
+    assert origin["match"] == match and origin["inverse_temperature"] == pytest.approx(row["inverse_temperature"])
+
+
 def test_an_interrupt_writes_what_is_done(folder, capsys, monkeypatch):
     def interrupt(*_: Any, **__: Any) -> None:
         raise KeyboardInterrupt

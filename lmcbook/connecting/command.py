@@ -109,10 +109,9 @@ def run(options: argparse.Namespace) -> int:
             print(f"lmcbook: {options.out} was not written, since no merge keeps what its parents can", file=sys.stderr)
         else:
             match, repair = remedy_of(found.verdict.row)
-            calibration = data.calibration if data.calibration is not None else data.test
             merged = merge_networks(
-                model, a, b, at=options.at, calibration=calibration, images=data.images, match=match, repair=repair,
-                device=options.device,
+                model, a, b, at=options.at, test=data.test, calibration=data.calibration, images=data.images,
+                examples=options.examples, match=match, repair=repair, device=options.device,
             )  # fmt: skip
             say(f"wrote {merged.save(options.out, force=options.force)}")
     if found.stopped.startswith("interrupted"):

@@ -2,7 +2,6 @@
 
 import copy
 import json
-from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -16,7 +15,7 @@ from lmcbook.calibration import fit_inverse_temperature
 from lmcbook.connecting.answers import Output
 from lmcbook.connecting.checkpoints import read_network, state_sha256
 from lmcbook.connecting.connection import Parent
-from lmcbook.connecting.inputs import Inputs, prepare
+from lmcbook.connecting.inputs import prepare
 from lmcbook.connecting.preflight import check, preflight
 from lmcbook.connecting.remedies import REPAIR_IMAGES, align, check_remedies, symmetry
 from lmcbook.connecting.targets import check_target
@@ -24,6 +23,7 @@ from lmcbook.data.whole_files import written_whole
 from lmcbook.errors import InputError, check_number
 from lmcbook.evaluation import predict_logits
 from lmcbook.merging import add_biases, merge
+from lmcbook.models.examples import as_images
 from lmcbook.states import StateDict, has_batch_norm
 
 
@@ -73,6 +73,8 @@ def merge_networks(
     at: float | int = 0.5,
     calibration: Any = None,
     images: Any = None,
+    test: Any = None,
+    examples: int | None = None,
     match: str = "none",
     repair: str = "none",
     output: Output | None = None,
@@ -94,9 +96,12 @@ def merge_networks(
         a: as `connect` takes it.
         b: as `connect` takes it.
         at: λ.
-        calibration: labelled examples, for β; without them β is not fitted.
+        calibration: labelled examples, for β; without them and ``test`` β is not fitted.
         images: training images without labels; needed for batch norm, a repair and matching; by default those of
             ``calibration``.
+        test: the test examples of a `connect`, so that the network is the one it measured: without ``calibration`` the
+            same half of them is taken for β.
+        examples: the most examples of each role, drawn as `connect` draws them.
         match: ``none``, ``weights`` or ``activations``.
         repair: one of `lmcbook.merging.REPAIRS`; the module then has a bias in every linear layer.
         fold: whether to put β into the last linear layer, where there is one.
@@ -112,7 +117,8 @@ def merge_networks(
         read_network(given, argument=name, key=key, strip_prefix=strip_prefix, ema=ema)
         for name, given in (("a", a), ("b", b))
     ]
-    given = images if images is not None else calibration
+    labelled = calibration is not None or test is not None
+    given = next((one for one in (images, calibration, test) if one is not None), None)
     check(preflight(networks[0], networks[1], model, has_images=given is not None))
     if given is None:
         if has_batch_norm(model) or kinds or match != "none":
@@ -121,14 +127,18 @@ def merge_networks(
         inputs, beta, folded = None, None, None
         made = _loaded(copy.deepcopy(model), merged)
     else:
-        inputs = _prepared(model, networks, calibration, given, output, device, seed)
+        tested = _tested(calibration, test, given)
+        inputs = prepare(
+            model, *networks, test=tested, calibration=calibration if labelled else tested, images=images,
+            output=output, examples=examples, device=device, seed=seed,
+        )  # fmt: skip
         state_b = inputs.b if match == "none" else align(inputs, symmetry(inputs), match, starts=starts, seed=seed)
         pool = inputs.images if has_batch_norm(model) else inputs.images[:REPAIR_IMAGES]
         merged = merge(inputs.model, inputs.a, state_b, at, pool, repair=kinds[0] if kinds else "none")
         answers = add_biases(inputs.model) if kinds else inputs.model
         made = _loaded(copy.deepcopy(add_biases(model) if kinds else model).to(device), merged)
         beta, folded = None, None
-        if calibration is not None and inputs.task == "classification":
+        if labelled and inputs.task == "classification":
             logits = predict_logits(answers, merged, inputs.calibration.images)
             beta = fit_inverse_temperature(logits, inputs.calibration.labels).inverse_temperature
             folded = _fold(made, answers, inputs.calibration.images[:8], beta) if fold else None
@@ -146,26 +156,14 @@ def merge_networks(
     return MergedNetwork(model=made.eval(), origin=origin)
 
 
-def _prepared(
-    model: nn.Module,
-    networks: Sequence[Any],
-    calibration: Any,
-    images: Any,
-    output: Output | None,
-    device: str,
-    seed: int,
-) -> Inputs:
-    """Inputs where only calibration examples or images are given: nothing is tested here."""
-    from lmcbook.models.examples import as_images
-
-    labelled = calibration
-    if labelled is None:
-        pool = as_images("images", images)
-        labelled = (pool, torch.zeros(len(pool), dtype=torch.int64))
-    return prepare(
-        model, networks[0], networks[1], test=labelled, calibration=labelled, images=images, output=output,
-        device=device, seed=seed,
-    )  # fmt: skip
+def _tested(calibration: Any, test: Any, images: Any) -> Any:
+    """The test examples, which only stand in here: nothing is tested, and without labels there are none to look at."""
+    if test is not None:
+        return test
+    if calibration is not None:
+        return calibration
+    pool = as_images("images", images)
+    return pool, torch.zeros(len(pool), dtype=torch.int64)
 
 
 def _loaded(made: nn.Module, state: StateDict) -> nn.Module:
