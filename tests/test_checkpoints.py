@@ -1,6 +1,7 @@
 """Reading networks: the same tensors from every form, and one line for whatever cannot be read."""
 
 import json
+import shlex
 from argparse import Namespace
 
 import pytest
@@ -97,8 +98,32 @@ def test_a_file_that_would_run_code_is_refused_with_the_way_out(tmp_path):
     assert "\n" not in str(error.value)
 
 
+def test_the_command_that_writes_the_weights_alone_is_one_that_a_shell_takes_as_it_is(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    name = "it's $(touch never) `x` FILE.pt"
+    torch.save({"state_dict": STATE, "args": Namespace(lr=1)}, name)
+    with pytest.raises(InputError) as error:
+        read_network(name)
+    _, _, code = shlex.split("python" + str(error.value).rpartition("alone: python")[2])
+    monkeypatch.setattr(torch, "load", lambda file, **_: {"state_dict": file})
+    monkeypatch.setattr(torch, "save", lambda content, target: [content, target] == [name, "weights.pt"] or fail())
+    exec(code)
+
+
+def fail():
+    raise AssertionError
+
+
+def test_of_two_indices_the_safetensors_are_read(sharded):
+    torch.save(OTHER, sharded / "pytorch_model.bin")
+    places = dict.fromkeys(OTHER, "pytorch_model.bin")
+    (sharded / "pytorch_model.bin.index.json").write_text(json.dumps({"weight_map": places}))
+    found = read_network(sharded).state
+    assert all(torch.equal(found[name], tensor) for name, tensor in STATE.items())
+
+
 @pytest.mark.parametrize("name", ["a.pt", "a.safetensors", "a.ckpt"])
-@pytest.mark.parametrize("content", [b"", b"garbage" * 100, b"PK\x03\x04" + b"x" * 50])
+@pytest.mark.parametrize("content", [b"", b"abc", b"garbage" * 100, b"PK\x03\x04" + b"x" * 50])
 def test_damaged_files_end_in_one_line(tmp_path, name, content):
     (tmp_path / name).write_bytes(content)
     with pytest.raises(InputError) as error:
@@ -119,6 +144,7 @@ def test_paths_that_are_no_weights(tmp_path, sharded):
         ({"weight_map": {**places, "0.weight": "gone.safetensors"}}, "lacks gone.safetensors"),
         ({"weight_map": {**places, "more": "part-0.safetensors"}}, "do not hold more"),
         ([], "no index of shards"),
+        ({"weight_map": {"w": 1}}, "no index of shards"),
     ):
         index.write_text(json.dumps(changed))
         with pytest.raises(InputError, match=message):

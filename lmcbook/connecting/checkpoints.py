@@ -4,6 +4,7 @@ import hashlib
 import json
 import os
 import pickle
+import shlex
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -137,15 +138,18 @@ def _read_folder(path: Path, argument: str) -> tuple[Any, str]:
                 f"one file: {some([file.name for file in files]) or KINDS}"
             )
         return _read(files[0], argument)
-    index = indices[-1]  # of the two kinds that come side by side, the safetensors
+    safe = [index for index in indices if "safetensors" in index.name]
+    index = (safe or indices)[-1]
     try:
         places = json.loads(index.read_text(encoding="utf-8"))["weight_map"]
         names = sorted(set(places.values()))
+        if not all(isinstance(name, str) for name in names):
+            raise TypeError("a file's name is no text")
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise InputError(
             f"{argument}: {index.name} is no index of shards ({_line(error)}); it must hold weight_map, name → file"
         ) from None
-    outside = [name for name in names if Path(str(name)).name != name]
+    outside = [name for name in names if Path(name).name != name]
     missing = [name for name in names if name not in outside and not (path / name).is_file()]
     if outside or missing:
         wrong = f"names {some(outside)}, outside of its folder" if outside else f"lacks {some(missing)}"
@@ -177,12 +181,15 @@ def _unpickled(path: Path, argument: str) -> Any:
         held = reason.partition("GLOBAL ")[2].split(" ")[0]
         if not held:
             raise InputError(f"{argument} is {path.name!r}, which is no checkpoint of torch ({reason[:120]})") from None
-        convert = "import torch; torch.save(torch.load(FILE, weights_only=False)['state_dict'], 'weights.pt')"
+        loaded = f"torch.load({path.name!r}, weights_only=False)"
+        convert = shlex.quote(f"import torch; torch.save({loaded}['state_dict'], 'weights.pt')")
         raise InputError(
             f"{argument} is {path.name!r}, which holds {held} beside tensors and would run code when read; if you "
-            f'trust it, write its weights alone: python -c "{convert}"'.replace("FILE", repr(path.name))
+            f"trust it, write its weights alone: python -c {convert}"
         ) from None
-    except (RuntimeError, EOFError, ValueError, KeyError, AttributeError) as error:
+    except OSError:
+        raise
+    except Exception as error:  # a damaged file may end in any: IndexError, KeyError, struct.error, …
         raise InputError(
             f"{argument} is {path.name!r}, which is no checkpoint of torch ({_line(error)[:120]})"
         ) from None
