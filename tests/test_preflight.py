@@ -97,6 +97,25 @@ def test_warnings_and_infos():
     assert "InstanceNorm2d keep running statistics" in told(found, "warning", "buffers")
 
 
+def test_weights_of_whole_numbers_that_differ_are_an_error():
+    class Quantised(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.qweight = nn.Parameter(torch.ones(4, dtype=torch.int8), requires_grad=False)
+            self.register_buffer("packed", torch.zeros(3, 2, dtype=torch.int32))
+            self.register_buffer("order", torch.zeros(2, 2, dtype=torch.int64))
+            self.register_buffer("calls", torch.zeros(3, dtype=torch.int64))
+
+    a, b = state(0, Quantised), state(1, Quantised)
+    assert not [finding for finding in preflight(a, b, Quantised()) if finding.level == "error"]
+    b["qweight"], b["packed"], b["calls"] = b["qweight"] + 1, b["packed"] + 1, b["calls"] + 1
+    found = preflight(a, b, Quantised())
+    assert "qweight, packed of type int8 differ" in told(found, "error", "types") and "dequantise" in str(found)
+    assert "packed of type int32 differ" in told(preflight(a, b), "error", "types")
+    with pytest.raises(InputError, match="cannot be averaged"):
+        check(found)
+
+
 def test_tied_weights_that_a_file_keeps_once_are_completed():
     class Tied(nn.Module):
         def __init__(self) -> None:

@@ -57,7 +57,7 @@ def preflight(
     r"""Everything that is noticed about two networks without data; errors first, then warnings, then infos.
 
     Errors: tensors that only one of them has or that differ in shape, weights that are no number or infinite, tensors
-    of types that cannot be averaged. Warnings: batch norm without images, buffers that are averaged although nothing
+    of types that cannot be averaged, weights of whole numbers that differ. Warnings: batch norm without images, buffers that are averaged although nothing
     recomputes them, the same weights twice. Infos: types that are converted, tied weights, counters, and whether the
     two share their start: the cosine of two independent vectors of n weights is of the size $n^{-1/2}$.
 
@@ -72,6 +72,7 @@ def preflight(
     same_names = _names(states, model, found)
     _shapes(states, model, found)
     _types(states, found)
+    _whole_numbers(states, model, found)
     _values(states, found)
     if same_names and not any(finding.level == "error" for finding in found):
         _start(states["a"], states["b"], model, found)
@@ -177,6 +178,25 @@ def _types(states: Mapping[str, StateDict], found: list[Finding]) -> None:
     half = {_kind(tensor) for state in states.values() for tensor in state.values() if tensor.dtype in _HALF}
     if half:
         found.append(Finding("info", "types", f"{' and '.join(sorted(half))} weights are compared in float32"))
+
+
+def _whole_numbers(states: Mapping[str, StateDict], model: nn.Module | None, found: list[Finding]) -> None:
+    """Weights of whole numbers, which nobody averages: a's would be kept, and the merge would be neither."""
+    a, b = states["a"], states["b"]
+    parameters = set() if model is None else {name for name, _ in model.named_parameters(remove_duplicate=False)}
+    weights = [
+        name
+        for name, tensor in a.items()
+        if name in b and (name in parameters or tensor.ndim >= 2)
+        and not any(_is_strange(each) or each.is_floating_point() for each in (tensor, b[name]))
+        and not torch.equal(tensor, b[name])
+    ]  # fmt: skip
+    if weights:
+        message = (
+            f"{some(weights)} of type {_kind(a[weights[0]])} differ, and whole numbers cannot be averaged: dequantise "
+            "them first"
+        )
+        found.append(Finding("error", "types", message))
 
 
 def _values(states: Mapping[str, StateDict], found: list[Finding]) -> None:
