@@ -62,6 +62,9 @@ def folder(tmp_path, monkeypatch):
     strange |= {"3.weight": a["3.weight"][:, order].contiguous(), "3.bias": a["3.bias"].clone()}
     near = {name: tensor + 1e-4 for name, tensor in a.items()}
     save_file(a, "a.safetensors")
+    for name, content in (("unwritten.py", "def f(:"), ("unnamed.py", "nothing"), ("exits.py", "exit(1)")):
+        (tmp_path / name).write_text(content)
+    (tmp_path / "abc.pt").write_bytes(b"abc")
     torch.save({"epoch": 1, "state_dict": {f"module.{name}": tensor for name, tensor in near.items()}}, "near.ckpt")
     torch.save(near, "near.pt")
     torch.save(strange, "strange.pt")
@@ -123,6 +126,12 @@ def test_exit_codes(folder, capsys, words, code):
         (("a.safetensors", "near.pt", *GIVEN, "--curve", "gone/x.csv"), "no folder"),
         (("a.safetensors", "near.pt", *GIVEN, "--at", "2"), "at is 2.0"),
         (("a.safetensors", "near.pt", *GIVEN, "--repair", "magic"), "repair is 'magic'"),
+        (("a.safetensors", "near.pt", "--model", ".own_network:Small", "--data", "data.npz"), "cannot be imported"),
+        (("a.safetensors", "near.pt", "--model", "unwritten:f", "--data", "data.npz"), "(SyntaxError: "),
+        (("a.safetensors", "near.pt", "--model", "unnamed:f", "--data", "data.npz"), "(NameError: "),
+        (("a.safetensors", "near.pt", "--model", "exits:f", "--data", "data.npz"), "(SystemExit: 1)"),
+        (("a.safetensors", "abc.pt", *GIVEN), "B is 'abc.pt', which is no checkpoint of torch"),
+        (("a.safetensors", "near.pt", *GIVEN, "--examples", "0"), "examples is 0"),
     ],
 )
 def test_bad_input_is_one_line_and_exit_code_2(folder, capsys, words, message):
@@ -130,6 +139,20 @@ def test_bad_input_is_one_line_and_exit_code_2(folder, capsys, words, message):
     printed = capsys.readouterr()
     assert printed.out == "" and printed.err.startswith("lmcbook: ") and printed.err.count("\n") == 1
     assert message in printed.err
+
+
+@pytest.mark.parametrize(
+    ("error", "told"),
+    [(RuntimeError("out of\nmemory"), "RuntimeError: out of memory"), (MemoryError(), "could not be compared: MemoryError\n")],
+)  # fmt: skip
+def test_whatever_else_goes_wrong_is_not_the_exit_code_of_not_connected(folder, capsys, monkeypatch, error, told):
+    def fails(*_: Any, **__: Any) -> None:
+        raise error
+
+    monkeypatch.setattr("lmcbook.connecting.measure.prepare", fails)
+    assert connect("a.safetensors", "near.pt", *GIVEN) == 2
+    printed = capsys.readouterr()
+    assert printed.out == "" and printed.err.count("\n") == 1 and told in printed.err
 
 
 def test_what_it_writes_and_that_it_writes_over_nothing(folder, capsys):
@@ -210,6 +233,17 @@ def test_class_folders_are_data(folder):
     found = read_data("pets", image_size=16)
     assert found.test.images.shape == (6, 3, 16, 16) and sorted(found.test.labels.tolist()) == [0, 0, 0, 1, 1, 1]
     assert found.images.shape == (4, 3, 16, 16) and found.calibration is None
+    for name in ("valid", "validation"):
+        (folder / "pets" / ("val" if name == "valid" else "valid")).rename(folder / "pets" / name)
+        found = read_data("pets", image_size=16)
+        assert len(found.test.labels) == 6 and len(found.images) == 4
+    (folder / "pets" / "validation").rename(folder / "others")
+    with pytest.raises(InputError, match="a folder 'train' but none of test images; name that test, val"):
+        read_data("pets", image_size=16)
+    (folder / "pets" / "train").rename(folder / "pets" / "test")
+    (folder / "pets" / "test" / "dog" / "1.png").write_bytes(b"no picture")
+    with pytest.raises(InputError, match=r"1.png' cannot be read as a picture"):
+        read_data("pets", image_size=16)
     (folder / "empty").mkdir()
     with pytest.raises(InputError, match="a folder for each class"):
         read_data("empty")

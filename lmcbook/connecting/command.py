@@ -58,7 +58,25 @@ def add_parser(commands: Any) -> None:
 
 
 def run(options: argparse.Namespace) -> int:
-    """Run the command; returns its exit code."""
+    """Run the command; returns its exit code.
+
+    Raises:
+        InputError: the two cannot be compared, whatever the reason: another exception would end in exit code 1, which
+            means that they were compared and are not connected.
+    """
+    try:
+        return _answer(options)
+    except InputError:
+        raise
+    except Exception as error:
+        reason = " ".join(str(error).split())[:300]
+        raise InputError(
+            f"the two could not be compared: {type(error).__name__}{': ' if reason else ''}{reason}"
+        ) from error
+
+
+def _answer(options: argparse.Namespace) -> int:
+    """Compare, print and write; the exit code."""
     from lmcbook.connecting.advice import remedy_of
     from lmcbook.connecting.checkpoints import read_network
     from lmcbook.connecting.factories import build, read_data

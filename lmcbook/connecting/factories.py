@@ -13,11 +13,15 @@ import torch
 from torch import Tensor, nn
 
 from lmcbook.data.torchvision_guard import import_torchvision
-from lmcbook.errors import InputError
+from lmcbook.errors import InputError, check_number
 from lmcbook.models.examples import Labelled
 
 _IMAGES, _LABELS = ("images", "x", "inputs", "data"), ("labels", "y", "targets")
-_ROLES = {"test": ("test", "val", "valid", ""), "calibration": ("calibration",), "train": ("train", "training")}
+_ROLES = {
+    "test": ("test", "val", "valid", "validation", ""),
+    "calibration": ("calibration",),
+    "train": ("train", "training"),
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +67,7 @@ def build(name: str, num_classes: int | None = None) -> nn.Module:
         make = lambda: found(**more)  # noqa: E731
     try:
         model = make()
-    except Exception as error:  # a stranger's function may raise anything
+    except (Exception, SystemExit) as error:  # a stranger's function may raise anything
         raise InputError(f"model is {name!r}, which fails: {type(error).__name__}: {_line(error)}") from error
     if not isinstance(model, nn.Module):
         raise InputError(f"model is {name!r}, which gives a {type(model).__name__}; it must give a torch.nn.Module")
@@ -75,11 +79,14 @@ def read_data(name: str, *, image_size: int = 224, examples: int | None = None) 
 
     A file holds ``images`` and ``labels`` (or ``x``, ``y``), or ``test_images``, ``test_labels`` and likewise
     ``calibration_…`` and ``train_…``. Whole-number images of 0 to 255 are scaled to [0, 1]. A folder holds a folder for
-    each class, or such in ``test`` or ``val`` and in ``train``; its images are cropped and normalised as ImageNet's.
+    each class, or such in ``test``, ``val``, ``valid`` or ``validation`` and in ``train``; its images are cropped and
+    normalised as ImageNet's.
 
     Raises:
         InputError: there is nothing of that name, or it holds something else.
     """
+    if examples is not None:
+        check_number("examples", examples, minimum=2, integer=True)
     path = Path(name)
     if path.is_dir():
         return _folder(path, image_size, examples)
@@ -147,19 +154,37 @@ def _folder(path: Path, image_size: int, examples: int | None) -> Data:
         except (FileNotFoundError, OSError) as error:
             raise InputError(f"data is {str(path)!r}: {_line(error)}; it must hold a folder for each class") from None
         order = torch.randperm(len(files), generator=torch.Generator().manual_seed(0)).tolist()[:examples]
-        images, labels = zip(*(files[index] for index in order), strict=True)
-        return Labelled(torch.stack(images), torch.tensor(labels))
+        images = [picture(files, index) for index in order]
+        return Labelled(torch.stack(images), torch.tensor([files.targets[index] for index in order]))
 
-    test = next((path / name for name in ("test", "val") if (path / name).is_dir()), path)
-    train = path / "train"
-    return Data(test=part(test), images=part(train).images if train.is_dir() else None)
+    def picture(files: ImageFolder, index: int) -> Tensor:
+        try:
+            return files[index][0]
+        except Exception as error:  # of many kinds, from as many formats
+            raise InputError(
+                f"data is {str(path)!r}, where {files.samples[index][0]!r} cannot be read as a picture "
+                f"({_line(error)}); mend or remove it"
+            ) from None
+
+    test, train = (
+        next((path / name for name in _ROLES[role] if name and (path / name).is_dir()), None)
+        for role in ("test", "train")
+    )
+    if train is not None and test is None:
+        others = [name for name in _ROLES["test"] if name]
+        raise InputError(
+            f"data is {str(path)!r} with a folder {train.name!r} but none of test images; name that {', '.join(others)} "
+            f"({train.name!r} otherwise, if it is a class)"
+        )
+    return Data(test=part(test or path), images=None if train is None else part(train).images)
 
 
 def _imported(module: str, name: str) -> Any:
     try:
         return importlib.import_module(module)
-    except ImportError as error:
-        raise InputError(f"model is {name!r}, but {module} cannot be imported ({_line(error)})") from None
+    except (Exception, SystemExit) as error:  # a stranger's module may raise anything, and exit
+        kind = "" if isinstance(error, ImportError) else f"{type(error).__name__}: "
+        raise InputError(f"model is {name!r}, but {module} cannot be imported ({kind}{_line(error)})") from error
 
 
 def _line(error: BaseException) -> str:
