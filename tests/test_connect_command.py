@@ -143,8 +143,8 @@ def test_bad_input_is_one_line_and_exit_code_2(folder, capsys, words, message):
 
 @pytest.mark.parametrize(
     ("error", "told"),
-    [(RuntimeError("out of\nmemory"), "RuntimeError: out of memory"), (MemoryError(), "could not be compared: MemoryError\n")],
-)  # fmt: skip
+    [(RuntimeError("out of\nmemory"), "RuntimeError: out of memory"), (MemoryError(), "failed: MemoryError\n")],
+)
 def test_whatever_else_goes_wrong_is_not_the_exit_code_of_not_connected(folder, capsys, monkeypatch, error, told):
     def fails(*_: Any, **__: Any) -> None:
         raise error

@@ -70,9 +70,7 @@ def run(options: argparse.Namespace) -> int:
         raise
     except Exception as error:
         reason = " ".join(str(error).split())[:300]
-        raise InputError(
-            f"the two could not be compared: {type(error).__name__}{': ' if reason else ''}{reason}"
-        ) from error
+        raise InputError(f"the comparison failed: {type(error).__name__}{': ' if reason else ''}{reason}") from error
 
 
 def _answer(options: argparse.Namespace) -> int:

@@ -171,9 +171,9 @@ def _folder(path: Path, image_size: int, examples: int | None) -> Data:
         for role in ("test", "train")
     )
     if train is not None and test is None:
-        others = [name for name in _ROLES["test"] if name]
+        others = ", ".join(filter(None, _ROLES["test"]))
         raise InputError(
-            f"data is {str(path)!r} with a folder {train.name!r} but none of test images; name that {', '.join(others)} "
+            f"data is {str(path)!r} with a folder {train.name!r} but none of test images; name that {others} "
             f"({train.name!r} otherwise, if it is a class)"
         )
     return Data(test=part(test or path), images=None if train is None else part(train).images)

@@ -57,9 +57,10 @@ def preflight(
     r"""Everything that is noticed about two networks without data; errors first, then warnings, then infos.
 
     Errors: tensors that only one of them has or that differ in shape, weights that are no number or infinite, tensors
-    of types that cannot be averaged, weights of whole numbers that differ. Warnings: batch norm without images, buffers that are averaged although nothing
-    recomputes them, the same weights twice. Infos: types that are converted, tied weights, counters, and whether the
-    two share their start: the cosine of two independent vectors of n weights is of the size $n^{-1/2}$.
+    of types that cannot be averaged, weights of whole numbers that differ. Warnings: batch norm without images, buffers
+    that are averaged although nothing recomputes them, the same weights twice. Infos: types that are converted, tied
+    weights, counters, and whether the two share their start: the cosine of two independent vectors of n weights is of
+    the size $n^{-1/2}$.
 
     Args:
         model: their module; without it the two are compared with each other alone.
