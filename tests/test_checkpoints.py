@@ -9,7 +9,7 @@ import torch
 from safetensors.torch import save_file
 from torch import nn
 
-from lmcbook.connecting.checkpoints import read_network, state_sha256
+from lmcbook.connecting.checkpoints import read_network, read_pair, state_sha256
 from lmcbook.errors import InputError
 
 
@@ -89,6 +89,17 @@ def test_what_has_no_clear_weights_ends_in_one_line(tmp_path, content, arguments
     with pytest.raises(InputError, match=message) as error:
         read_network(tmp_path / "c.pt", argument="A", **arguments)
     assert "\n" not in str(error.value) and str(error.value).startswith(("A (c.pt)", "strip_prefix"))
+
+
+def test_a_prefix_that_only_one_of_two_has_is_taken_from_that_one():
+    prefixed = {f"module.{name}": tensor for name, tensor in STATE.items()}
+    a, b = read_pair(prefixed, OTHER, strip_prefix="module.")
+    assert same(a.state) and same(b.state, OTHER) and not a.notes
+    assert b.notes == ("left as it is: no name begins with 'module.'",)
+    a, b = read_pair(prefixed, prefixed, strip_prefix="module.")
+    assert same(a.state) and same(b.state)
+    with pytest.raises(InputError, match="with which no name of A "):
+        read_pair(STATE, OTHER, arguments=("A", "B"), strip_prefix="module.")
 
 
 def test_a_file_that_would_run_code_is_refused_with_the_way_out(tmp_path):

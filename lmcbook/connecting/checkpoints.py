@@ -6,7 +6,7 @@ import os
 import pickle
 import shlex
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -61,11 +61,14 @@ def read_network(
         key: where in the checkpoint the weights are, ``"outer.inner"`` for a dict in a dict; by default the first of
             `STATE_KEYS` that is there.
         strip_prefix: what to take from the beginning of every name; tensors without it are left out, and that is noted.
-        ema: take the exponential moving average (`AVERAGED_KEYS`) in place of the weights.
+        ema: take the exponential moving average (`AVERAGED_KEYS`) in place of the weights; not together with ``key``.
 
     Raises:
-        InputError: it cannot be read, holds other objects than tensors, or has no weights; one line, with the way out.
+        InputError: ``key`` and ``ema`` are both given, or it cannot be read, holds other objects than tensors, or has
+            no weights; one line, with the way out.
     """
+    if key is not None and ema:
+        raise InputError(f"key is {key!r} and ema is True; give one of them: key may name the moving average")
     if isinstance(given, Network):
         return given
     sha256: str | None = None
@@ -88,6 +91,37 @@ def read_network(
     if strip_prefix:
         state = _stripped(state, strip_prefix, where, notes)
     return Network(state=state, source=source, sha256=sha256, notes=tuple(notes))
+
+
+def read_pair(
+    a: Any,
+    b: Any,
+    *,
+    arguments: tuple[str, str] = ("a", "b"),
+    key: str | None = None,
+    strip_prefix: str = "",
+    ema: bool = False,
+) -> tuple[Network, Network]:
+    """Two networks as `read_network` reads them; a prefix that only one of them has is taken from that one alone.
+
+    Raises:
+        InputError: as `read_network`, or ``strip_prefix`` is given and neither has it.
+    """
+    read = [read_network(given, argument=name, key=key, ema=ema) for name, given in zip(arguments, (a, b), strict=True)]
+    if not strip_prefix:
+        return read[0], read[1]
+    having = [any(name.startswith(strip_prefix) for name in network.state) for network in read]
+    for index, (name, given) in enumerate(zip(arguments, (a, b), strict=True)):
+        network, notes = read[index], [*read[index].notes]
+        if isinstance(given, Network):
+            continue
+        if having[index] or not any(having):
+            state = _stripped(network.state, strip_prefix, f"{name} ({network.source})", notes)
+        else:
+            state = network.state
+            notes.append(f"left as it is: no name begins with {strip_prefix!r}")
+        read[index] = replace(network, state=state, notes=tuple(notes))
+    return read[0], read[1]
 
 
 def prefix_before(names: Sequence[str], wanted: Sequence[str]) -> str | None:

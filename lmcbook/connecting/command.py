@@ -11,7 +11,8 @@ from lmcbook.errors import InputError
 DESCRIPTION = """May two networks be averaged? Tells what their average loses, what mends it, why, and what to do next.
 
 A and B are files (.safetensors; .pt, .pth, .ckpt, .bin without code), or folders with one or with *.index.json.
-Exit code: 0 connected within the tolerance, as they are or by what the first line names; 1 not; 2 not comparable."""
+Exit code: 0 connected within the tolerance, as they are or by what the first line names; 1 not; 2 not comparable.
+A loss within two standard errors is within the tolerance; the first line tells if that is all that can be said."""
 
 
 def add_parser(commands: Any) -> None:
@@ -76,7 +77,7 @@ def run(options: argparse.Namespace) -> int:
 def _answer(options: argparse.Namespace) -> int:
     """Compare, print and write; the exit code."""
     from lmcbook.connecting.advice import remedy_of
-    from lmcbook.connecting.checkpoints import read_network
+    from lmcbook.connecting.checkpoints import read_pair
     from lmcbook.connecting.factories import build, read_data
     from lmcbook.connecting.measure import connect
     from lmcbook.connecting.merged import merge_networks
@@ -91,9 +92,8 @@ def _answer(options: argparse.Namespace) -> int:
         if path is not None:
             check_target(path, endings, force=options.force)
     grid = coefficients_grid(options.coefficients)
-    a, b = (
-        read_network(path, argument=name, key=options.key, strip_prefix=options.strip_prefix, ema=options.ema)
-        for name, path in (("A", options.a), ("B", options.b))
+    a, b = read_pair(
+        options.a, options.b, arguments=("A", "B"), key=options.key, strip_prefix=options.strip_prefix, ema=options.ema
     )
     model = None if options.model is None else build(options.model, options.num_classes)
     if options.dry_run:

@@ -90,7 +90,7 @@ def prepare(
     tested, calibrated = (_fewer(part, examples, seed) for part in (tested, calibrated))
     # whoever takes the first few takes a random sample: files are often sorted by class
     pool = pool[torch.randperm(len(pool), generator=random_stream(seed, "connect", "images"))[:examples]]
-    kind = _float_type(a.state, b.state)
+    kind = _float_type(model, a.state, b.state)
     tested, calibrated = (_moved(part, kind, device) for part in (tested, calibrated))
     pool = _as(pool, kind, device)
     task: Task = "regression" if tested.labels.is_floating_point() else "classification"
@@ -103,8 +103,7 @@ def prepare(
             raise InputError(f"{name} holds values that are infinite or no number; mend or leave out those images")
     if device != "cpu":
         model = copy.deepcopy(model).to(device)
-    states = [_of_one_type(complete_tied(model, network.state), kinds, device) for network, kinds in
-              ((a, b.state), (b, a.state))]  # fmt: skip
+    states = states_of(model, a, b, device)
     answers = answering(model, states[0], tested.images[:2], output)
     first, second = (predict_logits(answers, states[0], tested.images[:2]) for _ in range(2))
     if not torch.equal(first, second):
@@ -113,6 +112,18 @@ def prepare(
         model=answers, a=states[0], b=states[1], test=tested, calibration=calibrated, images=pool, task=task,
         notes=tuple(notes),
     )  # fmt: skip
+
+
+def states_of(
+    model: nn.Module, a: Network, b: Network, device: str, *, least: torch.dtype | None = torch.float32
+) -> tuple[StateDict, StateDict]:
+    """Both states on one device, with tied tensors under all their names, each tensor in the more precise type of both.
+
+    Args:
+        least: the least precise type of floating point that a tensor is left in; None for any.
+    """
+    full_a, full_b = (complete_tied(model, network.state) for network in (a, b))
+    return _of_one_type(full_a, full_b, device, least), _of_one_type(full_b, full_a, device, least)
 
 
 def _labelled(argument: str, given: Any) -> Labelled:
@@ -165,22 +176,22 @@ def _as(images: Tensor, kind: torch.dtype, device: str) -> Tensor:
     return images.to(device, kind) if images.is_floating_point() else images.to(device)
 
 
-def _float_type(*states: StateDict) -> torch.dtype:
-    """The most precise type of floating point among the weights, float32 at least."""
+def _float_type(model: nn.Module, *states: StateDict) -> torch.dtype:
+    """The most precise type of floating point among the parameters, float32 at least; a buffer may be of any."""
+    parameters = {name for name, _ in model.named_parameters(remove_duplicate=False)}
     found = torch.float32
     for state in states:
-        for tensor in state.values():
-            if tensor.is_floating_point():
+        for name, tensor in state.items():
+            if name in parameters and tensor.is_floating_point():
                 found = torch.promote_types(found, tensor.dtype)
     return found
 
 
-def _of_one_type(state: StateDict, other: Mapping[str, Tensor], device: str) -> StateDict:
-    """Each tensor in the more precise of both networks' types, and no less than float32."""
+def _of_one_type(state: StateDict, other: Mapping[str, Tensor], device: str, least: torch.dtype | None) -> StateDict:
     moved = {}
     for name, tensor in state.items():
         if tensor.is_floating_point():
-            kind = torch.promote_types(tensor.dtype, torch.float32)
+            kind = tensor.dtype if least is None else torch.promote_types(tensor.dtype, least)
             if name in other and other[name].is_floating_point():
                 kind = torch.promote_types(kind, other[name].dtype)
             tensor = tensor.to(kind)

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from lmcbook.connecting.answers import Output
-from lmcbook.connecting.checkpoints import Network, read_network, state_sha256
+from lmcbook.connecting.checkpoints import Network, read_pair, state_sha256
 from lmcbook.connecting.connection import Connection, Parent
 from lmcbook.connecting.inputs import Inputs, prepare
 from lmcbook.connecting.preflight import check, preflight
@@ -20,6 +20,7 @@ from lmcbook.connecting.rows import Row, Scored, score
 from lmcbook.connecting.verdict import judge
 from lmcbook.errors import InputError, check_number
 from lmcbook.evaluation import barriers, curve_along, ensemble_logits, predict_logits
+from lmcbook.evaluation.lewc import lewc_exponent
 from lmcbook.evaluation.line import Line, Logits
 from lmcbook.layerwise import measure_common_mode, measure_layers
 from lmcbook.merging import Repairer, add_biases, interpolate, merge
@@ -117,16 +118,19 @@ def connect(
     if max_minutes is not None:
         check_number("max_minutes", max_minutes, above=0)
     repairs = check_remedies(match, repair)
-    networks = [
-        read_network(given, argument=name, key=key, strip_prefix=strip_prefix, ema=ema)
-        for name, given in (("a", a), ("b", b))
-    ]
+    for each in coefficients:
+        check_number("coefficients", each, minimum=0, maximum=1)
+    if num_layers is not None:
+        check_number("num_layers", num_layers, minimum=1, integer=True)
+    networks = read_pair(a, b, key=key, strip_prefix=strip_prefix, ema=ema)
     findings = preflight(networks[0], networks[1], model)
     check(findings)
     inputs = prepare(
         model, *networks, test=test, calibration=calibration, images=images, output=output, examples=examples,
         device=device, seed=seed,
     )  # fmt: skip
+    if inputs.task == "classification":
+        lewc_exponent(inputs.model, num_layers)  # a strange ``model.num_layers`` is refused now, not in the last stage
     grid = sorted({0.0, 1.0, float(at), *(float(each) for each in coefficients)})
     run = _Run(
         inputs, float(at), grid, match=match, repairs=repairs, layers=layers, random_permutations=random_permutations,

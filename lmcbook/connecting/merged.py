@@ -13,9 +13,9 @@ from torch import Tensor, nn
 import lmcbook
 from lmcbook.calibration import fit_inverse_temperature
 from lmcbook.connecting.answers import Output
-from lmcbook.connecting.checkpoints import read_network, state_sha256
+from lmcbook.connecting.checkpoints import read_pair, state_sha256
 from lmcbook.connecting.connection import Parent
-from lmcbook.connecting.inputs import prepare
+from lmcbook.connecting.inputs import prepare, states_of
 from lmcbook.connecting.preflight import check, preflight
 from lmcbook.connecting.remedies import REPAIR_IMAGES, align, check_remedies, symmetry
 from lmcbook.connecting.targets import check_target
@@ -25,6 +25,7 @@ from lmcbook.evaluation import predict_logits
 from lmcbook.merging import add_biases, merge
 from lmcbook.models.examples import as_images
 from lmcbook.states import StateDict, has_batch_norm
+from lmcbook.training.device import resolve_device
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -113,19 +114,18 @@ def merge_networks(
     kinds = check_remedies(match, repair)
     if match == "all":
         raise InputError("match is 'all'; one network comes of one matching: give weights or activations")
-    networks = [
-        read_network(given, argument=name, key=key, strip_prefix=strip_prefix, ema=ema)
-        for name, given in (("a", a), ("b", b))
-    ]
+    networks = read_pair(a, b, key=key, strip_prefix=strip_prefix, ema=ema)
     labelled = calibration is not None or test is not None
     given = next((one for one in (images, calibration, test) if one is not None), None)
     check(preflight(networks[0], networks[1], model, has_images=given is not None))
     if given is None:
         if has_batch_norm(model) or kinds or match != "none":
             raise InputError("images is None; batch norm, a repair and matching need a few hundred training images")
-        merged = merge(model, networks[0].state, networks[1].state, at)
-        inputs, beta, folded = None, None, None
-        made = _loaded(copy.deepcopy(model), merged)
+        device = resolve_device(device)
+        # there are no images to fit their type to, so that half precision stays what it is
+        merged = merge(model, *states_of(model, *networks, device, least=None), at)
+        beta, folded = None, None
+        made = _loaded(copy.deepcopy(model).to(device), merged)
     else:
         tested = _tested(calibration, test, given)
         inputs = prepare(
