@@ -15,13 +15,16 @@ from torch.utils.data import DataLoader, TensorDataset
 import lmcbook
 from lmcbook.connecting.answers import logits_of
 from lmcbook.connecting.checkpoints import state_sha256
-from lmcbook.connecting.rows import Row, bootstrap_error
+from lmcbook.connecting.inputs import Inputs
+from lmcbook.connecting.rows import Row, bootstrap_error, score
 from lmcbook.connecting.verdict import judge
 from lmcbook.data.torchvision_guard import import_torchvision
 from lmcbook.errors import InputError
 from lmcbook.evaluation import accuracy, interpolation_curve, loss, predict_logits
+from lmcbook.evaluation.line import Logits
 from lmcbook.merging import add_biases, interpolate, recompute_batch_norm
 from lmcbook.models import build_model
+from lmcbook.models.examples import Labelled
 from lmcbook.permutation import apply, derive_spec, random_permutation
 from lmcbook.randomness import random_stream
 from tests.helpers.small_networks import NUM_CLASSES, random_images, small_model
@@ -233,6 +236,36 @@ def test_averaged_statistics_are_no_answer_where_batch_norm_is_recomputed():
     assert "; the plain average (averaged statistics) loses 50.0 points (s.e. 0.5)." in found.sentence
 
 
+def test_a_loss_within_two_standard_errors_is_not_told_apart_from_none():
+    found = judged(plain=(8.3, 7.8))
+    assert found.connected and found.sentence.startswith("Not told apart from no loss: the plain average loses 8.3 ")
+    assert any("more of them would decide finer" in remark for remark in found.remarks)
+    assert judged(plain=(0.9, 7.8)).sentence.startswith("Yes: ") and judged(plain=(16, 7.8)).sentence.startswith("No: ")
+    found = judged(plain=(16, 1), **{"repaired:mean": (1.5, 1)})
+    assert found.sentence.startswith("Not told apart from no loss, after a ") and found.how == "repair"
+
+
+@pytest.mark.parametrize(("right", "told"), [(99, False), (110, True)])
+def test_better_than_both_parents_is_said_only_beyond_two_standard_errors(right, told):
+    """Of 120 images a is right on 98 and b on 60; the plain average on one more than a, or on twelve."""
+    labels = torch.zeros(120, dtype=torch.int64)
+
+    def scored(name, count, parents=()):
+        given = torch.tensor([[1.0, 0.0]] * count + [[0.0, 1.0]] * (120 - count))
+        examples = Labelled(given, labels)
+        inputs = Inputs(
+            model=nn.Identity(), a={}, b={}, test=examples, calibration=examples, images=given, task="classification",
+            notes=(),
+        )  # fmt: skip
+        return score(inputs, Logits(given, given), name=name, label=name, coefficient=0.5, parents=parents)
+
+    a, b = scored("a", 98), scored("b", 60)
+    plain = scored("plain", right, (a, b)).row
+    assert plain.over_better == pytest.approx((right - 98) / 120) and (plain.over_better_error or 0) > 0
+    found = judge({"a": a.row, "b": b.row, "plain": plain}, "classification", examples=120, classes=10)
+    assert told == any("better than both parents" in remark for remark in found.remarks)
+
+
 def test_the_layers_tell_the_parts_of_the_cross_talk(connection, digits_pair, digits):
     model, a, b = digits_pair
     parts = lmcbook.measure_common_mode(model, drawn(digits.train.images)[:256], a, b)
@@ -398,10 +431,33 @@ def test_what_cannot_be_compared_is_told_in_one_line(digits_pair, digits):
         ({"output": lambda z: z[0]}, "output made shape"),
         ({"device": "cuda:9"}, "device is"),
         ({"tolerance": -1}, "tolerance is -1"),
+        ({"key": "model", "ema": True}, "key is 'model' and ema is True"),
     ):
         with pytest.raises(InputError, match=message) as error:
             lmcbook.connect(model, a, **{"b": b, **parts, **arguments})
         assert "\n" not in str(error.value)
+
+
+@pytest.mark.parametrize(("name", "value"), [("coefficients", [0, 1.5]), ("num_layers", 0)])
+def test_what_the_last_stage_would_refuse_is_refused_before_the_first(digits_pair, digits, monkeypatch, name, value):
+    monkeypatch.setattr("lmcbook.connecting.measure.prepare", lambda *_, **__: pytest.fail("it began to measure"))
+    with pytest.raises(InputError, match=f"{name} is"):
+        lmcbook.connect(*digits_pair, test=digits.test, **{name: value})
+
+
+def test_a_buffer_of_float64_leaves_images_in_the_type_of_the_parameters():
+    class Counted(nn.Linear):
+        def __init__(self):
+            super().__init__(6, 3)
+            self.register_buffer("seen", torch.ones((), dtype=torch.float64))
+
+    torch.manual_seed(0)
+    model = Counted()
+    states = [{name: tensor.clone() for name, tensor in Counted().state_dict().items()} for _ in range(2)]
+    x = torch.randn(40, 6)
+    labels = labels_of(model, states[0], x)
+    found = lmcbook.connect(model, *states, test=(x, labels), calibration=(x, labels))
+    assert row(found, "a").accuracy == 1
 
 
 # --- the merged network and reports -----------------------------------------------------------------------------------
@@ -441,6 +497,21 @@ def test_a_merge_needs_images_only_where_they_are_used(digits_pair):
         lmcbook.merge_networks(model, a, b, repair="mean")
     with pytest.raises(InputError, match="match is 'all'"):
         lmcbook.merge_networks(model, a, b, match="all")
+
+
+def test_a_merge_without_images_completes_tied_weights_and_takes_the_more_precise_type(digits_pair):
+    model, a, b = two_of(STRANGERS["tied encoder"])
+    once = [{name: tensor for name, tensor in state.items() if name != "read.weight"} for state in (a, b)]
+    expected = lmcbook.merge_networks(model, a, b).state
+    found = lmcbook.merge_networks(model, *once).state
+    assert found.keys() == expected.keys() and all(torch.equal(found[name], expected[name]) for name in expected)
+    model, a, b = digits_pair
+    half = {name: tensor.half() for name, tensor in b.items()}
+    made = lmcbook.merge_networks(model, a, half)
+    expected = interpolate(a, {name: tensor.float() for name, tensor in half.items()}, 0.5)
+    assert all(torch.equal(made.state[name], expected[name]) for name in expected)
+    with pytest.raises(InputError, match="device is"):
+        lmcbook.merge_networks(model, a, b, device="cuda:9")
 
 
 def test_tied_weights_are_merged_once_and_beta_stays_outside_of_them():

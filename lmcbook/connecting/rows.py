@@ -44,6 +44,10 @@ class Row:
     loss_standard_error: float | None = None
     calibrated_loss_gained: float | None = None
     """The same of calibrated losses, calibrated parents included."""
+    over_better: float | None = None
+    """This row's accuracy minus that of the better parent: a fraction."""
+    over_better_error: float | None = None
+    """Standard error of ``over_better``, of the same images."""
     seconds: float = 0.0
     passes: int = 0
     """Images that went forward through a network for it."""
@@ -114,10 +118,13 @@ def score(
             lost = coefficient * a.right + (1 - coefficient) * b.right - right
             before = [parent.row.calibrated_loss or 0.0 for parent in parents]
             straight = coefficient * before[0] + (1 - coefficient) * before[1]
+            better = a.right if a.right.mean() >= b.right.mean() else b.right
             found |= {
                 "lost": float(lost.mean()),
                 "standard_error": bootstrap_error(lost, seed),
                 "calibrated_loss_gained": found["calibrated_loss"] - straight,
+                "over_better": float((right - better).mean()),
+                "over_better_error": bootstrap_error(right - better, seed),
             }
     row = Row(
         name=name, label=label, coefficient=coefficient, seconds=seconds, passes=passes, note=note, **found
