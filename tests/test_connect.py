@@ -138,6 +138,36 @@ def test_images_sorted_by_class_are_repaired_as_shuffled_ones(digits_pair, digit
         assert row(found, f"repaired:{kind}").loss == pytest.approx(loss(logits, digits.test.labels), abs=1e-6)
 
 
+def test_behind_a_repair_batch_norm_is_recomputed_from_all_images_and_few_pass_at_once():
+    """1100 images: the repair looks at 512 of them, batch norm at all; the same network is measured and made."""
+    passed = []
+
+    class PartlyNormalised(nn.Sequential):
+        def __init__(self):
+            super().__init__(nn.Linear(6, 9), nn.ReLU(), nn.Linear(9, 8), nn.BatchNorm1d(8), nn.ReLU(), nn.Linear(8, 3))
+
+        def forward(self, x):
+            passed.append(len(x))
+            return super().forward(x)
+
+    states = []
+    for seed in (0, 1):
+        torch.manual_seed(seed)
+        states.append({name: tensor.clone() for name, tensor in PartlyNormalised().state_dict().items()})
+    model, images = PartlyNormalised(), torch.randn(1100, 6, generator=random_stream(0, "pool"))
+    examples = images[:100], labels_of(model, states[0], images[:100])
+    given = {"test": examples, "calibration": examples, "images": images}
+    found = lmcbook.connect(model, *states, **given, repair="mean", match="none", layers=False)
+    made = lmcbook.merge_networks(model, *states, **given, repair="mean", fold=False)
+    with torch.no_grad():
+        expected = loss(made.model(examples[0]), examples[1])
+    assert row(found, "repaired:mean").loss == pytest.approx(expected, abs=1e-6)
+    torch.testing.assert_close(
+        made.state["3.running_mean"], recompute_batch_norm(made.model, made.state, drawn(images))["3.running_mean"]
+    )
+    assert max(passed) <= 550
+
+
 def test_the_standard_error_is_that_of_a_mean_and_the_same_every_time():
     values = torch.randn(400, generator=random_stream(0, "test"), dtype=torch.float64)
     assert bootstrap_error(values) == pytest.approx(float(values.std()) / 20, rel=0.1)

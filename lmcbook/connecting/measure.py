@@ -15,7 +15,7 @@ from lmcbook.connecting.connection import Connection, Parent
 from lmcbook.connecting.inputs import Inputs, prepare
 from lmcbook.connecting.preflight import check, preflight
 from lmcbook.connecting.progress import Progress
-from lmcbook.connecting.remedies import REPAIR_IMAGES, align, check_remedies, symmetry
+from lmcbook.connecting.remedies import REPAIR_IMAGES, align, averaged, check_remedies, repaired, repairer, symmetry
 from lmcbook.connecting.rows import Row, Scored, score
 from lmcbook.connecting.verdict import judge
 from lmcbook.errors import InputError, check_number
@@ -23,7 +23,7 @@ from lmcbook.evaluation import barriers, curve_along, ensemble_logits, predict_l
 from lmcbook.evaluation.lewc import lewc_exponent
 from lmcbook.evaluation.line import Line, Logits
 from lmcbook.layerwise import measure_common_mode, measure_layers
-from lmcbook.merging import Repairer, add_biases, interpolate, merge
+from lmcbook.merging import interpolate
 from lmcbook.permutation import PermutationSpec, apply, random_permutation
 from lmcbook.randomness import random_stream
 from lmcbook.states import StateDict, has_batch_norm
@@ -264,23 +264,23 @@ class _Run:
     def _repair(self, b: StateDict, name: str, prefix: str) -> None:
         inputs = self.inputs
         with self._noted(f"{name} row"):
-            few = inputs.images[:REPAIR_IMAGES]
-            repairer = Repairer(inputs.model, (inputs.a, b), few)
-            if not repairer.layers:
+            few = min(self._pool, REPAIR_IMAGES)
+            repairing = repairer(inputs, b)
+            if not repairing.layers:
                 if name == "repaired":
                     self.notes.append(
                         "no repair: batch norm follows every hidden layer, and recomputing it is the repair"
                     )
                 return
-            biased = add_biases(inputs.model)
-            merged = merge(inputs.model, inputs.a, b, self.at, inputs.images if self.normalised else None)
+            merged = averaged(inputs, b, self.at)
             for kind in self.repairs:
-                self._clock = perf_counter()
-                state = repairer.repair(merged, (self.at, 1 - self.at), kind)
-                passes = self._pair + 3 * len(few) + (self._pool if self.normalised else 0)
-                label = f"{prefix}{kind.replace('_', ' ')} repaired"
-                note = f"{len(repairer.layers)} layers, {len(few)} images without labels"
-                self._score(f"{name}:{kind}", label, self._predict(biased, state), passes, note=note)
+                with self._noted(f"{name}:{kind} row"):
+                    self._clock = perf_counter()
+                    biased, state = repaired(inputs, repairing, merged, self.at, kind)
+                    passes = self._pair + 3 * few + (2 * self._pool + few if self.normalised else 0)
+                    label = f"{prefix}{kind.replace('_', ' ')} repaired"
+                    note = f"{len(repairing.layers)} layers, {few} images without labels"
+                    self._score(f"{name}:{kind}", label, self._predict(biased, state), passes, note=note)
 
     def _matched(self, kind: str) -> None:
         with self._noted(f"matching by {kind}"):
@@ -290,9 +290,7 @@ class _Run:
             searched = perf_counter() - began
             before = self.line.trained[1].test
             moved = (predict_logits(self.inputs.model, aligned, self.inputs.test.images) - before).abs().max()
-            merged = merge(
-                self.inputs.model, self.inputs.a, aligned, self.at, self.inputs.images if self.normalised else None
-            )
+            merged = averaged(self.inputs, aligned, self.at)
             note = f"search {searched:.1f} s; permuting moves an output by {float(moved):.1g} at most"
             passes = self._pair + (self._pool if self.normalised else 0)
             logits = self._predict(self.inputs.model, merged)
@@ -319,10 +317,7 @@ class _Run:
             for number in range(self.random_permutations):
                 generator = random_stream(self.seed, "connect", "random permutation", number)
                 shuffled = apply(spec, random_permutation(spec, self.inputs.b, generator), self.inputs.b)
-                pool = self.inputs.images if self.normalised else None
-                logits = self._predict(
-                    self.inputs.model, merge(self.inputs.model, self.inputs.a, shuffled, self.at, pool)
-                )
+                logits = self._predict(self.inputs.model, averaged(self.inputs, shuffled, self.at))
                 found.append(
                     score(self.inputs, logits, name="", label="", coefficient=self.at, parents=self._ends()).row
                 )
@@ -345,7 +340,7 @@ class _Run:
     def _inside(self) -> None:
         with self._noted("layers"):
             inputs = self.inputs
-            merged = merge(inputs.model, inputs.a, inputs.b, 0.5, inputs.images if self.normalised else None)
+            merged = averaged(inputs, inputs.b, 0.5)
             few = inputs.images[:LAYER_IMAGES]
             sides = [min(t.shape[0], t[0].numel()) for t in inputs.a.values() if t.is_floating_point() and t.ndim > 1]
             ranks = max(sides, default=0) <= WIDEST_RANKED

@@ -17,7 +17,7 @@ from lmcbook.connecting.checkpoints import read_pair, state_sha256
 from lmcbook.connecting.connection import Parent
 from lmcbook.connecting.inputs import prepare, states_of
 from lmcbook.connecting.preflight import check, preflight
-from lmcbook.connecting.remedies import REPAIR_IMAGES, align, check_remedies, symmetry
+from lmcbook.connecting.remedies import align, averaged, check_remedies, repaired, repairer, symmetry
 from lmcbook.connecting.targets import check_target
 from lmcbook.data.whole_files import written_whole
 from lmcbook.errors import InputError, check_number
@@ -133,9 +133,9 @@ def merge_networks(
             output=output, examples=examples, device=device, seed=seed,
         )  # fmt: skip
         state_b = inputs.b if match == "none" else align(inputs, symmetry(inputs), match, starts=starts, seed=seed)
-        pool = inputs.images if has_batch_norm(model) else inputs.images[:REPAIR_IMAGES]
-        merged = merge(inputs.model, inputs.a, state_b, at, pool, repair=kinds[0] if kinds else "none")
-        answers = add_biases(inputs.model) if kinds else inputs.model
+        answers, merged = inputs.model, averaged(inputs, state_b, at)
+        if kinds:
+            answers, merged = repaired(inputs, repairer(inputs, state_b), merged, at, kinds[0])
         made = _loaded(copy.deepcopy(add_biases(model) if kinds else model).to(device), merged)
         beta, folded = None, None
         if labelled and inputs.task == "classification":

@@ -3,17 +3,19 @@
 from collections.abc import Sequence
 from typing import Any
 
+from torch import nn
+
 from lmcbook.connecting.inputs import Inputs
 from lmcbook.errors import InputError, check_choice
 from lmcbook.matching import activation_matching, observe_layers, observe_modules, weight_matching
-from lmcbook.merging import REPAIRS
+from lmcbook.merging import REPAIRS, Repairer, add_biases, merge, recompute_batch_norm_
 from lmcbook.models import LayeredModel, permutation_spec
 from lmcbook.permutation import PermutationSpec, apply, derive_spec
-from lmcbook.states import StateDict
+from lmcbook.states import StateDict, has_batch_norm
 
 MATCHINGS = ("none", "weights", "activations", "all")
 REPAIR_IMAGES = 512
-"""Images that a repair and activation matching look at; all pass at once."""
+"""Images that a repair and activation matching look at; all pass at once. Batch norm sees all there are."""
 
 _TRACED = 8  # images for a trace: with fewer, batch norm in deep networks leaves rounding alone
 
@@ -47,6 +49,34 @@ def symmetry(inputs: Inputs) -> PermutationSpec:
             f"no units of this network may be permuted, as far as a trace tells ({'; '.join(reasons[:3])})"
         )
     return spec
+
+
+def repairer(inputs: Inputs, state_b: StateDict) -> Repairer:
+    """What repairs merges of a with this b, by the first `REPAIR_IMAGES` images.
+
+    Raises:
+        InputError: as `Repairer`.
+    """
+    return Repairer(inputs.model, (inputs.a, state_b), inputs.images[:REPAIR_IMAGES])
+
+
+def averaged(inputs: Inputs, state_b: StateDict, coefficient: float | int) -> StateDict:
+    """λ of a and 1 − λ of b, with batch norm recomputed from all images, some at a time."""
+    images = inputs.images if has_batch_norm(inputs.model) else None
+    return merge(inputs.model, inputs.a, state_b, coefficient, images)
+
+
+def repaired(
+    inputs: Inputs, repairing: Repairer, merged: StateDict, coefficient: float | int, kind: str
+) -> tuple[nn.Module, StateDict]:
+    """An `averaged` merge repaired by a few images, then with batch norm recomputed from all of them; and its module.
+
+    Raises:
+        InputError: as `Repairer.repair`.
+    """
+    state = repairing.repair(merged, (coefficient, 1 - coefficient), kind)
+    model = add_biases(inputs.model)
+    return model, recompute_batch_norm_(model, state, inputs.images) if has_batch_norm(model) else state
 
 
 def align(inputs: Inputs, spec: PermutationSpec, kind: str, *, starts: str = "fast", seed: int = 0) -> StateDict:
