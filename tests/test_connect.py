@@ -92,9 +92,12 @@ def test_rows_are_those_of_a_naive_loop(connection, digits_pair, digits):
         assert measured.loss == pytest.approx(expected, abs=1e-6)
     lost = (row(connection, "a").accuracy + row(connection, "b").accuracy) / 2 - row(connection, "plain").accuracy
     assert row(connection, "plain").lost == pytest.approx(lost, abs=1e-9)
-    repaired = lmcbook.merge(model, a, b, 0.5, drawn(digits.train.images)[:512], repair="mean")
+    kinds = [name.partition(":")[2] for name in connection.by_name if name.startswith("repaired:")]
+    assert kinds == ["lewc_mean", "mean_and_variance"]
+    repaired = lmcbook.merge(model, a, b, 0.5, drawn(digits.train.images)[:512], repair="mean_and_variance")
     logits = predict_logits(add_biases(model), repaired, digits.test.images)
-    assert row(connection, "repaired:mean").loss == pytest.approx(loss(logits, digits.test.labels), abs=1e-6)
+    expected = loss(logits, digits.test.labels)
+    assert row(connection, "repaired:mean_and_variance").loss == pytest.approx(expected, abs=1e-6)
 
 
 def test_a_network_with_batch_norm_is_measured_plain_and_recomputed():
@@ -123,7 +126,7 @@ def test_a_network_with_batch_norm_is_measured_plain_and_recomputed():
         assert row(found, name).accuracy == accuracy(logits, labels[30:])
         assert row(found, name).loss == pytest.approx(loss(logits, labels[30:]), abs=1e-6)
     assert any("batch norm follows every hidden layer" in note for note in found.notes)
-    assert "repaired:mean" not in found.by_name and logits.shape[1] == NUM_CLASSES
+    assert not any(name.startswith("repaired") for name in found.by_name) and logits.shape[1] == NUM_CLASSES
 
 
 def test_images_sorted_by_class_are_repaired_as_shuffled_ones(digits_pair, digits):
@@ -132,7 +135,7 @@ def test_images_sorted_by_class_are_repaired_as_shuffled_ones(digits_pair, digit
     found = lmcbook.connect(
         *digits_pair, test=digits.test, calibration=digits.calibration, images=images, match="none", layers=False
     )
-    for kind in ("mean", "lewc_mean"):
+    for kind in ("lewc_mean", "mean_and_variance"):
         repaired = lmcbook.merge(*digits_pair, 0.5, drawn(images)[:512], repair=kind)
         logits = predict_logits(add_biases(digits_pair[0]), repaired, digits.test.images)
         assert row(found, f"repaired:{kind}").loss == pytest.approx(loss(logits, digits.test.labels), abs=1e-6)
@@ -189,6 +192,16 @@ def test_networks_of_all_kinds_are_measured_and_left_as_they_were(name):
     # what was permuted computes the same, to rounding
     assert float(re.findall(r"an output by (\S+)", row(found, "matched:weights").note)[0]) < 1e-4
     assert "\n" not in found.verdict.sentence and str(found).isascii()
+
+
+def test_a_repair_that_a_network_does_not_allow_leaves_the_others():
+    model, a, b = two_of(STRANGERS["weight norm"])
+    images = inputs_of(model, 40)
+    examples = images, labels_of(model, a, images)
+    kinds = ("mean_and_variance", "lewc_mean")
+    found = lmcbook.connect(model, a, b, test=examples, calibration=examples, match="none", repair=kinds, layers=False)
+    assert "repaired:lewc_mean" in found.by_name and "repaired:mean_and_variance" not in found.by_name
+    assert any("no repaired:mean_and_variance row" in note for note in found.notes)
 
 
 @pytest.mark.slow
@@ -438,7 +451,7 @@ def test_time_that_is_up_and_an_interrupt_leave_what_is_done(digits_pair, digits
 
     monkeypatch.setattr("lmcbook.connecting.measure.align", interrupt)
     found = lmcbook.connect(*digits_pair, **arguments)
-    assert "interrupted" in found.stopped and "repaired:mean" in found.by_name and not found.layers
+    assert "interrupted" in found.stopped and "repaired:mean_and_variance" in found.by_name and not found.layers
     monkeypatch.setattr("lmcbook.connecting.measure._Run._parents", interrupt)
     with pytest.raises(KeyboardInterrupt):
         lmcbook.connect(*digits_pair, **arguments)

@@ -38,7 +38,9 @@ def add_parser(commands: Any) -> None:
     what.add_argument("--coefficients", type=int, default=5, help="points of the curve (default: 5)")
     what.add_argument("--match", default="weights", help="none, weights, activations or all (default: weights)")
     what.add_argument(
-        "--repair", default="lewc_mean,mean", help="none, mean, lewc_mean, mean_and_variance, or several with commas"
+        "--repair",
+        default="lewc_mean,mean_and_variance",
+        help="none, mean, lewc_mean, mean_and_variance, or several with commas (default: lewc_mean,mean_and_variance)",
     )
     what.add_argument("--random-permutations", type=int, default=0, metavar="N", help="controls (default: 0)")
     what.add_argument("--no-layers", action="store_true", help="do not look inside")

@@ -15,7 +15,16 @@ from lmcbook.connecting.connection import Connection, Parent
 from lmcbook.connecting.inputs import Inputs, prepare
 from lmcbook.connecting.preflight import check, preflight
 from lmcbook.connecting.progress import Progress
-from lmcbook.connecting.remedies import REPAIR_IMAGES, align, averaged, check_remedies, repaired, repairer, symmetry
+from lmcbook.connecting.remedies import (
+    DEFAULT_REPAIRS,
+    REPAIR_IMAGES,
+    align,
+    averaged,
+    check_remedies,
+    repaired,
+    repairer,
+    symmetry,
+)
 from lmcbook.connecting.rows import Row, Scored, score
 from lmcbook.connecting.verdict import judge
 from lmcbook.errors import InputError, check_number
@@ -51,7 +60,7 @@ def connect(
     at: float | int = 0.5,
     coefficients: Sequence[float | int] = COEFFICIENTS,
     match: str = "weights",
-    repair: str | Sequence[str] = ("lewc_mean", "mean"),
+    repair: str | Sequence[str] = DEFAULT_REPAIRS,
     layers: bool = True,
     random_permutations: int = 0,
     tolerance: float | int | None = None,
@@ -89,7 +98,7 @@ def connect(
         at: λ of the verdict and of all rows.
         coefficients: λ of the curve; 0, 1 and ``at`` are added.
         match: ``none``, ``weights``, ``activations`` or ``all``.
-        repair: one or several of `lmcbook.merging.REPAIRS`, or ``none``.
+        repair: one or several of `lmcbook.merging.REPAIRS`, or ``none``; by default `DEFAULT_REPAIRS`.
         layers: whether to look inside, on `LAYER_IMAGES` images.
         random_permutations: how many times b's units are shuffled at random, as a control: units that stand in order
             tell that the two share their start.

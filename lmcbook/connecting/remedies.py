@@ -14,6 +14,9 @@ from lmcbook.permutation import PermutationSpec, apply, derive_spec
 from lmcbook.states import StateDict, has_batch_norm
 
 MATCHINGS = ("none", "weights", "activations", "all")
+DEFAULT_REPAIRS = ("lewc_mean", "mean_and_variance")
+"""Averaged means alone helped in no decided setting of the book's records."""
+
 REPAIR_IMAGES = 512
 """Images that a repair and activation matching look at; all pass at once. Batch norm sees all there are."""
 

@@ -181,5 +181,5 @@ def _sentence(
     if how == "batch norm":
         averaged = rows["plain"]
         return f"{yes}: {average}; {_named(averaged)} {told(averaged, task)}{calibration}."
-    names = {"repair": "a mean repair", "matching": "matching", "matching and repair": "matching and a repair"}
+    names = {"repair": "a repair", "matching": "matching", "matching and repair": "matching and a repair"}
     return f"{yes}, after {names[how]}: {chosen.label} {told(chosen, task)}; {average}{calibration}."
