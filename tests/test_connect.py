@@ -130,14 +130,15 @@ def test_a_network_with_batch_norm_is_measured_plain_and_recomputed():
 
 
 def test_images_sorted_by_class_are_repaired_as_shuffled_ones(digits_pair, digits):
+    model, a, b = digits_pair
     images = digits.train.images[digits.train.labels.argsort()]
     assert len(images) > 512
     found = lmcbook.connect(
         *digits_pair, test=digits.test, calibration=digits.calibration, images=images, match="none", layers=False
     )
     for kind in ("lewc_mean", "mean_and_variance"):
-        repaired = lmcbook.merge(*digits_pair, 0.5, drawn(images)[:512], repair=kind)
-        logits = predict_logits(add_biases(digits_pair[0]), repaired, digits.test.images)
+        repaired = lmcbook.merge(model, a, b, 0.5, drawn(images)[:512], repair=kind)
+        logits = predict_logits(add_biases(model), repaired, digits.test.images)
         assert row(found, f"repaired:{kind}").loss == pytest.approx(loss(logits, digits.test.labels), abs=1e-6)
 
 
@@ -159,7 +160,7 @@ def test_behind_a_repair_batch_norm_is_recomputed_from_all_images_and_few_pass_a
         states.append({name: tensor.clone() for name, tensor in PartlyNormalised().state_dict().items()})
     model, images = PartlyNormalised(), torch.randn(1100, 6, generator=random_stream(0, "pool"))
     examples = images[:100], labels_of(model, states[0], images[:100])
-    given = {"test": examples, "calibration": examples, "images": images}
+    given: dict[str, Any] = {"test": examples, "calibration": examples, "images": images}
     found = lmcbook.connect(model, *states, **given, repair="mean", match="none", layers=False)
     made = lmcbook.merge_networks(model, *states, **given, repair="mean", fold=False)
     with torch.no_grad():
@@ -449,7 +450,7 @@ def test_time_that_is_up_and_an_interrupt_leave_what_is_done(digits_pair, digits
     def interrupt(*_, **__):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("lmcbook.connecting.measure.align", interrupt)
+    monkeypatch.setattr("lmcbook.connecting.remedies.align", interrupt)
     found = lmcbook.connect(*digits_pair, **arguments)
     assert "interrupted" in found.stopped and "repaired:mean_and_variance" in found.by_name and not found.layers
     monkeypatch.setattr("lmcbook.connecting.measure._Run._parents", interrupt)

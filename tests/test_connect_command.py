@@ -199,7 +199,7 @@ def test_an_interrupt_writes_what_is_done(folder, capsys, monkeypatch):
     def interrupt(*_: Any, **__: Any) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("lmcbook.connecting.measure.align", interrupt)
+    monkeypatch.setattr("lmcbook.connecting.remedies.align", interrupt)
     assert connect("a.safetensors", "near.pt", *GIVEN, "--report", "r.md") == 130
     assert "Not complete: interrupted" in capsys.readouterr().out
     assert "plain average" in Path("r.md").read_text(encoding="utf-8")

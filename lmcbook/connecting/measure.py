@@ -9,22 +9,14 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from lmcbook.connecting import remedies
 from lmcbook.connecting.answers import Output
 from lmcbook.connecting.checkpoints import Network, read_pair, state_sha256
 from lmcbook.connecting.connection import Connection, Parent
 from lmcbook.connecting.inputs import Inputs, prepare
 from lmcbook.connecting.preflight import check, preflight
 from lmcbook.connecting.progress import Progress
-from lmcbook.connecting.remedies import (
-    DEFAULT_REPAIRS,
-    REPAIR_IMAGES,
-    align,
-    averaged,
-    check_remedies,
-    repaired,
-    repairer,
-    symmetry,
-)
+from lmcbook.connecting.remedies import DEFAULT_REPAIRS, REPAIR_IMAGES, check_remedies
 from lmcbook.connecting.rows import Row, Scored, score
 from lmcbook.connecting.verdict import judge
 from lmcbook.errors import InputError, check_number
@@ -274,18 +266,18 @@ class _Run:
         inputs = self.inputs
         with self._noted(f"{name} row"):
             few = min(self._pool, REPAIR_IMAGES)
-            repairing = repairer(inputs, b)
+            repairing = remedies.repairer(inputs, b)
             if not repairing.layers:
                 if name == "repaired":
                     self.notes.append(
                         "no repair: batch norm follows every hidden layer, and recomputing it is the repair"
                     )
                 return
-            merged = averaged(inputs, b, self.at)
+            merged = remedies.averaged(inputs, b, self.at)
             for kind in self.repairs:
                 with self._noted(f"{name}:{kind} row"):
                     self._clock = perf_counter()
-                    biased, state = repaired(inputs, repairing, merged, self.at, kind)
+                    biased, state = remedies.repaired(inputs, repairing, merged, self.at, kind)
                     passes = self._pair + 3 * few + (2 * self._pool + few if self.normalised else 0)
                     label = f"{prefix}{kind.replace('_', ' ')} repaired"
                     note = f"{len(repairing.layers)} layers, {few} images without labels"
@@ -295,11 +287,11 @@ class _Run:
         with self._noted(f"matching by {kind}"):
             spec = self._symmetry()
             began = perf_counter()
-            aligned = align(self.inputs, spec, kind, starts=self.starts, seed=self.seed)
+            aligned = remedies.align(self.inputs, spec, kind, starts=self.starts, seed=self.seed)
             searched = perf_counter() - began
             before = self.line.trained[1].test
             moved = (predict_logits(self.inputs.model, aligned, self.inputs.test.images) - before).abs().max()
-            merged = averaged(self.inputs, aligned, self.at)
+            merged = remedies.averaged(self.inputs, aligned, self.at)
             note = f"search {searched:.1f} s; permuting moves an output by {float(moved):.1g} at most"
             passes = self._pair + (self._pool if self.normalised else 0)
             logits = self._predict(self.inputs.model, merged)
@@ -309,7 +301,7 @@ class _Run:
 
     def _symmetry(self) -> PermutationSpec:
         if self._spec is None:
-            self._spec = symmetry(self.inputs)
+            self._spec = remedies.symmetry(self.inputs)
             unproved = self._spec.unproved
             if unproved:
                 reasons = list(dict.fromkeys(unproved.values()))
@@ -322,14 +314,12 @@ class _Run:
     def _shuffled(self) -> None:
         with self._noted("random permutations"):
             spec = self._symmetry()
-            found = []
+            found, ends = [], self._ends()
             for number in range(self.random_permutations):
                 generator = random_stream(self.seed, "connect", "random permutation", number)
                 shuffled = apply(spec, random_permutation(spec, self.inputs.b, generator), self.inputs.b)
-                logits = self._predict(self.inputs.model, averaged(self.inputs, shuffled, self.at))
-                found.append(
-                    score(self.inputs, logits, name="", label="", coefficient=self.at, parents=self._ends()).row
-                )
+                logits = self._predict(self.inputs.model, remedies.averaged(self.inputs, shuffled, self.at))
+                found.append(score(self.inputs, logits, name="", label="", coefficient=self.at, parents=ends).row)
             seconds = perf_counter() - self._clock
             lost = [row.lost for row in found if row.lost is not None]
             gained = [row.loss_gained for row in found if row.loss_gained is not None]
@@ -349,7 +339,7 @@ class _Run:
     def _inside(self) -> None:
         with self._noted("layers"):
             inputs = self.inputs
-            merged = averaged(inputs, inputs.b, 0.5)
+            merged = remedies.averaged(inputs, inputs.b, 0.5)
             few = inputs.images[:LAYER_IMAGES]
             sides = [min(t.shape[0], t[0].numel()) for t in inputs.a.values() if t.is_floating_point() and t.ndim > 1]
             ranks = max(sides, default=0) <= WIDEST_RANKED
