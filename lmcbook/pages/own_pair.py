@@ -26,14 +26,14 @@ def ask(namespace: Mapping[str, Any]) -> "Connection":
         *(given[name] for name in ("a", "b", "model", "data")),
         **{name: given[name] for name in ("num_classes", "image_size", "examples")},
     )
-    common = {name: given[name] for name in ("at", "key", "strip_prefix", "ema", "device")}
-    common |= {"calibration": pair.data.calibration, "images": pair.data.images}
-    asked = ("match", "repair", "random_permutations", "layers", "tolerance", "examples", "max_minutes")
+    # the network that is written is the one that was measured: from the same examples
+    common = {name: given[name] for name in ("at", "key", "strip_prefix", "ema", "device", "examples")}
+    common |= {"calibration": pair.data.calibration, "images": pair.data.images, "test": pair.data.test}
+    asked = ("match", "repair", "random_permutations", "layers", "tolerance", "max_minutes")
     answer = lmcbook.connect(
         pair.model,
         pair.a,
         pair.b,
-        test=pair.data.test,
         coefficients=lmcbook.coefficients_grid(given["num_coefficients"]),
         **{name: given[name] for name in asked},
         **common,
