@@ -197,7 +197,7 @@ def show(
     *,
     name: str,
     alt: str,
-    command: str = "",
+    command: str,
     source: str = CONSTRUCTED,
     **options: Any,
 ) -> None:

@@ -204,9 +204,9 @@ def drawn_layer(
 def width_rows(
     weights: Mapping[str, Float[Tensor, "outputs units"]],
     features: Float[Tensor, "examples units"],
-    copies: Sequence[int],
+    copies: Sequence[int] = (1, 4, 16, 64, 256),
     *,
-    placements: int,
+    placements: int = 100,
     generator: Generator,
 ) -> list[dict[str, Any]]:
     """Reciprocal orthogonality of randomly placed units, drawn and expected, as layers are `widened`.
