@@ -10,11 +10,6 @@ from lmcbook.connecting.verdict import UNDECIDED
 if TYPE_CHECKING:
     from lmcbook.connecting.connection import Connection
 
-OWN_OPTIONS = ("--out", "--report", "--curve", "--at", "--match", "--repair", "--dry-run", "--force", "--max-minutes")
-"""Options of a comparison that the command which writes the merge gives anew, or does without."""
-
-_FLAGS = ("--dry-run", "--force")
-
 
 def reasons(connection: "Connection") -> tuple[str, ...]:
     """Sentences on the layers: what the networks do to each other's features, and which law the merge follows."""
@@ -123,8 +118,7 @@ def _merge_command(connection: "Connection", match: str, repair: str) -> str:
             f'lmcbook.merge_networks(model, a, b, at={connection.at:g}, match="{match}", repair="{repair}", '
             'calibration=..., images=...).save("merged.safetensors")'
         )
-    words = _kept(connection.command)
-    return shlex.join([*words, "--at", f"{connection.at:g}", "--match", match, "--repair", repair]) + (
+    return shlex.join([*connection.command, "--at", f"{connection.at:g}", "--match", match, "--repair", repair]) + (
         " --out merged.safetensors"
     )
 
@@ -132,19 +126,4 @@ def _merge_command(connection: "Connection", match: str, repair: str) -> str:
 def _again(connection: "Connection", match: str) -> str:
     if not connection.command:
         return f'lmcbook.connect(..., match="{match}")'
-    return shlex.join([*_kept(connection.command), "--at", f"{connection.at:g}", "--match", match])
-
-
-def _kept(words: Sequence[str]) -> list[str]:
-    """The words of a command without the options that are given anew."""
-    kept: list[str] = []
-    skipped = False
-    for word in words:
-        option = word.partition("=")[0]
-        if skipped:
-            skipped = False
-        elif option in OWN_OPTIONS:
-            skipped = option not in _FLAGS and "=" not in word
-        else:
-            kept.append(word)
-    return kept
+    return shlex.join([*connection.command, "--at", f"{connection.at:g}", "--match", match])

@@ -140,7 +140,7 @@ def _answer(options: argparse.Namespace) -> int:
 
 
 def words_of(options: argparse.Namespace) -> tuple[str, ...]:
-    """The command that asks for the same again, of the options that are not their defaults."""
+    """The command that asks of the same pair again: what names it, without what is done to it and what is written."""
     words = ["lmcbook", "connect", options.a, options.b]
     texts = {
         "--model": options.model, "--num-classes": options.num_classes, "--data": options.data, "--key": options.key,
