@@ -40,7 +40,7 @@ def with_installation(notebook: dict[str, Any], url: str, branch: str) -> dict[s
         "# Colab starts empty: fetch the book with its records, and install what it needs. This takes a minute or two.",
         f"!git clone --quiet --depth 1 --branch {branch} {url} /content/checkout",
         "%cd -q /content/checkout",
-        "%pip install --quiet .",
+        "%pip install --quiet . pandas seaborn",
     )
     cell: dict[str, Any] = {
         "cell_type": "code",

@@ -10,6 +10,8 @@ import sys
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
+from lmcbook.errors import not_installed
+
 if TYPE_CHECKING:
     from lmcbook.calibration import expected_calibration_error, fit_inverse_temperature
     from lmcbook.connecting import Connection, MergedNetwork, connect, merge_networks, read_network
@@ -90,7 +92,10 @@ def names_on_demand(package: str, modules: Mapping[str, str]) -> tuple[Callable[
     def get(name: str) -> Any:
         if name not in home:
             raise AttributeError(f"module {package!r} has no attribute {name!r}")
-        value = getattr(importlib.import_module(f"{package}.{home[name]}"), name)
+        try:
+            value = getattr(importlib.import_module(f"{package}.{home[name]}"), name)
+        except ModuleNotFoundError as error:
+            raise not_installed(error) from error
         setattr(sys.modules[package], name, value)
         return value
 

@@ -6,7 +6,7 @@ import sys
 from pathlib import Path
 
 from lmcbook.connecting.command import add_parser as add_connect
-from lmcbook.errors import InputError, check_number
+from lmcbook.errors import InputError, check_number, not_installed
 from lmcbook.lab import paths, plan
 from lmcbook.pages.notebooks import NotebookError
 
@@ -19,6 +19,12 @@ def main(arguments: list[str] | None = None) -> int:
         return options.command(options) or 0
     except InputError as error:
         print(f"lmcbook: {error}", file=sys.stderr)
+        return 2
+    except ModuleNotFoundError as error:
+        told = not_installed(error)
+        if told is error:
+            raise
+        print(f"lmcbook: {told}", file=sys.stderr)
         return 2
     except NotebookError as error:
         print(f"lmcbook: {error}", file=sys.stderr)

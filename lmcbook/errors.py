@@ -12,6 +12,18 @@ class InputError(ValueError):
     """
 
 
+FOR_THE_BOOK = ("IPython", "ipywidgets", "jupyter_book", "nbformat", "pandas", "papermill", "seaborn", "snakemake")
+"""Packages of the extra ``book``: tables, figures and pages need them, and two networks of one's own do not."""
+
+
+def not_installed(error: ModuleNotFoundError) -> Exception:
+    """What to raise in place of ``error``: one line with the way out where the extra ``book`` is missing."""
+    package = (error.name or "").partition(".")[0]
+    if package not in FOR_THE_BOOK:
+        return error
+    return InputError(f'{package} is not installed; it comes with what the book needs: pip install ".[book]"')
+
+
 @no_type_check  # planning asks a hundred thousand times, where checking the arguments takes longer than the answer
 def check_choice(argument: str, value: object, choices: Collection[object]) -> None:
     """Raise `InputError` unless ``value`` is one of ``choices``."""

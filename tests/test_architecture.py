@@ -89,6 +89,7 @@ def test_the_core_imports_neither_wing():
     loaded = loaded_by(modules_of("core"))
     assert not {name for name in loaded if name.startswith(("lmcbook.lab", "lmcbook.pages"))}
     assert "lmcbook.merging" in loaded
+    assert not loaded & {"pandas", "seaborn"}
 
 
 def test_the_lab_imports_no_pages():
@@ -117,7 +118,13 @@ def test_what_computes_and_speaks_draws_nothing():
 def test_what_plans_and_reads_imports_no_torch():
     reading = ["lmcbook", "lmcbook.__main__", "lmcbook.lab", "lmcbook.lab.records", "lmcbook.lab.plan"]
     reading.append("lmcbook.theory.gaussian")
-    assert "torch" not in loaded_by([*reading, "lmcbook.lab.budget", "lmcbook.lab.on_demand"])
+    loaded = loaded_by([*reading, "lmcbook.lab.budget", "lmcbook.lab.on_demand"])
+    assert not loaded & {"torch", "pandas"}  # tables need pandas, and are made for the book alone
+
+
+def test_importing_the_package_loads_nothing_but_itself():
+    loaded = {name.partition(".")[0] for name in loaded_by(["lmcbook"])}
+    assert loaded - sys.stdlib_module_names - {name.partition(".")[0] for name in loaded_by([])} == {"lmcbook"}
 
 
 @pytest.mark.parametrize("module", [name for name in SOURCES if not name.endswith("__main__")])

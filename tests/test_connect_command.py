@@ -21,7 +21,7 @@ from torch import nn
 from lmcbook.__main__ import _parser, main
 from lmcbook.connecting.factories import build, read_data
 from lmcbook.connecting.named_pairs import own_pair
-from lmcbook.errors import InputError
+from lmcbook.errors import FOR_THE_BOOK, InputError
 from lmcbook.pages import parameters
 from lmcbook.pages.notebooks import declared_parameters
 
@@ -216,8 +216,15 @@ def test_a_pipe_and_an_ascii_terminal(folder):
         *GIVEN,
         "--random-permutations",
         "1",
+        "--report",
+        "r.html",
     ]
-    environment = {"PYTHONPATH": f"{Path(__file__).parents[1]}", "PYTHONIOENCODING": "ascii", "OMP_NUM_THREADS": "1"}
+    # nor is anything installed that only the book needs
+    for name in FOR_THE_BOOK:
+        (folder / "none" / name).mkdir(parents=True)
+        (folder / "none" / name / "__init__.py").write_text("raise ImportError")
+    found_first = f"{folder / 'none'}:{Path(__file__).parents[1]}"
+    environment = {"PYTHONPATH": found_first, "PYTHONIOENCODING": "ascii", "OMP_NUM_THREADS": "1"}
     done = subprocess.run(words, capture_output=True, text=True, env=environment, cwd=folder)
     assert done.returncode == 0, done.stderr
     assert done.stdout.isascii() and done.stderr.isascii() and "\r" not in done.stderr and "\x1b" not in done.stdout

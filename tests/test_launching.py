@@ -116,7 +116,9 @@ def test_after_the_first_cell_the_checkout_is_where_the_notebook_looks(colab, tm
     if done.returncode != 0 or done.stdout.strip() == "HEAD":
         pytest.skip("not on a branch of a git checkout")
     [first] = colab.with_installation({"cells": []}, ROOT.as_uri(), done.stdout.strip())["cells"]
-    code = "".join(first["source"]).replace("/content", str(tmp_path)).replace("%pip install --quiet .", "")
+    code = (
+        "".join(first["source"]).replace("/content", str(tmp_path)).replace("%pip install --quiet . pandas seaborn", "")
+    )
     script = tmp_path / "notebook.ipy"
     script.write_text(f"{code}\nfrom lmcbook.lab import paths\nprint(paths.checkout(), paths.committed_records())\n")
     without_folders = {name: value for name, value in os.environ.items() if not name.startswith("LMCBOOK_")}

@@ -8,6 +8,7 @@ import re
 import subprocess
 import sys
 import tomllib
+from collections.abc import Iterable
 from pathlib import Path
 from types import ModuleType, SimpleNamespace
 
@@ -16,7 +17,7 @@ from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
 import lmcbook
-from lmcbook.__main__ import _parser
+from lmcbook.__main__ import _parser, main
 from lmcbook.data.datasets import DATASETS
 from lmcbook.pages import notebooks
 
@@ -131,20 +132,42 @@ def test_torch_is_named_alike_everywhere():
     assert f"torch=={locked['torch']} torchvision=={locked['torchvision']} " in text("book/run_it_yourself.md")
 
 
-def test_the_package_imports_nothing_that_is_not_declared():
-    declared = {canonicalize_name(one.name) for one in requirements()}
+def foreign_imports(files: Iterable[Path]) -> set[str]:
+    """What files import that is neither Python's nor this package's, by the names that pip knows."""
     known = {"sklearn": "scikit-learn", "PIL": "pillow"}
-    # only where a notebook is shown or run, and imported there and not before
-    for_the_book = {"ipython", "ipywidgets"}
     imported = set()
-    for file in (ROOT / "lmcbook").rglob("*.py"):
+    for file in files:
         for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
             if isinstance(node, ast.Import):
                 imported |= {name.name.partition(".")[0] for name in node.names}
             elif isinstance(node, ast.ImportFrom) and node.module:
                 imported.add(node.module.partition(".")[0])
-    foreign = {canonicalize_name(known.get(name, name)) for name in imported - sys.stdlib_module_names - {"lmcbook"}}
-    assert foreign - declared - for_the_book == set()
+    return {canonicalize_name(known.get(name, name)) for name in imported - sys.stdlib_module_names - {"lmcbook"}}
+
+
+def test_the_core_needs_torch_and_at_most_ten_packages_and_the_rest_what_is_declared():
+    declared, with_book = ({canonicalize_name(one.name) for one in requirements(*extra)} for extra in ((), ("book",)))
+    files = set((ROOT / "lmcbook").rglob("*.py"))
+    core = {file for file in files if file.relative_to(ROOT / "lmcbook").parts[0] not in ("lab", "pages")}
+    # the core needs all of them, and each other wing in addition what comes with the book
+    assert foreign_imports(core) == declared and "torch" in declared and len(declared - {"torch"}) <= 10
+    # comes with ipykernel and ipywidgets
+    assert foreign_imports(files) - with_book == {"ipython"}
+
+
+def test_without_what_the_book_needs_there_is_one_line(monkeypatch, capsys):
+    monkeypatch.setitem(sys.modules, "pandas", None)
+    monkeypatch.delitem(sys.modules, "lmcbook.lab.records.frames", raising=False)
+    get, _ = lmcbook.names_on_demand("lmcbook.lab.records", {"frames": "curves_table"})
+    with pytest.raises(lmcbook.InputError, match=r'pandas is not installed; .*: pip install "\.\[book\]"$'):
+        get("curves_table")
+
+    def fails(*_: object, **__: object) -> None:
+        raise ModuleNotFoundError("No module named 'seaborn'", name="seaborn")
+
+    monkeypatch.setattr("lmcbook.lab.budget.describe_plan", fails)
+    assert main(["plan"]) == 2
+    assert capsys.readouterr().err.startswith("lmcbook: seaborn is not installed; it comes with ")
 
 
 def test_the_package_ships_its_data_and_its_types_and_has_no_function_without():
