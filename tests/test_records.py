@@ -10,6 +10,7 @@ import numpy
 import pytest
 
 from lmcbook.errors import InputError
+from lmcbook.lab.budget import describe_plan
 from lmcbook.lab.config import PairConfig
 from lmcbook.lab.records import (
     BARRIERS,
@@ -18,6 +19,7 @@ from lmcbook.lab.records import (
     check_writable,
     curves_table,
     layers_table,
+    left_out,
     migrate,
     pairs_table,
     read_record,
@@ -73,6 +75,9 @@ def test_numpy_values_and_tuples_become_plain_ones():
         (lambda text: text.replace("0.96", "0.97", 1), "was edited or damaged, its content does not match its SHA-256"),
         (lambda text: text[:-200], "is damaged, it is not whole JSON; delete it"),
         (lambda text: "[1, 2]", "is damaged, it has no schema"),
+        (lambda text: text.replace("0.96", "NaN", 1), "was edited or damaged, its content does not match its SHA-256"),
+        (lambda text: text.replace("mlp-digits", "\\udc00", 1), "was edited or damaged, its content does not match"),
+        (lambda text: "[" * 100_000, "is damaged, it is not whole JSON; delete it"),
         (lambda text: text.replace('"schema": 1', '"schema": 2'), "has schema 2; this lmcbook reads up to 1: install"),
     ],
 )
@@ -84,6 +89,26 @@ def test_a_damaged_record_is_named_and_refused(tmp_path, damage, message):
     with pytest.raises(InputError, match=message) as error:
         read_records(tmp_path)
     assert path.name in str(error.value)
+
+
+@pytest.mark.parametrize("content", ['{"cards": []}', "[1, 2", '{"schema": 1, "mine": true}', "\xff"])
+def test_nobody_is_told_to_delete_a_file_that_is_no_record(tmp_path, content):
+    (tmp_path / "package-lock.json").write_bytes(content.encode("latin-1"))
+    with pytest.raises(InputError, match=r"package-lock\.json.* holds records alone: move others out") as error:
+        read_records(tmp_path)
+    assert "delete it" not in str(error.value)
+
+
+@pytest.mark.parametrize("name", ["mlp-gone_flowers", "gpt-digits"])
+def test_records_whose_dataset_or_recipe_is_gone_are_left_out_and_named(tmp_path, name):
+    """They say how far their networks are trained by a recipe, which nobody can make here; the others are read."""
+    known, other = make_record(2), replace(make_record(1), recipe=name)
+    paths = [write_record(record, tmp_path) for record in (known, other)]
+    assert read_records(tmp_path) == [known]
+    [line] = left_out(tmp_path)
+    assert line.startswith(f"left out: 1 record of {name}, which is not known here: ") and str(paths[1]) in line
+    told = describe_plan("embedded", device="cpu", folder=tmp_path)
+    assert line in told.splitlines() and "records are there" in told
 
 
 def test_a_folder_that_cannot_be_written_is_refused_up_front(tmp_path):

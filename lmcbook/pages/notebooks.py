@@ -19,7 +19,8 @@ from typing import Any
 
 from lmcbook.data.whole_files import write_whole
 from lmcbook.errors import InputError
-from lmcbook.lab import paths
+from lmcbook.lab import paths, plan
+from lmcbook.lab.records import left_out
 from lmcbook.pages.keys import Judge
 
 KERNEL = {"name": "python3", "display_name": "Python 3 (ipykernel)", "language": "python"}
@@ -125,6 +126,10 @@ def bring_up_to_date(
         key = judge.notebook_key(source)
         if stale(target, key, given):
             due.append((source, target, given, key))
+
+    if any(source.stem not in plan.EXPERIMENTS for source, *_ in due):  # those that read whatever there is
+        for line in left_out():
+            report(line)
 
     def attempt(task: tuple[Path, Path, dict[str, Any], str]) -> str:
         source, target, given, key = task

@@ -7,6 +7,7 @@ from lmcbook.lab import paths, plan
 from lmcbook.lab.budget.costs import Costs
 from lmcbook.lab.budget.tasks import Task, within
 from lmcbook.lab.budget.todo import device_and_gpu, planned_of, todo
+from lmcbook.lab.records import left_out
 
 
 def describe_plan(
@@ -50,7 +51,7 @@ def describe_plan(
         bought = within(found.ready, 60 * max_minutes, found.costs)
         listed = ", ".join(task.name for task in bought) or "none"
         lines.append(f"{max_minutes:g} minutes buy {len(bought)} of {len(found.ready)}: {listed}")
-    return "\n".join(lines)
+    return "\n".join([*lines, *left_out(*folders)])
 
 
 def _line(task: Task) -> str:

@@ -14,7 +14,7 @@ from lmcbook.lab.budget.costs import Costs, estimated_measuring_seconds
 from lmcbook.lab.budget.tasks import Task, shortened
 from lmcbook.lab.budget.todo import Todo, device_and_gpu, missing_of, planned_of, todo
 from lmcbook.lab.plan import PlannedPair
-from lmcbook.lab.records import Record, check_writable
+from lmcbook.lab.records import Record, check_writable, left_out
 from lmcbook.training.config import TrainingConfig, company
 from lmcbook.training.device import resolve_device
 from lmcbook.training.execution import Execution
@@ -65,6 +65,8 @@ def run_within_budget(
     check_writable(folder)
     device, gpu = device_and_gpu(device)
     chosen = [one for one in planned if recipes is None or one.recipe in recipes]
+    for line in left_out(folder):
+        report(line)
     found = todo(chosen, folder, device=device, gpu=gpu)
     end = started + 60 * max_minutes if max_minutes is not None else math.inf
     bench = Bench(device=device, deadline=None if max_minutes is None else end)

@@ -11,7 +11,7 @@ from lmcbook import names_on_demand
 from lmcbook.lab.provenance import provenance
 
 if TYPE_CHECKING:
-    from lmcbook.lab.records.files import check_writable, read_record, read_records, write_record
+    from lmcbook.lab.records.files import check_writable, left_out, read_record, read_records, write_record
     from lmcbook.lab.records.flatness import FLATNESS, LINES, lines_table
     from lmcbook.lab.records.frames import barriers_table, curves_table, histograms_table, layers_table, units_table
     from lmcbook.lab.records.index import RecordIndex
@@ -40,6 +40,7 @@ __all__ = [
     "exponents_table",
     "histograms_table",
     "layers_table",
+    "left_out",
     "lines_table",
     "migrate",
     "pairs_table",
@@ -57,7 +58,7 @@ __all__ = [
 __getattr__, __dir__ = names_on_demand(
     __name__,
     {
-        "files": "check_writable read_record read_records write_record",
+        "files": "check_writable left_out read_record read_records write_record",
         "flatness": "FLATNESS LINES lines_table",
         "frames": "barriers_table curves_table histograms_table layers_table units_table",
         "index": "RecordIndex",

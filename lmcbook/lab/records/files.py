@@ -12,7 +12,11 @@ from lmcbook.errors import InputError
 from lmcbook.lab import paths
 from lmcbook.lab.addresses import images_now, is_pinned
 from lmcbook.lab.config import PairConfig
+from lmcbook.lab.recipes import recipe as recipe_of
 from lmcbook.lab.records.record import COMMITTED, MEASURED_HERE, SCHEMA, Record
+
+_NAME = re.compile(r"(?P<recipe>.+)_x[0-9.e+-]+_wd.+_[0-9a-f]{16}(-[0-9a-f]{16})?")
+"""What the file of a record is called, without its ending: see `Record.file_name`."""
 
 
 def check_writable(folder: Path | str) -> Path:
@@ -59,11 +63,13 @@ def read_record(path: Path | str) -> Record:
     """
     path = Path(path)
     remedy = "delete it to have it measured again, or restore it with git if it was committed"
+    if not _NAME.fullmatch(path.stem):  # whose file it is we cannot know, so nobody is told to delete it
+        remedy = "a folder of records holds records alone: move others out, or give another folder"
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
     except OSError as error:
         raise InputError(f"record {str(path)!r} cannot be read ({error.strerror or error})") from error
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise InputError(f"record {str(path)!r} is damaged, it is not whole JSON; {remedy}") from error
     if not isinstance(content, dict) or not isinstance(content.get("schema"), int):
         raise InputError(f"record {str(path)!r} is damaged, it has no schema; {remedy}")
@@ -73,7 +79,7 @@ def read_record(path: Path | str) -> Record:
             f"this lmcbook reads up to {SCHEMA}: install a newer one"
         )
     stored = content.pop("sha256", None)
-    if stored != content_sha256(content, ensure_ascii=False):
+    if stored != _sha256_of(content):
         raise InputError(
             f"record {str(path)!r} was edited or damaged, its content does not match its SHA-256; {remedy}"
         )
@@ -84,6 +90,14 @@ def read_record(path: Path | str) -> Record:
         return Record(config=config, source=_source(path), **content)
     except (TypeError, KeyError, InputError) as error:
         raise InputError(f"record {str(path)!r} cannot be understood ({error}); {remedy}") from error
+
+
+def _sha256_of(content: dict[str, Any]) -> str | None:
+    """The digest of a record's content, or ``None`` where it holds what no record can: NaN, half of a character."""
+    try:
+        return content_sha256(content, ensure_ascii=False)
+    except (ValueError, RecursionError):
+        return None
 
 
 def read_records(
@@ -98,18 +112,20 @@ def read_records(
 
     Without folders: what was measured on this machine, then what came with the checkout. What a later version of the
     code would measure differently is left out, unless ``outdated``; so is what was measured on other images than the
-    dataset of that name holds now (where it is not here, its records are all taken). A missing folder has no records.
+    dataset of that name holds now, and what `left_out` names. A missing folder has no records.
 
     Raises:
         InputError: a file is damaged, edited, or of a later version of the format.
     """
     chosen: dict[str, Record] = {}
     images: dict[str, str | None] = {}
+    unknown: dict[str, str] = {}
     for folder in folders or (paths.fresh_records(), paths.committed_records()):
-        for path in sorted(Path(folder).expanduser().rglob("[!.]*.json")):
+        for path in _files(folder):
             record = read_record(path)
             wanted = (
-                _among(record.scale, scale)
+                not _why_unknown(record.recipe, unknown)
+                and _among(record.scale, scale)
                 and _among(record.recipe, recipe)
                 and _among(record.measurement, measurement)
                 and _among(record.config.alignment, alignment)
@@ -118,6 +134,41 @@ def read_records(
             if wanted:
                 chosen.setdefault(record.address, record)
     return sorted(chosen.values(), key=_order)
+
+
+def left_out(*folders: Path | str) -> list[str]:
+    """Which records `read_records` leaves out since nobody here knows what they are of, and why: a line for a recipe.
+
+    The recipe of a record says how its networks were trained, and rests on the size of their dataset. Where a recipe is
+    no longer known, or an imported dataset is gone or in another folder of data, the others are read all the same.
+    """
+    found: dict[str, list[Path]] = {}
+    unknown: dict[str, str] = {}
+    for folder in folders or (paths.fresh_records(), paths.committed_records()):
+        for path in _files(folder):
+            if (named := _NAME.fullmatch(path.stem)) is not None:
+                found.setdefault(named["recipe"], []).append(path)
+    return [
+        f"left out: {len(files)} record{'s' if len(files) > 1 else ''} of {name}, which is not known here: {why} "
+        f"(the first is {files[0]})"
+        for name, files in found.items()
+        if (why := _why_unknown(name, unknown))
+    ]
+
+
+def _files(folder: Path | str) -> list[Path]:
+    return sorted(Path(folder).expanduser().rglob("[!.]*.json"))
+
+
+def _why_unknown(name: str, known: dict[str, str]) -> str:
+    """Why there is no recipe ``name`` here, or an empty text; ``known`` remembers it."""
+    if name not in known:
+        known[name] = ""
+        try:
+            recipe_of(name)
+        except InputError as error:
+            known[name] = str(error).partition("; it may be")[0]
+    return known[name]
 
 
 def _order(record: Record) -> tuple[Any, ...]:
