@@ -3,10 +3,12 @@
 Everything here works on any `torch.nn.Module`.
 """
 
+import hashlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 
+import torch
 from torch import Tensor, nn
 from torch.func import functional_call
 from torch.nn.modules.batchnorm import _BatchNorm, _NormBase
@@ -49,6 +51,16 @@ def batch_norm_modules(model: nn.Module) -> dict[str, _BatchNorm]:
 def has_batch_norm(model: nn.Module) -> bool:
     """Whether the network has batch norm with running statistics, which a merge must recompute."""
     return any(module.running_mean is not None for module in batch_norm_modules(model).values())
+
+
+def state_sha256(state: Mapping[str, Tensor]) -> str:
+    """The SHA-256 of the names, types, shapes and values of all tensors, in the order of the names."""
+    digest = hashlib.sha256()
+    for name in sorted(state):
+        tensor = state[name].detach().cpu().contiguous()
+        digest.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}\n".encode())
+        digest.update(tensor.reshape(-1).view(torch.uint8).numpy().data)
+    return digest.hexdigest()
 
 
 def check_same_tensors(

@@ -9,8 +9,9 @@ import torch
 from safetensors.torch import save_file
 from torch import nn
 
-from lmcbook.connecting.checkpoints import read_network, read_pair, state_sha256
+from lmcbook.connecting.checkpoints import read_network, read_pair
 from lmcbook.errors import InputError
+from lmcbook.states import state_sha256
 
 
 def net() -> nn.Sequential:

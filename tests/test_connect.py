@@ -14,7 +14,6 @@ from torch.utils.data import DataLoader, TensorDataset
 
 import lmcbook
 from lmcbook.connecting.answers import logits_of
-from lmcbook.connecting.checkpoints import state_sha256
 from lmcbook.connecting.inputs import Inputs
 from lmcbook.connecting.rows import Row, bootstrap_error, score
 from lmcbook.connecting.verdict import judge
@@ -27,6 +26,7 @@ from lmcbook.models import build_model
 from lmcbook.models.examples import Labelled
 from lmcbook.permutation import apply, derive_spec, random_permutation
 from lmcbook.randomness import random_stream
+from lmcbook.states import state_sha256
 from tests.helpers.small_networks import NUM_CLASSES, random_images, small_model
 from tests.helpers.strangers import STRANGERS, inputs_of, two_of
 

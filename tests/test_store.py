@@ -2,6 +2,7 @@
 
 import json
 import multiprocessing
+import os
 import signal
 import subprocess
 import sys
@@ -11,6 +12,7 @@ from dataclasses import asdict, replace
 import pytest
 import torch
 
+from lmcbook.data.whole_files import private_path
 from lmcbook.errors import InputError
 from lmcbook.lab import paths, store
 from lmcbook.lab.store import DamagedRun, ensure, ensure_many, is_stored, run_folder, run_key
@@ -168,8 +170,9 @@ def test_killed_trainings_go_on_and_end_the_same(pico, digits, width_multiplier)
     process.send_signal(signal.SIGKILL)
     process.wait()
     assert checkpoints[0].exists() and not any(map(is_stored, configs))
-    left_over = checkpoints[0].with_name(f"{names[0]}.private-0badc0de")
-    left_over.mkdir()  # as if it had been killed while it wrote its result
+    # as if it had been killed while it wrote its result
+    left_over = checkpoints[0].with_name(private_path(checkpoints[0]).name.replace(f"{os.getpid()}", f"{process.pid}"))
+    left_over.mkdir()
 
     subprocess.run(command, check=True)
     assert not any(path.exists() for path in (*checkpoints, left_over))

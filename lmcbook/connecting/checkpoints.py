@@ -136,16 +136,6 @@ def prefix_before(names: Sequence[str], wanted: Sequence[str]) -> str | None:
     return None
 
 
-def state_sha256(state: Mapping[str, Tensor]) -> str:
-    """The SHA-256 of the names, types, shapes and values of all tensors, in the order of the names."""
-    digest = hashlib.sha256()
-    for name in sorted(state):
-        tensor = state[name].detach().cpu().contiguous()
-        digest.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}\n".encode())
-        digest.update(tensor.reshape(-1).view(torch.uint8).numpy().data)
-    return digest.hexdigest()
-
-
 def _read(path: Path, argument: str) -> tuple[Any, str]:
     """The content of a file or folder, and its digest."""
     try:

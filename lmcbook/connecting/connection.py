@@ -23,7 +23,7 @@ class Parent:
     sha256: str | None
     """Of its file; None if it was given in memory."""
     tensors_sha256: str
-    """Of its tensors, whatever they are kept in (`lmcbook.connecting.checkpoints.state_sha256`)."""
+    """Of its tensors, whatever they are kept in (`lmcbook.states.state_sha256`)."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from lmcbook.connecting import remedies
 from lmcbook.connecting.answers import Output
-from lmcbook.connecting.checkpoints import Network, read_pair, state_sha256
+from lmcbook.connecting.checkpoints import Network, read_pair
 from lmcbook.connecting.connection import Connection, Parent
 from lmcbook.connecting.inputs import Inputs, prepare
 from lmcbook.connecting.preflight import check, preflight
@@ -27,7 +27,7 @@ from lmcbook.layerwise import measure_common_mode, measure_layers
 from lmcbook.merging import interpolate
 from lmcbook.permutation import PermutationSpec, apply, random_permutation
 from lmcbook.randomness import random_stream
-from lmcbook.states import StateDict, has_batch_norm
+from lmcbook.states import StateDict, has_batch_norm, state_sha256
 
 LAYER_IMAGES = 256
 """Unlabelled images that the layers are measured on."""

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 import lmcbook
 from lmcbook.calibration import fit_inverse_temperature
 from lmcbook.connecting.answers import Output
-from lmcbook.connecting.checkpoints import read_pair, state_sha256
+from lmcbook.connecting.checkpoints import read_pair
 from lmcbook.connecting.connection import Parent
 from lmcbook.connecting.inputs import prepare, states_of
 from lmcbook.connecting.preflight import check, preflight
@@ -24,7 +24,7 @@ from lmcbook.errors import InputError, check_number
 from lmcbook.evaluation import predict_logits
 from lmcbook.merging import add_biases, merge
 from lmcbook.models.examples import as_images
-from lmcbook.states import StateDict, has_batch_norm
+from lmcbook.states import StateDict, has_batch_norm, state_sha256
 from lmcbook.training.device import resolve_device
 
 

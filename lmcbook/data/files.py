@@ -1,7 +1,6 @@
 """NAME.safetensors files: read memory-mapped and checked, written whole or not at all, one process at a time."""
 
 import json
-import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -11,6 +10,7 @@ import numpy as np
 from jaxtyping import Int64, UInt8
 
 from lmcbook.data import paths
+from lmcbook.data.locks import held
 from lmcbook.data.whole_files import written_whole
 from lmcbook.errors import InputError
 
@@ -122,27 +122,15 @@ def lock(name: str) -> Iterator[None]:
     Raises:
         InputError: the folder cannot be written, or another process holds the lock for an hour.
     """
-    from filelock import FileLock, Timeout
-
     folder = paths.data()
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        held = FileLock(folder / f".{name}.lock")
-        try:
-            held.acquire(timeout=0)
-        except Timeout:
-            print(f"waiting for another process that prepares {name}", file=sys.stderr)
-            held.acquire(timeout=LOCK_SECONDS)
-    except Timeout:
-        raise InputError(f"another process has been preparing {name} in {folder} for an hour; end it first") from None
     except OSError as error:
         raise InputError(
             f"{name}.safetensors cannot be put into {folder} ({_line(error)}); LMCBOOK_DATA may name another folder"
         ) from None
-    try:
+    with held([folder / f".{name}.lock"], f"prepares {name}", limit=LOCK_SECONDS):
         yield
-    finally:
-        held.release()
 
 
 def _line(error: BaseException) -> str:

@@ -1,38 +1,118 @@
-"""Files that are there whole or not at all, and the digests of contents and of files."""
+"""Files that are there whole or not at all, what the killed leave of them, and the digests of contents and of files."""
 
 import hashlib
 import json
 import os
-import tempfile
+import re
+import secrets
+import shutil
+import socket
+import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
+DAY = 24 * 3600.0
+"""Seconds after which what another machine left unfinished is taken for left behind: its processes cannot be asked."""
+
 
 @contextmanager
 def written_whole(path: Path) -> Iterator[Path]:
-    """Gives a temporary file beside ``path``, which takes its place when the block ends; after an error it is removed.
+    """Gives a temporary file, which takes the place of ``path`` when the block ends; after an error it is removed.
 
-    Whenever the process is killed, or the machine stops, ``path`` is what it was or what it shall be.
+    Whenever the process is killed, or the machine stops, ``path`` is what it was or what it shall be. It can be read by
+    whom the umask allows. What killed processes left in the folder is removed.
 
     Raises:
         OSError: the folder cannot be made or written.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
-    descriptor, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=".partial")
-    os.close(descriptor)
-    partial = Path(name)
-    try:
+    sweep(path.parent)
+    with private_folder(path) as private:
+        partial = private / "content"
         yield partial
+        readable_as_its_folder(partial)
         sync(partial)
-        partial.chmod(0o644)  # mkstemp's own mode would keep others from reading a shared folder
         partial.replace(path)
-    except BaseException:
+        sync_folder(path.parent)
+
+
+@contextmanager
+def private_folder(beside: Path) -> Iterator[Path]:
+    """Gives an empty folder beside the path ``beside``, which no other process looks into; it is removed at the end.
+
+    Its name begins with a dot and says which process made it: see `sweep`. What a library writes for itself while it
+    writes a file, as safetensors does, lies in it too.
+
+    Raises:
+        OSError: it cannot be made.
+    """
+    folder = private_path(beside)
+    folder.mkdir()
+    try:
+        yield folder
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def private_path(beside: Path) -> Path:
+    """A new name beside the path ``beside``, for what `sweep` shall remove when this process is dead."""
+    return beside.with_name(f".{beside.name}.{_machine()}-{os.getpid()}.{secrets.token_hex(4)}.partial")
+
+
+def sweep(folder: Path) -> None:
+    """Remove what dead processes left unfinished in ``folder``: those of this machine at once, others' after a day."""
+    with suppress(OSError):
+        for left in folder.glob(".*.partial"):
+            made = re.search(r"\.([0-9a-f]{8})-(\d+)\.[0-9a-f]{8}\.partial$", left.name)
+            if made is None:
+                continue
+            dead = made[1] == _machine() and not _is_alive(int(made[2]))
+            if dead or age(left) > DAY:
+                remove(left)
+
+
+def remove(path: Path) -> None:
+    """Remove a file, a link or a folder with all that is in it, as far as that can be done."""
+    if path.is_dir() and not path.is_symlink():
+        shutil.rmtree(path, ignore_errors=True)
+    else:
         with suppress(OSError):
-            partial.unlink()
-        raise
-    sync_folder(path.parent)
+            path.unlink()
+
+
+def _machine() -> str:
+    """This machine since it was started, and this container: where the number of a process means that process."""
+    known = [socket.gethostname()]
+    for read, source in ((os.readlink, "/proc/self/ns/pid"), (_content, "/proc/sys/kernel/random/boot_id")):
+        with suppress(OSError):
+            known.append(read(source))
+    return hashlib.sha256("\n".join(known).encode()).hexdigest()[:8]
+
+
+def _content(path: str) -> str:
+    return Path(path).read_text()
+
+
+def _is_alive(process: int) -> bool:
+    try:
+        os.kill(process, 0)
+    except ProcessLookupError:
+        return False
+    except OSError:  # it is another user's
+        pass
+    return True
+
+
+def age(path: Path) -> float:
+    """Seconds since ``path`` was last written."""
+    return time.time() - path.lstat().st_mtime
+
+
+def readable_as_its_folder(path: Path) -> None:
+    """Let those read a file who may look into its folder: safetensors makes files that no other user can read."""
+    path.chmod(path.parent.stat().st_mode & 0o666)
 
 
 def write_whole(path: Path, text: str) -> None:
@@ -59,6 +139,27 @@ def sync_folder(folder: Path) -> None:
             os.fsync(descriptor)
         finally:
             os.close(descriptor)
+
+
+def read_json(path: Path) -> Any:
+    """The content of a JSON file in UTF-8 whose numbers are finite, as JSON's are, and whose texts can be written.
+
+    Raises:
+        OSError: the file cannot be read.
+        ValueError: it is not such JSON.
+    """
+    text = path.read_text(encoding="utf-8")
+    try:
+        content = json.loads(text, parse_constant=_refuse)
+        if "\\ud" in text.lower():  # half a character, which cannot be written again, is spelt so
+            json.dumps(content, ensure_ascii=False).encode()
+    except RecursionError:
+        raise ValueError("it is nested too deeply") from None
+    return content
+
+
+def _refuse(constant: str) -> None:
+    raise ValueError(f"{constant} is not a number of JSON")
 
 
 def content_sha256(content: Any, *, ensure_ascii: bool = True) -> str:

@@ -2,24 +2,35 @@
 
 import json
 import os
-import shutil
-import uuid
+import secrets
+import sys
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from filelock import FileLock
+from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 
 from lmcbook.data import Splits, dataset_sha256, load
-from lmcbook.data.whole_files import file_sha256, spaced_sha256, sync, sync_folder
+from lmcbook.data.locks import held
+from lmcbook.data.whole_files import (
+    file_sha256,
+    private_folder,
+    private_path,
+    read_json,
+    readable_as_its_folder,
+    remove,
+    spaced_sha256,
+    sync,
+    sync_folder,
+)
 from lmcbook.errors import InputError
-from lmcbook.lab import paths
+from lmcbook.lab import paths, scratch
 from lmcbook.lab.provenance import provenance
 from lmcbook.states import StateDict
 from lmcbook.training import TrainedModel, TrainingDiverged, TrainingsDiverged, train, train_together
+from lmcbook.training.checkpoint import CheckpointOfAnother, drop_checkpoint
 from lmcbook.training.config import TrainingConfig, company, digest_of, trains_together
 
 WEIGHTS = "weights.safetensors"
@@ -128,7 +139,7 @@ def ensure_many(
             f"seed {config.seed}) is not in {run_folder(config).parent}{others}: train it with require_cached false"
         )
     if missing:
-        _make_folders()
+        scratch.make()
     diverged: dict[TrainingConfig, str] = {}
     for group in _groups(missing):
         data = load(group[0].dataset) if splits is None else splits
@@ -139,18 +150,18 @@ def ensure_many(
     return [runs[config] for config in configs]
 
 
-def _make_folders() -> None:
-    try:
-        (paths.runs() / "models").mkdir(parents=True, exist_ok=True)
-        _scratch().mkdir(exist_ok=True)
-    except OSError as error:
-        raise InputError(
-            f"LMCBOOK_RUNS is {paths.runs()}; it cannot be written ({error}): give another folder"
-        ) from error
+def forget(config: TrainingConfig) -> None:
+    """Remove the run of ``config`` from the store, if it is there: at once for all readers, then file by file."""
+    folder = run_folder(config)
+    if is_stored(config):
+        scratch.make()
+        gone = private_path(scratch.folder() / folder.name)
+        os.rename(folder, gone)
+        remove(gone)
 
 
-def _scratch() -> Path:
-    return paths.runs() / "unfinished"
+# Each holds a lock, and a process may have no more than 256 files open.
+_MOST_AT_ONCE = 64
 
 
 def _groups(configs: Iterable[TrainingConfig]) -> list[list[TrainingConfig]]:
@@ -158,35 +169,43 @@ def _groups(configs: Iterable[TrainingConfig]) -> list[list[TrainingConfig]]:
     groups: dict[TrainingConfig, list[TrainingConfig]] = {}
     for config in configs:
         groups.setdefault(company(config) if trains_together(config) else config, []).append(config)
-    return list(groups.values())
+    return [part for group in groups.values() for part in _parts(group)]
+
+
+def _parts(group: list[TrainingConfig]) -> Iterator[list[TrainingConfig]]:
+    for start in range(0, len(group), _MOST_AT_ONCE):
+        yield group[start : start + _MOST_AT_ONCE]
 
 
 def _train_group(
     group: list[TrainingConfig], splits: Splits, *, device: str, progress: bool, deadline: float | None
 ) -> dict[TrainingConfig, str]:
     """Train and store what nobody else has by then; returns what diverged, with what is to be said of it."""
-    with ExitStack() as locks:
-        # in the order of their names, so that two processes that want the same ones cannot wait for each other
-        for key in sorted(map(run_key, group)):
-            locks.enter_context(FileLock(_scratch() / f"{key}.lock"))
-        missing = [config for config in group if not is_stored(config)]  # others may have trained while we waited
-        for config in missing:  # what a process left that was killed: we hold its lock
-            for left_over in _scratch().glob(f"{run_key(config)}.private-*"):
-                shutil.rmtree(left_over, ignore_errors=True)
-        try:
-            for config, trained in _trained(missing, splits, device=device, progress=progress, deadline=deadline):
-                _publish(config, trained, splits.sha256, device)
-        except TrainingsDiverged as error:
-            return error.messages
-        except TrainingDiverged as error:
-            return {missing[0]: str(error)}
-    return {}
+    with held(map(scratch.lock, map(run_key, group)), f"trains {_named(group)}"):
+        while True:
+            missing = [config for config in group if not is_stored(config)]  # others may have trained while we waited
+            try:
+                for config, trained in _trained(missing, splits, device=device, progress=progress, deadline=deadline):
+                    _publish(config, trained, splits.sha256, device)
+            except CheckpointOfAnother as error:  # its name is made of the configuration, so somebody exchanged files
+                drop_checkpoint(error.path, "it is of another training")
+                continue
+            except TrainingsDiverged as error:
+                return error.messages
+            except TrainingDiverged as error:
+                return {missing[0]: str(error)}
+            return {}
+
+
+def _named(group: Sequence[TrainingConfig]) -> str:
+    first, others = group[0], f" and {len(group) - 1} like it" if len(group) > 1 else ""
+    return f"{first.architecture} ×{first.width_multiplier:g} on {first.dataset}{others}"
 
 
 def _trained(
     configs: list[TrainingConfig], splits: Splits, *, device: str, progress: bool, deadline: float | None
 ) -> Iterator[tuple[TrainingConfig, TrainedModel]]:
-    checkpoints = {config: _checkpoint(config) for config in configs}
+    checkpoints = {config: scratch.checkpoint(run_key(config)) for config in configs}
     if configs and trains_together(configs[0]):
         yield from train_together(
             configs, splits, device=device, checkpoints=checkpoints, progress=progress, deadline=deadline
@@ -197,10 +216,6 @@ def _trained(
             config,
             train(config, splits, device=device, checkpoint=checkpoints[config], progress=progress, deadline=deadline),
         )
-
-
-def _checkpoint(config: TrainingConfig) -> Path:
-    return _scratch() / f"{run_key(config)}.checkpoint.safetensors"
 
 
 def _publish(config: TrainingConfig, trained: TrainedModel, dataset_sha256: str, device: str) -> None:
@@ -214,34 +229,52 @@ def _publish(config: TrainingConfig, trained: TrainedModel, dataset_sha256: str,
         "execution": trained.execution,
         "provenance": provenance(device),
     }
-    private = _scratch() / f"{folder.name}.private-{uuid.uuid4().hex[:8]}"
-    private.mkdir()
-    try:
+    with private_folder(scratch.folder() / folder.name) as private:
         save_file(trained.state, private / WEIGHTS)
+        readable_as_its_folder(private / WEIGHTS)
         manifest = {**content, "files": {WEIGHTS: file_sha256(private / WEIGHTS)}}
         manifest["manifest_sha256"] = spaced_sha256(manifest)
         (private / MANIFEST).write_text(json.dumps(manifest, indent=1, sort_keys=True))
         for name in (WEIGHTS, MANIFEST):
             sync(private / name)
         sync_folder(private)
-        os.rename(private, folder)
+        _take_place(private, folder, config)
         sync_folder(folder.parent)
-    finally:
-        shutil.rmtree(private, ignore_errors=True)
-    _checkpoint(config).unlink(missing_ok=True)
+    scratch.checkpoint(folder.name).unlink(missing_ok=True)
+
+
+def _take_place(private: Path, folder: Path, config: TrainingConfig) -> None:
+    """Rename a whole run to its place, unless another process was first: where locks do not hold, both trained it."""
+    try:
+        os.rename(private, folder)
+    except OSError:
+        if is_stored(config) or not os.path.lexists(folder):
+            if not is_stored(config):
+                raise
+            return
+        aside = folder.with_name(f"{folder.name}.set-aside-{secrets.token_hex(4)}")
+        os.rename(folder, aside)
+        print(f"{folder} was in the way of a trained network and held no whole run; it is {aside} now", file=sys.stderr)
+        os.rename(private, folder)
 
 
 def _read(folder: Path, config: TrainingConfig) -> Run:
     way_out = f"remove the folder {folder} to train it again"
     try:
-        manifest = json.loads((folder / MANIFEST).read_text())
+        manifest = read_json(folder / MANIFEST)
         stated = manifest.pop("manifest_sha256")
-        files = manifest["files"]
-    except (OSError, KeyError, ValueError) as error:
-        raise DamagedRun(f"{folder / MANIFEST} cannot be read ({error}): {way_out}") from error
-    if stated != spaced_sha256(manifest) or manifest["config"] != config.to_dict():
+        files, of = manifest["files"], (manifest["key"], manifest["config"])
+        damaged = stated != spaced_sha256(manifest) or of != (folder.name, config.to_dict()) or [*files] != [WEIGHTS]
+        same = not damaged and file_sha256(folder / WEIGHTS) == files[WEIGHTS]
+        state = load_file(folder / WEIGHTS) if same else {}
+    except FileNotFoundError as error:
+        raise DamagedRun(f"{error.filename} is missing: {way_out}") from None
+    except PermissionError as error:
+        raise DamagedRun(f"{error.filename} cannot be read ({error.strerror}): ask its owner to let you") from None
+    except (OSError, KeyError, ValueError, TypeError, AttributeError, RecursionError, SafetensorError) as error:
+        raise DamagedRun(f"{folder / MANIFEST} or {WEIGHTS} cannot be read ({error}): {way_out}") from error
+    if damaged:
         raise DamagedRun(f"{folder / MANIFEST} was changed after it was written: {way_out}")
-    for name, sha256 in files.items():
-        if not (folder / name).is_file() or file_sha256(folder / name) != sha256:
-            raise DamagedRun(f"{folder / name} is missing or differs from the SHA-256 in its manifest: {way_out}")
-    return Run(key=folder.name, config=config, state=load_file(folder / WEIGHTS), manifest=manifest, folder=folder)
+    if not same:
+        raise DamagedRun(f"{folder / WEIGHTS} is missing or differs from the SHA-256 in its manifest: {way_out}")
+    return Run(key=folder.name, config=config, state=state, manifest=manifest, folder=folder)

@@ -21,7 +21,14 @@ from lmcbook.errors import InputError
 from lmcbook.models import LayeredModel
 from lmcbook.states import StateDict
 from lmcbook.training.batch_norm import shared_batch_norm
-from lmcbook.training.checkpoint import Progress, load_checkpoint, read_checkpoint, save_checkpoint, write_checkpoint
+from lmcbook.training.checkpoint import (
+    Content,
+    Progress,
+    found_checkpoint,
+    put_into,
+    save_checkpoint,
+    write_checkpoint,
+)
 from lmcbook.training.config import TrainingConfig
 from lmcbook.training.execution import Execution
 from lmcbook.training.optimiser import optimiser_of
@@ -90,18 +97,18 @@ class _SeveralProcesses(Team):
         self.rank, self.size = dist.get_rank(), dist.get_world_size()
 
     @abstractmethod
-    def _load(self, checkpoint: Path | None, at: Progress) -> None:
-        """The first process reads the file, and all get its weights, statistics and momentum."""
+    def _load(self, content: Content | None, at: Progress) -> None:
+        """All get the weights, statistics and momentum that the first process, and it alone, has read."""
 
     @abstractmethod
     def _store(self, checkpoint: Path | None, at: Progress) -> None:
         """The first process writes the file."""
 
     def resume(self, checkpoint: Path | None, at: Progress) -> None:
-        found = tell({} if checkpoint is not None and checkpoint.exists() else None)
-        if found is None:
+        content = found_checkpoint(checkpoint, self.config) if self.rank == 0 else None
+        if tell(None if content is None else {}) is None:
             return
-        self._load(checkpoint, at)
+        self._load(content, at)
         told = tell({"step": at.step, "history": at.history, "seconds": at.seconds})
         if told is not None and self.rank > 0:
             at.step, at.history, at.seconds = told["step"], told["history"], told["seconds"]
@@ -148,9 +155,9 @@ class _DataTeam(_SeveralProcesses):
         if self.rank == 0 and checkpoint is not None:
             save_checkpoint(checkpoint, self.config, self.model, self.optimiser, at)
 
-    def _load(self, checkpoint: Path | None, at: Progress) -> None:
-        if self.rank == 0 and checkpoint is not None:
-            load_checkpoint(checkpoint, self.config, self.model, self.optimiser, at)
+    def _load(self, content: Content | None, at: Progress) -> None:
+        if content is not None:
+            put_into(content, self.model, self.optimiser, at)
         for tensor in self.model.state_dict().values():
             dist.broadcast(tensor, src=0)
         for parameter in self.model.parameters():
@@ -187,14 +194,12 @@ class _ParameterTeam(_SeveralProcesses):
         if self.rank == 0 and checkpoint is not None:
             write_checkpoint(checkpoint, self.config, weights, momenta, at)
 
-    def _load(self, checkpoint: Path | None, at: Progress) -> None:
+    def _load(self, content: Content | None, at: Progress) -> None:
         weights: StateDict = {}
         momenta: StateDict = {}
-        if self.rank == 0 and checkpoint is not None:
-            weights, momenta, found = read_checkpoint(checkpoint, self.config)
-            at.step, at.history, at.seconds = found.step, found.history, found.seconds
-            at.losses.copy_(found.losses)
-            at.correct.copy_(found.correct)
+        if content is not None:
+            weights, momenta, found = content
+            at.take(found)
         for name, parameter in self.model.named_parameters():
             _scatter(weights.get(name), parameter)
             _scatter(momenta.get(name), self._momentum(parameter))

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from lmcbook.models import LayeredModel
 from lmcbook.states import StateDict
-from lmcbook.training.checkpoint import Progress, load_checkpoint, save_checkpoint
+from lmcbook.training.checkpoint import Progress, found_checkpoint, put_into, save_checkpoint
 from lmcbook.training.config import TrainingConfig
 from lmcbook.training.optimiser import optimiser_of
 
@@ -73,8 +73,8 @@ class SingleProcess(Team):
         return self.model, self.optimiser, self.model
 
     def resume(self, checkpoint: Path | None, at: Progress) -> None:
-        if checkpoint is not None and checkpoint.exists():
-            load_checkpoint(checkpoint, self.config, self.model, self.optimiser, at)
+        if (content := found_checkpoint(checkpoint, self.config)) is not None:
+            put_into(content, self.model, self.optimiser, at)
 
     def save(self, checkpoint: Path | None, at: Progress) -> None:
         if checkpoint is not None:

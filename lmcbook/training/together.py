@@ -16,7 +16,7 @@ from lmcbook.errors import InputError
 from lmcbook.models import build_model
 from lmcbook.randomness import random_stream
 from lmcbook.states import StateDict
-from lmcbook.training.checkpoint import Progress, read_checkpoint, write_checkpoint
+from lmcbook.training.checkpoint import Progress, found_checkpoint, write_checkpoint
 from lmcbook.training.config import TrainingConfig, company, trains_together
 from lmcbook.training.divergence import TrainingsDiverged, divergence
 from lmcbook.training.loop import TimeIsUp, TrainedModel
@@ -105,8 +105,8 @@ def _member(config: TrainingConfig, splits: Splits, checkpoint: Path | None) -> 
         generator=random_stream(initialisation_seed(config), "init"),
     )
     state = model.state_dict()
-    if checkpoint is not None and checkpoint.exists():
-        found, momenta, at = read_checkpoint(checkpoint, config)
+    if (content := found_checkpoint(checkpoint, config)) is not None:
+        found, momenta, at = content
         return _Member(config, checkpoint, {name: found[name] for name in state}, momenta, at)
     start = Progress(
         step=0,
