@@ -94,7 +94,7 @@ def test_the_key_follows_the_notebook_and_the_records_it_reads(tmp_path, monkeyp
     before = [Judge().notebook_key(source) for source in (reading, other)]
 
     (tmp_path / "records").mkdir()
-    (tmp_path / "records" / "one.json").write_text("{}")
+    (tmp_path / "records" / "one_0123456789abcdef.json").write_text("{}")
     assert Judge().notebook_key(reading) != before[0]
     assert Judge().notebook_key(other) == before[1]
 
@@ -117,7 +117,7 @@ def test_the_key_does_not_depend_on_where_files_lie_nor_on_their_times(tmp_path,
     found = set()
     for time, folder in enumerate((tmp_path / "here", tmp_path / "there")):
         (folder / "records").mkdir(parents=True)
-        (folder / "records" / "one.json").write_text("{}")
+        (folder / "records" / "one_0123456789abcdef.json").write_text("{}")
         monkeypatch.setenv("LMCBOOK_RECORDS", str(folder / "records"))
         source = write_notebook(folder / "a.ipynb", "from lmcbook.lab.records import read_records")
         os.utime(source, (time, time))
@@ -152,7 +152,9 @@ def test_the_key_follows_the_images_of_a_dataset_that_may_change(tmp_path, monke
     source = write_notebook(tmp_path / "a.ipynb", "from lmcbook.lab.records import read_records")
     found = {}
     for dataset in ("digits", "flowers"):
-        (tmp_path / "records" / "one.json").write_text(json.dumps({"config": {"training": {"dataset": dataset}}}))
+        (tmp_path / "records" / "one_0123456789abcdef.json").write_text(
+            json.dumps({"config": {"training": {"dataset": dataset}}})
+        )
         for images in (None, "a", "b"):
             monkeypatch.setattr(keys, "images_now", lambda name, images=images: images)
             found[dataset, images] = Judge().notebook_key(source)

@@ -1,5 +1,8 @@
 """Addresses of records: what was measured, and on which images where the name of their dataset does not say that."""
 
+import os
+from pathlib import Path
+
 from lmcbook.data import dataset_sha256
 from lmcbook.data.datasets import DATASETS
 from lmcbook.errors import InputError
@@ -30,3 +33,16 @@ def address(digest: str, dataset: str, images: str | None) -> str:
 def digest_in(name: str) -> str:
     """The digest of the configuration in the name of a record's file, without its ending."""
     return name.rpartition("_")[2].partition("-")[0]
+
+
+def record_files(folder: Path | str) -> list[Path]:
+    """The JSON files in ``folder`` and below, in the order of their paths; a missing folder has none.
+
+    Nothing hidden is looked at, nor into: editors keep copies there, and processes what they have not finished.
+    """
+    found = []
+    for place, folders, names in os.walk(Path(folder).expanduser()):
+        # a folder of such a name is given as well: whoever reads it says that it is no file
+        found += [Path(place, name) for name in (*folders, *names) if name[0] != "." and name.endswith(".json")]
+        folders[:] = [name for name in folders if name[0] != "."]
+    return sorted(found)

@@ -17,7 +17,7 @@ from pathlib import Path
 from lmcbook.data.whole_files import content_sha256, file_sha256
 from lmcbook.errors import InputError
 from lmcbook.lab import paths, plan
-from lmcbook.lab.addresses import digest_in, images_now, is_pinned
+from lmcbook.lab.addresses import digest_in, images_now, is_pinned, record_files
 from lmcbook.pages.dependencies import Package, foreign, imports_of, versions
 
 READERS = tuple(f"lmcbook.lab.{name}." for name in ("records", "on_demand", "collect", "present", "read_records"))
@@ -103,7 +103,7 @@ class Judge:
     @cached_property
     def _record_files(self) -> list[Path]:
         folders = (paths.fresh_records(), paths.committed_records())
-        return [file for folder in folders for file in sorted(folder.rglob("[!.]*.json"))]
+        return [file for folder in folders for file in record_files(folder)]
 
     def _images_of(self, records: Iterable[Path]) -> dict[str, str | None]:
         """What the datasets of ``records`` hold now, for records of other images are left out."""

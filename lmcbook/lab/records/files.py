@@ -2,15 +2,14 @@
 
 import json
 import re
-import tempfile
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-from lmcbook.data.whole_files import content_sha256, write_whole
+from lmcbook.data.whole_files import content_sha256, private_folder, sweep, write_whole
 from lmcbook.errors import InputError
 from lmcbook.lab import paths
-from lmcbook.lab.addresses import images_now, is_pinned
+from lmcbook.lab.addresses import images_now, is_pinned, record_files
 from lmcbook.lab.config import PairConfig
 from lmcbook.lab.recipes import recipe as recipe_of
 from lmcbook.lab.records.record import COMMITTED, MEASURED_HERE, SCHEMA, Record
@@ -28,7 +27,8 @@ def check_writable(folder: Path | str) -> Path:
     folder = Path(folder).expanduser()
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        with tempfile.NamedTemporaryFile(dir=folder, prefix=".check-"):
+        sweep(folder)
+        with private_folder(folder / "check"):
             pass
     except OSError as error:
         reason = error.strerror or str(error)
@@ -68,7 +68,10 @@ def read_record(path: Path | str) -> Record:
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
     except OSError as error:
-        raise InputError(f"record {str(path)!r} cannot be read ({error.strerror or error})") from error
+        raise InputError(
+            f"record {str(path)!r} cannot be read ({error.strerror or error}): restore it, or move it away to have it "
+            "measured again"
+        ) from error
     except (ValueError, RecursionError) as error:
         raise InputError(f"record {str(path)!r} is damaged, it is not whole JSON; {remedy}") from error
     if not isinstance(content, dict) or not isinstance(content.get("schema"), int):
@@ -87,9 +90,15 @@ def read_record(path: Path | str) -> Record:
         config = content.pop("config")
         config = PairConfig.from_dict({**config, "seeds": tuple(config["seeds"])})
         content |= {name: tuple(content[name]) for name in ("run_keys", "not_finite")}
-        return Record(config=config, source=_source(path), **content)
-    except (TypeError, KeyError, InputError) as error:
+        record = Record(config=config, source=_source(path), **content)
+    except (TypeError, KeyError, AttributeError, RecursionError, InputError) as error:
         raise InputError(f"record {str(path)!r} cannot be understood ({error}); {remedy}") from error
+    if path.stem.rpartition("_")[2] not in (record.digest, record.address):
+        raise InputError(
+            f"record {str(path)!r} holds the measurement of {record.file_name}: give it that name, and restore what "
+            "its own name stands for"
+        )
+    return record
 
 
 def _sha256_of(content: dict[str, Any]) -> str | None:
@@ -121,7 +130,7 @@ def read_records(
     images: dict[str, str | None] = {}
     unknown: dict[str, str] = {}
     for folder in folders or (paths.fresh_records(), paths.committed_records()):
-        for path in _files(folder):
+        for path in record_files(folder):
             record = read_record(path)
             wanted = (
                 not _why_unknown(record.recipe, unknown)
@@ -145,7 +154,7 @@ def left_out(*folders: Path | str) -> list[str]:
     found: dict[str, list[Path]] = {}
     unknown: dict[str, str] = {}
     for folder in folders or (paths.fresh_records(), paths.committed_records()):
-        for path in _files(folder):
+        for path in record_files(folder):
             if (named := _NAME.fullmatch(path.stem)) is not None:
                 found.setdefault(named["recipe"], []).append(path)
     return [
@@ -154,10 +163,6 @@ def left_out(*folders: Path | str) -> list[str]:
         for name, files in found.items()
         if (why := _why_unknown(name, unknown))
     ]
-
-
-def _files(folder: Path | str) -> list[Path]:
-    return sorted(Path(folder).expanduser().rglob("[!.]*.json"))
 
 
 def _why_unknown(name: str, known: dict[str, str]) -> str:

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from lmcbook.errors import InputError
 from lmcbook.lab import paths
-from lmcbook.lab.addresses import digest_in, images_now, is_pinned
+from lmcbook.lab.addresses import digest_in, images_now, is_pinned, record_files
 from lmcbook.lab.config import PairConfig
 from lmcbook.lab.records.files import read_record
 from lmcbook.lab.records.record import Record
@@ -21,7 +21,7 @@ class RecordIndex:
         self._folders: list[dict[str, list[Path]]] = []
         for folder in folders or (paths.fresh_records(), paths.committed_records()):
             found: dict[str, list[Path]] = {}
-            for path in sorted(Path(folder).expanduser().rglob("[!.]*.json")):
+            for path in record_files(folder):
                 found.setdefault(digest_in(path.stem), []).append(path)
             self._folders.append(found)
 

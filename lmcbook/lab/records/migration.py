@@ -11,6 +11,7 @@ from copy import deepcopy
 from dataclasses import replace
 from pathlib import Path
 
+from lmcbook.lab.addresses import record_files
 from lmcbook.lab.records.files import read_record, write_record
 from lmcbook.lab.records.record import Record
 
@@ -26,7 +27,7 @@ def migrate(folder: Path | str) -> Iterator[Path]:
     Raises:
         InputError: a file is damaged, edited, or of a later version of the format, or cannot be written.
     """
-    for path in sorted(Path(folder).expanduser().rglob("[!.]*.json")):
+    for path in record_files(folder):
         record = read_record(path)
         mended = with_right_exponent(record)
         if mended is not record:
