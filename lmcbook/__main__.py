@@ -4,51 +4,56 @@ import argparse
 import os
 import sys
 from pathlib import Path
+from typing import NoReturn
 
 from lmcbook.connecting.command import add_parser as add_connect
-from lmcbook.errors import InputError, check_number, not_installed
-from lmcbook.lab import paths, plan
-from lmcbook.pages.notebooks import NotebookError
+from lmcbook.errors import InputError
+from lmcbook.lab import failures, paths, plan
+from lmcbook.lab.surroundings import check_environment, number_of_processes, set_threads
+from lmcbook.lab.terminal import make_printable
+
+
+class _Parser(argparse.ArgumentParser):
+    """A parser that says what is wrong in one line, as everything else does."""
+
+    def error(self, message: str) -> NoReturn:
+        raise InputError(f"{message}; `{self.prog} --help` tells what it takes")
 
 
 def main(arguments: list[str] | None = None) -> int:
     """Run one command; returns the exit code."""
-    options = _parser().parse_args(arguments)
+    make_printable()
     try:
-        _set_threads(getattr(options, "threads", None))
+        options = _parser().parse_args(arguments)
+        for notice in check_environment():
+            print(f"lmcbook: {notice}", file=sys.stderr)
+        set_threads(getattr(options, "threads", None))
         return options.command(options) or 0
-    except InputError as error:
-        print(f"lmcbook: {error}", file=sys.stderr)
-        return 2
-    except ModuleNotFoundError as error:
-        told = not_installed(error)
-        if told is error:
+    except BrokenPipeError:  # whoever read what we print has read enough; nothing more can be said
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 141
+    except (Exception, KeyboardInterrupt) as error:
+        known = failures.told(error)
+        if known is None:
             raise
-        print(f"lmcbook: {told}", file=sys.stderr)
-        return 2
-    except NotebookError as error:
-        print(f"lmcbook: {error}", file=sys.stderr)
-        return 1
-    except KeyboardInterrupt:
-        print("lmcbook: stopped; what was finished is kept, and the same command goes on from here", file=sys.stderr)
-        return 130
+        message, code = known
+        print(f"lmcbook: {message}", file=sys.stderr)
+        return code
 
 
-def _set_threads(threads: int | None) -> None:
-    """Tell the numerical libraries, which read it when they are first imported: after this."""
-    if threads is not None:
-        check_number("threads", threads, minimum=1, integer=True)
-        for name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS"):
-            os.environ[name] = str(threads)
+def _path(text: str) -> Path:
+    if not text:  # Path("") is the working directory, which nobody means by an empty variable
+        raise argparse.ArgumentTypeError("it is an empty text; it must be the path of a file or a folder")
+    return Path(text).expanduser()
 
 
-def _check_folder(records: Path | None, *, missing: bool = False) -> None:
-    if records is not None and not records.is_dir() and (records.exists() or not missing):
+def _check_folder(records: Path | None) -> None:
+    if records is not None and not records.is_dir():
         raise InputError(f"records folder is {str(records)!r}, which is no folder; give one that holds records")
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
+    parser = _Parser(
         prog="lmcbook",
         description="Average two networks, train and measure pairs of them, and make the book of what was measured.",
         epilog="`lmcbook COMMAND --help` tells what a command takes. Bad input: one line and exit code 2.",
@@ -72,7 +77,7 @@ def _parser() -> argparse.ArgumentParser:
     show.add_argument("--max-minutes", type=float, help="also say what so many minutes buy")
     show.add_argument("--precision", help="float32 or bfloat16 for all trainings (default: the plan's own for each)")
     show.add_argument(
-        "--records", type=Path, help="folder of the records (default: both the fresh and the committed ones)"
+        "--records", type=_path, help="folder of the records (default: both the fresh and the committed ones)"
     )
     show.set_defaults(command=_plan)
 
@@ -80,7 +85,7 @@ def _parser() -> argparse.ArgumentParser:
     _add_scale(run)
     run.add_argument("--max-minutes", type=float, help="stop cleanly after so many minutes (default: when all is done)")
     run.add_argument(
-        "--records", type=Path, help="folder that records are read from and written to (default: runs/records)"
+        "--records", type=_path, help="folder that records are read from and written to (default: runs/records)"
     )
     run.add_argument("--recipe", action="append", help="only this recipe (may be given several times)")
     run.add_argument("--notebook", action="append", help="only what this notebook shows (may be given several times)")
@@ -95,7 +100,7 @@ def _parser() -> argparse.ArgumentParser:
     job = commands.add_parser("job", help="work off one job of the plan (Snakemake calls this)")
     _add_scale(job)
     job.add_argument("name", help="name of the job, as the receipts have it")
-    job.add_argument("--receipt", type=Path, required=True, help="file that says the job is done")
+    job.add_argument("--receipt", type=_path, required=True, help="file that says the job is done")
     job.add_argument("--device", default="auto", help="auto, cpu or cuda (default: auto)")
     job.add_argument("--threads", type=int, default=1, help="CPU threads of the numerical libraries (default: 1)")
     job.set_defaults(command=_job)
@@ -113,7 +118,7 @@ def _parser() -> argparse.ArgumentParser:
     get.add_argument("names", nargs="+", metavar="NAME")
     get.set_defaults(command=_data_get)
     bring = data.add_parser("import", help="make a dataset of a folder with a folder of images for each class")
-    bring.add_argument("folder", type=Path, metavar="FOLDER")
+    bring.add_argument("folder", type=_path, metavar="FOLDER")
     bring.add_argument("--name", required=True, help="what the dataset shall be called")
     bring.set_defaults(command=_data_import)
 
@@ -121,7 +126,7 @@ def _parser() -> argparse.ArgumentParser:
         required=True, metavar="WHAT"
     )
     migrate = records.add_parser("migrate", help="mend what can be mended from the records alone")
-    migrate.add_argument("folder", type=Path, nargs="?", help="folder of the records (default: runs/records)")
+    migrate.add_argument("folder", type=_path, nargs="?", help="folder of the records (default: runs/records)")
     migrate.set_defaults(command=_records_migrate)
     return parser
 
@@ -145,7 +150,7 @@ def _reproduce(options: argparse.Namespace) -> int:
 def _plan(options: argparse.Namespace) -> None:
     from lmcbook.lab.budget import describe_plan
 
-    _check_folder(options.records, missing=True)
+    _check_folder(options.records)
     print(
         describe_plan(
             options.scale,
@@ -157,10 +162,18 @@ def _plan(options: argparse.Namespace) -> None:
     )
 
 
-def _run(options: argparse.Namespace) -> None:
-    from lmcbook.lab.budget import run_within_budget
+def _run(options: argparse.Namespace) -> int:
+    from lmcbook.lab.budget import TasksFailed, run_within_budget
+
+    failed: list[TasksFailed] = []
 
     def work() -> None:
+        try:
+            begin()
+        except TasksFailed as error:  # all others were done: processes that take part have nothing left to do
+            failed.append(error)
+
+    def begin() -> None:
         run_within_budget(
             options.scale,
             folder=options.records or paths.fresh_records(),
@@ -172,12 +185,15 @@ def _run(options: argparse.Namespace) -> None:
             forget_weights=options.forget_weights,
         )
 
-    if int(os.environ.get("WORLD_SIZE", "1")) > 1:  # torchrun started this process and others
+    if number_of_processes() > 1:  # torchrun started this process and others
         from lmcbook.training.processes import conduct
 
         conduct(work, device=options.device)
     else:
         work()
+    for error in failed:
+        print(f"lmcbook: {error}", file=sys.stderr)
+    return 1 if failed else 0
 
 
 def _job(options: argparse.Namespace) -> None:

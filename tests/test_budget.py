@@ -322,8 +322,9 @@ def test_what_fails_is_left_out_and_the_rest_is_measured(problems, small_plan, t
 
     monkeypatch.setattr(Bench, "measure", measure)
     lines: list[str] = []
-    written = budget.run_within_budget("embedded", folder=tmp_path, device="cpu", report=lines.append)
-    assert len(written) == 1
+    with pytest.raises(budget.TasksFailed, match="2 tasks were left out, for the reasons above") as failed:
+        budget.run_within_budget("embedded", folder=tmp_path, device="cpu", report=lines.append)
+    assert len(failed.value.written) == 1
     assert [line for line in lines if "left out" in line] == [f"  left out: {problem}" for problem in problems]
     assert lines[-1] == "1 records written, 2 still missing"
 

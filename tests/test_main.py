@@ -1,13 +1,20 @@
 """The command line: bad input ends in one line and exit code 2, before anything is done."""
 
+import errno
+import io
 import re
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+import torch
+from safetensors import SafetensorError
 
 from lmcbook.__main__ import main
+from lmcbook.errors import InputError
+from lmcbook.lab.store import DamagedRun
+from lmcbook.training import TimeIsUp, TrainingDiverged
 
 
 @pytest.mark.parametrize(
@@ -22,6 +29,17 @@ from lmcbook.__main__ import main
         (["plan", "--max-minutes", "nan"], "max_minutes is nan; it must be a number above 0"),
         (["plan", "--precision", "half"], "precision is 'half'; it may be one of: float32, bfloat16"),
         (["plan", "--records", "pyproject.toml"], "records folder is 'pyproject.toml', which is no folder"),
+        (["plan", "--records", "/nonexistent"], "records folder is '/nonexistent', which is no folder"),
+        (
+            ["run", "--records", ""],
+            "argument --records: it is an empty text; it must be the path of a file or a folder",
+        ),
+        (["data", "import", "", "--name", "x"], "argument FOLDER: it is an empty text"),
+        (["run", "--threads", "-3"], "threads is -3; it must be a whole number at least 1"),
+        (["run", "--threads", "100000"], "threads is 100000; it must be a whole number at least 1 and at most"),
+        (["run", "--max-minutes", "inf"], "max_minutes is inf; it must be a number above 0"),
+        (["plan", "--bla"], "unrecognized arguments: --bla; `lmcbook --help` tells what it takes"),
+        (["paln"], "argument COMMAND: invalid choice: 'paln'"),
         (["run", "--threads", "0"], "threads is 0; it must be a whole number at least 1"),
         (["job", "no-such", "--receipt", "x.json", "--threads", "-1"], "threads is -1; it must be a whole number"),
         (["records", "migrate", "no-such"], "records folder is 'no-such', which is no folder"),
@@ -43,6 +61,102 @@ def test_bad_input_is_one_line_and_exit_code_2(arguments, message, capsys, monke
     assert printed.out == ""
     assert printed.err.startswith("lmcbook: ") and printed.err.count("\n") == 1
     assert message in printed.err
+
+
+OF_SAFETENSORS = "Error while serializing: I/O error: No space left on device (os error 28)"
+
+
+@pytest.mark.parametrize(
+    ("error", "code", "message"),
+    [
+        (KeyboardInterrupt(), 130, "stopped; what was finished is kept, and the same command goes on from here"),
+        (DamagedRun("x/manifest.json cannot be read"), 1, "x/manifest.json cannot be read"),
+        (TrainingDiverged("the loss of mlp is nan"), 1, "the loss of mlp is nan"),
+        (TimeIsUp("the time was up"), 1, "the time was up"),
+        (SafetensorError(OF_SAFETENSORS), 1, "the disk is full: free some space, or let LMCBOOK_RUNS"),
+        (
+            OSError(errno.ENOSPC, "No space left on device", "r/a.json"),
+            1,
+            "r/a.json: the disk is full: free some space",
+        ),
+        (OSError(errno.EDQUOT, "Quota exceeded"), 1, "the disk is full"),
+        (PermissionError(errno.EACCES, "Permission denied", "r/a"), 1, "r/a: Permission denied: give a place that"),
+        (OSError(errno.EROFS, "Read-only file system", "r/a"), 1, "r/a: Read-only file system: give a place"),
+        (OSError(errno.EIO, "Input/output error", "r/a"), 1, "r/a: Input/output error"),
+        (OSError(errno.ENAMETOOLONG, "File name too long", "xxx"), 1, "xxx: File name too long"),
+        (MemoryError(), 1, "there is not enough memory: take a smaller width"),
+        (
+            RuntimeError("DefaultCPUAllocator: can't allocate memory: you tried to allocate 400 bytes. x"),
+            1,
+            "for 400 bytes",
+        ),
+        (torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB. GPU 0"), 1, "for 2.00 GiB"),
+        (UnicodeEncodeError("ascii", "×", 0, 1, "ordinal not in range"), 1, "a name or a file has characters"),
+        (subprocess.CalledProcessError(3, ["snakemake", "--unlock"]), 1, "snakemake ended with 3"),
+        (InputError("of several\nlines"), 2, "of several lines"),
+    ],
+)
+def test_what_stops_a_command_is_one_line_and_an_exit_code(error, code, message, capsys, monkeypatch):
+    def fail(*arguments, **options):
+        raise error
+
+    monkeypatch.setattr("lmcbook.pages.workflow.build_book", fail)
+    assert main(["book"]) == code
+    printed = capsys.readouterr()
+    assert printed.err.startswith("lmcbook: ") and printed.err.count("\n") == 1 and message in printed.err
+
+
+def test_a_fault_of_ours_keeps_its_traceback(monkeypatch):
+    def fail(*arguments, **options):
+        raise ZeroDivisionError
+
+    monkeypatch.setattr("lmcbook.pages.workflow.build_book", fail)
+    with pytest.raises(ZeroDivisionError):
+        main(["book"])
+
+
+@pytest.mark.parametrize(
+    ("variables", "message"),
+    [
+        ({"WORLD_SIZE": "x"}, "WORLD_SIZE is 'x'; it must be a whole number at least 1, as torchrun sets it"),
+        ({"WORLD_SIZE": "-1"}, "WORLD_SIZE is '-1'; it must be a whole number"),
+        ({"WORLD_SIZE": "2"}, "WORLD_SIZE is 2, but RANK is None, not as torchrun sets it"),
+        (
+            {"WORLD_SIZE": "2", "RANK": "0", "LOCAL_RANK": "y"},
+            "WORLD_SIZE is 2, but LOCAL_RANK is 'y', not as torchrun",
+        ),
+        ({"LMCBOOK_RUNS": "pyproject.toml"}, "LMCBOOK_RUNS is 'pyproject.toml', which is no folder"),
+        ({"LMCBOOK_DATA": "README.md"}, "LMCBOOK_DATA is 'README.md', which is no folder"),
+        ({"LMCBOOK_RECORDS": "/nonexistent"}, "LMCBOOK_RECORDS is '/nonexistent', which is not there"),
+    ],
+)
+def test_bad_variables_are_found_by_every_command(variables, message, capsys, monkeypatch):
+    monkeypatch.chdir(Path(__file__).parents[1])
+    for name, value in variables.items():
+        monkeypatch.setenv(name, value)
+    assert main(["data", "list"]) == 2
+    printed = capsys.readouterr()
+    assert printed.out == "" and printed.err.count("\n") == 1 and message in printed.err
+
+
+def test_a_misspelt_variable_is_said_with_the_nearest_name(capsys, monkeypatch):
+    monkeypatch.setenv("LMCBOOK_GRAPH", "1")
+    monkeypatch.setenv("LMCBOOK_RUN", "x")
+    assert main(["data", "list"]) == 0
+    assert capsys.readouterr().err.splitlines() == [
+        "lmcbook: the variable LMCBOOK_GRAPH is unknown and without effect; did you mean LMCBOOK_GRAPHS?",
+        "lmcbook: the variable LMCBOOK_RUN is unknown and without effect; did you mean LMCBOOK_RUNS?",
+    ]
+
+
+def test_a_terminal_without_our_letters_gets_text(monkeypatch):
+    stream = io.TextIOWrapper(io.BytesIO(), encoding="ascii")
+    monkeypatch.setattr(sys, "stdout", stream)
+    assert main(["data", "list"]) == 0
+    print("café, λ ½ 学", file=stream)
+    stream.flush()
+    told = stream.buffer.getvalue().decode("ascii")
+    assert "1x28x28" in told and told.endswith("cafe, lambda 1/2 ?\n")
 
 
 @pytest.mark.parametrize("command", ["connect", "reproduce", "plan", "run", "job", "book", "data", "records"])

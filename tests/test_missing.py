@@ -17,6 +17,7 @@ from lmcbook.lab.on_demand import collect, present
 from lmcbook.lab.plan import PlannedPair
 from lmcbook.lab.records import RecordIndex, read_record, write_record
 from lmcbook.models import build_model
+from lmcbook.training import memory
 
 
 @pytest.fixture
@@ -122,6 +123,39 @@ def test_bad_input_is_refused_before_any_training(planned, tmp_path, trained_alr
     assert not trained_already
 
 
+@pytest.mark.parametrize(
+    ("width", "message"),
+    [
+        (1e-9, "width_multiplier is 1e-09; a layer of 16 units would have none left: it must be at least 0.0625"),
+        (1e4, r"mlp ×10000 on digits does not fit into memory: .* take \d+\.?\d* GiB, and cpu has 1"),
+        (1e9, r"mlp ×1e\+09 on digits does not fit into memory: .* at least .* take a smaller width_multiplier"),
+        (1e200, r"mlp ×1e\+200 on digits does not fit into memory"),
+    ],
+)
+def test_a_width_that_cannot_be_is_refused_before_any_training(
+    width, message, planned, tmp_path, trained_already, monkeypatch
+):
+    monkeypatch.setattr(memory, "memory_of", lambda device: 2**30)
+    wide = replace(planned, pair=replace(planned.pair, training=replace(planned.pair.training, width_multiplier=width)))
+    with pytest.raises(InputError, match=message):
+        measure_missing([planned, wide], folder=tmp_path, progress=False)
+    assert not trained_already and not list(tmp_path.rglob("*.json"))
+
+
+def test_damaged_weights_cost_their_own_pair_only(planned, pico, tmp_path, digits, trained_pair, monkeypatch):
+    record = Bench(progress=False).measure(planned)
+    folder = store.run_folder(planned.pair.training_a)
+    (folder / "weights.safetensors").write_bytes(b"no weights")
+    other = replace(planned, pair=replace(planned.pair, seeds=(2, 3)))
+    stand_in = iter(trained_pair)
+    monkeypatch.setattr(store, "train_together", lambda configs, *_, **__: ((each, next(stand_in)) for each in configs))
+    with pytest.raises(store.DamagedRun, match=f"{folder.name}/weights.safetensors") as error:
+        measure_missing([planned, other], folder=tmp_path, progress=False)
+    assert "\n" not in str(error.value)
+    index = RecordIndex(tmp_path)
+    assert index.find(other.pair) is not None and index.find(record.config) is None
+
+
 def test_equal_seeds_are_refused(pico):
     with pytest.raises(InputError, match="must differ"):
         PairConfig(training=pico, seeds=(3, 3))
@@ -187,7 +221,7 @@ def test_the_networks_of_a_pair_are_read_once_and_its_line_is_walked_once(planne
     wanted = [one for pair in zip(every_measurement(planned)[:2], [other] * 2, strict=True) for one in pair][:3]
     records = measure_missing([*wanted[:2], wanted[2]], folder=tmp_path, progress=False)
     assert [record.config for record in records] == [one.pair for one in wanted], "in the order of the plan"
-    assert len(read) == 4 + 2, "two networks of each pair, after the two that train together were looked up"
+    assert len(read) == 4, "two networks of each pair"
     assert len(merged) == 2 * planned.pair.num_coefficients, "of three measurements two share a line"
 
 

@@ -287,12 +287,16 @@ def test_the_layers_of_the_three_networks():
     assert all(model.linear(name).bias is None for model in (vgg11, resnet20) for name in model.layer_names[:-1])
 
 
-@pytest.mark.parametrize(("multiplier", "units"), [(0.01, [1, 1, 1]), (0.25, [4, 8, 16]), (1, [16, 32, 64])])
+@pytest.mark.parametrize(("multiplier", "units"), [(0.0625, [1, 2, 4]), (0.25, [4, 8, 16]), (1, [16, 32, 64])])
 def test_the_multiplier_scales_every_hidden_layer(multiplier, units):
     model = full_size("resnet20", width_multiplier=multiplier)
     found = [model.linear(name).weight.shape[0] for name in model.layer_names[:-1]]
     assert found == [units[0]] * 7 + [units[1]] * 6 + [units[2]] * 6
     assert scaled_width(16, multiplier) == units[0]
+    with pytest.raises(
+        InputError, match=r"width_multiplier is 0.01; a layer of 16 units would have none left: .* 0\.06"
+    ):
+        full_size("resnet20", width_multiplier=0.01)
 
 
 @pytest.mark.parametrize("multiplier", [0.5, 1, 2])

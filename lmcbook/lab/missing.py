@@ -3,12 +3,13 @@
 import gc
 import time
 from collections.abc import Iterable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import torch
 
-from lmcbook.data import Splits, load
+from lmcbook.data import Splits, describe, load
 from lmcbook.evaluation import lewc_exponent
 from lmcbook.lab import paths
 from lmcbook.lab.config import PairConfig
@@ -17,10 +18,11 @@ from lmcbook.lab.plan import PlannedPair
 from lmcbook.lab.provenance import provenance
 from lmcbook.lab.records import Record, RecordIndex, check_writable, write_record
 from lmcbook.lab.session import PairSession, same_networks
-from lmcbook.lab.store import Run, ensure_many
+from lmcbook.lab.store import DamagedRun, Run, ensure_many, is_stored
 from lmcbook.training import TrainingsDiverged, arithmetic, uses_tf32
 from lmcbook.training.config import TrainingConfig, trains_together
 from lmcbook.training.device import resolve_device
+from lmcbook.training.memory import check_memory
 
 
 class Bench:
@@ -79,9 +81,17 @@ class Bench:
         if self._session is None or not self._session.holds(pair):
             self._session = None  # two networks may be all that fits into memory
             splits = self.splits(pair.training.dataset)
+            self.check_memory([pair])
             runs = ensure_many(same_networks(pair), splits=splits, **self._training)
             self._session = PairSession(pair, splits, *runs, progress=self.progress)
         return self._session
+
+    def check_memory(self, pairs: Iterable[PairConfig]) -> None:
+        """Raise `InputError` where a network that must be trained is too large for the device, or has no units."""
+        wanted = {config for pair in pairs for config in same_networks(pair) if not is_stored(config)}
+        for config in {replace(config, seed=0) for config in wanted}:
+            facts = describe(config.dataset)
+            check_memory(config, input_shape=facts.input_shape, num_classes=facts.num_classes, device=self.device)
 
     def clear(self) -> None:
         """Let go of the session and of the data."""
@@ -137,7 +147,9 @@ class Bench:
         by_dataset: dict[str, list[TrainingConfig]] = {}
         for one in planned:
             if trains_together(one.pair.training):
-                by_dataset.setdefault(one.pair.training.dataset, []).extend(same_networks(one.pair))
+                # what is stored is read, and found damaged, when its pair has its turn
+                untrained = [config for config in same_networks(one.pair) if not is_stored(config)]
+                by_dataset.setdefault(one.pair.training.dataset, []).extend(untrained)
         diverged: dict[TrainingConfig, str] = {}
         for dataset, configs in by_dataset.items():
             try:
@@ -180,8 +192,10 @@ def measure_missing(planned: Iterable[PlannedPair], *, folder: Path | None = Non
         options: those of `Bench`.
 
     Raises:
-        InputError: before any training, where ``folder`` cannot be written or the device is not there.
+        InputError: before any training, where ``folder`` cannot be written, the device is not there, or a network does
+            not fit on it.
         TrainingsDiverged: some losses are not finite; all other pairs were measured before it is raised.
+        DamagedRun: some stored weights are damaged; all other pairs were measured before it is raised.
     """
     folder = paths.fresh_records() if folder is None else folder
     check_writable(folder)
@@ -190,7 +204,9 @@ def measure_missing(planned: Iterable[PlannedPair], *, folder: Path | None = Non
     index = RecordIndex(folder)
     found = {one.pair.digest: index.find(one.pair) for one in planned}
     missing = {one.pair.digest: one for one in planned if found[one.pair.digest] is None}
+    bench.check_memory(one.pair for one in missing.values())
     diverged = bench.train_narrow(missing.values())
+    damaged: dict[str, DamagedRun] = {}
     for one in by_pair(missing.values()):
         if not diverged.keys().isdisjoint(same_networks(one.pair)):
             continue
@@ -199,10 +215,15 @@ def measure_missing(planned: Iterable[PlannedPair], *, folder: Path | None = Non
         except TrainingsDiverged as error:
             diverged |= error.messages
             continue
+        except DamagedRun as error:
+            damaged[str(error)] = error
+            continue
         write_record(record, folder)
         found[one.pair.digest] = record
     if diverged:
         raise TrainingsDiverged(diverged)
+    if damaged:
+        raise DamagedRun("; ".join(damaged)) from next(iter(damaged.values()))
     return [known for one in planned if (known := found[one.pair.digest]) is not None]
 
 

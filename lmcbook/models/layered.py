@@ -267,8 +267,18 @@ def _frozen_statistics(model: nn.Module) -> Iterator[None]:
 
 
 def scaled_width(base: int, width_multiplier: float) -> int:
-    """Units of a layer that has ``base`` at width multiplier 1; at least one."""
-    return max(1, round(base * width_multiplier))
+    """Units of a layer that has ``base`` at width multiplier 1.
+
+    Raises:
+        InputError: there would be none.
+    """
+    units = round(base * width_multiplier)
+    if units < 1:
+        raise InputError(
+            f"width_multiplier is {width_multiplier:g}; a layer of {base} units would have none left: it must be at "
+            f"least {1 / base:g}"
+        )
+    return units
 
 
 def _check_skips(layers: Mapping[str, Layer], shortcuts: Mapping[str, Shortcut]) -> None:

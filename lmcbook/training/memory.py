@@ -1,5 +1,7 @@
-"""What a training needs of a GPU's memory, and one line of advice where that is more than there is."""
+"""What a training needs of a device's memory, and one line of advice where that is more than there is."""
 
+import os
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -7,7 +9,7 @@ import torch
 from torch import nn
 
 from lmcbook.errors import InputError
-from lmcbook.models import num_parameters
+from lmcbook.models import build_model, num_parameters
 from lmcbook.states import batch_norm_modules
 from lmcbook.training.config import TrainingConfig
 from lmcbook.training.execution import Execution
@@ -18,6 +20,40 @@ BYTES_PER_WEIGHT = 12
 
 class DoesNotFit(InputError):
     """A network is too large for the device's memory; the message says what may help."""
+
+
+def check_memory(config: TrainingConfig, *, input_shape: tuple[int, ...], num_classes: int, device: str) -> None:
+    """Raise `DoesNotFit` where the weights, gradients and momentum of a training alone are more than ``device`` has.
+
+    Nothing is allocated to find out. Networks whose processes share their parameters are not looked at.
+
+    Raises:
+        DoesNotFit: it is too large.
+        InputError: there is no such network.
+    """
+    if Execution.from_environment().shard == "parameters":
+        return
+    try:
+        model = build_model(config, input_shape=input_shape, num_classes=num_classes, device="meta")
+        needed = num_parameters(model) * BYTES_PER_WEIGHT
+    except (RuntimeError, OverflowError, TypeError) as error:  # so many units that their product overflows
+        if not any(word in str(error).lower() for word in ("overflow", "too large", "out of range")):
+            raise
+        needed = sys.maxsize
+    there = memory_of(device)
+    if needed > there:
+        raise DoesNotFit(
+            f"{config.architecture} ×{config.width_multiplier:g} on {config.dataset} does not fit into memory: its "
+            f"weights, gradients and momentum take {'at least ' if needed == sys.maxsize else ''}"
+            f"{needed / 2**30:.4g} GiB, and {device} has {there / 2**30:.0f}: take a smaller width_multiplier"
+        )
+
+
+def memory_of(device: str) -> int:
+    """Bytes of memory of a GPU, or of this machine."""
+    if device.startswith("cuda"):
+        return int(torch.cuda.get_device_properties(device).total_memory)
+    return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
 
 
 @contextmanager

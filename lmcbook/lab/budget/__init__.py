@@ -5,11 +5,12 @@ from lmcbook.lab.budget.order import stage
 from lmcbook.lab.budget.report import describe_plan
 from lmcbook.lab.budget.tasks import Task, shortened, tasks, within
 from lmcbook.lab.budget.todo import planned_of
-from lmcbook.lab.budget.work import run_within_budget
+from lmcbook.lab.budget.work import TasksFailed, run_within_budget
 
 __all__ = [
     "Costs",
     "Task",
+    "TasksFailed",
     "costs_of",
     "describe_plan",
     "estimated_measuring_seconds",

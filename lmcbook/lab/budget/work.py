@@ -23,6 +23,19 @@ if TYPE_CHECKING:
     from lmcbook.lab.missing import Bench
 
 
+class TasksFailed(RuntimeError):
+    """Some tasks were left out; all others were worked off before it is raised.
+
+    Args:
+        written: The records of the others.
+        failed: How many tasks were left out; why was reported at each.
+    """
+
+    def __init__(self, written: Sequence[Record], failed: int) -> None:
+        super().__init__(f"{failed} task{'s were' if failed > 1 else ' was'} left out, for the reasons above")
+        self.written = list(written)
+
+
 def run_within_budget(
     scale: str,
     *,
@@ -49,6 +62,8 @@ def run_within_budget(
     Raises:
         InputError: unknown scale, recipe, notebook, device or precision, a folder that cannot be written, or
             ``max_minutes`` not above 0.
+        TasksFailed: some tasks were left out; all others were worked off.
+        OSError: nothing can be written any more, which would fail after each training again.
     """
     from lmcbook.lab.missing import Bench, release_memory
     from lmcbook.training import TimeIsUp
@@ -72,6 +87,7 @@ def run_within_budget(
     bench = Bench(device=device, deadline=None if max_minutes is None else end)
     worker = Worker(todo=found, folder=folder, bench=bench, end=end, report=report)
     written: list[Record] = []
+    failed = 0
     for task in found.ready:
         if worker.left <= 0:
             break
@@ -83,11 +99,14 @@ def run_within_budget(
             break
         except (InputError, RuntimeError) as problem:  # torch's errors on a device are RuntimeErrors
             report(f"  left out: {problem}")
+            failed += 1
         release_memory()
     waiting = sum(len(task.planned) for task in found.waiting)
     if waiting:
         report(f"{waiting} records wait for data that are not here: see `python -m lmcbook plan --scale {scale}`")
     report(f"{len(written)} records written, {len(found.missing) - len(written) - waiting} still missing")
+    if failed:
+        raise TasksFailed(written, failed)
     return written
 
 

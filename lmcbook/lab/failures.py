@@ -1,0 +1,69 @@
+"""What a command says when it stops early: one line that names the file or the argument, and the exit code.
+
+2 is bad input, 1 is what failed although the input was good, 130 an interruption. What is none of these is a fault of
+this package, and keeps its traceback.
+"""
+
+import errno
+import re
+import subprocess
+from collections.abc import Iterator
+
+from lmcbook.errors import InputError, not_installed
+
+KEPT = "what was finished is kept, and the same command goes on from here"
+
+_FULL = (errno.ENOSPC, errno.EDQUOT)
+_REFUSED = (errno.EACCES, errno.EPERM, errno.EROFS)
+
+
+def told(error: BaseException) -> tuple[str, int] | None:
+    """What is said of ``error`` and the exit code, or ``None`` where only a traceback can tell."""
+    if isinstance(error, KeyboardInterrupt):
+        return f"stopped; {KEPT}", 130
+    if isinstance(error, ModuleNotFoundError):
+        error = not_installed(error)
+    if isinstance(error, InputError):
+        return _line(error), 2
+    if type(error).__module__.startswith("lmcbook."):  # a training diverged, stored weights are damaged, …
+        return str(error), 1
+    for cause in _causes(error):
+        if isinstance(cause, OSError) or type(cause).__name__ == "SafetensorError":
+            return _of_files(cause), 1
+    if isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError" or "can't allocate" in str(error):
+        asked = re.search(r"(?i)tried to allocate ([\d.]+ \w+)", str(error))
+        size = f" for {asked[1]}" if asked else ""
+        return f"there is not enough memory{size}: take a smaller width, or fewer processes at a time; {KEPT}", 1
+    if isinstance(error, UnicodeError):
+        return f"a name or a file has characters that cannot be used here ({_line(error)}): try PYTHONUTF8=1", 1
+    if isinstance(error, subprocess.CalledProcessError):
+        return f"{error.cmd[0] if isinstance(error.cmd, list) else error.cmd} ended with {error.returncode}", 1
+    if isinstance(error, RecursionError):
+        return f"a file is nested too deeply ({_line(error)})", 1
+    return None
+
+
+def _of_files(error: BaseException) -> str:
+    """What is said of an error of the file system; safetensors tells its own by number, in its text."""
+    number = error.errno if isinstance(error, OSError) else None
+    if number is None and (told_by_number := re.search(r"os error (\d+)", str(error))):
+        number = int(told_by_number[1])
+    file = getattr(error, "filename", None)
+    name = f"{file}: " if file is not None else ""
+    if number in _FULL:
+        way_out = "free some space, or let LMCBOOK_RUNS and LMCBOOK_DATA name folders on another disk"
+        return f"{name}the disk is full: {way_out}; {KEPT}"
+    reason = (error.strerror if isinstance(error, OSError) else None) or _line(error)
+    if number in _REFUSED:
+        return f"{name}{reason}: give a place that you may read and write, or change its owner or mode"
+    return f"{name}{reason}"
+
+
+def _causes(error: BaseException | None) -> Iterator[BaseException]:
+    while error is not None:
+        yield error
+        error = error.__cause__
+
+
+def _line(error: BaseException) -> str:
+    return " ".join(str(error).split()) or type(error).__name__

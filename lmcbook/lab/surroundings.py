@@ -1,0 +1,76 @@
+"""What the environment says is checked before anything is done: variables, folders, processes, threads."""
+
+import difflib
+import os
+from collections.abc import Mapping
+from pathlib import Path
+
+from lmcbook.errors import InputError, check_number
+from lmcbook.training.execution import VARIABLES
+
+FOLDERS = ("LMCBOOK_RUNS", "LMCBOOK_RECORDS", "LMCBOOK_DATA")
+"""Variables that name a folder."""
+
+_OTHERS = ("LMCBOOK_JUDGED_BY", "LMCBOOK_REQUIRE_BOOK", "LMCBOOK_SITE")
+"""Those that the build of the book and its tests use among themselves."""
+
+_OF_TORCHRUN = ("RANK", "LOCAL_RANK", "MASTER_PORT", "MASTER_ADDR")
+"""Beside ``WORLD_SIZE``; all but the last are numbers."""
+
+
+def check_environment(environment: Mapping[str, str] | None = None) -> list[str]:
+    """Check the variables that are ours and those of torchrun; returns what is to be told of names that nobody reads.
+
+    Raises:
+        InputError: a variable names a file in place of a folder, or ``WORLD_SIZE`` is not as torchrun sets it.
+    """
+    environment = os.environ if environment is None else environment
+    for name in FOLDERS:
+        folder = Path(environment.get(name) or ".").expanduser()
+        if folder.exists() and not folder.is_dir():
+            raise InputError(f"{name} is {str(folder)!r}, which is no folder; it must name one, or be unset")
+    if (committed := environment.get("LMCBOOK_RECORDS")) and not Path(committed).expanduser().is_dir():
+        raise InputError(f"LMCBOOK_RECORDS is {committed!r}, which is not there; it must name a folder, or be unset")
+    number_of_processes(environment)
+    known = (*FOLDERS, *VARIABLES.values(), *_OTHERS)
+    unknown = [name for name in sorted(environment) if name.startswith("LMCBOOK") and name not in known]
+    return [_unknown(name, known) for name in unknown]
+
+
+def _unknown(name: str, known: tuple[str, ...]) -> str:
+    close = difflib.get_close_matches(name, known, n=1)
+    hint = f"did you mean {close[0]}?" if close else f"there are {', '.join(known[: -len(_OTHERS)])}"
+    return f"the variable {name} is unknown and without effect; {hint}"
+
+
+def number_of_processes(environment: Mapping[str, str] | None = None) -> int:
+    """How many processes torchrun started, this one included; 1 without torchrun.
+
+    Raises:
+        InputError: ``WORLD_SIZE`` is no number, or torchrun's other variables are missing.
+    """
+    environment = os.environ if environment is None else environment
+    text = environment.get("WORLD_SIZE") or "1"
+    way_out = "start the processes with `torchrun --nproc-per-node N -m lmcbook run`, or unset WORLD_SIZE"
+    if not (text.isascii() and text.isdecimal() and int(text) >= 1):
+        raise InputError(
+            f"WORLD_SIZE is {text!r}; it must be a whole number at least 1, as torchrun sets it: {way_out}"
+        )
+    if int(text) > 1:
+        for name in _OF_TORCHRUN:
+            value = environment.get(name)
+            if not value or (name != _OF_TORCHRUN[-1] and not value.isdecimal()):
+                raise InputError(f"WORLD_SIZE is {text}, but {name} is {value!r}, not as torchrun sets it: {way_out}")
+    return int(text)
+
+
+def set_threads(threads: int | None) -> None:
+    """Tell the numerical libraries, which read it when they are first imported: after this.
+
+    Raises:
+        InputError: no such number of threads makes sense on this machine.
+    """
+    if threads is not None:
+        check_number("threads", threads, minimum=1, maximum=os.cpu_count() or 1, integer=True)
+        for name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS"):
+            os.environ[name] = str(threads)
