@@ -53,9 +53,7 @@ def number_of_processes(environment: Mapping[str, str] | None = None) -> int:
     text = environment.get("WORLD_SIZE") or "1"
     way_out = "start the processes with `torchrun --nproc-per-node N -m lmcbook run`, or unset WORLD_SIZE"
     if not (text.isascii() and text.isdecimal() and int(text) >= 1):
-        raise InputError(
-            f"WORLD_SIZE is {text!r}; it must be a whole number at least 1, as torchrun sets it: {way_out}"
-        )
+        raise InputError(f"WORLD_SIZE is {text!r}; it must be 1 or more, as torchrun sets it: {way_out}")
     if int(text) > 1:
         for name in _OF_TORCHRUN:
             value = environment.get(name)
