@@ -2,6 +2,7 @@
 
 import math
 from dataclasses import replace
+from typing import Any
 
 import numpy
 import numpy as np
@@ -146,25 +147,69 @@ def test_layers_from_the_second_on_have_products(perceptrons):
 # --- the laws and the temperature ---------------------------------------------------------------------------------
 
 
+def record_of(a: torch.Tensor, b: torch.Tensor, merged: dict[float, torch.Tensor], recipe: str = "mlp-digits"):
+    """A record whose classifier's numbers are those of these logits."""
+    record = make_layerwise_record(2, recipe=recipe)
+    for entry in record.data["layers"]:
+        if entry["depth"] == 4 and (share := entry["coefficient"]) in merged:
+            laws = {"lewc": share**4 * a + (1 - share) ** 4 * b, "llfc": share * a + (1 - share) * b}
+            for law, said in laws.items():
+                entry["metrics"][f"{law}_error"] = ((merged[share] - said).norm() / said.norm()).item()
+            squares = (a.norm() ** 2 + b.norm() ** 2) / 2
+            entry["metrics"]["output_norm"] = (merged[share].norm() / squares**0.5).item()
+            if share == 0.5:
+                entry["metrics"]["decay_exponent"] = -math.log2(merged[share].norm() / (a + b).norm())
+    return record
+
+
+def logits_errors(record) -> dict[Any, float]:
+    table = layer_tables.law_errors_table([record])
+    return table[table["depth"] == 4].set_index(["law", "coefficient"])["error"].to_dict()
+
+
+def test_both_laws_are_measured_with_one_denominator():
+    generator = torch.Generator().manual_seed(0)
+    a, b, noise = torch.randn(3, 50, 10, generator=generator, dtype=torch.float64)
+    b = b * a.norm() / b.norm()
+    merged = {0.25: 0.02 * a + 0.3 * b + 0.1 * noise, 0.5: 0.15 * (a + b) + 0.1 * noise}
+    found = logits_errors(record_of(a, b, merged))
+    for share, layer in merged.items():
+        lewc = (layer - share**4 * a - (1 - share) ** 4 * b).norm() / layer.norm()
+        llfc = (layer - share * a - (1 - share) * b).norm() / layer.norm()
+        assert found["LEWC", share] == pytest.approx(lewc.item(), rel=1e-9)
+        assert found["LLFC", share] == pytest.approx(llfc.item(), rel=1e-9)
+    # networks whose layers differ in length by a tenth: exact at the middle, nearly so elsewhere
+    found = logits_errors(record_of(a, 1.1 * b, merged))
+    for share, tolerance in ((0.5, 1e-9), (0.25, 0.1)):
+        layer = merged[share]
+        llfc = (layer - share * a - (1 - share) * 1.1 * b).norm() / layer.norm()
+        assert found["LLFC", share] == pytest.approx(llfc.item(), rel=tolerance)
+
+
+def test_a_layer_that_shrinks_as_much_as_it_grows_is_not_nearer_to_llfc():
+    """Four layers and the right direction: relative to each law's own prediction LLFC won up to the exponent 3.17."""
+    a, b = torch.randn(2, 50, 10, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
+    for exponent, nearer in ((1.2, "LLFC"), (3.0, "LEWC")):
+        found = logits_errors(record_of(a, b, {0.5: 2.0**-exponent * (a + b)}))
+        assert min(("LEWC", "LLFC"), key=lambda law: found[law, 0.5]) == nearer
+        assert found["LEWC", 0.5] == pytest.approx(abs(1 - 2 ** (exponent - 4)), abs=1e-9)
+        assert found["LLFC", 0.5] == pytest.approx(abs(1 - 2 ** (exponent - 1)), abs=1e-9)
+
+
 def test_the_error_of_the_law_of_batch_norm_follows_from_that_of_llfc():
     generator = torch.Generator().manual_seed(0)
-    sum_of_both, noise = torch.randn(2, 50, 10, generator=generator, dtype=torch.float64)
-    merged = 0.23 * sum_of_both + 0.1 * noise
-    record = make_layerwise_record(2, recipe="vgg11-digits")
-    logits = next(each for each in record.data["layers"] if each["depth"] == 4 and each["coefficient"] == 0.5)
-    logits["metrics"]["llfc_error"] = ((merged - sum_of_both / 2).norm() / (sum_of_both / 2).norm()).item()
-    logits["metrics"]["decay_exponent"] = -math.log2(merged.norm() / sum_of_both.norm())
-    table = layer_tables.law_errors_table([record])
-    [found] = table[table["law"] == layer_tables.BATCH_NORM]["error"]
-    assert found == pytest.approx(((merged - sum_of_both / 4).norm() / (sum_of_both / 4).norm()).item(), rel=1e-9)
+    a, b, noise = torch.randn(3, 50, 10, generator=generator, dtype=torch.float64)
+    merged = 0.23 * (a + b) + 0.1 * noise
+    found = logits_errors(record_of(a, b, {0.5: merged}, recipe="vgg11-digits"))
+    expected = ((merged - (a + b) / 4).norm() / merged.norm()).item()
+    assert found[layer_tables.BATCH_NORM, 0.5] == pytest.approx(expected, rel=1e-9)
     assert layer_tables.BATCH_NORM not in set(layer_tables.law_errors_table([make_layerwise_record(2)])["law"])
 
 
 def test_laws_are_compared_at_the_widest_and_the_papers_decay(own_depth):
     table = layer_tables.law_errors_table(own_depth)
     assert set(table["width_multiplier"]) == {16} and set(table["weight_decay"]) == {3e-3}
-    last = table[(table["depth"] == 4) & (table["coefficient"] == 0.25)]
-    assert last.groupby("law")["error"].mean().to_dict() == pytest.approx({"LEWC": 0.4, "LLFC": 0.8})
+    assert set(table["coefficient"]) == {0.25, 0.5, 0.75}
 
 
 def test_predicted_temperatures_are_those_of_the_laws(perceptrons, convolutional):

@@ -296,10 +296,12 @@ def test_with_batch_norm_another_law_is_that_of_orthogonal_networks():
     )
     [row] = spawned_table([make_record(16.0, recipe="vgg11-digits"), inside]).to_dict("records")
     assert row["orthogonal_error"] == pytest.approx(0, abs=1e-6)
-    [plain] = spawned_table([make_record(16.0), with_metrics(make_layerwise_record(16.0), lewc_error=0.4)]).to_dict(
-        "records"
-    )
-    assert plain["orthogonal_error"] == pytest.approx(0.4)
+    # without batch norm both errors are in units of the merged logits, not of what each law says
+    numbers = {"lewc_error": 0.4, "llfc_error": 0.8, "decay_exponent": 3.0}
+    inside = with_metrics(make_layerwise_record(16.0), **numbers)
+    [plain] = spawned_table([make_record(16.0), inside]).to_dict("records")
+    assert plain["orthogonal_error"] == pytest.approx(0.4 / 2)
+    assert plain["alike_error"] == pytest.approx(0.8 * 4)
     # of a network with batch norm that has a number of layers, too
     with_depth = with_metrics(make_layerwise_record(16.0), decay_exponent=2.0, llfc_error=0.5, lewc_error=999.0)
     [found] = spawned_table([replace(record, lewc_exponent=2) for record in (make_record(16.0), with_depth)]).to_dict(

@@ -158,7 +158,7 @@ def starts(records: Sequence[Record]) -> DataFrame:
         **_CALIBRATED,
         "decay exponent of the logits": ("decay_exponent", 1, 2),
         "error if orthogonal": ("orthogonal_error", 1, 2),
-        "error if alike (LLFC)": ("llfc_error", 1, 2),
+        "error if alike (LLFC)": ("alike_error", 1, 2),
         "reciprocal orthogonality": ("reciprocal_orthogonality", 1, 2),
         "commutativity": ("commutativity", 1, 2),
     }

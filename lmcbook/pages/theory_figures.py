@@ -55,6 +55,25 @@ def worst_table(conditions: Mapping[str, Mapping[str, Numbers]]) -> DataFrame:
     return table.rename_axis(columns="largest error over the layers")
 
 
+def rise_table(rise: Mapping[str, float]) -> DataFrame:
+    """The fields of `lmcbook.theory.BoundedRise` as a table for a page: a bound that guessing keeps too is vacuous."""
+    names = {
+        "measured": "measured: merged network above the ensemble",
+        "useless_above": "a network that guesses",
+        "to_second_order": "bound from the measured error, second order",
+        "from_error": "bound from the measured error, first order",
+        "from_conditions": "bound from the two conditions",
+    }
+    rows = {
+        said: {
+            "rise of the calibrated loss (nats)": f"{rise[name]:.3g}",
+            "": "" if "bound" not in said else "vacuous" if rise[name] >= rise["useless_above"] else "says something",
+        }
+        for name, said in names.items()
+    }
+    return DataFrame(rows).T
+
+
 def numbers_by_layer(table: DataFrame, *, label: str, logarithmic: bool = True, narrow: bool = False) -> Figure:
     """One panel for each ``panel`` of a `layer_table`, one line for each of its series, against the layer."""
     names, series = list(table["panel"].unique()), list(table["series"].unique())

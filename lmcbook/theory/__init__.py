@@ -44,7 +44,7 @@ if TYPE_CHECKING:
     )
     from lmcbook.theory.forgetting import rank_bound, remembered_steps
     from lmcbook.theory.gaussian import INDEPENDENT_COSINE, cosine_spread, gaussian_cosine, relu_covariance
-    from lmcbook.theory.loss_rise import LossBounds, loss_bounds
+    from lmcbook.theory.loss_rise import BoundedRise, LossBounds, bounded_rise, loss_bounds
     from lmcbook.theory.networks import Network, merged, run
     from lmcbook.theory.one_law import line_factors, midpoint_exponents, midpoint_factors
     from lmcbook.theory.overlapping import constant, mixed, mixed_exponents, overlapping_pair, shared_activity, silent
@@ -64,6 +64,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "INDEPENDENT_COSINE",
+    "BoundedRise",
     "Crosstalk",
     "ErrorBudget",
     "LossBounds",
@@ -75,6 +76,7 @@ __all__ = [
     "batch_norm_errors",
     "bias_errors",
     "both_mechanisms",
+    "bounded_rise",
     "break_additivity",
     "break_orthogonality",
     "broken_pairs",
@@ -146,7 +148,7 @@ __getattr__, __dir__ = names_on_demand(
             "four_parts layer_shares placed_crosstalk random_placements signed_crosstalk widened width_rows"
         ),
         "gaussian": "INDEPENDENT_COSINE cosine_spread gaussian_cosine relu_covariance",
-        "loss_rise": "LossBounds loss_bounds",
+        "loss_rise": "BoundedRise LossBounds bounded_rise loss_bounds",
         "networks": "Network merged run",
         "one_law": "line_factors midpoint_exponents midpoint_factors",
         "overlapping": "constant mixed mixed_exponents overlapping_pair shared_activity silent",

@@ -9,6 +9,7 @@ from lmcbook.pages.analysis.measurements import Measurements
 from lmcbook.pages.analysis.vocabulary import PAIR, as_they_are, paper_decay, widest
 
 LEWC, LLFC, BATCH_NORM = "LEWC", "LLFC", "recomputed batch norm"
+_OF_LAWS = ("lewc_error", "llfc_error", "decay_exponent", "output_norm")
 
 
 def by_layer(metric: str, coefficient: float | None = None) -> Callable[[Sequence[Record]], DataFrame]:
@@ -37,23 +38,26 @@ commutativity_table = by_layer("commutativity")
 
 
 def law_errors_table(records: Sequence[Record]) -> DataFrame:
-    """The distance of each layer from each law, relative to what the law predicts.
+    """The distance of each layer from what each law predicts, relative to the layer itself: one denominator for all.
 
-    At the widest, with the paper's weight decay or the largest, of pairs merged as they are. The third law is that of
-    recomputed batch norm: LLFC's in hidden layers, and at λ = ½ the logits $\\frac14(f_a + f_b)$, for which alone
-    it has rows. Their error follows from LLFC's and from the decay exponent.
+    At the widest, with the paper's weight decay or the largest, of pairs merged as they are. Records have each law's
+    error relative to its own prediction, and LLFC predicts $2^{\\ell-1}$ times more than LEWC. At λ = ½ the decay
+    exponent gives the lengths of both predictions exactly. Elsewhere it does so for two networks whose layers are of
+    one length, which records do not hold. The third law is that of recomputed batch norm: LLFC's in hidden
+    layers, and at λ = ½ the logits $\\frac14(f_a + f_b)$, for which alone it has rows.
     """
     table = _layers(records)
-    table = table[table["metric"].isin(["lewc_error", "llfc_error", "decay_exponent"]) & table["coefficient"].notna()]
+    table = table[table["metric"].isin(_OF_LAWS) & table["coefficient"].notna()]
     parts = []
     for _, of_recipe in table.groupby("recipe", sort=False):
         chosen = widest(paper_decay(of_recipe))
         place = [*PAIR, "lewc_exponent", "layer", "depth", "coefficient"]
         wide = chosen.pivot_table(index=place, columns="metric", values="value", dropna=False).reset_index()
-        wide = wide.dropna(subset=["llfc_error"]).rename(columns={"lewc_error": LEWC, "llfc_error": LLFC})
+        wide = in_units_of_the_layer(wide.dropna(subset=["llfc_error"]))
         if has_batch_norm(wide):
-            halved = error_at_half_size(wide[LLFC], wide["decay_exponent"])
-            wide[BATCH_NORM] = halved.where(wide["depth"] == wide["depth"].max())
+            wide[BATCH_NORM] = wide[BATCH_NORM].where(wide["depth"] == wide["depth"].max())
+        else:
+            wide = wide.drop(columns=BATCH_NORM)
         laws = [law for law in (LEWC, LLFC, BATCH_NORM) if law in wide]
         parts.append(wide.melt([*PAIR, "layer", "depth", "coefficient"], laws, "law", "error").dropna())
     columns = [*PAIR, "layer", "depth", "coefficient", "law", "error"]
@@ -65,12 +69,41 @@ def has_batch_norm(table: DataFrame) -> bool:
     return bool((table["lewc_exponent"] < table["depth"].max()).any())
 
 
+def in_units_of_the_layer(table: DataFrame) -> DataFrame:
+    """The columns ``LEWC``, ``LLFC`` and ``recomputed batch norm``: distances from predictions, over the layer's norm.
+
+    A row of ``table`` is a layer of a pair at one λ, with ``lewc_error``, ``llfc_error``, ``output_norm`` and, at
+    λ = ½, ``decay_exponent``. See `law_errors_table`.
+    """
+    place = [*PAIR, "lewc_exponent", "layer", "depth"]
+    middle = table[table["coefficient"] == 0.5].set_index(place)
+    # in units of the two models' root mean square norm: ‖f_a + f_b‖² = 2 + 2 ⟨f_a, f_b⟩ if both have one length
+    both = (middle["output_norm"] * 2 ** middle["decay_exponent"]).rename("both")
+    joined = table.join(both, on=place)
+    share, depth, product = joined["coefficient"], joined["depth"], joined["both"] ** 2 / 2 - 1
+
+    def relative(weight_a: Series, weight_b: Series) -> Series:
+        of_middle = weight_a * joined["both"]
+        elsewhere = (weight_a**2 + weight_b**2 + 2 * weight_a * weight_b * product).clip(lower=0) ** 0.5
+        return of_middle.where(share == 0.5, elsewhere) / joined["output_norm"]
+
+    lewc = joined["lewc_error"] * relative(share**depth, (1 - share) ** depth)
+    llfc = joined["llfc_error"] * relative(share, 1 - share)
+    halved = error_at_half_size(llfc, joined["decay_exponent"])
+    return table.assign(**{LEWC: lewc, LLFC: llfc, BATCH_NORM: halved.where(share == 0.5)})
+
+
+def relative_to_the_layer(error: Series, exponent: Series, law: Series | float) -> Series:
+    """An ``error`` at λ = ½ relative to a prediction of the exponent ``law``, in units of the layer itself."""
+    return error * 2 ** (exponent - law)
+
+
 def error_at_half_size(llfc_error: Series, exponent: Series) -> Series:
-    """The error against a prediction half of LLFC's, at λ = ½, from LLFC's error and the decay exponent there."""
-    # with the merged layer's norm r relative to LLFC's prediction, LLFC's error is r² + 1 − 2rc: it gives the cosine c
-    ratio = 2 ** (1 - exponent)
-    cosine = (ratio**2 + 1 - llfc_error**2) / (2 * ratio)
-    return ((2 * ratio) ** 2 + 1 - 4 * ratio * cosine).clip(lower=0) ** 0.5
+    """The distance from a prediction half of LLFC's, at λ = ½, from LLFC's; both in units of the layer."""
+    # with LLFC's prediction of length p in units of the layer, its distance d has d² = p² + 1 − 2pc: it gives pc
+    prediction = 2 ** (exponent - 1)
+    along = (prediction**2 + 1 - llfc_error**2) / 2
+    return ((prediction / 2) ** 2 + 1 - along).clip(lower=0) ** 0.5
 
 
 def _layers(records: Sequence[Record]) -> DataFrame:

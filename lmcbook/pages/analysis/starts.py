@@ -5,17 +5,17 @@ from collections.abc import Sequence
 from pandas import DataFrame, concat
 
 from lmcbook.lab.records import Record, layers_table, pairs_table
-from lmcbook.pages.analysis.layers import error_at_half_size
+from lmcbook.pages.analysis.layers import error_at_half_size, relative_to_the_layer
 from lmcbook.pages.analysis.measurements import Measurements
 from lmcbook.pages.analysis.vocabulary import PAIR, as_they_are
 
 NOTHING, ORDER = "nothing", "order"
-MECHANISMS = ("orthogonal_error", "llfc_error", "reciprocal_orthogonality", "commutativity")
+MECHANISMS = ("orthogonal_error", "alike_error", "reciprocal_orthogonality", "commutativity")
 """What `mechanisms_table` has of each pair, beside the decay exponents of its layers."""
 
 _COLUMNS = (
     *("midpoint_accuracy_barrier", "midpoint_loss_barrier", "midpoint_calibrated_loss_barrier", "endpoint_accuracy"),
-    *("decay_exponent", "orthogonal_error", "llfc_error", "reciprocal_orthogonality", "commutativity"),
+    *("decay_exponent", "orthogonal_error", "alike_error", "reciprocal_orthogonality", "commutativity"),
     "weak_additivity",
 )
 _PLACE = (*PAIR, "lewc_exponent", "shared", "shared_fraction", "in_common")
@@ -35,12 +35,16 @@ def spawned_table(records: Sequence[Record]) -> DataFrame:
     """One row for each pair merged as it is: what it shares, barriers, and laws and conditions at λ = ½.
 
     ``in_common`` is ``nothing``, ``order``, or the part of the training that the two have in common. Exponent and
-    errors are of the logits, conditions are means over layers. ``orthogonal_error`` is the distance from what
-    orthogonal networks give: LEWC's prediction, or with recomputed batch norm half of LLFC's (the same for two layers).
+    errors are of the logits, conditions are means over layers. ``alike_error`` is the distance from LLFC's prediction,
+    ``orthogonal_error`` that from what orthogonal networks give: LEWC's, or with recomputed batch norm half of LLFC's
+    (the same for two layers). Both are relative to the merged logits, not to what each law predicts: one denominator.
     """
     table = _with_words(Measurements.of(records).table(pairs_table))
-    halved = error_at_half_size(table["llfc_error"], table["decay_exponent"])
-    table = table.assign(orthogonal_error=table["lewc_error"].where(table["lewc_exponent"] != 2, halved))
+    exponent, law = table["decay_exponent"], table["lewc_exponent"]
+    alike = relative_to_the_layer(table["llfc_error"], exponent, 1)
+    lewc = relative_to_the_layer(table["lewc_error"], exponent, law)
+    halved = error_at_half_size(alike, exponent)
+    table = table.assign(alike_error=alike, orthogonal_error=lewc.where(law != 2, halved))
     return _ordered(table.astype(dict.fromkeys(_COLUMNS, float)))[[*_PLACE, *_COLUMNS]]
 
 

@@ -41,9 +41,8 @@ def law_errors_by_layer(table: DataFrame, *, narrow: bool = False) -> Figure:
             title = f"{name}, {width}\n" if index == 0 or narrow else "\n"
             axis.set_title(f"{title}λ = {_FRACTIONS.get(coefficient, f'{coefficient:g}')}")
             if index == 0 or narrow:
-                axis.set_ylabel("relative error")
-        # under batch norm LEWC's error grows like 2^ℓ and would leave nothing to see of the others
-        axes[0].set_ylim(0, 1.6 if BATCH_NORM in laws else None)
+                axis.set_ylabel("distance / layer's norm")
+        axes[0].set_ylim(0, None)
         return _law_handles(laws)
 
     def height(of_recipe: DataFrame) -> float:
@@ -66,4 +65,4 @@ def law_errors_alt(table: DataFrame) -> str:
         last = chosen[(chosen["depth"] == chosen["depth"].max()) & (chosen["coefficient"] == 0.5)]
         values = ", ".join(f"{law} {mean:.3g}" for law, mean in last.groupby("law", sort=False)["error"].mean().items())
         parts.append(f"{recipe_label(recipe)} {width_label(width)}: {values}")
-    return f"Relative errors of the laws, layer by layer. Of the logits at λ = ½, {'; '.join(parts)}."
+    return f"Distances from the laws in units of the layer, layer by layer. Of the logits at λ = ½, {'; '.join(parts)}."

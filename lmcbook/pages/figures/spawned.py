@@ -38,7 +38,7 @@ _MECHANISM_PANELS = (
         label="error of the law (logits)",
         series=(
             Series(column="orthogonal_error", label="if orthogonal", look=MAIN),
-            Series(column="llfc_error", label="if alike (LLFC)", look=OTHER),
+            Series(column="alike_error", label="if alike (LLFC)", look=OTHER),
         ),
         logarithmic=True,
     ),

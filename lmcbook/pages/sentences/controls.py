@@ -185,7 +185,7 @@ def mechanism_start_finding(records: Sequence[Record]) -> list[str]:
     names = {
         "decay_exponent": "decay exponent",
         "orthogonal_error": "error of the law of orthogonal networks",
-        "llfc_error": "error of LLFC's",
+        "alike_error": "error of LLFC's",
         "reciprocal_orthogonality": "reciprocal orthogonality",
         "commutativity": "commutativity",
     }
@@ -211,7 +211,7 @@ def start_verdict(records: Sequence[Record]) -> str:
         nearer: dict[str, list[str]] = {}
         kinds = groups(table, "in_common")
         for (kind,), rows in kinds:
-            lead = rows["orthogonal_error"] - rows["llfc_error"]
+            lead = rows["orthogonal_error"] - rows["alike_error"]
             law = "alike" if (lead > 0).all() else "orthogonal" if (lead < 0).all() else "neither"
             nearer.setdefault(law, []).append(kind)
         order = [kind for (kind,), _ in kinds]

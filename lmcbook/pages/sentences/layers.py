@@ -46,20 +46,29 @@ def exponent_finding(records: Sequence[Record]) -> list[str]:
 
 
 def law_finding(records: Sequence[Record]) -> list[str]:
-    """Which law's prediction of the logits is nearer, at λ = ½ and elsewhere: a sentence for each network."""
+    """Which law's prediction of the logits is nearer, at λ = ½ and elsewhere: a sentence for each network.
+
+    Where recomputed batch norm has a law of its own, that law takes LEWC's place.
+    """
     sentences = []
     table = Measurements.of(records).table(law_errors_table)
     for recipe in table["recipe"].unique():
-        logits = table[(table["recipe"] == recipe)]
+        logits = table[table["recipe"] == recipe]
         logits = logits[logits["depth"] == logits["depth"].max()]
-        parts = []
-        for coefficient, chosen in logits.groupby("coefficient"):
-            means = chosen.groupby("law")["error"].mean()
-            named = [law for law in (LEWC, LLFC, BATCH_NORM) if law in means]
-            values = ", ".join(f"{law} {_error(means[law])}" for law in named)
-            parts.append(f"at λ = {coefficient:g} {values}")
-        width = width_label(logits["width_multiplier"].iloc[0])
-        sentences.append(f"{recipe_label(recipe)} at {width}, relative error of the logits: {'; '.join(parts)}.")
+        means = logits.groupby(["coefficient", "law"])["error"].mean().unstack()
+        orthogonal = BATCH_NORM if BATCH_NORM in means else LEWC
+        means = means.dropna(subset=[orthogonal])
+        nearer = means[orthogonal] < means[LLFC]
+        where = [f"λ = {coefficient:g}" for coefficient in means.index[nearer]]
+        if 0.5 not in means.index:
+            continue
+        middle = means.loc[0.5]
+        sentences.append(
+            f"{recipe_label(recipe)} at {width_label(logits['width_multiplier'].iloc[0])}: the merged logits are "
+            f"nearer to {'the law of recomputed batch norm' if orthogonal == BATCH_NORM else LEWC} than to LLFC at "
+            f"{', '.join(where) or 'no λ'}; at the midpoint they are {middle[orthogonal]:.2f} of their own norm away "
+            f"from the former and {middle[LLFC]:.2f} from the latter."
+        )
     return sentences
 
 
@@ -246,10 +255,6 @@ def _recipes(table: DataFrame) -> list[tuple[str, DataFrame]]:
     if "alignment" in table:
         table = table[table["alignment"] == "identity"]
     return [(recipe, table[table["recipe"] == recipe]) for recipe in table["recipe"].unique()]
-
-
-def _error(value: float) -> str:
-    return f"{value:.2f}" if value < 100 else "over 100"
 
 
 FINDINGS: tuple[Callable[[Sequence[Record]], list[str]], ...] = (
