@@ -77,7 +77,7 @@ OF_SAFETENSORS = "Error while serializing: I/O error: No space left on device (o
         (
             OSError(errno.ENOSPC, "No space left on device", "r/a.json"),
             1,
-            "r/a.json: the disk is full: free some space",
+            "r/a.json: the disk is full: free some",
         ),
         (OSError(errno.EDQUOT, "Quota exceeded"), 1, "the disk is full"),
         (PermissionError(errno.EACCES, "Permission denied", "r/a"), 1, "r/a: Permission denied: give a place that"),
@@ -118,12 +118,12 @@ def test_a_fault_of_ours_keeps_its_traceback(monkeypatch):
 @pytest.mark.parametrize(
     ("variables", "message"),
     [
-        ({"WORLD_SIZE": "x"}, "WORLD_SIZE is 'x'; it must be a whole number at least 1, as torchrun sets it"),
-        ({"WORLD_SIZE": "-1"}, "WORLD_SIZE is '-1'; it must be a whole number"),
+        ({"WORLD_SIZE": "x"}, "WORLD_SIZE is 'x'; it must be 1 or more, as torchrun sets it"),
+        ({"WORLD_SIZE": "-1"}, "WORLD_SIZE is '-1'; it must be 1 or more"),
         ({"WORLD_SIZE": "2"}, "WORLD_SIZE is 2, but RANK is None, not as torchrun sets it"),
         (
             {"WORLD_SIZE": "2", "RANK": "0", "LOCAL_RANK": "y"},
-            "WORLD_SIZE is 2, but LOCAL_RANK is 'y', not as torchrun",
+            "WORLD_SIZE is 2, but LOCAL_RANK is 'y', not as",
         ),
         ({"LMCBOOK_RUNS": "pyproject.toml"}, "LMCBOOK_RUNS is 'pyproject.toml', which is no folder"),
         ({"LMCBOOK_DATA": "README.md"}, "LMCBOOK_DATA is 'README.md', which is no folder"),

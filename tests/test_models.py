@@ -293,9 +293,7 @@ def test_the_multiplier_scales_every_hidden_layer(multiplier, units):
     found = [model.linear(name).weight.shape[0] for name in model.layer_names[:-1]]
     assert found == [units[0]] * 7 + [units[1]] * 6 + [units[2]] * 6
     assert scaled_width(16, multiplier) == units[0]
-    with pytest.raises(
-        InputError, match=r"width_multiplier is 0.01; a layer of 16 units would have none left: .* 0\.06"
-    ):
+    with pytest.raises(InputError, match=r"width_multiplier is 0.01; a layer of 16 units would have none left"):
         full_size("resnet20", width_multiplier=0.01)
 
 

@@ -22,7 +22,7 @@ class DoesNotFit(InputError):
     """A network is too large for the device's memory; the message says what may help."""
 
 
-def check_memory(config: TrainingConfig, *, input_shape: tuple[int, ...], num_classes: int, device: str) -> None:
+def check_memory(config: TrainingConfig, *, input_shape: tuple[int, int, int], num_classes: int, device: str) -> None:
     """Raise `DoesNotFit` where the weights, gradients and momentum of a training alone are more than ``device`` has.
 
     Nothing is allocated to find out. Networks whose processes share their parameters are not looked at.
