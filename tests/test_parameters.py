@@ -1,14 +1,22 @@
 """Parameters: every bad one gives one line that says what it was, what it may be and the way out."""
 
 import json
+import shlex
 import types
 from pathlib import Path
 
+import hypothesis
+import hypothesis.strategies as st
+import numpy
 import pytest
+import yaml
+from papermill import cli as papermill_cli
+from papermill.iorw import NoDatesSafeLoader
 
 from lmcbook.errors import InputError
 from lmcbook.lab import plan
 from lmcbook.pages import parameters
+from lmcbook.pages.spelling import argument
 
 
 def namespace(**changes):
@@ -88,7 +96,7 @@ def test_dataset_and_network_make_a_recipe():
         ({"epochs": "many"}, "epochs is 'many'; it must be a whole number at least 1"),
         ({"epochs": True}, "epochs is True; it must be a whole number"),
         ({"device": "tpu"}, "device is 'tpu'; it may be one of: auto, cpu, cuda"),
-        ({"require_cached": "yes"}, "require_cached is 'yes'; it must be true or false"),
+        ({"require_cached": "perhaps"}, "require_cached is 'perhaps'; it must be true or false"),
         ({"records": 5}, "records is 5; it must be the path of a folder"),
     ],
 )
@@ -96,6 +104,80 @@ def test_a_bad_parameter_gives_one_line(changes, message):
     with pytest.raises(InputError, match=message) as error:
         check(**changes)
     assert "\n" not in str(error.value)
+
+
+@pytest.mark.parametrize(
+    ("name", "spelt", "meant"),
+    [
+        ("require_cached", "true", True),
+        ("require_cached", "True", True),
+        ("require_cached", "no", False),
+        ("weight_decay", "5e-05", (5e-05,)),  # YAML 1.1 takes it for a text, for it has no point
+        ("weight_decay", ["1e-3", "3e-3"], (1e-3, 3e-3)),
+        ("weight_decay", "1e-3,3e-3", (1e-3, 3e-3)),
+        ("weight_decay", " [1e-3, 3e-3] ", (1e-3, 3e-3)),
+        ("weight_decay", "null", None),
+        ("width_multipliers", "[0.25, 0.5]", (0.25, 0.5)),
+        ("width_multipliers", "(.25, 2,)", (0.25, 2.0)),
+        ("width_multipliers", "0.25", (0.25,)),
+        ("width_multipliers", numpy.array([0.25, 2]), (0.25, 2.0)),
+        ("seeds", "[[0,1]]", ((0, 1),)),
+        ("seeds", "0,1,2,3", ((0, 1), (2, 3))),
+        ("seeds", numpy.array([[0, 1]]), ((0, 1),)),
+        ("epochs", "3", 3),
+        ("epochs", 3.0, 3),
+        ("epochs", numpy.int64(3), 3),
+        ("epochs", "None", None),
+        ("recipe", "null", None),
+    ],
+)
+def test_a_parameter_is_taken_in_every_spelling(name, spelt, meant):
+    request = check(**{name: spelt})
+    places = {"width_multipliers": "width_multipliers", "seeds": "seed_pairs", "weight_decay": "weight_decays"}
+    found = request.require_cached if name == "require_cached" else None
+    if name != "require_cached":
+        found = getattr(request.selection, {"recipe": "recipes"}.get(name, places.get(name, name)))
+    assert found == meant
+
+
+NUMBERS = st.floats(min_value=1e-300, max_value=1e300) | st.integers(1, 10**6)
+SEEDS = st.lists(st.integers(0, 99), min_size=2, max_size=6, unique=True).filter(lambda seeds: len(seeds) % 2 == 0)
+GIVEN = st.fixed_dictionaries(
+    {},
+    optional={
+        "scale": st.sampled_from(plan.SCALES),
+        "recipe": st.sampled_from(("mlp-digits", "vgg11-mnist")),
+        "width_multipliers": NUMBERS | st.lists(NUMBERS, min_size=1, max_size=4, unique_by=float),
+        "weight_decay": NUMBERS | st.just(0) | st.lists(NUMBERS, min_size=1, max_size=4, unique_by=float),
+        "epochs": st.integers(1, 10**6),
+        "seeds": SEEDS | SEEDS.map(lambda seeds: [list(pair) for pair in zip(seeds[::2], seeds[1::2], strict=True)]),
+    },
+)
+
+
+@hypothesis.given(st.sampled_from(sorted(parameters.NOTEBOOKS)), GIVEN)
+def test_the_command_under_a_figure_asks_for_the_same_again(notebook, given):
+    request = parameters.check(notebook, namespace(**given))
+    words = shlex.split(request.command)
+    assert words[:3] == ["papermill", f"notebooks/{notebook}.ipynb", f"{notebook}.ipynb"]
+    assert parameters.check(notebook, namespace(**as_papermill_reads(words[3:]))) == request
+
+
+def as_papermill_reads(words: list[str]) -> dict:
+    found: dict = {}
+    while words:
+        if words[0] == "-y":
+            found |= yaml.load(words[1], Loader=NoDatesSafeLoader)
+            words = words[2:]
+        else:
+            found[words[1]] = papermill_cli._resolve_type(words[2])
+            words = words[3:]
+    return found
+
+
+@pytest.mark.parametrize("text", ["nan", "a b", "it's", "True", "1e5", "-3", 'say "x"', "naïve 😀", "$HOME", "a:b"])
+def test_a_text_stays_a_text_through_shell_and_papermill(text):
+    assert as_papermill_reads(shlex.split(argument("recipe", text))) == {"recipe": text}
 
 
 def test_a_folder_that_cannot_be_written_is_refused_unless_only_read(tmp_path):

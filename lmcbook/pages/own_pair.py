@@ -4,9 +4,12 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from lmcbook.pages.parameters import OWN_PAIR, check_names
+from lmcbook.pages.spelling import as_meant, text_as_meant
 
 if TYPE_CHECKING:
     from lmcbook.connecting.connection import Connection
+
+_TEXTS = ("a", "b", "model", "data", "key", "strip_prefix", "match", "repair", "device", "report", "out")
 
 
 def ask(namespace: Mapping[str, Any]) -> "Connection":
@@ -21,7 +24,7 @@ def ask(namespace: Mapping[str, Any]) -> "Connection":
     from lmcbook.connecting.advice import remedy_of
     from lmcbook.connecting.named_pairs import own_pair
 
-    given = {name: namespace[name] for name in OWN_PAIR}
+    given = {name: (text_as_meant if name in _TEXTS else as_meant)(namespace[name]) for name in OWN_PAIR}
     pair = own_pair(
         *(given[name] for name in ("a", "b", "model", "data")),
         **{name: given[name] for name in ("num_classes", "image_size", "examples")},

@@ -5,7 +5,6 @@ notebook knows them. So the check looks at the notebook's whole namespace: a nam
 """
 
 import difflib
-import json
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,6 +14,7 @@ from lmcbook.errors import InputError, check_choice
 from lmcbook.lab import plan
 from lmcbook.lab.plan.selection import checked_epochs, checked_numbers, checked_seed_pairs
 from lmcbook.lab.records import check_writable
+from lmcbook.pages.spelling import argument, as_meant, text_as_meant
 from lmcbook.training.device import check_device, resolve_device
 
 
@@ -46,6 +46,11 @@ class Parameter:
 
     default: Any
     check: Callable[[str, Any], Any]
+    is_text: bool = False
+
+    def read(self, value: Any) -> Any:
+        """The value that is meant, whether it was typed after ``-p`` or ``-y``, or given by a program."""
+        return text_as_meant(value) if self.is_text else as_meant(value)
 
 
 def check(notebook: str, namespace: Mapping[str, Any]) -> Request:
@@ -57,7 +62,7 @@ def check(notebook: str, namespace: Mapping[str, Any]) -> Request:
     check_choice("notebook", notebook, NOTEBOOKS)
     declared = NOTEBOOKS[notebook]
     check_names(namespace, declared)
-    given = {name: namespace[name] for name in declared}
+    given = {name: parameter.read(namespace[name]) for name, parameter in declared.items()}
     checked = {
         name: parameter.check(name, given[name])
         for name, parameter in declared.items()
@@ -153,23 +158,22 @@ def _command(notebook: str, given: Mapping[str, Any], declared: Mapping[str, Par
         # where records lie and on what they are computed does not decide what they say
         if name in ("records", "device", "require_cached") or given[name] == parameter.default:
             continue
-        value = given[name]
-        words.append(f"-p {name} {value}" if isinstance(value, str | int) else f'-y "{name}: {json.dumps(value)}"')
+        words.append(argument(name, given[name]))
     return " ".join(words)
 
 
 COMMON: dict[str, Parameter] = {
-    "scale": Parameter(default="embedded", check=_scale),
-    "recipe": Parameter(default=None, check=_text),
-    "dataset": Parameter(default=None, check=_text),
-    "network": Parameter(default=None, check=_text),
+    "scale": Parameter(default="embedded", check=_scale, is_text=True),
+    "recipe": Parameter(default=None, check=_text, is_text=True),
+    "dataset": Parameter(default=None, check=_text, is_text=True),
+    "network": Parameter(default=None, check=_text, is_text=True),
     "width_multipliers": Parameter(default=None, check=checked_numbers(above=0)),
     "seeds": Parameter(default=None, check=checked_seed_pairs),
     "weight_decay": Parameter(default=None, check=checked_numbers(minimum=0)),
     "epochs": Parameter(default=None, check=checked_epochs),
-    "device": Parameter(default="auto", check=_device),
+    "device": Parameter(default="auto", check=_device, is_text=True),
     "require_cached": Parameter(default=False, check=_truth),
-    "records": Parameter(default=None, check=_folder),
+    "records": Parameter(default=None, check=_folder, is_text=True),
 }
 """What every notebook that measures takes."""
 
