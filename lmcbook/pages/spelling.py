@@ -1,7 +1,7 @@
-"""Parameters as people and tools spell them: read back as what is meant, and written so that papermill reads them right.
+"""Parameters as people and tools spell them: read as what is meant, and written so that papermill reads them right.
 
-papermill's ``-p`` knows numbers, True, False and None and takes all else as text; its ``-y`` is YAML 1.1, to which 5e-05
-is a text, for it has no point. So a text that reads as a truth value, a number or a list of them is taken as that.
+papermill's ``-p`` knows numbers, True, False and None and takes all else as text; its ``-y`` is YAML 1.1, to which
+5e-05 is a text, for it has no point. So a text that reads as a truth value, a number or a list is taken as that.
 """
 
 import ast
