@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import NoReturn
 
 from lmcbook.connecting.command import add_parser as add_connect
+from lmcbook.data.command import add_parser as add_data
 from lmcbook.errors import InputError
 from lmcbook.lab import failures, paths, plan
 from lmcbook.lab.surroundings import check_environment, number_of_processes, set_threads
@@ -110,17 +111,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     book.set_defaults(command=_book)
 
-    data = commands.add_parser("data", help="list, download or import datasets").add_subparsers(
-        required=True, metavar="WHAT"
-    )
-    data.add_parser("list", help="known and imported datasets, and which are here").set_defaults(command=_data_list)
-    get = data.add_parser("get", help="download and convert known datasets")
-    get.add_argument("names", nargs="+", metavar="NAME")
-    get.set_defaults(command=_data_get)
-    bring = data.add_parser("import", help="make a dataset of a folder with a folder of images for each class")
-    bring.add_argument("folder", type=_path, metavar="FOLDER")
-    bring.add_argument("--name", required=True, help="what the dataset shall be called")
-    bring.set_defaults(command=_data_import)
+    add_data(commands)
 
     records = commands.add_parser("records", help="bring records of an older version up to date").add_subparsers(
         required=True, metavar="WHAT"
@@ -206,27 +197,6 @@ def _book(options: argparse.Namespace) -> int:
     from lmcbook.pages.workflow import build_book
 
     return build_book()
-
-
-def _data_list(options: argparse.Namespace) -> None:
-    from lmcbook.data import list_datasets
-
-    rows = list_datasets()
-    for row in [{column: column for column in rows[0]}, *rows]:
-        print("  ".join(f"{value:<{max(len(one[column]) for one in rows)}}" for column, value in row.items()).rstrip())
-
-
-def _data_get(options: argparse.Namespace) -> None:
-    from lmcbook.data import get
-
-    for name in options.names:
-        print(get(name))
-
-
-def _data_import(options: argparse.Namespace) -> None:
-    from lmcbook.data import import_images
-
-    print(import_images(options.folder, options.name))
 
 
 def _records_migrate(options: argparse.Namespace) -> None:

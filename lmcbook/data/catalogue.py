@@ -12,14 +12,15 @@ from lmcbook.data.files import Arrays, path_of, read_arrays, read_header
 from lmcbook.data.folders import INPUT_SHAPE, folder_of, is_folder_dataset, read_folder
 from lmcbook.errors import InputError
 
-NAME_PATTERN = re.compile(r"[A-Za-z][A-Za-z0-9_]*")
-NAME_RULE = "letters, digits and underscores, a letter first"
+NAME_PATTERN = re.compile(r"[A-Za-z][A-Za-z0-9_]{0,99}")
+NAME_RULE = "letters, digits and underscores, a letter first, at most 100"
 
 
 def known_names() -> tuple[str, ...]:
     """Every name that `load` takes: the known datasets, then the imported ones of the data folder."""
-    files = {path.stem for path in paths.data().glob("*.safetensors")}
-    folders = {path.parent.name for path in paths.data().glob("*/train") if is_folder_dataset(path.parent.name)}
+    here = paths.data()
+    files = {path.stem for path in here.glob("*.safetensors")}
+    folders = {path.name for path in here.glob("[!.]*/") if is_folder_dataset(path.name)}
     return (*DATASETS, *(name for name in sorted((files | folders) - {*DATASETS}) if NAME_PATTERN.fullmatch(name)))
 
 
@@ -28,7 +29,7 @@ def check_name(name: str) -> None:
     if name not in known_names():
         raise InputError(
             f"dataset is {name!r}; it may be one of: {', '.join(known_names())}; "
-            "`python -m lmcbook data import FOLDER` adds images of your own"
+            "`python -m lmcbook data import FOLDER --name NAME` adds images of your own"
         )
 
 
@@ -141,7 +142,7 @@ def list_datasets() -> list[dict[str, str]]:
     for name in known_names():
         try:
             dataset = describe(name)
-        except InputError as error:
+        except (InputError, OSError, ValueError) as error:  # of one dataset, which must not hide the others
             rows.append({**dict.fromkeys(_COLUMNS, "?"), "name": name, "available": "no", "where": str(error)})
             continue
         values = (

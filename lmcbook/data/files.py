@@ -11,7 +11,7 @@ from jaxtyping import Int64, UInt8
 
 from lmcbook.data import paths
 from lmcbook.data.locks import held
-from lmcbook.data.whole_files import written_whole
+from lmcbook.data.whole_files import content_sha256, written_whole
 from lmcbook.errors import InputError
 
 LAYOUT = "train_images and test_images uint8 (examples, channels, height, width), train_labels and test_labels int64"
@@ -58,7 +58,11 @@ def read_header(path: Path) -> Header:
             slices = {key: file.get_slice(key) for key in file.keys()}  # noqa: SIM118  (a safe_open has no iterator)
             kinds = {key: (part.get_dtype(), tuple(part.get_shape())) for key, part in slices.items()}
         class_names = tuple(json.loads(metadata.get("classes", "[]")))
-    except (SafetensorError, OSError, ValueError, TypeError) as error:
+        if metadata.get("classes_sha256", _classes_sha256(class_names)) != _classes_sha256(class_names):
+            raise ValueError("the names of its classes are not those that were written")
+        if not all(isinstance(class_name, str) for class_name in class_names):
+            raise ValueError(f"its classes are {class_names}")
+    except (SafetensorError, OSError, ValueError, TypeError, RecursionError, KeyError) as error:
         raise InputError(f"{path} cannot be read ({_line(error)}); delete it and get or import it again") from None
     sizes: dict[str, tuple[int, ...]] = {}
     for split in ("train", "test"):
@@ -105,13 +109,15 @@ def read_arrays(path: Path) -> Arrays:
 
 def write_arrays(path: Path, arrays: Arrays, class_names: tuple[str, ...], sha256: str) -> None:
     """Write a file so that a reader sees all of it or nothing, whenever this process is stopped."""
+    from safetensors import SafetensorError
     from safetensors.numpy import save_file
 
     content = {key: np.ascontiguousarray(getattr(arrays, key)) for key in Arrays.__dataclass_fields__}
     try:
         with written_whole(path) as partial:
-            save_file(content, partial, metadata={"classes": json.dumps(class_names), "sha256": sha256})
-    except OSError as error:
+            metadata = {"classes": json.dumps(class_names), "classes_sha256": _classes_sha256(class_names)}
+            save_file(content, partial, metadata=metadata | {"sha256": sha256})
+    except (OSError, SafetensorError) as error:  # of a full disk it is the second
         raise InputError(f"{path} cannot be written ({_line(error)}); LMCBOOK_DATA may name another folder") from None
 
 
@@ -131,6 +137,11 @@ def lock(name: str) -> Iterator[None]:
         ) from None
     with held([folder / f".{name}.lock"], f"prepares {name}", limit=LOCK_SECONDS):
         yield
+
+
+def _classes_sha256(class_names: tuple[str, ...]) -> str:
+    """Of the names of the classes, which the dataset's digest does not know: nothing is trained on them."""
+    return content_sha256(list(class_names))
 
 
 def _line(error: BaseException) -> str:

@@ -1,9 +1,10 @@
 """Datasets too large for memory: class folders of image files, read as they are needed. No images are opened here.
 
 A dataset NAME of this kind is the folder NAME in the data folder: ``train/CLASS/*.JPEG`` and ``val/CLASS/*.JPEG``, as
-ImageNet is kept everywhere. It is known by the names and sizes of its files, for to hash ImageNet's 150 GB would take
-longer than to measure a pair: a file changed without a change of its size goes unnoticed. Examples stand in the order
-of the SHA-256 of their path, which is as good as a random one and does not depend on the machine.
+ImageNet is kept everywhere, by the rules of `lmcbook.data.class_folders`. It is known by the names and sizes of its
+files, for to hash ImageNet's 150 GB would take longer than to measure a pair: a file changed without a change of its
+size goes unnoticed. Examples stand in the order of the SHA-256 of their path, which is as good as a random one and does
+not depend on the machine.
 """
 
 import hashlib
@@ -16,11 +17,12 @@ import numpy as np
 from jaxtyping import Int64
 
 from lmcbook.data import paths
+from lmcbook.data.class_folders import find_images, parts_of, readable, summed_up
 from lmcbook.data.datasets import DATASETS
 from lmcbook.errors import InputError
 
 PARTS = ("train", "val")
-SUFFIXES = (".jpeg", ".jpg", ".png")
+"""Of the datasets that the package knows; others may call them otherwise."""
 INPUT_SHAPE = (3, 224, 224)
 """Images of any size are cropped to this one."""
 MEAN = (0.485, 0.456, 0.406)
@@ -58,7 +60,10 @@ def is_folder_dataset(name: str) -> bool:
     """Whether the dataset is, or has to be, one of class folders."""
     if name in DATASETS:
         return DATASETS[name].streamed
-    return all((folder_of(name) / part).is_dir() for part in PARTS)
+    try:
+        return folder_of(name).is_dir() and parts_of(folder_of(name)) is not None
+    except InputError:  # it may not be read
+        return False
 
 
 def read_folder(name: str) -> Folder:
@@ -74,10 +79,11 @@ def read_folder(name: str) -> Folder:
             f"dataset {name!r} is missing: nobody may pass it on, so put its images into {path} ({layout}), or let "
             "LMCBOOK_DATA name the folder that has it"
         )
-    missing = [part for part in PARTS if not (path / part).is_dir()]
-    if missing:
-        raise InputError(f"{path} has no folder {missing[0]}; {layout}")
-    found = _read(path, *((path / part).stat().st_mtime_ns for part in PARTS))
+    parts = parts_of(path)
+    if parts is None or (name in DATASETS and parts != PARTS):
+        missing = next((part for part in PARTS if not (path / part).is_dir()), "")
+        raise InputError(f"{path} has no folder {missing or 'of class folders'}; {layout}")
+    found = _read(path, *((path / part).stat().st_mtime_ns for part in parts))
     if name in DATASETS:
         known = DATASETS[name]
         wanted = (known.num_classes, known.num_train + known.num_calibration, known.num_test)
@@ -93,54 +99,20 @@ def read_folder(name: str) -> Folder:
 
 @lru_cache(maxsize=4)
 def _read(path: Path, *_modified: int) -> Folder:
+    found = find_images(path)
+    if found.problems:
+        raise InputError(summed_up(found.problems))
     digest = hashlib.sha256()
-    listings = {}
-    for part in PARTS:
-        names, files, labels = _list(path / part)
-        for file, size in sorted(files.items()):
-            digest.update(os.fsencode(f"{part}/{file} {size}\n"))
-        relative = np.array([os.fsencode(f"{part}/{file}") for file in files])
+    listings = []
+    for part in (found.train, found.test):
+        assert part is not None  # there are two parts, or it were no dataset
+        for file in sorted(part.files):
+            size = (part.folder / file).stat().st_size
+            digest.update(os.fsencode(f"{part.folder.name}/{file} {size}\n"))
+        relative = np.array([os.fsencode(f"{part.folder.name}/{file}") for file in part.files])
         keys = [hashlib.sha256(file).digest() for file in relative]
         order = sorted(range(len(keys)), key=keys.__getitem__)
-        listings[part] = Listing(files=relative[order], labels=np.array(labels)[order], class_names=names)
-    train, val = (listings[part] for part in PARTS)
-    if train.class_names != val.class_names:
-        odd = sorted(set(train.class_names) ^ set(val.class_names))
-        raise InputError(f"{path} has class folders in one of train and val only ({odd[0]}); both must have the same")
-    return Folder(path=path, train=train, val=val, sha256=digest.hexdigest())
-
-
-def _list(part: Path) -> tuple[tuple[str, ...], dict[str, int], list[int]]:
-    """Names of the classes, CLASS/FILE → size in bytes, and the label of every file."""
-    visible = [entry for entry in os.scandir(part) if not entry.name.startswith(".")]
-    loose = sorted(entry.name for entry in visible if not entry.is_dir())
-    if loose or len(visible) < 2:
-        found = f"the file {loose[0]} beside {len(visible) - len(loose)}" if loose else str(len(visible))
-        raise InputError(
-            f"{part} holds {found} class folders; it must hold at least 2 folders, one of images for each class, and "
-            "nothing else"
-        )
-    from lmcbook.data.torchvision_guard import import_torchvision  # with torch, which plans do without
-
-    import_torchvision()
-    from torchvision.datasets import ImageFolder
-
-    class VisibleFolders(ImageFolder):
-        """Without hidden folders, which notebooks and synchronising programs leave behind."""
-
-        def find_classes(self, directory: str | Path) -> tuple[list[str], dict[str, int]]:
-            names = sorted(entry.name for entry in visible)
-            return names, {name: label for label, name in enumerate(names)}
-
-    images = VisibleFolders(str(part), is_valid_file=_is_image, allow_empty=True)
-    empty = sorted({*range(len(images.classes))} - {*images.targets})
-    if empty:
-        folder = part / images.classes[empty[0]]
-        raise InputError(f"class folder {folder} holds no image (a file that ends in {', '.join(SUFFIXES)})")
-    files = {os.path.relpath(file, part): os.path.getsize(file) for file, _ in images.samples}
-    return tuple(images.classes), files, list(images.targets)
-
-
-def _is_image(file: str) -> bool:
-    name = os.path.basename(file).lower()
-    return name.endswith(SUFFIXES) and not name.startswith(".")
+        names = tuple(map(readable, found.class_names))
+        listings.append(Listing(files=relative[order], labels=np.array(part.labels)[order], class_names=names))
+    train, test = listings
+    return Folder(path=path, train=train, val=test, sha256=digest.hexdigest())

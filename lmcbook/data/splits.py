@@ -95,6 +95,8 @@ def load(name: str, *, device: str | torch.device = "cpu") -> Splits:
         return _load_folder(name, device)
     path = None if name == "digits" else path_of(name)
     if path is not None and not path.is_file():
+        if name not in DATASETS:
+            read_header(path)  # which says why what is there is no file of images
         download(name)
     arrays = read_digits() if path is None else read_arrays(path)
     digests = example_digests(arrays.train_images, arrays.train_labels)

@@ -12,6 +12,7 @@ from torch import Tensor
 from torch.utils.data import DataLoader, Dataset, default_collate
 
 from lmcbook.data.folders import INPUT_SHAPE, MEAN, STD
+from lmcbook.data.pictures import read_picture
 from lmcbook.data.torchvision_guard import import_torchvision
 from lmcbook.errors import InputError, check_number
 
@@ -95,6 +96,7 @@ class StreamedImages(Tensor):
         Raises:
             InputError: a file cannot be read as an image.
         """
+        import_torchvision()
         from torchvision.transforms.v2 import functional
 
         on_gpu = self.device.type == "cuda"
@@ -130,15 +132,12 @@ class _Pixels(Dataset):
         self.random_part = v2.Compose([v2.RandomResizedCrop(size), v2.RandomHorizontalFlip(), v2.PILToTensor()])
 
     def __getitem__(self, wanted: tuple[int, int | None]) -> Tensor | str:
-        from torchvision.datasets.folder import default_loader
-
         index, seed = wanted
         file = self.folder / os.fsdecode(self.files[index])
         try:
-            image = default_loader(str(file))
-        except Exception as error:  # Pillow's decoders raise OSError, SyntaxError, ValueError, struct.error and more
-            # told, not raised: the DataLoader would wrap a worker's error in its traceback
-            return f"{file} cannot be read as an image ({' '.join(str(error).split())}); replace or remove it"
+            image = read_picture(file).image.convert("RGB")
+        except InputError as error:
+            return str(error)  # told, not raised: the DataLoader would wrap a worker's error in its traceback
         if seed is None:
             return self.centre(image)
         with torch.random.fork_rng(devices=[]):  # the transforms draw from torch's global stream

@@ -1,0 +1,218 @@
+"""Class folders of image files: which file is of which class and part, what is left out, and what is wrong with them.
+
+One set of rules for what is imported and what is streamed. No image is opened here.
+"""
+
+import os
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from lmcbook.errors import InputError
+
+SUFFIXES = (
+    *(".png", ".jpg", ".jpeg", ".jpe", ".jfif", ".bmp", ".gif", ".webp", ".avif", ".tif", ".tiff"),
+    *(".ppm", ".pgm", ".pbm"),
+)
+"""Of image files, in any case."""
+UNREADABLE = (".heic", ".heif", ".svg", ".psd", ".raw", ".dng", ".cr2", ".cr3", ".nef", ".arw", ".jxl", ".eps", ".pdf")
+"""Of images that Pillow cannot read: to leave them out would lose what somebody means to have."""
+SYSTEM = (
+    *("thumbs.db", "ehthumbs.db", "desktop.ini", "icon\r", "__macosx", "__pycache__", "@eadir"),
+    *("$recycle.bin", "system volume information", "lost+found"),
+)
+"""What systems leave behind, in any case, beside all names that begin with a dot."""
+TRAIN = ("train", "training")
+TEST = ("test", "testing", "val", "valid", "validation")
+"""Folders of the two parts, in any case; of several the first is the test set."""
+FEWEST_UNDIVIDED, FEWEST_TRAIN, FEWEST_TEST = 5, 2, 1
+"""Images of a class: where a fifth becomes the test set, and where there are two parts."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Part:
+    """The images of one part, in the order of classes and paths."""
+
+    folder: Path
+    files: list[str]
+    """Paths relative to ``folder``, which begin with the class."""
+    labels: list[int]
+
+
+@dataclass(slots=True, kw_only=True)
+class ClassFolders:
+    """What a folder holds."""
+
+    root: Path
+    class_names: tuple[str, ...] = ()
+    train: Part | None = None
+    test: Part | None = None
+    """None where the images are in one part."""
+    left_out: dict[str, list[str]] = field(default_factory=dict)
+    """Why → what, relative to ``root``."""
+    nested: int = 0
+    """Images in folders inside of class folders, which are of that class."""
+    problems: list[str] = field(default_factory=list)
+    """What has to be mended first, a line each."""
+
+
+def readable(name: str) -> str:
+    r"""A file's name as text that can be written everywhere: bytes that are not UTF-8 as ``\xe9``."""
+    return os.fsencode(name).decode("utf-8", "backslashreplace")
+
+
+def summed_up(items: Sequence[str], *, shown: int = 3, between: str = "; ") -> str:
+    """The first few of ``items``, and how many more there are."""
+    more = f"{between}and {len(items) - shown:,} more" if len(items) > shown else ""
+    return between.join(items[:shown]) + more
+
+
+def parts_of(root: Path) -> tuple[str, str] | None:
+    """Names of the folders of training and test images in ``root``; None where there are no such two folders."""
+    folders = {entry.name.lower(): entry for entry in _visible(root) if entry.is_dir()}
+    train = [folders[name].name for name in TRAIN if name in folders and _holds_folders(folders[name])]
+    test = [folders[name].name for name in TEST if name in folders and _holds_folders(folders[name])]
+    return (train[0], test[0]) if train and test else None
+
+
+def find_images(root: Path) -> ClassFolders:
+    """The images in ``root``: ``train/CLASS/*`` and ``test/CLASS/*`` (or ``val``), else ``CLASS/*``.
+
+    Raises:
+        InputError: there are no two class folders in it.
+    """
+    found = ClassFolders(root=root)
+    parts = parts_of(root)
+    if parts is None:
+        _refuse_half(root)
+        found.class_names, found.train = _part(found, root, FEWEST_UNDIVIDED)
+        return found
+    for entry in _visible(root):
+        if entry.name in parts:
+            continue
+        if entry.name.lower() in (*TRAIN, *TEST):
+            why = "a test set is there already" if _holds_folders(entry) else "no class folders in it"
+            _leave_out(found, why, entry.path)
+        elif entry.is_dir():
+            found.problems.append(f"{entry.path} lies beside {parts[0]}/ and {parts[1]}/, and is no part; move it away")
+        else:
+            _sort_out(found, entry, "is not in a class folder")
+    found.class_names, found.train = _part(found, root / parts[0], FEWEST_TRAIN)
+    test_names, found.test = _part(found, root / parts[1], FEWEST_TEST)
+    odd = sorted(set(found.class_names) ^ set(test_names))
+    if odd:
+        found.problems.append(
+            f"{root} has class folders in one of {parts[0]} and {parts[1]} only "
+            f"({summed_up([repr(readable(name)) for name in odd], between=', ')}); both must have the same"
+        )
+    return found
+
+
+def alike(names: Sequence[str]) -> list[tuple[str, str]]:
+    """Names that differ by case alone: one folder on some systems."""
+    first: dict[str, str] = {}
+    return [(first[name.casefold()], name) for name in names if first.setdefault(name.casefold(), name) != name]
+
+
+def _part(found: ClassFolders, folder: Path, fewest: int) -> tuple[tuple[str, ...], Part]:
+    classes = []
+    for entry in _visible(folder, found):
+        if entry.is_dir():
+            classes.append(entry.name)
+        else:
+            _sort_out(found, entry, "is not in a class folder; images belong into FOLDER/CLASS/ or FOLDER/train/CLASS/")
+    if len(classes) < 2:
+        inner = folder / classes[0] if classes else folder
+        deeper = sum(entry.is_dir() for entry in _visible(inner)) if classes else 0
+        way_out = f"; {inner} holds {deeper}: is that the folder you mean?" if deeper > 1 else ""
+        loose = f" ({found.problems[0]})" if found.problems and not classes else ""
+        raise InputError(f"{folder} holds {len(classes)} class folder(s); it must hold at least 2{way_out}{loose}")
+    part = Part(folder=folder, files=[], labels=[])
+    for label, name in enumerate(classes):
+        files = sorted(_images(found, folder / name), key=os.fsencode)
+        found.nested += sum(os.sep in file for file in files)
+        if len(files) < fewest:
+            found.problems.append(
+                f"class folder {folder / name} holds {len(files)} image(s); it must hold at least {fewest} files that "
+                "are images"
+            )
+        part.files.extend(os.path.join(name, file) for file in files)
+        part.labels.extend([label] * len(files))
+    return tuple(classes), part
+
+
+def _images(found: ClassFolders, folder: Path) -> Iterator[str]:
+    """Paths of the images below ``folder``, relative to it. Links are followed, unless they lead back."""
+    waiting = [("", frozenset({_identity(folder)}))]
+    while waiting:
+        inside, above = waiting.pop()
+        for entry in _visible(folder / inside, found):
+            relative = os.path.join(inside, entry.name)
+            if entry.is_dir():
+                identity = _identity(Path(entry.path))
+                if identity in above:
+                    _leave_out(found, "links that lead back", entry.path)
+                else:
+                    waiting.append((relative, above | {identity}))
+            elif not entry.name.lower().endswith(SUFFIXES):
+                _sort_out(found, entry, "")
+            elif entry.is_file():
+                yield relative
+            else:
+                found.problems.append(f"{entry.path} is a link to nothing; remove it")
+
+
+def _sort_out(found: ClassFolders, entry: os.DirEntry[str], misplaced: str) -> None:
+    """A file that is not taken: wrong where it is an image, else left out."""
+    name = entry.name.lower()
+    if name.endswith(UNREADABLE):
+        found.problems.append(f"{entry.path} is of a kind that cannot be read; save it as PNG or JPEG")
+    elif name.endswith(SUFFIXES):
+        found.problems.append(f"{entry.path} {misplaced}")
+    else:
+        _leave_out(found, "no images", entry.path)
+
+
+def _leave_out(found: ClassFolders, why: str, path: str) -> None:
+    found.left_out.setdefault(why, []).append(os.path.relpath(path, found.root))
+
+
+def _visible(folder: Path, found: ClassFolders | None = None) -> list[os.DirEntry[str]]:
+    """What lies in ``folder``, by name, without what systems leave behind."""
+    try:
+        entries = sorted(os.scandir(folder), key=lambda entry: os.fsencode(entry.name))
+    except OSError as error:
+        raise InputError(f"{folder} cannot be read ({error.strerror or error})") from None
+    kept = []
+    for entry in entries:
+        if not entry.name.startswith(".") and entry.name.lower() not in SYSTEM:
+            kept.append(entry)
+        elif found is not None:
+            _leave_out(found, "files of the system", entry.path)
+    return kept
+
+
+def _holds_folders(entry: os.DirEntry[str]) -> bool:
+    """Whether it is a part, not a class: folders and no image. "train" may be a class as well, of locomotives."""
+    if not entry.is_dir():
+        return False
+    inside = _visible(Path(entry.path))
+    return any(other.is_dir() for other in inside) and not (
+        entry.name.lower() in TRAIN and any(other.name.lower().endswith(SUFFIXES) for other in inside)
+    )
+
+
+def _refuse_half(root: Path) -> None:
+    """Raise `InputError` for training images without test images, or the other way round."""
+    names = {entry.name.lower(): entry for entry in _visible(root) if entry.is_dir()}
+    halves = [name for name in (*TRAIN, *TEST) if name in names and _holds_folders(names[name])]
+    if halves and (halves[0] in TRAIN or set(names) <= {*TRAIN, *TEST}):
+        told = ", ".join(entry.name for entry in names.values())
+        raise InputError(
+            f"{root} holds {told}; with train/ there must be test/ or val/, each with one folder for each class"
+        )
+
+
+def _identity(folder: Path) -> tuple[int, int]:
+    status = folder.stat()
+    return status.st_dev, status.st_ino
