@@ -26,12 +26,18 @@ def add_parser(commands: Any) -> None:
         description=IMPORT,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    bring.add_argument("folder", metavar="FOLDER")
+    bring.add_argument("folder", type=_folder, metavar="FOLDER")
     bring.add_argument("--name", required=True, help="what the dataset shall be called")
     bring.add_argument(
         "--resize", type=int, metavar="N", help="make every image N×N: its middle, as large as it can be, resized"
     )
     bring.set_defaults(command=_import)
+
+
+def _folder(text: str) -> str:
+    if not text:
+        raise argparse.ArgumentTypeError("it is an empty text; it must be the path of a folder")
+    return text
 
 
 def _list(options: argparse.Namespace) -> None:
