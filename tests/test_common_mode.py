@@ -12,7 +12,7 @@ from lmcbook.layerwise import COMMON_MODE_METRICS, measure_common_mode, measure_
 from lmcbook.layerwise.common_mode import (
     UnitMoments,
     activation_share,
-    crosstalk,
+    cross_talk,
     own_gain,
     unit_moments,
     weight_products,
@@ -21,7 +21,7 @@ from lmcbook.layerwise.common_mode import (
 from lmcbook.models import permutation_spec, trace
 from lmcbook.permutation import PermutationSpec, apply, derive_spec, random_permutation
 from lmcbook.randomness import random_stream
-from lmcbook.theory.common_mode import Crosstalk, expected_crosstalk
+from lmcbook.theory.common_mode import CrossTalk, expected_cross_talk
 from lmcbook.theory.one_law import midpoint_exponents
 from tests.helpers.small_networks import ALL, random_images, small_config, small_model
 
@@ -30,8 +30,8 @@ def normal(*shape: int, seed: int = 0) -> Tensor:
     return torch.randn(*shape, generator=random_stream(seed, "common mode", *shape), dtype=torch.float64)
 
 
-def expected(weight: Tensor, features: Tensor) -> Crosstalk:
-    return crosstalk(unit_moments(features), weight_products(weight))
+def expected(weight: Tensor, features: Tensor) -> CrossTalk:
+    return cross_talk(unit_moments(features), weight_products(weight))
 
 
 def over_all_orders(weight: Tensor, features: Tensor) -> float:
@@ -48,7 +48,7 @@ def test_the_closed_form_is_the_mean_over_all_permutations(units, places):
     found = expected(weight, features)
     assert found.total == pytest.approx(over_all_orders(weight, features), rel=1e-12)
     if units > 1:
-        assert found == pytest.approx(expected_crosstalk(weight, features), rel=1e-12)
+        assert found == pytest.approx(expected_cross_talk(weight, features), rel=1e-12)
     # one number wrong is seen: another exponent of n, or the common part without the mean's square
     moments, (rows, sums) = unit_moments(features), weight_products(weight)
     careless = float((moments.of_deviations * rows).sum() + (moments.of_means * sums).sum())

@@ -26,8 +26,8 @@ from tests.helpers.overlapping import drawn, stream
 )
 def test_the_closed_form_is_the_mean_over_all_permutations(units, outputs, examples, offset, seed):
     weight, features = drawn(outputs, units, seed=seed), drawn(examples, units, seed=seed + 1) + offset
-    everywhere = theory.placed_crosstalk(weight, features, theory.all_placements(units))
-    expected = theory.expected_crosstalk(weight, features)
+    everywhere = theory.placed_cross_talk(weight, features, theory.all_placements(units))
+    expected = theory.expected_cross_talk(weight, features)
     assert len(everywhere) == math.factorial(units)
     assert expected.total == pytest.approx(everywhere.mean().item(), rel=1e-12)
     # the issue's own form of it, with the mean and the variance over the units
@@ -40,7 +40,7 @@ def test_the_closed_form_is_the_mean_over_all_permutations(units, outputs, examp
 def test_the_common_part_is_the_mean_cross_talk_and_the_isotropic_part_its_variance():
     weight, features = drawn(3, 5), drawn(2, 5) + 0.7
     answers = torch.stack([features[:, each] @ weight.T for each in theory.all_placements(5)])
-    expected = theory.expected_crosstalk(weight, features)
+    expected = theory.expected_cross_talk(weight, features)
     mean = features.mean(1, keepdim=True) * weight.sum(1)
     assert torch.allclose(answers.mean(0), mean, atol=1e-12)
     assert expected.common == pytest.approx(mean.square().sum(1).mean().item())
@@ -49,9 +49,9 @@ def test_the_common_part_is_the_mean_cross_talk_and_the_isotropic_part_its_varia
 
 def test_the_closed_form_against_draws_at_a_size_that_cannot_be_enumerated():
     weight, features = drawn(7, 80), drawn(4, 80).relu()
-    found = theory.placed_crosstalk(weight, features, theory.random_placements(80, 3000, stream()))
+    found = theory.placed_cross_talk(weight, features, theory.random_placements(80, 3000, stream()))
     error = found.std().item() / math.sqrt(3000)
-    expected = theory.expected_crosstalk(weight, features)
+    expected = theory.expected_cross_talk(weight, features)
     assert abs(found.mean().item() - expected.total) < 4 * error
     # what a formula without the common part would say is far off
     assert found.mean().item() - expected.isotropic > 50 * error
@@ -63,10 +63,10 @@ def test_of_a_convolution_the_channels_are_placed_and_windows_stay_whole():
         torch.einsum("ocij,ecij->eo", weight, windows[:, placement]).square().sum(1).mean().item()
         for placement in theory.all_placements(4)
     ]
-    expected = theory.expected_crosstalk(weight, windows)
+    expected = theory.expected_cross_talk(weight, windows)
     assert expected.total == pytest.approx(sum(everywhere) / len(everywhere), rel=1e-12)
-    dense = theory.expected_crosstalk(weight[:, :, 0, 0], windows[:, :, 0, 0])
-    assert theory.expected_crosstalk(weight[:, :, :1, :1], windows[:, :, :1, :1]) == pytest.approx(dense)
+    dense = theory.expected_cross_talk(weight[:, :, 0, 0], windows[:, :, 0, 0])
+    assert theory.expected_cross_talk(weight[:, :, :1, :1], windows[:, :, :1, :1]) == pytest.approx(dense)
 
 
 def test_training_commutes_with_a_permutation_of_the_units():
@@ -107,7 +107,7 @@ def test_three_shares_give_both_parts(units, offset, seed):
         with_weights = shares._replace(weights=theory.layer_shares(read_by, features).weights)
         ratio = (read_by.square().sum() / weight.square().sum()).item()
         parts = theory.expected_orthogonality(units, with_weights, ratio)
-        assert parts == pytest.approx([part / own for part in theory.expected_crosstalk(read_by, features)], abs=1e-12)
+        assert parts == pytest.approx([part / own for part in theory.expected_cross_talk(read_by, features)], abs=1e-12)
     assert 0 <= shares.weights <= 1 and 0 <= shares.features <= 1
     # low rank bounds the gain, and the weights' share as well
     rank = stable_rank(torch.linalg.svdvals(weight))
@@ -154,10 +154,10 @@ def test_of_odd_activations_signs_are_random_too_and_nothing_is_common():
     weight, features = drawn(3, 4) + 2, drawn(2, 4) + 2
     signs = torch.tensor(list(itertools.product((-1.0, 1.0), repeat=4)), dtype=torch.float64)
     answers = [
-        theory.placed_crosstalk(weight, sign * features, theory.all_placements(4)).mean().item() for sign in signs
+        theory.placed_cross_talk(weight, sign * features, theory.all_placements(4)).mean().item() for sign in signs
     ]
-    assert sum(answers) / len(answers) == pytest.approx(theory.signed_crosstalk(weight, features), rel=1e-12)
-    assert theory.expected_crosstalk(weight, features).total > 1.5 * theory.signed_crosstalk(weight, features)
+    assert sum(answers) / len(answers) == pytest.approx(theory.signed_cross_talk(weight, features), rel=1e-12)
+    assert theory.expected_cross_talk(weight, features).total > 1.5 * theory.signed_cross_talk(weight, features)
 
 
 # over images and over units
@@ -184,9 +184,9 @@ def test_what_a_bias_and_what_centred_rows_take_away():
         unmoved = parts["constant over images"] + parts["varies over both"]
         assert torch.allclose(centred, unmoved[:, placement] @ theory.centred_rows(weight).T, atol=1e-12)
     # in the mean over the placements the four energies add up, each in closed form
-    each = [theory.expected_crosstalk(weight, part).total for part in parts.values()]
-    assert sum(each) == pytest.approx(theory.expected_crosstalk(weight, features).total)
-    on_units = [theory.expected_crosstalk(weight, parts[name]).common for name in parts]
+    each = [theory.expected_cross_talk(weight, part).total for part in parts.values()]
+    assert sum(each) == pytest.approx(theory.expected_cross_talk(weight, features).total)
+    on_units = [theory.expected_cross_talk(weight, parts[name]).common for name in parts]
     assert on_units[1] < 1e-20 and on_units[3] < 1e-20 < 1e-3 < min(on_units[0], on_units[2])
 
 
@@ -206,9 +206,9 @@ def test_the_bound_on_the_rank():
 
 def test_bad_input_is_said_in_one_line():
     with pytest.raises(InputError, match="units is 1; it must be a whole number at least 2"):
-        theory.expected_crosstalk(drawn(3, 1), drawn(2, 1))
+        theory.expected_cross_talk(drawn(3, 1), drawn(2, 1))
     with pytest.raises(InputError, match=r"features have the shape \(4,\) for each example; the weight reads \(5,\)"):
-        theory.placed_crosstalk(drawn(3, 5), drawn(2, 4), theory.all_placements(4))
+        theory.placed_cross_talk(drawn(3, 5), drawn(2, 4), theory.all_placements(4))
     with pytest.raises(InputError, match="units is 9; it must be a whole number at least 1 and at most 8"):
         theory.all_placements(9)
     with pytest.raises(InputError, match="weight or features are 0"):

@@ -45,7 +45,7 @@ def test_what_varies_stays_and_is_bounded(means_from, varying):
     # Pythagoras: the constant part and what varies
     gone = plain.orthogonality**2 - budget.orthogonality**2
     layers = [theory.run(network, INPUTS) for network in pair]
-    means = [theory.layer_crosstalk(pair, 0.5, of_a, of_b).mean(0) for of_a, of_b in zip(*layers, strict=True)]
+    means = [theory.layer_cross_talk(pair, 0.5, of_a, of_b).mean(0) for of_a, of_b in zip(*layers, strict=True)]
     assert torch.allclose(gone, torch.stack([mean.square().sum() for mean in means]), atol=1e-10)
 
 

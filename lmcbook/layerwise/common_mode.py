@@ -18,7 +18,7 @@ from typing import NamedTuple
 from jaxtyping import Float
 from torch import Tensor
 
-from lmcbook.theory.common_mode import Crosstalk
+from lmcbook.theory.common_mode import CrossTalk
 
 Weight = Float[Tensor, "outputs units *places"]
 Features = Float[Tensor, "examples units *places"]
@@ -60,7 +60,7 @@ def weight_products(weight: Weight) -> tuple[Square, Square]:
     return rows.mT @ rows, sums.mT @ sums
 
 
-def crosstalk(moments: UnitMoments, products: tuple[Square, Square]) -> Crosstalk:
+def cross_talk(moments: UnitMoments, products: tuple[Square, Square]) -> CrossTalk:
     r"""$\mathbb{E}_P\mathbb{E}_z\lVert WPz \rVert^2 = \frac{n}{n-1}\langle V, G - H/n\rangle + \langle M, H\rangle$.
 
     Exact, for fixed features and a uniform permutation of their units. It takes of the features only `unit_moments` and
@@ -71,7 +71,7 @@ def crosstalk(moments: UnitMoments, products: tuple[Square, Square]) -> Crosstal
     units, (rows, sums) = moments.units, products
     # a single unit has nothing to be permuted with, and no deviation
     isotropic = units / max(1, units - 1) * (moments.of_deviations * (rows - sums / units)).sum()
-    return Crosstalk(float(isotropic), float((moments.of_means * sums).sum()))
+    return CrossTalk(float(isotropic), float((moments.of_means * sums).sum()))
 
 
 def weight_share(products: tuple[Square, Square], units: int) -> float:

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from lmcbook.errors import InputError, check_number
 from lmcbook.layerwise.common_mode import activation_share, own_gain, weight_share
-from lmcbook.layerwise.crosstalk import Alignment, Firing, OneSide, Outputs, ReadUnits, pooled, read_units
+from lmcbook.layerwise.cross_talk import Alignment, Firing, OneSide, Outputs, ReadUnits, pooled, read_units
 from lmcbook.layerwise.networks import FoldedNetwork, LayeredNetwork, MeasuredLayer
 from lmcbook.layerwise.running_sums import finite_or_none
 from lmcbook.layerwise.traced import TracedNetwork
@@ -19,7 +19,7 @@ from lmcbook.models import ARCHITECTURES, LayeredModel, LayerTrace, permutation_
 from lmcbook.models.examples import as_images
 from lmcbook.permutation import PermutationSpec, derive_spec
 from lmcbook.states import StateDict, has_batch_norm
-from lmcbook.theory.common_mode import Crosstalk
+from lmcbook.theory.common_mode import CrossTalk
 from lmcbook.theory.one_law import midpoint_exponents
 
 COMMON_MODE_METRICS: dict[str, str] = {
@@ -183,7 +183,7 @@ def _of_one(model: str, side: OneSide) -> dict[str, float]:
     }
 
 
-def _parts(energy: Crosstalk) -> dict[str, float]:
+def _parts(energy: CrossTalk) -> dict[str, float]:
     return {
         "predicted": _root(energy.total),
         "isotropic": _root(energy.isotropic),

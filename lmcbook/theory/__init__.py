@@ -27,18 +27,18 @@ if TYPE_CHECKING:
         two_networks,
     )
     from lmcbook.theory.common_mode import (
-        Crosstalk,
+        CrossTalk,
         Shares,
         all_placements,
         centred_rows,
         drawn_layer,
-        expected_crosstalk,
+        expected_cross_talk,
         expected_orthogonality,
         four_parts,
         layer_shares,
-        placed_crosstalk,
+        placed_cross_talk,
         random_placements,
-        signed_crosstalk,
+        signed_cross_talk,
         widened,
         width_rows,
     )
@@ -58,14 +58,14 @@ if TYPE_CHECKING:
         disjoint_networks,
         disjoint_pair,
     )
-    from lmcbook.theory.repairing import layer_crosstalk, repair_checks, repair_errors, repaired
+    from lmcbook.theory.repairing import layer_cross_talk, repair_checks, repair_errors, repaired
     from lmcbook.theory.simulation import cosine_rows, simulated_cosines
     from lmcbook.theory.sliding import dense_pair, slide, sliding_pair
 
 __all__ = [
     "INDEPENDENT_COSINE",
     "BoundedRise",
-    "Crosstalk",
+    "CrossTalk",
     "ErrorBudget",
     "LossBounds",
     "Network",
@@ -94,12 +94,12 @@ __all__ = [
     "disjoint_pair",
     "drawn_layer",
     "error_budget",
-    "expected_crosstalk",
+    "expected_cross_talk",
     "expected_orthogonality",
     "four_parts",
     "gaussian_cosine",
     "law_errors",
-    "layer_crosstalk",
+    "layer_cross_talk",
     "layer_shares",
     "line_factors",
     "loss_bounds",
@@ -111,7 +111,7 @@ __all__ = [
     "mixed_exponents",
     "normalised_errors",
     "overlapping_pair",
-    "placed_crosstalk",
+    "placed_cross_talk",
     "random_placements",
     "rank_bound",
     "relu_covariance",
@@ -123,7 +123,7 @@ __all__ = [
     "run_normalised",
     "shared_activity",
     "shared_decay",
-    "signed_crosstalk",
+    "signed_cross_talk",
     "silent",
     "simulated_cosines",
     "slide",
@@ -144,8 +144,8 @@ __getattr__, __dir__ = names_on_demand(
             "normalised_errors shared_decay temperatures two_networks"
         ),
         "common_mode": (
-            "Crosstalk Shares all_placements centred_rows drawn_layer expected_crosstalk expected_orthogonality "
-            "four_parts layer_shares placed_crosstalk random_placements signed_crosstalk widened width_rows"
+            "CrossTalk Shares all_placements centred_rows drawn_layer expected_cross_talk expected_orthogonality "
+            "four_parts layer_shares placed_cross_talk random_placements signed_cross_talk widened width_rows"
         ),
         "gaussian": "INDEPENDENT_COSINE cosine_spread gaussian_cosine relu_covariance",
         "loss_rise": "BoundedRise LossBounds bounded_rise loss_bounds",
@@ -157,7 +157,7 @@ __getattr__, __dir__ = names_on_demand(
             "broken_pairs commuting_pair disjoint_networks disjoint_pair"
         ),
         "forgetting": "rank_bound remembered_steps",
-        "repairing": "layer_crosstalk repair_checks repair_errors repaired",
+        "repairing": "layer_cross_talk repair_checks repair_errors repaired",
         "simulation": "cosine_rows simulated_cosines",
         "sliding": "dense_pair slide sliding_pair",
     },

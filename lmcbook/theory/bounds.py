@@ -10,7 +10,7 @@ from torch import Tensor
 from lmcbook.errors import check_number
 from lmcbook.theory.networks import merged, run
 from lmcbook.theory.pairs import Pair
-from lmcbook.theory.repairing import MeansFrom, layer_crosstalk, repaired
+from lmcbook.theory.repairing import MeansFrom, layer_cross_talk, repaired
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -88,10 +88,10 @@ def error_budget(
         depth = of_a.depth
         power_a, power_b = coefficient**depth, (1 - coefficient) ** depth
         bias = additivity = inputs.new_zeros(())
-        crosstalk = layer_crosstalk(pair, coefficient, of_a, of_b)
+        cross_talk = layer_cross_talk(pair, coefficient, of_a, of_b)
         if repair is not None:
-            crosstalk = crosstalk - crosstalk.mean(0)
-        orthogonality = _rms(crosstalk)
+            cross_talk = cross_talk - cross_talk.mean(0)
+        orthogonality = _rms(cross_talk)
         if repair is None and pair.a.biases is not None and pair.b.biases is not None:
             excess_a = (coefficient - power_a) * pair.a.biases[depth - 1]
             bias = (excess_a + (1 - coefficient - power_b) * pair.b.biases[depth - 1]).norm()

@@ -16,7 +16,7 @@ from torch import Generator, Tensor
 from lmcbook.errors import InputError, check_number
 
 
-class Crosstalk(NamedTuple):
+class CrossTalk(NamedTuple):
     """Two parts of a mean squared norm, or of reciprocal orthogonality's square: they add up."""
 
     isotropic: float
@@ -41,9 +41,9 @@ class Shares(NamedTuple):
     r"""$\alpha = \mathbb{E}\lVert Wz\rVert^2 / (\lVert W\rVert_F^2\,\mathbb{E}\lVert z\rVert^2)$, on own features."""
 
 
-def expected_crosstalk(
+def expected_cross_talk(
     weight: Float[Tensor, "outputs units *window"], features: Float[Tensor, "examples inputs *window"]
-) -> Crosstalk:
+) -> CrossTalk:
     r"""$\mathbb{E}\lVert WPz\rVert^2$ for a uniformly random permutation P of the units, averaged over the examples.
 
     $\mathbb{E}_P\lVert WPz\rVert^2 = \bar z^2\lVert W\mathbf 1\rVert^2 + \frac{n}{n-1} v\,\lVert WC\rVert_F^2$ with the
@@ -66,10 +66,10 @@ def expected_crosstalk(
     centred = flat_weight - total[:, None] / units
     isotropic = units / (units - 1) * torch.einsum("oit,tu,oiu->", centred, covariance, centred)
     common = torch.einsum("ot,et->eo", total, mean).square().sum(1).mean()
-    return Crosstalk(isotropic.item(), common.item())
+    return CrossTalk(isotropic.item(), common.item())
 
 
-def signed_crosstalk(weight: Float[Tensor, "outputs units"], features: Float[Tensor, "examples inputs"]) -> float:
+def signed_cross_talk(weight: Float[Tensor, "outputs units"], features: Float[Tensor, "examples inputs"]) -> float:
     r"""$\lVert W\rVert_F^2\,\mathbb{E}\lVert z\rVert^2 / n$: units in random places and of random signs.
 
     An odd activation leaves a network what it is when a unit's weights change sign on both sides.
@@ -81,7 +81,7 @@ def signed_crosstalk(weight: Float[Tensor, "outputs units"], features: Float[Ten
     return (weight.square().sum() * features.square().sum(1).mean() / weight.shape[1]).item()
 
 
-def placed_crosstalk(
+def placed_cross_talk(
     weight: Float[Tensor, "outputs units"],
     features: Float[Tensor, "examples inputs"],
     placements: Int[Tensor, "placements inputs"],
@@ -134,7 +134,7 @@ def layer_shares(weight: Float[Tensor, "outputs units"], features: Float[Tensor,
     )
 
 
-def expected_orthogonality(units: int, shares: Shares, weight_ratio: float = 1.0) -> Crosstalk:
+def expected_orthogonality(units: int, shares: Shares, weight_ratio: float = 1.0) -> CrossTalk:
     r"""The square of reciprocal orthogonality that randomly placed units have, in its two parts.
 
     $\frac{\rho}{\alpha}\,\frac{(1-s)(1-m')}{n-1}$ is isotropic and $\frac{\rho}{\alpha}\,s\,m'$ common. ρ is
@@ -148,7 +148,7 @@ def expected_orthogonality(units: int, shares: Shares, weight_ratio: float = 1.0
     check_number("gain", shares.gain, above=0)
     scale = weight_ratio / shares.gain
     isotropic = scale * (1 - shares.weights) * (1 - shares.features) / (units - 1)
-    return Crosstalk(isotropic, scale * shares.weights * shares.features)
+    return CrossTalk(isotropic, scale * shares.weights * shares.features)
 
 
 def four_parts(features: Float[Tensor, "examples units"]) -> dict[str, Float[Tensor, "examples units"]]:
@@ -220,7 +220,7 @@ def width_rows(
         for each in copies:
             wide_weight, wide_features = widened(weight, features, each)
             units = wide_weight.shape[1]
-            drawn = placed_crosstalk(wide_weight, wide_features, random_placements(units, placements, generator))
+            drawn = placed_cross_talk(wide_weight, wide_features, random_placements(units, placements, generator))
             parts = expected_orthogonality(units, layer_shares(wide_weight, wide_features))
             energies = {"drawn": drawn.mean().item() / own, "expected": parts.total}
             energies |= {"isotropic": parts.isotropic, "common": parts.common}

@@ -17,7 +17,7 @@ from lmcbook.theory.pairs import Pair
 MeansFrom = Literal["parents", "merged"]
 
 
-def layer_crosstalk(
+def layer_cross_talk(
     pair: Pair, coefficient: float, of_a: LayerTrace, of_b: LayerTrace
 ) -> Float[Tensor, "examples outputs"]:
     r"""$C_\ell = \lambda(1-\lambda)^{\ell-1} W_\ell^{(a)} z_{\ell-1}^{(b)} + (1-\lambda)\lambda^{\ell-1} W_\ell^{(b)}
@@ -70,7 +70,7 @@ def repaired(
         else:
             own = power_a * (of_a.pre_activation - of_a.linear_output)
             own = own + power_b * (of_b.pre_activation - of_b.linear_output)
-            biases.append((own - layer_crosstalk(pair, coefficient, of_a, of_b)).mean(0))
+            biases.append((own - layer_cross_talk(pair, coefficient, of_a, of_b)).mean(0))
         signal = activation(linear_output + biases[-1])
     return Network(weights=weights, biases=tuple(biases))
 

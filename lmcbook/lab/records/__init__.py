@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from lmcbook.lab.records.frames import barriers_table, curves_table, histograms_table, layers_table, units_table
     from lmcbook.lab.records.index import RecordIndex
     from lmcbook.lab.records.migration import migrate
-    from lmcbook.lab.records.one_network import ONE_NETWORK, crosstalk_table, exponents_table, self_merges_table
+    from lmcbook.lab.records.one_network import ONE_NETWORK, cross_talk_table, exponents_table, self_merges_table
     from lmcbook.lab.records.record import BARRIERS, COMMITTED, MEASURED_HERE, SCHEMA, Record
     from lmcbook.lab.records.repairs import REPAIRED, repair_curves_table, repairs_table
     from lmcbook.lab.records.summaries import SUMMARIES, pairs_table, summaries_table
@@ -35,7 +35,7 @@ __all__ = [
     "RecordIndex",
     "barriers_table",
     "check_writable",
-    "crosstalk_table",
+    "cross_talk_table",
     "curves_table",
     "exponents_table",
     "histograms_table",
@@ -63,7 +63,7 @@ __getattr__, __dir__ = names_on_demand(
         "frames": "barriers_table curves_table histograms_table layers_table units_table",
         "index": "RecordIndex",
         "migration": "migrate",
-        "one_network": "ONE_NETWORK crosstalk_table exponents_table self_merges_table",
+        "one_network": "ONE_NETWORK cross_talk_table exponents_table self_merges_table",
         "record": "BARRIERS COMMITTED MEASURED_HERE SCHEMA Record",
         "repairs": "REPAIRED repair_curves_table repairs_table",
         "summaries": "SUMMARIES pairs_table summaries_table",

@@ -23,7 +23,7 @@ ONE_NETWORK: dict[str, str] = {
 """What is summarised of each pair; all of the same two networks."""
 
 
-def crosstalk_table(records: Sequence[Record]) -> DataFrame:
+def cross_talk_table(records: Sequence[Record]) -> DataFrame:
     """One row for each common_mode record and layer that the closed form covers, with all its metrics as columns.
 
     They are those of `lmcbook.layerwise.COMMON_MODE_METRICS`. Layers that are left out have no row.

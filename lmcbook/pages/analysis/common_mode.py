@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from pandas import DataFrame
 
-from lmcbook.lab.records import Record, crosstalk_table
+from lmcbook.lab.records import Record, cross_talk_table
 from lmcbook.pages.analysis.measurements import Measurements
 from lmcbook.pages.analysis.vocabulary import PAIR, as_they_are, plain
 
@@ -28,7 +28,7 @@ def split_table(records: Sequence[Record]) -> DataFrame:
     `lmcbook.layerwise.common_mode` from both networks. ``predicted_from`` is what each of the two tells alone, the root
     of the mean of their squares.
     """
-    table = Measurements.of(records).table(crosstalk_table)
+    table = Measurements.of(records).table(cross_talk_table)
     wanted = [*OF_PAIR, *(f"{name}_{network}" for name in (*OF_EACH, *OF_UNITS) for network in "ab")]
     table = table.reindex(columns=[*table.columns, *(name for name in wanted if name not in table)])
     table = plain(as_they_are(table[table["depth"].notna()])).astype({name: float for name in wanted})

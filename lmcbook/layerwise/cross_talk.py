@@ -12,11 +12,11 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, float64
 
-from lmcbook.layerwise.common_mode import UnitMoments, crosstalk, unit_moments, weight_products
+from lmcbook.layerwise.common_mode import UnitMoments, cross_talk, unit_moments, weight_products
 from lmcbook.layerwise.networks import LayeredNetwork, MeasuredLayer
 from lmcbook.permutation import Part, PermutationSpec
 from lmcbook.states import StateDict
-from lmcbook.theory.common_mode import Crosstalk
+from lmcbook.theory.common_mode import CrossTalk
 
 ALWAYS_ON = 0.95
 """A unit that is positive for more than this share of the images counts as always on."""
@@ -187,13 +187,13 @@ class OneSide:
         r"""The ratio of expectations of ⟨cross-talk, own sum⟩ and ‖own sum‖² with a shuffled copy of the network."""
         return self._kappa.value
 
-    def meets(self, other: "OneSide") -> Crosstalk:
+    def meets(self, other: "OneSide") -> CrossTalk:
         """The expected energy of the other network's weight on this one's features, by this one's own energy."""
-        return _relative(crosstalk(self.features.moments, other.products), self.own.energy)
+        return _relative(cross_talk(self.features.moments, other.products), self.own.energy)
 
-    def meets_on_average(self, other: "OneSide") -> Crosstalk:
+    def meets_on_average(self, other: "OneSide") -> CrossTalk:
         """The same of the features' mean over the images: the part that is the same for every image."""
-        return _relative(crosstalk(self.features.moments_of_mean, other.products), self.own.energy)
+        return _relative(cross_talk(self.features.moments_of_mean, other.products), self.own.energy)
 
 
 class Firing:
@@ -221,10 +221,10 @@ class Firing:
         }
 
 
-def pooled(parts: Sequence[Crosstalk]) -> Crosstalk:
+def pooled(parts: Sequence[CrossTalk]) -> CrossTalk:
     """The mean of several expected energies, part by part."""
-    return Crosstalk(*(sum(values) / len(parts) for values in zip(*parts, strict=True)))
+    return CrossTalk(*(sum(values) / len(parts) for values in zip(*parts, strict=True)))
 
 
-def _relative(energy: Crosstalk, own: float) -> Crosstalk:
-    return Crosstalk(*(part / own if own else float("nan") for part in energy))
+def _relative(energy: CrossTalk, own: float) -> CrossTalk:
+    return CrossTalk(*(part / own if own else float("nan") for part in energy))
