@@ -23,7 +23,7 @@ from tests.helpers.drawn import alt_of, data_of, drawn
 from tests.helpers.synthetic_records import layers_sweep, make_record, width_sweep
 
 ELSEWHERE = (
-    *("batch_size", "calibrating", "common_mode_controls", "costs", "lines", "low_rank"),
+    *("batch_size", "calibrating", "chain", "common_mode_controls", "costs", "lines", "low_rank"),
     *("one_network", "parts", "repairs", "spawned", "temperatures", "weight_decay"),
 )
 """Modules whose figures are drawn from other measurements or at one width, and tested with records of that kind."""

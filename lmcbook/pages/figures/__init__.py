@@ -9,6 +9,7 @@ from lmcbook.pages.figures.additivity import weak_additivity_explained
 from lmcbook.pages.figures.barriers import barrier_against_width, floor_against_width
 from lmcbook.pages.figures.batch_size import against_batch_size, barrier_by_batch_size
 from lmcbook.pages.figures.calibrating import calibration_examples, reliability_diagrams, temperature_choices
+from lmcbook.pages.figures.chain import chain_by_network
 from lmcbook.pages.figures.common_mode_controls import lost_by_control, lost_by_number, lost_by_placement
 from lmcbook.pages.figures.costs import cost_against_width, search_cost_against_units
 from lmcbook.pages.figures.curves import (
@@ -43,6 +44,7 @@ from lmcbook.pages.figures.predictions import (
     temperature_error_against_orthogonality,
 )
 from lmcbook.pages.figures.repairs import beyond_ensemble, lost_by_repair, repaired_curves
+from lmcbook.pages.figures.schematic import disjoint_units, two_halves
 from lmcbook.pages.figures.spawned import barriers_by_start, mechanisms_by_start
 from lmcbook.pages.figures.svg import to_svg
 from lmcbook.pages.figures.temperatures import loss_against_temperature, temperature_error_against_conditions
@@ -73,10 +75,12 @@ __all__ = [
     "barriers_by_start",
     "beyond_ensemble",
     "calibration_examples",
+    "chain_by_network",
     "commutativity_by_layer",
     "conditions_against_decay",
     "cost_against_width",
     "decay_exponent_by_layer",
+    "disjoint_units",
     "floor_against_width",
     "halfway_against_width",
     "histograms_by_layer",
@@ -114,6 +118,7 @@ __all__ = [
     "temperature_error_against_orthogonality",
     "to_html",
     "to_svg",
+    "two_halves",
     "two_mechanisms",
     "units_of_both_models",
     "weak_additivity_by_layer",

@@ -25,11 +25,13 @@ from lmcbook.pages.analysis import sweeps as varied
 from lmcbook.pages.analysis import temperatures as of_temperatures
 from lmcbook.pages.analysis import units as of_units
 from lmcbook.pages.analysis.measurements import Measurements
+from lmcbook.pages.claims.chain import chain_table
 from lmcbook.pages.figures import (
     additivity,
     barriers,
     batch_size,
     calibrating,
+    chain,
     common_mode_controls,
     costs,
     curves,
@@ -130,6 +132,7 @@ FIGURES: dict[Draw, Companions] = {
     common_mode_controls.lost_by_number: Companions(of_controls.many_table, common_mode_controls.lost_by_number_alt),
     one_network.orthogonality_told: Companions(told.orthogonality_told_table, one_network.orthogonality_told_alt),
     one_network.lost_told: Companions(told.lost_told_table, one_network.lost_told_alt),
+    chain.chain_by_network: Companions(chain_table, chain.chain_alt),
     weight_decay.against_decay_product: Companions(varied.decay_table, weight_decay.against_decay_product_alt),
 }
 """Every figure of the book; a new one is one more line."""

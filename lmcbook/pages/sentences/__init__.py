@@ -6,6 +6,7 @@ from lmcbook.pages.sentences.batch_size import (
     batch_width_finding,
     rank_bound_finding,
 )
+from lmcbook.pages.sentences.beliefs import chain_finding
 from lmcbook.pages.sentences.common_mode_controls import (
     control_sentences,
     controls_verdict,
@@ -102,6 +103,7 @@ __all__ = [
     "batch_verdict",
     "batch_width_finding",
     "calibration_finding",
+    "chain_finding",
     "choice_finding",
     "commutativity_finding",
     "condition_finding",

@@ -1,0 +1,73 @@
+"""What averaging costs, in one table: narrow and wide, as it is, with one bias for each layer, and after matching."""
+
+from collections.abc import Sequence
+
+from pandas import DataFrame
+
+from lmcbook.lab.recipes import recipe
+from lmcbook.lab.records import Record, barriers_table
+from lmcbook.pages.analysis.labels import recipe_label, spread, width_label
+from lmcbook.pages.analysis.measurements import Measurements
+from lmcbook.pages.analysis.repairs import REPAIRED, ways_table
+from lmcbook.pages.analysis.vocabulary import ACCURACY, ends, groups, is_the_recipes_own, paper_decay, plain, widest
+
+COLUMNS = (
+    *("network", "batches of", "accuracy of the two (%)", "narrowest", "widest"),
+    *("widest with one bias for each layer", "widest after weight matching"),
+)
+
+
+def cost_of_averaging(records: Sequence[Record]) -> DataFrame:
+    """Points of test accuracy lost at λ = ½, mean ± standard deviation (pairs): a row for each network and batch size.
+
+    With the paper's weight decay and the recipe's depth, of pairs that share nothing, where there are several widths.
+    A width behind a number says where it was measured, if that is not the widest of the row.
+    """
+    own = Measurements.of([record for record in records if is_the_recipes_own(record) and not record.short])
+    table = _comparable(own.table(barriers_table))
+    repaired = own.table(ways_table)
+    repaired = paper_decay(repaired[repaired["way"] == REPAIRED])
+    rows = []
+    order = list(table["recipe"].unique())
+    cells = groups(table, "recipe", "batch_size")
+    for (name, size), cell in sorted(cells, key=lambda each: (order.index(each[0][0]), -each[0][1])):
+        as_it_is = cell[cell["alignment"] == "identity"]
+        if as_it_is["width_multiplier"].nunique() < 2:
+            continue
+        narrow, wide = ends(as_it_is)[0], widest(as_it_is)
+        bias = repaired[(repaired["recipe"] == name) & (repaired["batch_size"] == size)]
+        rows.append(
+            (
+                recipe_label(name).split(",")[0],
+                f"{size:g}",
+                f"{100 * wide['endpoint_accuracy'].mean():.1f}",
+                _lost(narrow),
+                _lost(wide),
+                _lost(widest(bias), wide),
+                _lost(widest(cell[cell["alignment"] == "weight_matching"]), wide),
+            )
+        )
+    return DataFrame(rows, columns=[*COLUMNS])
+
+
+def _comparable(table: DataFrame) -> DataFrame:
+    """The rows of plain pairs with the paper's weight decay and as many layers as their recipe says."""
+    table = paper_decay(plain(table))
+    own = {name: recipe(name).training.num_layers for name in table["recipe"].unique()}
+    deep = [own[name] for name in table["recipe"]]
+    found = [
+        layers is None or (count == count and int(count) == layers)
+        for layers, count in zip(deep, table["num_layers"], strict=True)
+    ]
+    return table[found]
+
+
+def _lost(rows: DataFrame, at: DataFrame | None = None) -> str:
+    """``8.3 ± 0.6 (3) at ×2``: the width where it is not told by the column, or is not that of ``at``."""
+    if rows.empty:
+        return "–"
+    width = rows["width_multiplier"].iloc[0]
+    said = f"{spread(rows[ACCURACY], 100, 1)} ({len(rows)})"
+    if at is not None and at["width_multiplier"].iloc[0] == width:
+        return said
+    return f"{said} at {width_label(width)}"

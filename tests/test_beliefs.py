@@ -1,0 +1,86 @@
+"""The chapter that sums up: the chain with its verdicts, what averaging costs, the drawing of two halves."""
+
+import pytest
+
+from lmcbook.pages import claims, figures, sentences
+from lmcbook.pages.analysis.summary import COLUMNS, cost_of_averaging
+from lmcbook.pages.claims.chain import LINKS, chain_table
+from lmcbook.pages.figures import chain
+from lmcbook.pages.figures.page import FIGURES
+from lmcbook.pages.figures.svg import to_svg
+from tests.helpers.synthetic_records import layers_sweep, make_record, width_sweep
+
+
+@pytest.fixture(scope="module")
+def records():
+    return [*layers_sweep(), *width_sweep()]
+
+
+def test_the_chain_has_the_ledgers_words(records):
+    table = chain_table(records)
+    assert set(table["network"]) == {"MLP on digits"} and list(table["link"]) == list(LINKS)
+    ledger = {
+        verdict.claim.statement: verdict for verdict in claims.judge(records) if verdict.claim.recipe == "mlp-digits"
+    }
+    for row in table.to_dict("records"):
+        assert (row["verdict"], row["ours"]) == (ledger[row["claim"]].word, ledger[row["claim"]].ours)
+    assert {"reproduced", "not measured"} & set(table["verdict"])
+
+
+def test_every_link_is_a_claim_of_every_network():
+    for recipe in {claim.recipe for claim in claims.CLAIMS}:
+        ids = {claim.id for claim in claims.CLAIMS if claim.recipe == recipe}
+        for link, names in LINKS.items():
+            assert any(f"{name}-{recipe}" in ids for name in names), (recipe, link)
+
+
+def test_a_network_without_records_is_left_out():
+    assert chain_table([]).empty
+
+
+@pytest.mark.parametrize("narrow", [False, True])
+def test_the_figure_is_small_and_told_in_words(records, narrow):
+    table = chain_table(records)
+    alt = FIGURES[figures.chain_by_network].alt(table)
+    assert all(link in alt for link in LINKS)
+    figure = figures.chain_by_network(table, narrow=narrow)
+    svg = to_svg(figure, "chain", alt)
+    assert len(svg) < 40_000
+    assert svg.count("<text") >= len(LINKS)
+    looks = [chain._look(word)["marker"] + str(chain._look(word)["markerfacecolor"]) for word in claims.VERDICTS]
+    assert len(set(looks)) == len(looks), "told apart without colour"
+
+
+def test_sentences_count_the_verdicts(records):
+    said = sentences.chain_finding(records)
+    table = chain_table(records)
+    assert len(said) == (table["verdict"] != "not measured").sum()
+    assert all(sentence.endswith(".") for sentence in said)
+
+
+def test_what_averaging_costs_is_told_at_both_ends_and_never_across_widths():
+    narrow, wide = [make_record(width, depth_of_dip=dip, seeds=(0, 1)) for width, dip in ((1, 0.4), (16, 0.02))]
+    matched = make_record(4, depth_of_dip=0.01, alignment="weight_matching")
+    [row] = cost_of_averaging([narrow, wide, matched]).to_dict("records")
+    assert list(row) == [*COLUMNS] and row["network"] == "MLP on digits"
+    assert row["narrowest"].startswith("40.0") and row["narrowest"].endswith("at ×1")
+    assert row["widest"].startswith("2.0") and row["widest"].endswith("at ×16")
+    assert row["widest after weight matching"].endswith("at ×4"), "another width says so"
+    assert row["widest with one bias for each layer"] == "–"
+
+
+def test_one_width_alone_tells_no_fall():
+    assert cost_of_averaging([make_record(4)]).empty
+
+
+def test_the_drawing_gives_every_hidden_unit_to_one_network():
+    units = figures.disjoint_units()
+    hidden = units[units["layer"].isin([1, 2])]
+    assert set(hidden["used by"]) == {"a", "b"}
+    outer = units[~units["layer"].isin([1, 2])]
+    assert set(outer["used by"]) == {"both"}
+    figure = figures.two_halves(units)
+    counted = [sum(len(lines.get_paths()) for lines in axis.collections) for axis in figure.axes]
+    # both networks' weights and no others are in the average
+    assert counted[2] == counted[0] + counted[1] > 0
+    assert len(to_svg(figure, "halves", "two halves")) < 40_000

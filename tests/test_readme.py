@@ -1,0 +1,52 @@
+"""The picture and the table at the top of the README are those of the records."""
+
+import re
+
+import matplotlib
+import pytest
+
+from lmcbook.errors import InputError
+from lmcbook.pages import readme
+from lmcbook.pages.figures import style
+from tests.helpers.chapters import ROOT
+from tests.helpers.synthetic_records import make_record, width_sweep
+
+TEXT = (ROOT / "README.md").read_text("utf-8")
+
+
+def test_the_table_is_that_of_the_committed_records(committed_records):
+    current = [record for record in committed_records if not record.outdated]
+    assert readme.with_results(TEXT, current) == TEXT, "run python -m lmcbook.pages.readme"
+
+
+def test_the_table_follows_the_records():
+    text = f"before\n{readme.BEGIN}\nold\n{readme.END}\nafter"
+    found = readme.with_results(text, [make_record(width, depth_of_dip=0.4 / width) for width in (1, 16)])
+    assert found.startswith("before\n") and found.endswith("\nafter") and "old" not in found
+    assert "| MLP on digits |" in found and "40.0" in found and "2.5" in found
+    assert readme.with_results(found, [make_record(1), make_record(4)]) != found
+
+
+@pytest.mark.parametrize(
+    "text", ["no marks", f"{readme.END} {readme.BEGIN}", f"{readme.BEGIN} {readme.BEGIN} {readme.END}"]
+)
+def test_a_text_without_marks_is_refused(text):
+    with pytest.raises(InputError, match="put them where the table shall be"):
+        readme.with_results(text, [])
+
+
+def test_the_readme_opens_with_both_pictures():
+    first = TEXT.split("\n## ")[0]
+    assert re.findall(r'(?:srcset|src)="([^"]+)"', first) == [readme.PICTURES["dark"], readme.PICTURES["light"]]
+    assert re.search(r'<img alt="[^"]{40,}"', first)
+    for name in readme.PICTURES.values():
+        svg = (ROOT / name).read_text("utf-8")
+        assert svg.rstrip().endswith("</svg>") and len(svg) < 80_000 and "http://localhost" not in svg
+
+
+def test_the_picture_is_the_same_each_time_and_has_two_grounds():
+    records = width_sweep(widths=(1, 16), pairs=1)
+    light, dark = (readme.picture(records, dark=each) for each in (False, True))
+    assert light == readme.picture(records) and light != dark
+    assert style.INK in light and style.INK not in dark and style.DARK[style.FAINT] in dark
+    assert f"matplotlib {matplotlib.__version__}" in light
