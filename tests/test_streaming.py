@@ -86,7 +86,7 @@ def test_it_is_listed_described_and_in_recipes():
     assert row["available"] == "yes" and row["examples"] == "54 + 6 + 18"
     assert data.describe("insects").streamed and data.is_available("insects")
     chosen = recipe("resnet50-insects").training
-    assert chosen.batch_size == 54 // 8 and chosen.augment
+    assert chosen.batch_size == 54 // 2 and chosen.augment
 
 
 def test_imagenet_is_described_without_data_and_says_where_it_has_to_be(folder):

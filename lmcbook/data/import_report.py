@@ -16,7 +16,10 @@ from lmcbook.data.files import Arrays
 
 ENLARGED = "enlarged, since they were smaller"
 GREY_AS_RGB = "grey, held as RGB like the others"
-NEXT = 'papermill notebooks/01_width.ipynb {name}.ipynb -p recipe mlp-{name} -y "width_multipliers: [0.25, 1]"'
+NEXT = (
+    "papermill notebooks/01_width.ipynb {name}.ipynb -p recipe mlp-{name} "
+    '-y "width_multipliers: [0.25, 1]" -y "seeds: [0, 1]"'
+)
 """The command that an import proposes, in a checkout."""
 
 

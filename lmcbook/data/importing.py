@@ -1,5 +1,7 @@
 """Images of one's own: class folders of image files become a dataset whose name works everywhere."""
 
+import math
+import shlex
 import sys
 from collections import Counter
 from collections.abc import Callable
@@ -123,7 +125,9 @@ def _decode(found: ClassFolders, name: str, resize: int | None) -> tuple[_Decode
     problems = list(found.problems)
     read = [_read_part(part, found.root, resize, changes, problems) for part in parts]
     images = [(file, image) for files, part in read for file, image in zip(files, part, strict=True)]
-    problems += _unlike(images, f"python -m lmcbook data import {found.root} --name {name} --resize {USUAL_SIZE}")
+    problems += _unlike(
+        images, f"python -m lmcbook data import {shlex.quote(str(found.root))} --name {name} --resize {USUAL_SIZE}"
+    )
     num_train = len(parts[0].files)
     if found.test is None:
         num_train -= int(sum(np.bincount(parts[0].labels) // 5)) if parts[0].labels else 0
@@ -188,11 +192,17 @@ def _unlike(images: list[tuple[str, np.ndarray]], command: str) -> list[str]:
     if len(sizes) < 2:
         return []
     most = sizes.most_common(1)[0][0]
-    others = [f"{first[size]} is {size[1]}×{size[0]}" for size in sizes if size != most]
-    return [
-        f"the images have {len(sizes):,} sizes: {sizes[most]:,} are {most[1]}×{most[0]}, {summed_up(others)}; all must "
-        f"have one size: `{command}` makes them so"
-    ]
+    if 2 * sizes[most] > len(images):
+        others = [f"{first[size]} is {_pixels(size)}" for size in sizes if size != most]
+        told = f"{sizes[most]:,} are {_pixels(most)}, {summed_up(others)}"
+    else:
+        ends = (min(sizes, key=math.prod), max(sizes, key=math.prod))
+        told = " to ".join(f"{_pixels(size)} ({first[size]})" for size in ends)
+    return [f"the images have {len(sizes):,} sizes: {told}; all must have one: `{command}` makes them so"]
+
+
+def _pixels(size: tuple[int, ...]) -> str:
+    return f"{size[1]}×{size[0]}"
 
 
 def _channels_first(image: np.ndarray, colours: bool) -> np.ndarray:
@@ -212,4 +222,4 @@ def _first_fifths(images: np.ndarray, labels: np.ndarray) -> np.ndarray:
 
 
 def _kind(image: np.ndarray) -> str:
-    return f"{'grey' if image.ndim == 2 else 'RGB'} {image.shape[1]}×{image.shape[0]}"
+    return f"{'grey' if image.ndim == 2 else 'RGB'} {_pixels(image.shape)}"

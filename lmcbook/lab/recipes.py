@@ -3,7 +3,7 @@
 import math
 from dataclasses import dataclass
 
-from lmcbook.data import describe
+from lmcbook.data import DATASETS, describe
 from lmcbook.errors import InputError
 from lmcbook.training.config import TrainingConfig
 from lmcbook.training.schedule import num_used
@@ -61,6 +61,15 @@ def full_epochs(training: TrainingConfig, chosen: Recipe) -> int:
     if training.optimiser == "sgd":
         steps *= own.learning_rate / (1 - own.momentum) / (training.learning_rate / (1 - training.momentum))
     return math.ceil(steps / (num_used(training, num_train) // training.batch_size) - 1e-9)
+
+
+FULL_RATE_BATCH = 256
+"""From this batch on a network's learning rate holds on images of one's own; below it falls with the batch (Goyal et
+al., 2017), or small sets diverge."""
+
+USUAL_BATCH, MOST_STEPS = 32, 1500
+"""Of small sets: the batch where the images suffice for two of them, and the longest training. It is too short for
+`DECAY_PRODUCT`, whose steps grow as the rate falls: at the usual batch to some ten thousand."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -136,9 +145,8 @@ def recipe(name: str) -> Recipe:
     network = (_DIGITS if dataset == "digits" else _NETWORKS).get(network_name)
     if network is None:
         raise InputError(f"recipe is {name!r}; on digits it may be one of: {', '.join(_DIGITS)}")
-    batch_size = min(network.batch_size, max(1, num_examples // 8))
     convolutional = network.hidden_width is None
-    epochs = epochs_for(num_examples, batch_size, network.learning_rate, least=network.least_epochs)
+    batch_size, learning_rate, epochs = _schedule(network, num_examples, is_known=dataset in DATASETS)
     training = TrainingConfig(
         dataset=dataset,
         architecture=network_name,
@@ -146,10 +154,22 @@ def recipe(name: str) -> Recipe:
         num_layers=network.num_layers,
         epochs=epochs,
         batch_size=batch_size,
-        learning_rate=network.learning_rate,
+        learning_rate=learning_rate,
         warmup_epochs=warmup(epochs),
         weight_decay=MAIN_WEIGHT_DECAY,
         # handwritten characters are not the same when mirrored, and 8×8 pixels leave no room for a crop
         augment=convolutional and dataset not in ("digits", "mnist", "fashion_mnist"),
     )
     return Recipe(name=name, training=training, width_multipliers=tuple(map(float, network.width_multipliers)))
+
+
+def _schedule(network: _Network, num_examples: int, *, is_known: bool) -> tuple[int, float, int]:
+    """Batch, learning rate and epochs; of images of one's own they follow from how many there are."""
+    batch_size = min(network.batch_size, max(1, num_examples // 8))
+    if is_known or batch_size >= FULL_RATE_BATCH:
+        rate = network.learning_rate
+        return batch_size, rate, epochs_for(num_examples, batch_size, rate, least=network.least_epochs)
+    batch_size = max(batch_size, min(num_examples // 2, USUAL_BATCH), min(num_examples, 2))
+    rate = network.learning_rate * batch_size / FULL_RATE_BATCH
+    longest = math.ceil(MOST_STEPS / (num_examples // batch_size))
+    return batch_size, rate, min(epochs_for(num_examples, batch_size, rate, least=network.least_epochs), longest)

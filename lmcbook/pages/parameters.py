@@ -12,7 +12,7 @@ from typing import Any
 
 from lmcbook.errors import InputError, check_choice
 from lmcbook.lab import plan
-from lmcbook.lab.plan.selection import checked_epochs, checked_numbers, checked_seed_pairs
+from lmcbook.lab.plan.selection import checked_numbers, checked_rate, checked_seed_pairs, checked_whole
 from lmcbook.lab.records import check_writable
 from lmcbook.pages.spelling import argument, as_meant, text_as_meant
 from lmcbook.training.device import check_device, resolve_device
@@ -75,6 +75,8 @@ def check(notebook: str, namespace: Mapping[str, Any]) -> Request:
         seed_pairs=checked.get("seeds"),
         weight_decays=checked.get("weight_decay"),
         epochs=checked.get("epochs"),
+        learning_rate=checked.get("learning_rate"),
+        batch_size=checked.get("batch_size"),
     )
     if str(checked["device"]).startswith("cuda"):
         resolve_device(checked["device"])
@@ -170,7 +172,9 @@ COMMON: dict[str, Parameter] = {
     "width_multipliers": Parameter(default=None, check=checked_numbers(above=0)),
     "seeds": Parameter(default=None, check=checked_seed_pairs),
     "weight_decay": Parameter(default=None, check=checked_numbers(minimum=0)),
-    "epochs": Parameter(default=None, check=checked_epochs),
+    "epochs": Parameter(default=None, check=checked_whole),
+    "learning_rate": Parameter(default=None, check=checked_rate),
+    "batch_size": Parameter(default=None, check=checked_whole),
     "device": Parameter(default="auto", check=_device, is_text=True),
     "require_cached": Parameter(default=False, check=_truth),
     "records": Parameter(default=None, check=_folder, is_text=True),

@@ -1,5 +1,6 @@
 """The measurements against batch size: the same number of steps, noisier or quieter ones."""
 
+from lmcbook.data import describe
 from lmcbook.lab.plan.grid import SCALE_RECIPES, grid, in_the_middle
 from lmcbook.lab.plan.planned import PlannedPair
 from lmcbook.lab.plan.selection import Selection
@@ -35,8 +36,8 @@ def batch_size(selection: Selection) -> list[PlannedPair]:
         factors = _DIGITS_FACTORS if is_digits else BATCH_FACTORS
         if not selection.width_multipliers and network.training.width_multiplier not in in_the_middle(network.recipe):
             factors = (_SMALL_BATCH_OF_DIGITS if is_digits else SMALL_BATCH, 1.0)
-        for factor in factors:
-            size = max(1, round(factor * own.batch_size))
-            epochs = None if factor == 1 else epochs_with_batches_of(size, network.recipe)
+        least, most = 1 if network.has_depth else 2, describe(own.dataset).num_train  # batch norm needs two examples
+        for size in dict.fromkeys(min(most, max(least, round(factor * own.batch_size))) for factor in factors):
+            epochs = None if size == own.batch_size else epochs_with_batches_of(size, network.recipe)
             planned += network.changed(batch_size=size, epochs=epochs).pairs()
     return planned

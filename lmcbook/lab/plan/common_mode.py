@@ -29,7 +29,7 @@ def common_mode(selection: Selection) -> list[PlannedPair]:
     for one in trained:
         if one.pair.measurement != "interpolation":
             continue
-        of_recipe = one.pair.training.batch_size == recipe(one.recipe).training.batch_size
+        of_recipe = one.pair.training.batch_size == (selection.batch_size or recipe(one.recipe).training.batch_size)
         matched = of_recipe and one.pair.training.weight_decay == MAIN_WEIGHT_DECAY
         for alignment in ("identity", *(("weight_matching",) if matched else ())):
             pair = replace(

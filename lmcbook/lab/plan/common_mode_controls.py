@@ -4,6 +4,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
+from lmcbook.data import describe
 from lmcbook.errors import InputError
 from lmcbook.lab.plan.grid import Network, grid
 from lmcbook.lab.plan.planned import PlannedPair, with_epochs
@@ -68,7 +69,7 @@ def changed(network: Network, change: Callable[[TrainingConfig], dict[str, Any]]
 
     That is as many steps, or under SGD the same sum of learning rate / (1 − momentum).
     """
-    own = replace(network.training, batch_size=batch_size)
+    own = replace(network.training, batch_size=min(batch_size, describe(network.training.dataset).num_train))
     training = replace(own, **change(own))
     if network.selection.epochs is not None:
         return replace(network, training=training)

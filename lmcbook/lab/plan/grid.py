@@ -4,10 +4,12 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
+from lmcbook.data import describe
+from lmcbook.errors import InputError
 from lmcbook.lab.config import PairConfig
 from lmcbook.lab.plan.planned import PlannedPair, paper_precision, with_epochs
 from lmcbook.lab.plan.selection import Selection
-from lmcbook.lab.recipes import MAIN_WEIGHT_DECAY, Recipe, recipe
+from lmcbook.lab.recipes import MAIN_WEIGHT_DECAY, Recipe, epochs_with_batches_of, recipe
 from lmcbook.training.config import TrainingConfig
 
 SEED_PAIRS: tuple[tuple[int, int], ...] = ((0, 1), (2, 3), (4, 5))
@@ -80,8 +82,8 @@ def grid(
     networks without one are left out.
     """
     for name in selection.recipes or recipes or SCALE_RECIPES[selection.scale]:
-        chosen = recipe(name)
-        own = chosen.training if selection.epochs is None else with_epochs(chosen.training, selection.epochs)
+        chosen = _as_asked(recipe(name), selection)
+        own = chosen.training
         if depths and own.num_layers is None:
             continue
         for num_layers in depths or (own.num_layers,):
@@ -93,6 +95,30 @@ def grid(
                         precision = paper_precision(training)
                     training = replace(training, precision=precision or training.precision)
                     yield Network(selection=selection, recipe=chosen, training=training)
+
+
+def _as_asked(chosen: Recipe, selection: Selection) -> Recipe:
+    """The recipe with the schedule of the selection; with another batch for as many steps as before.
+
+    Raises:
+        InputError: the training set has no such batch, or batch norm has no variance over it.
+    """
+    own = chosen.training
+    if selection.batch_size is not None:
+        num_train = describe(own.dataset).num_train
+        least = 1 if own.num_layers is not None else 2
+        if not least <= selection.batch_size <= num_train:
+            raise InputError(
+                f"batch_size is {selection.batch_size}; for {chosen.name} it must be from {least} to {num_train:,}"
+                f"{', for batch norm needs two examples' if selection.batch_size < least else ''}"
+            )
+        steps_as_before = epochs_with_batches_of(selection.batch_size, chosen)
+        own = replace(with_epochs(own, steps_as_before), batch_size=selection.batch_size)
+    if selection.learning_rate is not None:
+        own = replace(own, learning_rate=selection.learning_rate)
+    if selection.epochs is not None:
+        own = with_epochs(own, selection.epochs)
+    return chosen if own == chosen.training else replace(chosen, training=own)
 
 
 def in_the_middle(chosen: Recipe) -> tuple[float, ...]:

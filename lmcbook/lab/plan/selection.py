@@ -27,6 +27,8 @@ class Selection:
     seed_pairs: Sequence[tuple[int, int]] | None = None
     weight_decays: Sequence[float] | None = None
     epochs: int | None = None
+    learning_rate: float | None = None
+    batch_size: int | None = None
     precision: str | None = None
 
     def __post_init__(self) -> None:
@@ -96,14 +98,24 @@ def checked_seed_pairs(name: str, value: Any) -> tuple[tuple[int, int], ...]:
     return pairs
 
 
-def checked_epochs(name: str, value: Any) -> int:
-    """A whole number of epochs.
+def checked_whole(name: str, value: Any) -> int:
+    """A whole number above 0, such as of epochs or of examples in a batch.
 
     Raises:
         InputError: it is not.
     """
     check_number(name, value, minimum=1, integer=True)
     return int(value)
+
+
+def checked_rate(name: str, value: Any) -> float:
+    """One learning rate above 0.
+
+    Raises:
+        InputError: it is not.
+    """
+    check_number(name, value, above=0)
+    return float(value)
 
 
 def _checked_precision(name: str, value: Any) -> str:
@@ -116,6 +128,8 @@ _CHECKS: dict[str, Callable[[str, Any], Any]] = {
     "width_multipliers": checked_numbers(above=0),
     "seed_pairs": checked_seed_pairs,
     "weight_decays": checked_numbers(minimum=0),
-    "epochs": checked_epochs,
+    "epochs": checked_whole,
+    "learning_rate": checked_rate,
+    "batch_size": checked_whole,
     "precision": _checked_precision,
 }
