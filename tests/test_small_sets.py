@@ -6,6 +6,7 @@ import torch
 
 from lmcbook import predict_logits
 from lmcbook.data import load
+from lmcbook.data.catalogue import digest_of_arrays
 from lmcbook.data.files import Arrays, path_of, write_arrays
 from lmcbook.errors import InputError
 from lmcbook.evaluation import accuracy
@@ -37,7 +38,7 @@ def write(number, size=12, classes=3):
 
     train, test = part(number - number // 5), part(number // 5)
     arrays = Arrays(train_images=train[0], train_labels=train[1], test_images=test[0], test_labels=test[1])
-    write_arrays(path_of(f"own{number}"), arrays, ("a", "b", "c"), "")
+    write_arrays(path_of(f"own{number}"), arrays, ("a", "b", "c"), digest_of_arrays(arrays))
     return f"own{number}"
 
 
