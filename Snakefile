@@ -4,12 +4,15 @@
 # Started by `python -m lmcbook reproduce`, and only where a receipt is missing.
 import sys
 
-from lmcbook.lab import paths, plan
+from lmcbook.lab import paths
 from lmcbook.pages import workflow as reproduction  # in a Snakefile `workflow` is the name of something else
 
 SCALE = config.get("scale", "embedded")
 DEVICE = config.get("device", "auto")
-JOBS = plan.jobs(plan.pairs(SCALE))
+CHOSEN = {what: [name for name in str(config.get(what, "")).split(",") if name] for what in ("recipes", "notebooks")}
+JOBS = reproduction.jobs_of(SCALE, **{what: names or None for what, names in CHOSEN.items()})
+OPTIONS = [word for what, names in CHOSEN.items() for name in names for word in (f"--{what[:-1]}", name)]
+RUNS = str(paths.runs().absolute()).replace("{", "{{").replace("}", "}}")  # braces are wildcards
 
 
 localrules: measurements
@@ -22,7 +25,7 @@ rule measurements:
 
 rule job:
     output:
-        f"{paths.runs()}/receipts/{SCALE}/{{job}}.json",
+        f"{RUNS}/receipts/{SCALE}/{{job}}.json",
     priority:
         lambda wildcards: reproduction.priority(JOBS[wildcards.job])
     resources:
@@ -31,6 +34,7 @@ rule job:
         runtime=24 * 60,
     retries: 1
     log:
-        f"{paths.runs()}/logs/job-{{job}}.log",
+        f"{RUNS}/logs/job-{{job}}.log",
     shell:
-        "{sys.executable} -m lmcbook job {wildcards.job} --scale {SCALE} --receipt {output} --device {DEVICE} > {log} 2>&1"
+        "{sys.executable:q} -m lmcbook job {wildcards.job:q} --scale {SCALE} --receipt {output:q} --device {DEVICE} {OPTIONS:q}"
+        " > {log:q} 2>&1"

@@ -69,12 +69,15 @@ def _parser() -> argparse.ArgumentParser:
     )
     reproduce.add_argument("--profile", help="a Snakemake profile, for example profiles/slurm")
     reproduce.add_argument("--device", default="auto", help="auto, cpu or cuda (default: auto)")
+    _add_choice(reproduce)
     reproduce.add_argument("--no-book", action="store_true", help="stop before the notebooks and the book")
     reproduce.set_defaults(command=_reproduce)
 
     show = commands.add_parser("plan", help="what exists, what is missing and what it would cost")
     _add_scale(show)
     show.add_argument("--device", default="auto", help="the device whose time is estimated (default: auto)")
+    _add_choice(show)
+    show.add_argument("--all", action="store_true", help="list every pair in its order, not the sums of each width")
     show.add_argument("--max-minutes", type=float, help="also say what so many minutes buy")
     show.add_argument("--precision", help="float32 or bfloat16 for all trainings (default: the plan's own for each)")
     show.add_argument(
@@ -86,20 +89,23 @@ def _parser() -> argparse.ArgumentParser:
     _add_scale(run)
     run.add_argument("--max-minutes", type=float, help="stop cleanly after so many minutes (default: when all is done)")
     run.add_argument(
-        "--records", type=_path, help="folder that records are read from and written to (default: runs/records)"
+        "--records",
+        type=_path,
+        help="folder that records are read from and written to (default: what is neither in runs/records nor among the "
+        "committed ones is missing, and goes into runs/records)",
     )
-    run.add_argument("--recipe", action="append", help="only this recipe (may be given several times)")
-    run.add_argument("--notebook", action="append", help="only what this notebook shows (may be given several times)")
+    _add_choice(run)
     run.add_argument("--device", default="auto", help="auto, cpu or cuda (default: auto)")
     run.add_argument("--precision", help="float32 or bfloat16 for all trainings (default: the plan's own for each)")
     run.add_argument(
         "--forget-weights", action="store_true", help="delete a pair's networks once its records are written"
     )
-    run.add_argument("--threads", type=int, help="CPU threads of the numerical libraries (default: theirs)")
+    run.add_argument("--threads", type=int, help="CPU threads of the numerical libraries (default: the fastest now)")
     run.set_defaults(command=_run)
 
     job = commands.add_parser("job", help="work off one job of the plan (Snakemake calls this)")
     _add_scale(job)
+    _add_choice(job)
     job.add_argument("name", help="name of the job, as the receipts have it")
     job.add_argument("--receipt", type=_path, required=True, help="file that says the job is done")
     job.add_argument("--device", default="auto", help="auto, cpu or cuda (default: auto)")
@@ -126,6 +132,11 @@ def _add_scale(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--scale", default="embedded", help=f"one of {', '.join(plan.SCALES)} (default: embedded)")
 
 
+def _add_choice(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--recipe", action="append", help="only this recipe (may be given several times)")
+    parser.add_argument("--notebook", action="append", help="only what this notebook shows (likewise)")
+
+
 def _reproduce(options: argparse.Namespace) -> int:
     from lmcbook.pages.workflow import reproduce
 
@@ -135,6 +146,8 @@ def _reproduce(options: argparse.Namespace) -> int:
         device=options.device,
         profile=options.profile,
         with_book=not options.no_book,
+        recipes=options.recipe,
+        notebooks=options.notebook,
     )
 
 
@@ -149,6 +162,9 @@ def _plan(options: argparse.Namespace) -> None:
             max_minutes=options.max_minutes,
             folder=options.records,
             precision=options.precision,
+            recipes=options.recipe,
+            notebooks=options.notebook,
+            every=options.all,
         )
     )
 
@@ -167,7 +183,7 @@ def _run(options: argparse.Namespace) -> int:
     def begin() -> None:
         run_within_budget(
             options.scale,
-            folder=options.records or paths.fresh_records(),
+            folder=options.records,
             recipes=options.recipe,
             notebooks=options.notebook,
             device=options.device,
@@ -190,7 +206,8 @@ def _run(options: argparse.Namespace) -> int:
 def _job(options: argparse.Namespace) -> None:
     from lmcbook.pages.workflow import work_off_job
 
-    work_off_job(options.scale, options.name, receipt=options.receipt, device=options.device)
+    chosen = {"recipes": options.recipe, "notebooks": options.notebook}
+    work_off_job(options.scale, options.name, receipt=options.receipt, device=options.device, **chosen)
 
 
 def _book(options: argparse.Namespace) -> int:

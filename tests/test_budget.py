@@ -1,6 +1,7 @@
 """The time budget: value per cost decides, the plan is told truly, the clock is obeyed."""
 
 import json
+import re
 from dataclasses import replace
 from pathlib import Path
 
@@ -9,7 +10,8 @@ import torch
 
 from lmcbook.data import describe
 from lmcbook.errors import InputError
-from lmcbook.lab import budget, paths, plan, store
+from lmcbook.lab import budget, paths, plan, progress, store
+from lmcbook.lab.budget import report
 from lmcbook.lab.config import ALIGNMENTS
 from lmcbook.lab.records import Record, RecordIndex, write_record
 from lmcbook.training import DoesNotFit, TrainingDiverged
@@ -74,6 +76,29 @@ def test_the_run_stops_at_its_deadline_and_goes_on_afterwards(small_plan, tmp_pa
     assert budget.run_within_budget("embedded", folder=tmp_path, device="cpu", report=lines.append) == []
 
 
+def test_what_is_there_anywhere_is_not_measured_unless_its_folder_is_named(small_plan, tmp_path, monkeypatch):
+    """The plan counts committed records too; to measure them on this machine, its folder is named."""
+    small = [one for one in small_plan if one.pair.training.width_multiplier == 1]
+    monkeypatch.setattr(plan, "pairs", lambda scale, notebooks=None, precision=None: small)
+    [record, other] = budget.run_within_budget("embedded", folder=tmp_path / "elsewhere", device="cpu")
+    write_record(record, paths.committed_records())
+    lines: list[str] = []
+    written = budget.run_within_budget("embedded", device="cpu", report=lines.append)
+    assert [one.digest for one in written] == [other.digest]
+    assert lines[0].startswith("1 of 2 records are there, measured here or come with the book; --records ")
+    assert RecordIndex(paths.fresh_records()).find(other.config) is not None
+    assert budget.run_within_budget("embedded", device="cpu", report=lines.append) == []
+
+
+def test_the_networks_are_counted_where_bars_are_not_seen(small_plan, tmp_path, monkeypatch, capsys):
+    small = [one for one in small_plan if one.pair.training.width_multiplier == 1]
+    monkeypatch.setattr(plan, "pairs", lambda scale, notebooks=None, precision=None: small)
+    budget.run_within_budget("embedded", folder=tmp_path, device="cpu", report=lambda line: None)
+    told = capsys.readouterr().err
+    assert told.startswith("networks 1 to 4 of 4: mlp ×1 on digits, weight decay 0.003, together, seeds ")
+    assert "\r" not in told
+
+
 def test_weights_are_forgotten_only_if_asked_for_and_not_before_their_records(small_plan, tmp_path, monkeypatch):
     small = [one for one in small_plan if one.pair.training.width_multiplier == 1]
     monkeypatch.setattr(plan, "pairs", lambda scale, notebooks=None, precision=None: small)
@@ -85,9 +110,28 @@ def test_weights_are_forgotten_only_if_asked_for_and_not_before_their_records(sm
 
 
 def test_the_plan_says_what_is_there_and_what_is_missing(small_plan):
-    text = budget.describe_plan("embedded", device="cpu")
+    text = budget.describe_plan("embedded", device="cpu", every=True)
     assert text.startswith("scale embedded: 0 of 3 records are there")
     assert "mlp-digits_L3_x64_wd0.003 seeds 0,1 batch 100 short (20 epochs)" in text and "~" in text
+    [line] = [line for line in budget.describe_plan("embedded", device="cpu").splitlines() if line.startswith("  ")]
+    assert re.fullmatch(r"  mlp-digits +3 records +~\d+ s: ×1 ~\d+ s, ×64 ~\d+ s", line)
+
+
+def test_a_plan_can_be_reduced(small_plan):
+    wide = [one for one in small_plan if one.pair.training.width_multiplier == 64]
+    other = [replace(one, recipe="vgg11-digits") for one in wide]
+    assert plan.of_recipes([*small_plan, *other], None) == [*small_plan, *other]
+    assert plan.of_recipes([*small_plan, *other], ["vgg11-digits"]) == other
+    assert budget.describe_plan("embedded", device="cpu", recipes=["mlp-digits"]).startswith("scale embedded: 0 of 3 ")
+    with pytest.raises(InputError, match="recipe is 'mlp-moon'; it may be one of: mlp-digits"):
+        budget.describe_plan("embedded", device="cpu", recipes=["mlp-moon"])
+    with pytest.raises(InputError, match="notebook is '99'; it may be one of: 01_width"):
+        plan.experiments.pairs("embedded", ["99"])
+
+
+def test_a_time_is_told_in_a_unit_that_people_think_in():
+    times = {0.2: "1 s", 40: "40 s", 600: "10 min", 7200: "2.0 hours", 3e5: "3.5 days", 679928100: "22 years"}
+    assert {seconds: progress.duration(seconds) for seconds in times} == times
 
 
 @pytest.mark.parametrize("scale", plan.SCALES)
@@ -216,6 +260,13 @@ def paper():
 
 
 @pytest.mark.slow
+def test_the_plan_of_the_paper_fits_on_a_screen(paper):
+    lines = list(report._summary(paper))
+    assert len(lines) < 25 and sum(line.count("\n") + 1 for line in lines) < 40
+    assert not [line for line in lines if re.search(r"\d{5,}(\.\d)? (s|min|hours|days)\b", line)]
+
+
+@pytest.mark.slow
 def test_the_papers_claim_comes_first_in_the_order_of_the_plan(paper):
     first = [task for task in paper if task.stage is not None]
     assert paper[: len(first)] == first
@@ -281,7 +332,7 @@ def test_the_widest_are_shortened_where_the_budget_asks_for_it(paper):
 @pytest.mark.slow
 def test_imagenet_is_priced_but_waits_for_its_data(tmp_path, monkeypatch):
     monkeypatch.setenv("LMCBOOK_DATA", str(tmp_path))
-    text = budget.describe_plan("paper", device="cuda", max_minutes=1e9)
+    text = budget.describe_plan("paper", device="cuda", max_minutes=1e9, every=True)
     waiting = text.partition("waiting for data")[2]
     assert waiting.startswith(" (imagenet; `python -m lmcbook data get imagenet` says where to put them):")
     assert "resnet50-imagenet_x1_wd0.003 seeds 0,1" in waiting

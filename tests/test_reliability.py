@@ -126,7 +126,7 @@ def test_two_reproductions_do_not_meet(checkout, tmp_path):
     limit = time.monotonic() + 100
     while not (tmp_path / "runs" / "reproduce.lock").exists() and time.monotonic() < limit:
         time.sleep(0.05)
-    second = start(checkout, tmp_path / "runs")
+    second = start(checkout, tmp_path / "others")  # both would build the same pages
     output, _ = second.communicate(timeout=100)
     assert second.returncode == 2
     assert "another reproduction is running" in output

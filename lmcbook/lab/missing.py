@@ -2,7 +2,7 @@
 
 import gc
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -12,15 +12,17 @@ import torch
 from lmcbook.data import Splits, describe, load
 from lmcbook.evaluation import lewc_exponent
 from lmcbook.lab import paths
+from lmcbook.lab.budget.costs import costs_of, estimated_measuring_seconds, estimated_training_seconds
 from lmcbook.lab.config import PairConfig
 from lmcbook.lab.measurements import MEASUREMENTS
 from lmcbook.lab.plan import PlannedPair
+from lmcbook.lab.progress import Work, wants_bars
 from lmcbook.lab.provenance import provenance
 from lmcbook.lab.records import Record, RecordIndex, check_writable, write_record
 from lmcbook.lab.session import PairSession, same_networks
 from lmcbook.lab.store import DamagedRun, Run, ensure_many, is_stored
 from lmcbook.training import TrainingsDiverged, arithmetic, uses_tf32
-from lmcbook.training.config import TrainingConfig, trains_together
+from lmcbook.training.config import TrainingConfig, company, trains_together
 from lmcbook.training.device import resolve_device
 from lmcbook.training.memory import check_memory
 
@@ -34,7 +36,7 @@ class Bench:
     Args:
         device: auto, cpu, cuda, cuda:0, …
         require_cached: whether a network that is not in the store is an error.
-        progress: whether trainings and searches show how far they are.
+        progress: whether it is told how far trainings, searches and measurements are; without bars in a file.
         deadline: when a training stops, as `lmcbook.training.train` takes it.
 
     Raises:
@@ -49,11 +51,13 @@ class Bench:
         progress: bool = True,
         deadline: float | None = None,
     ) -> None:
-        self.device, self.progress = resolve_device(device), progress
+        self.device, self._tells = resolve_device(device), progress
+        self.progress = progress and wants_bars()
+        self._work = Work({}, {})
         self._training: dict[str, Any] = {
             "device": self.device,
             "require_cached": require_cached,
-            "progress": progress,
+            "progress": self.progress,
             "deadline": deadline,
         }
         self._splits: dict[str, Splits] = {}
@@ -82,9 +86,26 @@ class Bench:
             self._session = None  # two networks may be all that fits into memory
             splits = self.splits(pair.training.dataset)
             self.check_memory([pair])
-            runs = ensure_many(same_networks(pair), splits=splits, **self._training)
+            for config in same_networks(pair):
+                if not (trains_together(config) or is_stored(config)):
+                    with self._work.training([config]):
+                        ensure_many([config], splits=splits, **self._training)
+            with self._work.training([config for config in same_networks(pair) if not is_stored(config)]):
+                runs = ensure_many(same_networks(pair), splits=splits, **self._training)
             self._session = PairSession(pair, splits, *runs, progress=self.progress)
         return self._session
+
+    def expect(self, planned: Sequence[PlannedPair]) -> None:
+        """Tell from now on how much of ``planned`` is left: the networks that it needs, and the measurements."""
+        if not self._tells:
+            return
+        costs = costs_of(self.device)
+        trainings = {
+            config: estimated_training_seconds(config, costs)
+            for config in dict.fromkeys(config for one in planned for config in same_networks(one.pair))
+            if not is_stored(config)
+        }
+        self._work = Work(trainings, {one.pair.digest: estimated_measuring_seconds(one, costs) for one in planned})
 
     def check_memory(self, pairs: Iterable[PairConfig]) -> None:
         """Raise `InputError` where a network that must be trained is too large for the device, or has no units."""
@@ -105,6 +126,10 @@ class Bench:
             TimeIsUp: as `session`.
             TrainingsDiverged: as `session`.
         """
+        with self._work.measuring(planned.pair.digest, f"{planned.job}, {planned.pair.measurement}"):
+            return self._measure(planned)
+
+    def _measure(self, planned: PlannedPair) -> Record:
         pair, device = planned.pair, self.device
         session = self.session(pair)
         if device.startswith("cuda"):
@@ -152,10 +177,15 @@ class Bench:
                 by_dataset.setdefault(one.pair.training.dataset, []).extend(untrained)
         diverged: dict[TrainingConfig, str] = {}
         for dataset, configs in by_dataset.items():
-            try:
-                ensure_many(configs, splits=self.splits(dataset), **self._training)
-            except TrainingsDiverged as error:
-                diverged |= error.messages
+            groups: dict[TrainingConfig, list[TrainingConfig]] = {}
+            for config in configs:
+                groups.setdefault(company(config), []).append(config)
+            for group in groups.values():
+                try:
+                    with self._work.training(group):
+                        ensure_many(group, splits=self.splits(dataset), **self._training)
+                except TrainingsDiverged as error:
+                    diverged |= error.messages
         return diverged
 
 
@@ -205,6 +235,7 @@ def measure_missing(planned: Iterable[PlannedPair], *, folder: Path | None = Non
     found = {one.pair.digest: index.find(one.pair) for one in planned}
     missing = {one.pair.digest: one for one in planned if found[one.pair.digest] is None}
     bench.check_memory(one.pair for one in missing.values())
+    bench.expect(list(missing.values()))
     diverged = bench.train_narrow(missing.values())
     damaged: dict[str, DamagedRun] = {}
     for one in by_pair(missing.values()):

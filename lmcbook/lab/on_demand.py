@@ -38,7 +38,9 @@ def collect(
         )
     if missing:
         from lmcbook.lab.missing import measure_missing
+        from lmcbook.training.threads import choose_threads
 
+        choose_threads()
         measured = measure_missing(missing, folder=fresh, device=device, progress=progress)
         found |= {record.digest: record for record in measured}
     return [record for one in planned if (record := found[one.pair.digest]) is not None]

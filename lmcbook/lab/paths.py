@@ -1,7 +1,8 @@
 """Every folder of the lab, named once (datasets: `lmcbook.data.paths`).
 
 Each can be moved by an environment variable: ``LMCBOOK_RUNS`` (trained weights and what was measured on this machine),
-``LMCBOOK_RECORDS`` (the committed records).
+``LMCBOOK_RECORDS`` (the committed records). A relative one is seen from the root of the checkout: one place
+for commands in sub-folders, notebooks and jobs of a cluster; outside of a checkout, from the working directory.
 """
 
 import os
@@ -21,9 +22,8 @@ def checkout() -> Path | None:
 
 def runs() -> Path:
     """Where trained weights lie: ``runs/`` in a checkout, the cache folder elsewhere."""
-    given = os.environ.get("LMCBOOK_RUNS")
     root = checkout()
-    return Path(given).expanduser() if given else root / "runs" if root else cache() / "runs"
+    return _named("LMCBOOK_RUNS") or (root / "runs" if root else cache() / "runs")
 
 
 def fresh_records() -> Path:
@@ -33,9 +33,12 @@ def fresh_records() -> Path:
 
 def committed_records() -> Path:
     """The records that came with the checkout."""
-    given = os.environ.get("LMCBOOK_RECORDS")
-    root = checkout()
-    return Path(given).expanduser() if given else (root or Path.cwd()) / "records"
+    return _named("LMCBOOK_RECORDS") or (checkout() or Path.cwd()) / "records"
+
+
+def _named(variable: str) -> Path | None:
+    given = os.environ.get(variable)
+    return (checkout() or Path.cwd()) / Path(given).expanduser() if given else None
 
 
 def rates() -> Path:

@@ -25,10 +25,11 @@ def versions() -> dict[str, str]:
     return found
 
 
-def commit() -> tuple[str | None, bool | None]:
-    """The git commit of the code in use and whether tracked files differ from it; ``(None, None)`` outside of git.
+def commit() -> tuple[str | None, bool | None, str | None]:
+    """The git commit of the code in use, whether tracked files differ from it, and why it is not known.
 
-    Records and notebooks do not compute anything, so changes to them do not make the code dirty.
+    Outside of git, without git, or in a checkout that belongs to somebody else, the first two are ``None``; otherwise
+    the third. Records and notebooks do not compute anything, so changes to them do not make the code dirty.
     """
     here = Path(__file__).resolve().parent
 
@@ -38,9 +39,13 @@ def commit() -> tuple[str | None, bool | None]:
         ).stdout.strip()
 
     try:
-        return git("rev-parse", "HEAD"), bool(git("status", "--porcelain", "--untracked-files=no", "--", str(here)))
-    except (OSError, subprocess.SubprocessError):
-        return None, None
+        status = git("status", "--porcelain", "--untracked-files=no", "--", str(here))
+        return git("rev-parse", "HEAD"), bool(status), None
+    except subprocess.CalledProcessError as error:
+        lines = error.stderr.strip().splitlines() or [f"git ended with {error.returncode}"]
+        return None, None, lines[0]
+    except (OSError, subprocess.SubprocessError) as error:
+        return None, None, f"git cannot be asked: {error}"
 
 
 def processor() -> str:
@@ -60,12 +65,13 @@ def peak_memory_bytes() -> int:
 
 def provenance(device: str = "cpu") -> dict[str, Any]:
     """Commit, versions, hardware, threads, peak memory and date (UTC) of a computation on ``device``."""
-    revision, dirty = commit()
+    revision, dirty, unknown = commit()
     torch = sys.modules.get("torch")
     on_gpu = torch is not None and str(device).startswith("cuda")
     return {
         "commit": revision,
         "dirty": dirty,
+        **({} if unknown is None else {"commit_unknown": unknown}),
         "versions": versions(),
         "processor": processor(),
         "cores": os.cpu_count(),

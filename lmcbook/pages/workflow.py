@@ -9,7 +9,8 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
 from lmcbook.data.whole_files import content_sha256, write_whole
@@ -18,7 +19,7 @@ from lmcbook.lab import paths, plan
 from lmcbook.lab.plan import PlannedPair
 from lmcbook.pages import notebooks
 from lmcbook.pages.keys import Judge, tree_sha256
-from lmcbook.training.device import check_device
+from lmcbook.training.device import check_device, resolve_device
 
 JUDGED_BY = "LMCBOOK_JUDGED_BY"
 """The variable that tells the Sphinx build that the process which started it has brought the notebooks up to date: the
@@ -43,15 +44,34 @@ def priority(group: Sequence[PlannedPair]) -> float:
     return trainings + sum(estimated_measuring_seconds(one, costs) for one in group)
 
 
-def work_off_job(scale: str, name: str, *, receipt: Path, device: str) -> None:
+def jobs_of(
+    scale: str, recipes: Sequence[str] | None = None, notebooks: Sequence[str] | None = None
+) -> dict[str, list[PlannedPair]]:
+    """The jobs of a scale, or those of some recipes and notebooks: see `lmcbook.lab.plan.jobs`.
+
+    Raises:
+        InputError: unknown scale, recipe or notebook.
+    """
+    return plan.jobs(plan.of_recipes(plan.pairs(scale, notebooks), recipes))
+
+
+def work_off_job(
+    scale: str,
+    name: str,
+    *,
+    receipt: Path,
+    device: str,
+    recipes: Sequence[str] | None = None,
+    notebooks: Sequence[str] | None = None,
+) -> None:
     """Do every measurement of one job, then write its receipt.
 
     Raises:
-        InputError: the plan of ``scale`` has no such job.
+        InputError: the plan of ``scale``, of these ``recipes`` and ``notebooks``, has no such job.
     """
     from lmcbook.lab.missing import measure_missing
 
-    jobs = plan.jobs(plan.pairs(scale))
+    jobs = jobs_of(scale, recipes, notebooks)
     check_choice("job", name, jobs)
     records = measure_missing(jobs[name], device=device)
     content = {"job": name, "records": {record.digest: content_sha256(record.data) for record in records}}
@@ -120,37 +140,51 @@ def reproduce(
     device: str = "auto",
     profile: str | None = None,
     with_book: bool = True,
+    recipes: Sequence[str] | None = None,
+    notebooks: Sequence[str] | None = None,
 ) -> int:
     """Bring everything up to date: trainings, records, executed notebooks, book. Returns an exit code.
 
     What was killed in the middle goes on from where it stopped when this is called again.
 
+    Args:
+        recipes: Measure these alone; the notebooks find the rest among the committed records.
+        notebooks: Measure what these show alone, likewise.
+
     Raises:
-        InputError: unknown scale or device; not inside a checkout; another reproduction is running; Snakemake is not
-            installed.
+        InputError: unknown scale, recipe, notebook or device, or a device that is not here; not inside a checkout;
+            another reproduction is running; Snakemake is not installed.
         NotebookError: notebooks failed.
     """
     check_choice("scale", scale, plan.SCALES)
     check_number("cores", cores, minimum=1, integer=True)
     check_device(device)
+    if device.startswith("cuda") and profile is None:  # a cluster's nodes may have what this machine has not
+        resolve_device(device)
     root = _checkout("reproduce")
-    try:
-        paths.runs().mkdir(parents=True, exist_ok=True)
-        lock = (paths.runs() / "reproduce.lock").open("w")
-    except OSError as error:
-        raise InputError(
-            f"LMCBOOK_RUNS is {paths.runs()}; it cannot be written ({error}): give another folder"
-        ) from error
-    with lock:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError as error:
-            raise InputError(
-                f"another reproduction is running on {paths.runs()}: wait for it, or set LMCBOOK_RUNS to another folder"
-            ) from error
-        missing = [job for job in plan.jobs(plan.pairs(scale)) if not receipt_path(scale, job).is_file()]
+    jobs = jobs_of(scale, recipes, notebooks)
+    # Snakemake's own folder and the pages lie in the checkout, the networks and records where LMCBOOK_RUNS says
+    with (
+        _locked(root / ".reproduce.lock", f"another reproduction is running in {root}: wait for it") as ours,
+        _locked(
+            paths.runs() / "reproduce.lock",
+            f"another reproduction is running on {paths.runs()}: wait for it, or let LMCBOOK_RUNS name another folder",
+        ) as theirs,
+    ):
+        missing = [job for job in jobs if not receipt_path(scale, job).is_file()]
         if missing:
-            code = _measure(root, scale, cores=cores, device=device, profile=profile, lock=lock.fileno())
+            code = _measure(
+                root,
+                {
+                    "scale": scale,
+                    "device": device,
+                    "recipes": ",".join(recipes or ()),
+                    "notebooks": ",".join(notebooks or ()),
+                },
+                cores=cores,
+                profile=profile,
+                locks=[ours, theirs],
+            )
             if code:
                 return code
         else:
@@ -158,18 +192,42 @@ def reproduce(
         return build_book(scale, jobs=cores) if with_book else 0
 
 
-def _measure(root: Path, scale: str, *, cores: int, device: str, profile: str | None, lock: int) -> int:
+@contextmanager
+def _locked(file: Path, otherwise: str) -> Iterator[int]:
+    """Hold the lock ``file`` and give its descriptor, for a child that is to hold it too.
+
+    Raises:
+        InputError: another process holds it, of which ``otherwise`` tells, or it cannot be made.
+    """
+    try:
+        file.parent.mkdir(parents=True, exist_ok=True)
+        lock = file.open("w")
+    except OSError as error:
+        raise InputError(
+            f"{file} cannot be written ({error.strerror or error}): let LMCBOOK_RUNS name another folder, or take a "
+            "checkout that is yours"
+        ) from error
+    with lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as error:
+            raise InputError(otherwise) from error
+        yield lock.fileno()
+
+
+def _measure(root: Path, settings: Mapping[str, str], *, cores: int, profile: str | None, locks: Sequence[int]) -> int:
     """Let Snakemake work off what has no receipt; returns its exit code."""
     command = [sys.executable, "-m", "snakemake", "--snakefile", str(root / "Snakefile"), "--directory", str(root)]
-    # We hold the lock, so a lock that Snakemake left behind belongs to a process that was killed
+    # We hold both locks, so a lock that Snakemake left behind belongs to a process that was killed
     if any((root / ".snakemake" / "locks").glob("*")):
-        subprocess.run([*command, "--cores", "1", "--unlock"], check=True, pass_fds=[lock])
+        subprocess.run([*command, "--cores", "1", "--unlock"], check=True, pass_fds=locks)
     command += ["--profile", profile] if profile else ["--cores", str(cores)]
     command += ["--rerun-incomplete", "--keep-going", "--show-failed-logs"]
     command += ["--rerun-triggers", "mtime", "input", "params"]
-    command += ["--resources", f"gpu={_number_of_gpus(device)}", "--config", f"scale={scale}", f"device={device}"]
-    # Snakemake inherits the lock: it is held until Snakemake ends, even if this process is killed
-    return subprocess.run([*command, "--", "measurements"], pass_fds=[lock]).returncode
+    command += ["--resources", f"gpu={_number_of_gpus(settings['device'])}"]
+    command += ["--config", *(f"{name}={value}" for name, value in settings.items() if value)]
+    # Snakemake inherits the locks: they are held until Snakemake ends, even if this process is killed
+    return subprocess.run([*command, "--", "measurements"], pass_fds=locks).returncode
 
 
 def _number_of_gpus(device: str) -> int:

@@ -32,4 +32,6 @@ def resolve_device(device: str) -> str:
         raise InputError(
             f"device is {device!r}, but torch sees no GPU here: give device cpu, or auto to take what there is"
         )
+    if ":" in device and int(device.partition(":")[2]) >= torch.cuda.device_count():
+        raise InputError(f"device is {device!r}, but torch sees {torch.cuda.device_count()} GPU(s), counted from 0")
     return device

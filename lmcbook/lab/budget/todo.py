@@ -40,17 +40,26 @@ def todo(planned: Sequence[PlannedPair], *folders: Path, device: str, gpu: str |
     return Todo(missing=missing, ready=found[True], waiting=found[False], costs=costs)
 
 
-def planned_of(scale: str, notebooks: Iterable[str] | None = None, precision: str | None = None) -> list[PlannedPair]:
+def planned_of(
+    scale: str,
+    notebooks: Iterable[str] | None = None,
+    precision: str | None = None,
+    recipes: Iterable[str] | None = None,
+) -> list[PlannedPair]:
     """The measurements of a scale, and those beyond it whose data only some have.
 
     Args:
+        notebooks: those that these show, in place of all.
         precision: in place of the plan's own, for all of them.
+        recipes: those of these recipes, in place of all.
 
     Raises:
-        InputError: unknown scale, notebook or precision.
+        InputError: unknown scale, notebook or precision, or a recipe that is not in this plan.
     """
     planned = plan.pairs(scale, notebooks, precision=precision)
-    return planned if notebooks is not None else [*planned, *plan.beyond(scale, precision=precision)]
+    if notebooks is None:
+        planned = [*planned, *plan.beyond(scale, precision=precision)]
+    return plan.of_recipes(planned, recipes)
 
 
 def missing_of(planned: Iterable[PlannedPair], *folders: Path) -> list[PlannedPair]:

@@ -9,11 +9,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from lmcbook.errors import InputError, check_choice, check_number
-from lmcbook.lab import plan
+from lmcbook.lab import paths, plan
 from lmcbook.lab.budget.costs import Costs, estimated_measuring_seconds
 from lmcbook.lab.budget.tasks import Task, shortened
 from lmcbook.lab.budget.todo import Todo, device_and_gpu, missing_of, planned_of, todo
 from lmcbook.lab.plan import PlannedPair
+from lmcbook.lab.progress import duration
 from lmcbook.lab.records import Record, check_writable, left_out
 from lmcbook.training.config import TrainingConfig, company
 from lmcbook.training.device import resolve_device
@@ -39,7 +40,7 @@ class TasksFailed(RuntimeError):
 def run_within_budget(
     scale: str,
     *,
-    folder: Path,
+    folder: Path | None = None,
     recipes: Sequence[str] | None = None,
     notebooks: Sequence[str] | None = None,
     device: str = "auto",
@@ -56,6 +57,8 @@ def run_within_budget(
     networks are trained on a shorter schedule, flagged as such, where only that fits into what is left.
 
     Args:
+        folder: Where records are read from and written to. By default what is neither among the fresh nor among the
+            committed records is missing, and is written to the fresh ones.
         forget_weights: Delete the two networks of a pair as soon as all its records are written: a pair of the widest
             takes 20 GB.
 
@@ -67,25 +70,31 @@ def run_within_budget(
     """
     from lmcbook.lab.missing import Bench, release_memory
     from lmcbook.training import TimeIsUp
+    from lmcbook.training.threads import choose_threads
 
     started = time.monotonic()
     check_choice("scale", scale, plan.SCALES)
     if max_minutes is not None:
         check_number("max_minutes", max_minutes, above=0)
     Execution.from_environment()  # what it says must be right before anything is trained
-    planned = planned_of(scale, notebooks, precision)
-    for name in recipes or ():
-        check_choice("recipe", name, sorted({one.recipe for one in planned}))
+    chosen = planned_of(scale, notebooks, precision, recipes)
     device = resolve_device(device)
-    check_writable(folder)
+    choose_threads()
+    folders = (paths.fresh_records(), paths.committed_records()) if folder is None else (folder,)
+    check_writable(folders[0])
     device, gpu = device_and_gpu(device)
-    chosen = [one for one in planned if recipes is None or one.recipe in recipes]
-    for line in left_out(folder):
+    for line in left_out(*folders):
         report(line)
-    found = todo(chosen, folder, device=device, gpu=gpu)
+    found = todo(chosen, *folders, device=device, gpu=gpu)
+    if folder is None and len(chosen) > len(found.missing):
+        report(
+            f"{len(chosen) - len(found.missing)} of {len(chosen)} records are there, measured here or come with the "
+            f"book; --records {folders[0]} measures on this machine what is not there"
+        )
     end = started + 60 * max_minutes if max_minutes is not None else math.inf
     bench = Bench(device=device, deadline=None if max_minutes is None else end)
-    worker = Worker(todo=found, folder=folder, bench=bench, end=end, report=report)
+    bench.expect([one for task in found.ready for one in task.planned])
+    worker = Worker(todo=found, folders=folders, bench=bench, end=end, report=report)
     written: list[Record] = []
     failed = 0
     for task in found.ready:
@@ -115,7 +124,8 @@ class Worker:
     """Trains and measures task by task, and writes the records."""
 
     todo: Todo
-    folder: Path
+    folders: tuple[Path, ...]
+    """Of records: what is in one of them is not measured, and what is measured is written to the first."""
     bench: "Bench"
     end: float
     """When the time is up, as `time.monotonic` has it; never, at infinity."""
@@ -138,16 +148,16 @@ class Worker:
         from lmcbook.lab.records import write_record
 
         task = _affordable(task, self.left, self.todo.costs)
-        self.report(f"{task.name}: about {task.seconds / 60:.1f} min")
+        self.report(f"{task.name}: about {duration(task.seconds)}")
         self._train_company(task)
         late = 0
         # searches take longest and add least: they come last, should the time be up before
-        for one in sorted(missing_of(task.planned, self.folder), key=_searches):
+        for one in sorted(missing_of(task.planned, *self.folders), key=_searches):
             if self._ends_too_late(one):
                 late += 1
                 continue
             record = self.bench.measure(one)
-            self.report(f"  {write_record(record, self.folder)}")
+            self.report(f"  {write_record(record, self.folders[0])}")
             yield record
         if late:
             self.report(f"  {late} measurements would not end in time and are left for another call")

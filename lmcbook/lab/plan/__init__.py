@@ -4,7 +4,7 @@ from lmcbook.lab.plan.batch_size import BATCH_FACTORS, SMALL_BATCH, batch_size
 from lmcbook.lab.plan.common_mode import common_mode, cross_talk, one_network
 from lmcbook.lab.plan.common_mode_controls import CONTROLS, NOISE, RECIPE, common_mode_controls, control_of
 from lmcbook.lab.plan.controls import SHARED_FRACTIONS, SPREAD_PENALTIES, against_low_rank, flatness, same_start
-from lmcbook.lab.plan.experiments import BEYOND, EXPERIMENTS, beyond, pairs
+from lmcbook.lab.plan.experiments import BEYOND, EXPERIMENTS, beyond, of_recipes, pairs
 from lmcbook.lab.plan.grid import SEED_PAIRS
 from lmcbook.lab.plan.jobs import jobs
 from lmcbook.lab.plan.planned import PlannedPair, with_epochs
@@ -53,6 +53,7 @@ __all__ = [
     "flatness",
     "jobs",
     "layers",
+    "of_recipes",
     "one_network",
     "pairs",
     "permutations",

@@ -1,6 +1,6 @@
 """Which notebook is made of which measurements."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 
 from lmcbook.errors import check_choice
 from lmcbook.lab.plan.batch_size import batch_size
@@ -56,6 +56,18 @@ def beyond(scale: str, *, precision: str | None = None) -> list[PlannedPair]:
         *width(selection, alignments=("identity", "weight_matching")),
         *width(selection, alignments=("identity",), measurements=("layerwise",)),
     ]
+
+
+def of_recipes(planned: Sequence[PlannedPair], recipes: Iterable[str] | None) -> list[PlannedPair]:
+    """Those of ``planned`` that are of these recipes; all of them for ``None``.
+
+    Raises:
+        InputError: a recipe is not among them.
+    """
+    chosen = None if recipes is None else list(recipes)
+    for name in chosen or ():
+        check_choice("recipe", name, sorted({one.recipe for one in planned}))
+    return [one for one in planned if chosen is None or one.recipe in chosen]
 
 
 def pairs(scale: str, notebooks: Iterable[str] | None = None, *, precision: str | None = None) -> list[PlannedPair]:

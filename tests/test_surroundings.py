@@ -1,0 +1,137 @@
+"""Wherever it runs: folders, processes that do not meet, threads, owners."""
+
+import fcntl
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from lmcbook.errors import InputError
+from lmcbook.lab import paths, plan, provenance
+from lmcbook.pages import workflow
+from lmcbook.training import device, threads
+
+ROOT = Path(__file__).parents[1]
+
+
+@pytest.fixture
+def small_checkout(tmp_path, monkeypatch):
+    """What `paths.checkout` takes for a checkout, with letters in its path that shells and Snakemake know."""
+    root = tmp_path / "with space é'{q}"
+    (root / "notebooks").mkdir(parents=True)
+    (root / "lmcbook").mkdir()
+    (root / "lmcbook" / "__init__.py").touch()
+    monkeypatch.chdir(root / "notebooks")
+    return root
+
+
+def test_a_relative_folder_is_one_place_wherever_the_command_is_given(small_checkout, monkeypatch):
+    monkeypatch.setenv("LMCBOOK_RUNS", "elsewhere/runs")
+    monkeypatch.setenv("LMCBOOK_RECORDS", "given")
+    for folder in (small_checkout, small_checkout / "notebooks"):
+        monkeypatch.chdir(folder)
+        assert paths.runs() == small_checkout / "elsewhere" / "runs"
+        assert paths.fresh_records() == small_checkout / "elsewhere" / "runs" / "records"
+        assert paths.committed_records() == small_checkout / "given"
+    monkeypatch.setenv("LMCBOOK_RUNS", "/elsewhere")
+    assert paths.runs() == Path("/elsewhere")
+    monkeypatch.setenv("LMCBOOK_RUNS", "~/runs")
+    assert paths.runs() == Path.home() / "runs"
+
+
+def hold(file: Path):
+    file.parent.mkdir(parents=True, exist_ok=True)
+    held = file.open("w")
+    fcntl.flock(held, fcntl.LOCK_EX)
+    return held
+
+
+def test_two_reproductions_of_one_checkout_do_not_meet_whatever_their_folders(small_checkout, tmp_path, monkeypatch):
+    monkeypatch.setenv("LMCBOOK_RUNS", str(tmp_path / "another"))
+    with (
+        hold(small_checkout / ".reproduce.lock"),
+        pytest.raises(InputError, match="another reproduction is running in .*: wait for it$"),
+    ):
+        workflow.reproduce()
+    with (
+        hold(tmp_path / "another" / "reproduce.lock"),
+        pytest.raises(InputError, match="another reproduction is running on .*: wait for it, or let LMCBOOK_RUNS"),
+    ):
+        workflow.reproduce()
+
+
+def test_what_cannot_be_is_found_before_anything_is_started(small_checkout, monkeypatch):
+    monkeypatch.setattr(subprocess, "run", lambda *_, **__: pytest.fail("something was started"))
+    if not torch.cuda.is_available():
+        with pytest.raises(InputError, match="device is 'cuda', but torch sees no GPU here"):
+            workflow.reproduce(device="cuda")
+    with pytest.raises(InputError, match="recipe is 'mlp-moon'; it may be one of: "):
+        workflow.reproduce(recipes=["mlp-moon"])
+    with pytest.raises(InputError, match="notebook is '99'; it may be one of: "):
+        workflow.reproduce(notebooks=["99"])
+
+
+def test_a_reduced_reproduction_starts_its_own_jobs_alone(small_checkout, monkeypatch):
+    started = []
+
+    def run(command, **options):
+        started.append(command)
+        return subprocess.CompletedProcess(command, 0)
+
+    monkeypatch.setattr(subprocess, "run", run)
+    chosen: dict[str, Any] = {"recipes": ["vgg11-digits"], "notebooks": ["01_width"]}
+    assert workflow.reproduce(device="cpu", with_book=False, **chosen) == 0
+    assert {"recipes=vgg11-digits", "notebooks=01_width", "scale=embedded"} <= set(started[0])
+    jobs = workflow.jobs_of("embedded", **chosen)
+    assert {one.recipe for group in jobs.values() for one in group} == {"vgg11-digits"}
+    assert 0 < len(jobs) < len(workflow.jobs_of("embedded"))
+    digests = {one.pair.digest for one in plan.pairs("embedded", ["01_width"])}
+    assert {one.pair.digest for group in jobs.values() for one in group} <= digests
+    for job in jobs:
+        receipt = workflow.receipt_path("embedded", job)
+        receipt.parent.mkdir(parents=True, exist_ok=True)
+        receipt.touch()
+    assert workflow.reproduce(device="cpu", with_book=False, **chosen) == 0 and len(started) == 1
+
+
+def test_snakemake_quotes_every_path():
+    shell = (ROOT / "Snakefile").read_text().partition("shell:")[2]
+    for name in ("sys.executable", "wildcards.job", "output", "log"):
+        assert f"{{{name}:q}}" in shell and f"{{{name}}}" not in shell
+
+
+def test_why_the_commit_is_not_known_stands_in_the_record(monkeypatch):
+    told = "fatal: detected dubious ownership in repository at '/x'\nTo add an exception: …\n"
+
+    def run(command, **options):
+        raise subprocess.CalledProcessError(128, command, stderr=told)
+
+    monkeypatch.setattr(subprocess, "run", run)
+    found = provenance.provenance()
+    assert found["commit"] is None and found["dirty"] is None
+    assert found["commit_unknown"] == "fatal: detected dubious ownership in repository at '/x'"
+    monkeypatch.setattr(subprocess, "run", lambda *_, **__: (_ for _ in ()).throw(FileNotFoundError("git")))
+    assert provenance.commit() == (None, None, "git cannot be asked: git")
+
+
+def test_the_fastest_number_of_threads_is_taken_unless_one_is_given(monkeypatch):
+    seconds = {8: 5.0, 4: 2.0, 2: 1.0, 1: 3.0}
+    chosen: list[int] = []
+    monkeypatch.setattr(torch, "get_num_threads", lambda: 8)
+    monkeypatch.setattr(torch, "set_num_threads", chosen.append)
+    monkeypatch.setattr(threads, "_seconds_with", seconds.__getitem__)
+    monkeypatch.setenv("OMP_NUM_THREADS", "8")
+    assert threads.choose_threads() == 8 and chosen == []
+    for name in threads.VARIABLES:
+        monkeypatch.delenv(name, raising=False)
+    assert threads.choose_threads() == 2 and chosen == [2]
+
+
+def test_a_gpu_that_is_not_there_is_named(monkeypatch):
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
+    assert device.resolve_device("cuda:1") == "cuda:1"
+    with pytest.raises(InputError, match=r"device is 'cuda:2', but torch sees 2 GPU\(s\), counted from 0"):
+        device.resolve_device("cuda:2")
