@@ -289,7 +289,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument(
         "--precision", choices=("float32", "bfloat16"), help="default: the paper scale's, on a CPU float32"
     )
-    parser.add_argument("--max-minutes", type=float, help="begin with no further network after so many minutes")
+    parser.add_argument("--max-minutes", type=float, help="begin with no further network after this many minutes")
     parser.add_argument("--write", nargs="?", type=Path, const=OUT, help=f"file of rates (default: {OUT.name})")
     options = parser.parse_args(arguments)
     device = torch.device(options.device)

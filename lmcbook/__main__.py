@@ -78,7 +78,7 @@ def _parser() -> argparse.ArgumentParser:
     show.add_argument("--device", default="auto", help="the device whose time is estimated (default: auto)")
     _add_choice(show)
     show.add_argument("--all", action="store_true", help="list every pair in its order, not the sums of each width")
-    show.add_argument("--max-minutes", type=float, help="also say what so many minutes buy")
+    show.add_argument("--max-minutes", type=float, help="also say what this many minutes buy")
     show.add_argument("--precision", help="float32 or bfloat16 for all trainings (default: the plan's own for each)")
     show.add_argument(
         "--records", type=_path, help="folder of the records (default: both the fresh and the committed ones)"
@@ -87,7 +87,9 @@ def _parser() -> argparse.ArgumentParser:
 
     run = commands.add_parser("run", help="work off what is missing, inside a time budget and without Snakemake")
     _add_scale(run)
-    run.add_argument("--max-minutes", type=float, help="stop cleanly after so many minutes (default: when all is done)")
+    run.add_argument(
+        "--max-minutes", type=float, help="stop cleanly after this many minutes (default: when all is done)"
+    )
     run.add_argument(
         "--records",
         type=_path,

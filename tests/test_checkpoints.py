@@ -152,7 +152,7 @@ def test_paths_that_are_no_weights(tmp_path, sharded):
     index = sharded / "model.safetensors.index.json"
     places = json.loads(index.read_text())["weight_map"]
     for changed, message in (
-        ({"weight_map": {**places, "0.weight": "../a.safetensors"}}, "outside of its folder"),
+        ({"weight_map": {**places, "0.weight": "../a.safetensors"}}, "outside its folder"),
         ({"weight_map": {**places, "0.weight": "gone.safetensors"}}, "lacks gone.safetensors"),
         ({"weight_map": {**places, "more": "part-0.safetensors"}}, "do not hold more"),
         ([], "no index of shards"),

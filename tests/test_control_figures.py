@@ -267,7 +267,7 @@ def test_the_verdict_on_decay_says_a_direction_only_where_all_pairs_agree():
 def test_sentences_on_decay_say_what_the_records_say():
     records = decay_sweep(dips={0.0: (0.1, 0.2), 3e-3: (0.05, 0.05)})
     assert text(sentences.decay_finding(records)) == (
-        "MLP on digits at ×16: averaging costs so many points of accuracy: 15.0 ± 7.1 with 0 (accuracy unmerged "
+        "MLP on digits at ×16: averaging costs, in points of accuracy, 15.0 ± 7.1 with 0 (accuracy unmerged "
         "96.0 ± 0.0 %), 5.0 ± 0.0 with 3e-3 (accuracy unmerged 96.0 ± 0.0 %) (2 pairs)."
     )
     assert sentences.normalisation_finding(records) == []

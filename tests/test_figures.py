@@ -188,7 +188,7 @@ def test_where_the_numbers_come_from_is_said(sweep):
     assert (
         "0123456789 with changes" in text and "Test GPU" in text and "1 of 1 records are of trainings shortened" in text
     )
-    assert "unknown (measured outside of git)" in " ".join(figures.origin([make_record(provenance={"commit": None})]))
+    assert "unknown (measured outside git)" in " ".join(figures.origin([make_record(provenance={"commit": None})]))
 
 
 def test_widths_can_be_told_apart_in_light_dark_and_grey():

@@ -18,7 +18,7 @@ ADDRESS = "https://github.com/owner/name"
 
 
 def load(path: Path) -> ModuleType:
-    """The file as a module, though it lies outside of any package."""
+    """The file as a module, though it lies outside any package."""
     spec = spec_from_file_location(path.stem, path)
     assert spec is not None and spec.loader is not None
     module = module_from_spec(spec)

@@ -157,7 +157,7 @@ def test_other_suffixes_and_nested_folders_count_in_both_ways(images, folder):
     for name in ("ant/a.WEBP", "ant/b.JPG", "bee/c.gif", "bee/more/d.tif", "bee/more/e.png/f.bmp"):
         picture(random, images / name)
     imported, report = import_report(images)
-    assert imported.num_examples == 25 and "taken: 2 images in folders inside of class folders" in report
+    assert imported.num_examples == 25 and "taken: 2 images in folders inside class folders" in report
     for part in ("train", "val"):
         shutil.copytree(images, folder / "streamed" / part)
     streamed = data.describe("streamed")

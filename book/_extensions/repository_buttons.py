@@ -39,7 +39,7 @@ def add_foot(app: Sphinx, page: str, template: str, context: dict[str, Any], doc
 
 @cache
 def commit(folder: Path) -> str:
-    """The commit that ``folder`` is at, in words for a sentence; empty outside of a git checkout."""
+    """The commit that ``folder`` is at, in words for a sentence; empty outside a git checkout."""
     command = ["git", "-C", str(folder), "describe", "--always", "--dirty=, changed since", "--exclude=*"]
     try:
         done = subprocess.run(command, capture_output=True, text=True)

@@ -125,7 +125,7 @@ def _own(model: dict[str, Any], names: dict[str, str]) -> dict[str, Any]:
 
 def single_quoted(value: str) -> str:
     """The same HTML with single quotes, which JSON need not escape; as it is, if that might be something else."""
-    # a bracket or a quote outside of plain tags: a comment, a text in quotes, a value without them
+    # a bracket or a quote outside plain tags: a comment, a text in quotes, a value without them
     if "'" in value or RAW_TEXT.search(value) or not {*'<>"'}.isdisjoint(TAG.sub("", value)):
         return value
     return value.replace('"', "'")

@@ -19,7 +19,7 @@ from lmcbook.errors import InputError
 from lmcbook.states import StateDict, some
 
 STATE_KEYS = ("state_dict", "model_state_dict", "model", "module", "network", "net", "weights", "params")
-"""Where training scripts keep the weights inside of a checkpoint, the likeliest first."""
+"""Where training scripts keep the weights inside a checkpoint, the likeliest first."""
 
 AVERAGED_KEYS = ("state_dict_ema", "ema_state_dict", "model_ema", "ema_model", "module_ema", "ema", "shadow_params")
 """Where they keep the exponential moving average of the weights."""
@@ -176,7 +176,7 @@ def _read_folder(path: Path, argument: str) -> tuple[Any, str]:
     outside = [name for name in names if Path(name).name != name]
     missing = [name for name in names if name not in outside and not (path / name).is_file()]
     if outside or missing:
-        wrong = f"names {some(outside)}, outside of its folder" if outside else f"lacks {some(missing)}"
+        wrong = f"names {some(outside)}, outside its folder" if outside else f"lacks {some(missing)}"
         raise InputError(f"{argument}: {str(path)!r} {wrong}; all shards of {index.name} must lie beside it")
     content: dict[str, Any] = {}
     for name in names:
@@ -220,7 +220,7 @@ def _unpickled(path: Path, argument: str) -> Any:
 
 
 def _weights(content: Any, where: str, key: str | None, ema: bool, notes: list[str]) -> Mapping[str, Any]:
-    """The dict of weights inside of a checkpoint."""
+    """The dict of weights inside a checkpoint."""
     if isinstance(content, nn.Module):
         content = content.state_dict()
     if key is not None:

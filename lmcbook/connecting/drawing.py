@@ -1,4 +1,4 @@
-"""The figure of a comparison: what the networks along the line are worth, and where its remedies stand."""
+"""The figure of a comparison: how good the networks along the line are, and where its remedies stand."""
 
 from typing import TYPE_CHECKING
 

@@ -101,7 +101,7 @@ def connect(
         examples: the most examples of each role, drawn at random.
         batch_size: images at a time.
         starts: effort of weight matching, ``fast`` or ``best``.
-        max_minutes: begin nothing new after so many minutes; what is left out is told.
+        max_minutes: begin nothing new after this many minutes; what is left out is told.
         device: ``cpu``, ``cuda`` or ``auto``.
         seed: of every choice that is made at random.
         key: where the weights are in a checkpoint, as `read_network` takes it.

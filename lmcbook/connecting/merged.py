@@ -35,7 +35,7 @@ class MergedNetwork:
     model: nn.Module
     """A module of its own with the merged weights, in evaluation mode."""
     origin: dict[str, Any]
-    """λ, matching, repair, β, whether β is inside of the last layer, both parents with SHA-256, the version."""
+    """λ, matching, repair, β, whether β is inside the last layer, both parents with SHA-256, the version."""
 
     @property
     def inverse_temperature(self) -> float | None:

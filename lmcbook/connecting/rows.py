@@ -1,4 +1,4 @@
-"""One row of the answer: what a network is worth, and what it lost against its parents, with a standard error."""
+"""One row of the answer: how good a network is, and what it lost against its parents, with a standard error."""
 
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
@@ -20,7 +20,7 @@ RESAMPLES = 1000
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Row:
-    """What one network, or the ensemble, is worth on the test examples.
+    """How good one network, or the ensemble, is on the test examples.
 
     Losses are mean cross-entropies in nats (of a regression, mean squared errors), accuracies fractions. β and the
     calibrated loss are fitted on the calibration examples. What a regression has not is None.

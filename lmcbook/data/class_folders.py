@@ -51,7 +51,7 @@ class ClassFolders:
     left_out: dict[str, list[str]] = field(default_factory=dict)
     """Why → what, relative to ``root``."""
     nested: int = 0
-    """Images in folders inside of class folders, which are of that class."""
+    """Images in folders inside class folders, which are of that class."""
     problems: list[str] = field(default_factory=list)
     """What has to be mended first, a line each."""
 

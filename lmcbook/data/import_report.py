@@ -50,7 +50,7 @@ def report(imported: Imported) -> Iterator[str]:
     elif found.test.folder.name.lower() != "test":
         yield f"test: the images of {found.test.folder.name}/"
     if found.nested:
-        yield f"taken: {found.nested:,} images in folders inside of class folders, which count to that class"
+        yield f"taken: {found.nested:,} images in folders inside class folders, which count to that class"
     for why, paths in found.left_out.items():
         yield f"left out: {len(paths):,} ({why}): {summed_up([readable(path) for path in paths], between=', ')}"
     for change, number in imported.changes.items():

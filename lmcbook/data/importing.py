@@ -58,7 +58,7 @@ def import_images(
     has colours, all are held as RGB.
 
     Args:
-        resize: makes every image a square of so many pixels: its middle is taken, as large as it can be, and resized.
+        resize: makes every image a square of this many pixels: its middle is taken, as large as it can be, and resized.
             Without it all images must have one size.
         tell: gets each line of the report: what was read, left out and changed, and which images are there twice.
 

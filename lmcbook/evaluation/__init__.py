@@ -1,4 +1,4 @@
-"""What a network and a merged network are worth: logits, loss, accuracy, ensembles, barriers, the curve along λ."""
+"""How good a network and a merged network are: logits, loss, accuracy, ensembles, barriers, the curve along λ."""
 
 from lmcbook.evaluation.barrier import (
     accuracy_barrier,

@@ -15,14 +15,14 @@ from lmcbook.evaluation.metrics import loss
 from lmcbook.evaluation.temperatures import at_temperature, rounded
 
 DRAWS = 20
-"""So many random samples of calibration examples of each size."""
+"""The number of random samples of calibration examples of each size."""
 _SIZES = (10, 20, 50)
 
 
 def calibration_study(
     line: Line, *, coefficients: Sequence[float | int], generator: Generator, num_layers: int | None = None
 ) -> dict[str, Any]:
-    r"""Reliability diagrams, losses at one inverse temperature for all λ, and what few calibration examples are worth.
+    r"""Reliability diagrams, losses at one inverse temperature for all λ, and what few calibration examples cost.
 
     Temperatures are fitted on the line's calibration examples, everything else is measured on its test examples; losses
     in nats. The result has

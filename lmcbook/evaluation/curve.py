@@ -17,7 +17,7 @@ from lmcbook.states import StateDict
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Fitted:
-    """What networks are worth whose inverse temperature is fitted, one for each λ.
+    """How good networks are whose inverse temperature is fitted, one for each λ.
 
     Losses are in nats, accuracies fractions, both on test examples; inverse temperatures are fitted on the calibration
     split.
@@ -35,7 +35,7 @@ class Fitted:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class InterpolationCurve(Fitted):
-    r"""What the merged network λθ_a + (1−λ)θ_b is worth, for each λ; every tuple is in the order of ``coefficients``.
+    r"""How good the merged network λθ_a + (1−λ)θ_b is, for each λ; every tuple is in the order of ``coefficients``.
 
     Batch-norm statistics are recomputed at every λ, the ends included.
     """

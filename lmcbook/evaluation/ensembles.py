@@ -13,7 +13,7 @@ def ensemble_logits(
     r"""$\lambda z_a + (1-\lambda) z_b$: the logits of the two networks, averaged; 1 gives those of a, 0 those of b.
 
     Raises:
-        InputError: λ lies outside of [0, 1].
+        InputError: λ lies outside [0, 1].
     """
     check_number("coefficient", coefficient, minimum=0, maximum=1)
     return torch.lerp(logits_b, logits_a, coefficient)

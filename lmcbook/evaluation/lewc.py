@@ -47,7 +47,7 @@ def lewc_ensemble_weight(coefficient: float | int, exponent: int) -> float:
     of `lewc_exponent`.
 
     Raises:
-        InputError: λ lies outside of [0, 1], or ``exponent`` is not a whole number of at least 1.
+        InputError: λ lies outside [0, 1], or ``exponent`` is not a whole number of at least 1.
     """
     check_number("coefficient", coefficient, minimum=0, maximum=1)
     check_number("exponent", exponent, minimum=1, integer=True)
@@ -64,7 +64,7 @@ def lewc_scale(coefficients: Sequence[float], exponent: int) -> float:
     For two networks $\lambda^L + (1-\lambda)^L$; at λ = ½ that is $2^{1-L}$.
 
     Raises:
-        InputError: a coefficient lies outside of [0, 1], or ``exponent`` is not a positive whole number.
+        InputError: a coefficient lies outside [0, 1], or ``exponent`` is not a positive whole number.
     """
     check_number("exponent", exponent, minimum=1, integer=True)
     for coefficient in coefficients:
@@ -80,7 +80,7 @@ def predicted_inverse_temperature(ensemble_inverse_temperature: float, coefficie
     the conditions of our theorem on it hold.
 
     Raises:
-        InputError: β* is not positive, λ lies outside of [0, 1], or ``exponent`` is not a positive whole number.
+        InputError: β* is not positive, λ lies outside [0, 1], or ``exponent`` is not a positive whole number.
     """
     check_number("ensemble_inverse_temperature", ensemble_inverse_temperature, above=0)
     check_number("coefficient", coefficient, minimum=0, maximum=1)

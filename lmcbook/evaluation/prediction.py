@@ -62,7 +62,7 @@ def predict_logits_along(
     With batch norm the statistics are recomputed from ``batch_norm_images`` at every λ, the ends included.
 
     Raises:
-        InputError: a coefficient lies outside of [0, 1], the states do not fit, or a network with batch norm is given
+        InputError: a coefficient lies outside [0, 1], the states do not fit, or a network with batch norm is given
             no ``batch_norm_images``.
     """
     for coefficient in coefficients:

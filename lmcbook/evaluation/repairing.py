@@ -1,4 +1,4 @@
-"""What repairs of the merged network are worth along the line, beside the merge itself and the ensemble."""
+"""How good repairs of the merged network are along the line, beside the merge itself and the ensemble."""
 
 from collections.abc import Sequence
 from dataclasses import asdict

@@ -32,7 +32,7 @@ def temperature_sweep(
 def at_temperature(
     logits: Float[Tensor, "examples classes"], labels: Int[Tensor, " examples"], inverse_temperature: float
 ) -> dict[str, Any]:
-    """One entry of `temperature_sweep`: what the logits are worth at this inverse temperature.
+    """One entry of `temperature_sweep`: how good the logits are at this inverse temperature.
 
     Raises:
         InputError: the logits are not finite or the inverse temperature is not above 0.

@@ -35,7 +35,7 @@ class PairConfig:
     multiplies model a.
 
     Raises:
-        InputError: a value is outside of what it may be.
+        InputError: a value is outside what it may be.
     """
 
     training: TrainingConfig
@@ -53,9 +53,9 @@ class PairConfig:
     num_coefficients: int = 25
     """Number of equally spaced interpolation coefficients from 0 to 1, both ends included; odd, so that ½ is one."""
     batch_norm_examples: int = 10_000
-    """At most so many un-augmented training images recompute the merged model's batch-norm statistics."""
+    """At most this many un-augmented training images recompute the merged model's batch-norm statistics."""
     matching_examples: int = 1_000
-    """Activation matching correlates activations over at most so many training images."""
+    """Activation matching correlates activations over at most this many training images."""
     shared: str = "nothing"
     """What model b takes over from model a: nothing, order (the order of the examples, from another initialisation) or
     start (the same initialisation and the same first ``shared_fraction`` of the steps: a spawned pair)."""
@@ -64,7 +64,7 @@ class PairConfig:
     num_directions: int = 20
     """Random directions along which flatness is measured."""
     repair_examples: int = 500
-    """Repairs measure means over at most so many un-augmented training images."""
+    """Repairs measure means over at most this many un-augmented training images."""
     more_seeds: tuple[int, ...] = ()
     """Seeds of the further networks that ``many`` averages, in the order in which they join."""
 

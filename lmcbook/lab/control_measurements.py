@@ -23,7 +23,7 @@ DRAWS = 3
 
 
 def measure_controls(pair: PairConfig, session: PairSession) -> dict[str, Any]:
-    """What the average of the pair is worth at λ = ½: plain, repaired, and without its mean cross-talk."""
+    """How good the average of the pair is at λ = ½: plain, repaired, and without its mean cross-talk."""
     training = pair.training
     is_chain = training.architecture == "mlp" and training.normalisation == "none" and not training.skip
     return {"merges": _averages(session.model, session.states, session, cross_talk=is_chain)}

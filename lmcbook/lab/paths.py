@@ -2,7 +2,7 @@
 
 Each can be moved by an environment variable: ``LMCBOOK_RUNS`` (trained weights and what was measured on this machine),
 ``LMCBOOK_RECORDS`` (the committed records). A relative one is seen from the root of the checkout: one place
-for commands in sub-folders, notebooks and jobs of a cluster; outside of a checkout, from the working directory.
+for commands in sub-folders, notebooks and jobs of a cluster; outside a checkout, from the working directory.
 """
 
 import os
@@ -12,7 +12,7 @@ from lmcbook.data.paths import cache
 
 
 def checkout() -> Path | None:
-    """The root of the lmcbook checkout that the working directory lies in, or ``None`` outside of one."""
+    """The root of the lmcbook checkout that the working directory lies in, or ``None`` outside one."""
     here = Path.cwd().resolve()
     for folder in (here, *here.parents):
         if (folder / "lmcbook" / "__init__.py").is_file() and (folder / "notebooks").is_dir():

@@ -28,7 +28,7 @@ def versions() -> dict[str, str]:
 def commit() -> tuple[str | None, bool | None, str | None]:
     """The git commit of the code in use, whether tracked files differ from it, and why it is not known.
 
-    Outside of git, without git, or in a checkout that belongs to somebody else, the first two are ``None``; otherwise
+    Outside git, without git, or in a checkout that belongs to somebody else, the first two are ``None``; otherwise
     the third. Records and notebooks do not compute anything, so changes to them do not make the code dirty.
     """
     here = Path(__file__).resolve().parent

@@ -22,7 +22,7 @@ ALWAYS_ON = 0.95
 """A unit that is positive for more than this share of the images counts as always on."""
 
 _MOST_ENTRIES = 2**24
-"""Patches of so many entries are looked at together: 64 MiB in float32."""
+"""Patches of this many entries are looked at together: 64 MiB in float32."""
 
 
 class ReadUnits(NamedTuple):

@@ -68,7 +68,7 @@ def measure_layers(
         ranks: whether to compute the ranks of the weights, which costs an eigenvalue problem per layer and model.
 
     Raises:
-        InputError: there are no images, a coefficient lies outside of [0, 1], or the model cannot be traced.
+        InputError: there are no images, a coefficient lies outside [0, 1], or the model cannot be traced.
     """
     check_number("batch_size", batch_size, minimum=1, integer=True)
     for coefficient in merged_states:

@@ -23,7 +23,7 @@ from lmcbook.theory.common_mode import CrossTalk
 from lmcbook.theory.one_law import midpoint_exponents
 
 COMMON_MODE_METRICS: dict[str, str] = {
-    "reciprocal_orthogonality": "root mean square of ‖W_b z_a‖ / ‖W_a z_a‖ and its mirror, measured",
+    "reciprocal_orthogonality": "root mean square of ‖W^b z^a‖ / ‖W^a z^a‖ and its mirror, measured",
     "varying_orthogonality": "the same of what differs between images: what batch norm leaves",
     "constant_share": "share of the cross-talk's energy that is the same for every image",
     "predicted": "reciprocal orthogonality if the units of the two models are exchangeable, from both",
@@ -35,7 +35,7 @@ COMMON_MODE_METRICS: dict[str, str] = {
     "weight_share_a": "s = ‖W1‖² / (n ‖W‖_F²) of model a",
     "activation_share_a": "m' = n E[z̄²] / E‖z‖² of model a: the mean over units",
     "own_gain_a": "α = E‖Wz‖² / (‖W‖_F² E‖z‖²) of model a",
-    "kappa": "⟨W_a z_b + W_b z_a, W_a z_a + W_b z_b⟩ / ‖W_a z_a + W_b z_b‖², measured",
+    "kappa": "⟨W^a z^b + W^b z^a, W^a z^a + W^b z^b⟩ / ‖W^a z^a + W^b z^b‖², measured",
     "kappa_from_a": "its expectation with a shuffled copy of model a",
     "exponent": "decay exponent that κ up to this layer predicts, given weak additivity; none with batch norm",
     "firing_a": "share of positive pre-activations in model a",

@@ -23,7 +23,7 @@ def interpolate(
         out: a state of the same tensors that is overwritten and returned, so that a walk along λ allocates once.
 
     Raises:
-        InputError: λ lies outside of [0, 1], the states do not hold the same tensors, or ``out`` shares memory with
+        InputError: λ lies outside [0, 1], the states do not hold the same tensors, or ``out`` shares memory with
             one of them.
     """
     check_number("coefficient", coefficient, minimum=0, maximum=1)
@@ -36,7 +36,7 @@ def merge_many(states: Sequence[StateDict], coefficients: Sequence[float | int])
     Tensors of integers are copied from the first network, unless one coefficient is 1: then all are that network's.
 
     Raises:
-        InputError: a coefficient lies outside of [0, 1], they do not sum to 1, there is not one for each network, or
+        InputError: a coefficient lies outside [0, 1], they do not sum to 1, there is not one for each network, or
             the networks do not hold the same tensors.
     """
     if len(states) == 0 or len(states) != len(coefficients):

@@ -94,7 +94,7 @@ class Repairer:
     - the one that is called last, which makes the logits;
     - one whose output goes straight into batch norm: recomputed statistics subtract its mean already;
     - one that is called more than once in a pass, since one bias cannot correct two means;
-    - one that is never called as a module, such as the projections inside of `torch.nn.MultiheadAttention`.
+    - one that is never called as a module, such as the projections inside `torch.nn.MultiheadAttention`.
 
     The networks run in evaluation mode and on a copy of ``model``: mode, hooks and tensors of ``model`` stay as they
     are, also after an exception.

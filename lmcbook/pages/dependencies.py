@@ -178,7 +178,7 @@ def versions(tops: Collection[str]) -> dict[str, str]:
 
 
 def _statements(node: ast.AST) -> Iterator[ast.AST]:
-    """Every statement inside of ``node`` that can be executed, those of functions too."""
+    """Every statement inside ``node`` that can be executed, those of functions too."""
     for name, block in _blocks(node):
         typing = isinstance(node, ast.If) and isinstance(node.test, ast.Name) and node.test.id == "TYPE_CHECKING"
         if not (typing and name == "body"):

@@ -64,7 +64,7 @@ def origin_html(sources: Sequence[str], *, command: str = "", table: DataFrame |
 def _commit(record: Record) -> str:
     commit = record.provenance.get("commit")
     if not commit:
-        return "unknown (measured outside of git)"
+        return "unknown (measured outside git)"
     return f"{commit[:10]} with changes" if record.provenance.get("dirty") else str(commit[:10])
 
 

@@ -227,7 +227,7 @@ def show(
         records: those that its numbers come from, to say where and when they were measured.
         command: what makes the table again.
         name: of the file of its data; without one there is none.
-        groups: so many columns from the left become a heading over the rows that share them, which saves their width.
+        groups: this many columns from the left become a heading over the rows that share them, which saves their width.
     """
     from IPython.display import display
 

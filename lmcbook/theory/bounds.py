@@ -21,11 +21,11 @@ class ErrorBudget:
     r"""$\delta_\ell$, what weak additivity lacks at the weights $\lambda^\ell$ and $(1-\lambda)^\ell$; 0 at ℓ = L."""
     orthogonality: Float[Tensor, " layers"]
     r"""What reciprocal orthogonality lacks, 0 at ℓ = 1:
-    $\omega_\ell = \lVert\lambda^{\ell-1}(1-\lambda) W_\ell^{(b)} z^{(a)}
-    + \lambda(1-\lambda)^{\ell-1} W_\ell^{(a)} z^{(b)}\rVert$."""
+    $\omega_\ell = \lVert\lambda^{\ell-1}(1-\lambda) W_\ell^b z^a
+    + \lambda(1-\lambda)^{\ell-1} W_\ell^a z^b\rVert$."""
     bias: Float[Tensor, " layers"]
     r"""What biases add, 0 without them and at ℓ = 1:
-    $\xi_\ell = \lVert(\lambda - \lambda^\ell) b_\ell^{(a)} + (1 - \lambda - (1-\lambda)^\ell) b_\ell^{(b)}\rVert$."""
+    $\xi_\ell = \lVert(\lambda - \lambda^\ell) b_\ell^a + (1 - \lambda - (1-\lambda)^\ell) b_\ell^b\rVert$."""
     amplification: Float[Tensor, " layers"]
     """Spectral norm of the merged model's weights."""
     error: Float[Tensor, " layers"]
@@ -72,7 +72,7 @@ def error_budget(
             then the part of the cross-talk that varies over the inputs, and $\xi_\ell$ is 0.
 
     Raises:
-        InputError: the slope or λ lies outside of [0, 1].
+        InputError: the slope or λ lies outside [0, 1].
     """
     check_number("coefficient", coefficient, minimum=0, maximum=1)
     check_number("negative_slope", negative_slope, minimum=0, maximum=1)

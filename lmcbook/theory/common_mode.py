@@ -1,6 +1,6 @@
 r"""What one network's weights make of another's features, if its units stand in random places; ours, not the paper's.
 
-The cross-talk $W^{(b)} z^{(a)}$ splits into two parts. The *common* part is the answer of the weights to features that
+The cross-talk $W^b z^a$ splits into two parts. The *common* part is the answer of the weights to features that
 are the same for all units. The *isotropic* part is what is left, and falls with the number of units.
 """
 
@@ -138,7 +138,7 @@ def expected_orthogonality(units: int, shares: Shares, weight_ratio: float = 1.0
     r"""The square of reciprocal orthogonality that randomly placed units have, in its two parts.
 
     $\frac{\rho}{\alpha}\,\frac{(1-s)(1-m')}{n-1}$ is isotropic and $\frac{\rho}{\alpha}\,s\,m'$ common. ρ is
-    ``weight_ratio``, $\lVert W^{(b)}\rVert_F^2 / \lVert W^{(a)}\rVert_F^2$; s is b's, m′ and α are a's. From one
+    ``weight_ratio``, $\lVert W^b\rVert_F^2 / \lVert W^a\rVert_F^2$; s is b's, m′ and α are a's. From one
     network alone: all a's own, and ρ = 1.
 
     Raises:

@@ -11,7 +11,7 @@ def remembered_steps(learning_rate: float, weight_decay: float, momentum: float 
     The smallest t with $(1-\rho)^t \le \epsilon$, where a step forgets $\rho = \eta\kappa/(1-m)$.
 
     Raises:
-        InputError: a number is outside of its range, or nothing is forgotten.
+        InputError: a number is outside its range, or nothing is forgotten.
     """
     check_number("momentum", momentum, minimum=0, below=1)
     check_number("tolerance", tolerance, above=0, below=1)
@@ -30,7 +30,7 @@ def rank_bound(
     or columns than that.
 
     Raises:
-        InputError: a number is outside of its range, or nothing is forgotten.
+        InputError: a number is outside its range, or nothing is forgotten.
     """
     check_number("batch_size", batch_size, minimum=1, integer=True)
     return batch_size * remembered_steps(learning_rate, weight_decay, momentum, tolerance)

@@ -13,13 +13,13 @@ INDEPENDENT_COSINE = (1 + 3 * math.pi / 4) / (math.pi * math.sqrt(1 + 1 / math.p
 
 
 def relu_covariance(correlation: ArrayLike, negative_slope: float = 0.0) -> Any:
-    r"""$\kappa(\rho) = \mathbb{E}[\sigma(X)\sigma(Y)]$, standard Gaussians of correlation ρ, leaky ReLU of slope s.
+    r"""$K(\rho) = \mathbb{E}[\sigma(X)\sigma(Y)]$, standard Gaussians of correlation ρ, leaky ReLU of slope s.
 
-    $\kappa = \frac{(1+s)^2}{4}\rho + \frac{(1-s)^2}{2\pi}(\sqrt{1-\rho^2} + \rho\arcsin\rho)$; for ReLU, s = 0, the
+    $K = \frac{(1+s)^2}{4}\rho + \frac{(1-s)^2}{2\pi}(\sqrt{1-\rho^2} + \rho\arcsin\rho)$; for ReLU, s = 0, the
     arc-cosine kernel of degree 1 (Cho and Saul 2009). One number for a number, an array for an array.
 
     Raises:
-        InputError: a correlation lies outside of [−1, 1].
+        InputError: a correlation lies outside [−1, 1].
     """
     rho = numpy.asarray(correlation, dtype=numpy.float64)
     if (numpy.abs(rho) > 1).any():

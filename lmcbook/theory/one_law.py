@@ -14,8 +14,8 @@ def midpoint_factors(kappas: Sequence[float]) -> Float[Tensor, " layers"]:
     r"""$2^{-\ell}\prod_{k=2}^{\ell}(1+\kappa_k)$ for ℓ = 1…L: the merged layer over the sum of the two, at λ = ½.
 
     Args:
-        kappas: $\kappa_2, \dots, \kappa_L$, so that $W^{(a)}z^{(b)} + W^{(b)}z^{(a)}$ is $\kappa_\ell$ times
-            $\tilde z^{(a)} + \tilde z^{(b)}$: 0 is LEWC, 1 is LLFC.
+        kappas: $\kappa_2, \dots, \kappa_L$, so that $W^az^b + W^bz^a$ is $\kappa_\ell$ times
+            $\tilde z^a + \tilde z^b$: 0 is LEWC, 1 is LLFC.
 
     Raises:
         InputError: a κ is not above −1, except the last layer's.
@@ -42,11 +42,11 @@ def midpoint_exponents(kappas: Sequence[float]) -> Float[Tensor, " layers"]:
 
 
 def line_factors(coefficient: float, others: Sequence[float], owns: Sequence[float]) -> Float[Tensor, "layers 2"]:
-    r"""$A_\ell$ and $B_\ell$ with $\bar f_\ell = A_\ell f_\ell^{(a)} + B_\ell f_\ell^{(b)}$, for any λ.
+    r"""$A_\ell$ and $B_\ell$ with $\bar f_\ell = A_\ell f_\ell^a + B_\ell f_\ell^b$, for any λ.
 
     Each network's weights answer the other's features with $\eta$ times what their owner makes of them and $\theta$
-    times what they make of their own: $W^{(a)} z^{(b)} = \eta\,\tilde z^{(b)} + \theta\,\tilde z^{(a)}$ and likewise
-    for $W^{(b)} z^{(a)}$. At λ = ½ only κ = η + θ counts.
+    times what they make of their own: $W^a z^b = \eta\,\tilde z^b + \theta\,\tilde z^a$ and likewise
+    for $W^b z^a$. At λ = ½ only κ = η + θ counts.
 
     Args:
         coefficient: λ.
@@ -54,7 +54,7 @@ def line_factors(coefficient: float, others: Sequence[float], owns: Sequence[flo
         owns: $\theta_2, \dots, \theta_L$.
 
     Raises:
-        InputError: a number is negative, λ is outside of [0, 1], or there are not as many η as θ.
+        InputError: a number is negative, λ is outside [0, 1], or there are not as many η as θ.
     """
     check_number("coefficient", coefficient, minimum=0, maximum=1)
     if len(others) != len(owns):

@@ -13,7 +13,7 @@ from lmcbook.theory.networks import Network, merged, run
 from lmcbook.theory.pairs import Pair
 
 Answers = Callable[[int, Tensor, Tensor], tuple[Tensor, Tensor]]
-r"""(depth, $\tilde z^{(a)}$, $\tilde z^{(b)}$) ↦ ($W^{(a)} z^{(b)}$, $W^{(b)} z^{(a)}$), all (examples, outputs)."""
+r"""(depth, $\tilde z^a$, $\tilde z^b$) ↦ ($W^a z^b$, $W^b z^a$), all (examples, outputs)."""
 
 
 def overlapping_pair(
@@ -28,7 +28,7 @@ def overlapping_pair(
     r"""Two networks whose hidden units are on or off together, with the given cross-talk on the given inputs.
 
     For every input, half of the units are on in both networks (at random) and the others off in both, so that weak
-    additivity holds exactly. The weights solve $W^{(a)} z^{(a)} = \tilde z^{(a)}$ and $W^{(a)} z^{(b)} =$ ``answers``
+    additivity holds exactly. The weights solve $W^a z^a = \tilde z^a$ and $W^a z^b =$ ``answers``
     for all inputs at once, plus a random part that no input reaches. With answers of 0 the weights of each network are
     orthogonal to the other's features as vectors: no unit is silent in either.
 
@@ -69,7 +69,7 @@ def silent(depth: int, own_a: Tensor, own_b: Tensor) -> tuple[Tensor, Tensor]:
 
 
 def mixed(others: Sequence[float], owns: Sequence[float]) -> Answers:
-    r"""Answers for `overlapping_pair`: $W^{(a)} z^{(b)} = \eta\,\tilde z^{(b)} + \theta\,\tilde z^{(a)}$, and mirrored.
+    r"""Answers for `overlapping_pair`: $W^a z^b = \eta\,\tilde z^b + \theta\,\tilde z^a$, and mirrored.
 
     Args:
         others: $\eta_2, \dots, \eta_L$.

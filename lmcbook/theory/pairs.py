@@ -86,11 +86,11 @@ def disjoint_pair(
 
 
 def break_orthogonality(pair: Pair, depth: int, strength: float, generator: Generator) -> Pair:
-    r"""A `disjoint_pair` whose model b also reads model a's units in one layer: $W_\ell^{(b)} z_{\ell-1}^{(a)} \neq 0$.
+    r"""A `disjoint_pair` whose model b also reads model a's units in one layer: $W_\ell^b z_{\ell-1}^a \neq 0$.
 
     Nothing else changes. The new weights meet zeros in model b itself, so that every layer of both models computes what
     it did, and weak additivity holds as before. The merged model's pre-activation is off by exactly
-    $\lambda^{\ell-1}(1-\lambda) W_\ell^{(b)} z_{\ell-1}^{(a)}$ at layer ℓ.
+    $\lambda^{\ell-1}(1-\lambda) W_\ell^b z_{\ell-1}^a$ at layer ℓ.
 
     Raises:
         InputError: ``depth`` is not one of the layers 2…L.
@@ -109,7 +109,7 @@ def break_additivity(pair: Pair, depth: int, strength: float, generator: Generat
     r"""A `disjoint_pair` with two more units in hidden layer ``depth`` whose signs differ between the models.
 
     Model a computes the same in both units and reads neither; model b computes two different things and reads their
-    difference. So $W_{\ell+1}^{(b)} z_\ell^{(a)} = 0$ and $W_{\ell+1}^{(a)} z_\ell^{(b)} = 0$ all the same: reciprocal
+    difference. So $W_{\ell+1}^b z_\ell^a = 0$ and $W_{\ell+1}^a z_\ell^b = 0$ all the same: reciprocal
     orthogonality holds in every layer, and weak additivity in every layer but this one. For networks without bias.
 
     Raises:
@@ -158,7 +158,7 @@ def commuting_pair(*, num_layers: int, input_size: int, units: int, num_classes:
     r"""A pair that satisfies weak additivity and commutativity (Definition C.1) exactly and is far from orthogonal.
 
     Every hidden layer has ``units`` units that compute the same in both models and ``units`` that do not; the latter
-    are read with the same weights in both models, so that $(W_\ell^{(a)} - W_\ell^{(b)})(z^{(a)} - z^{(b)}) = 0$. The
+    are read with the same weights in both models, so that $(W_\ell^a - W_\ell^b)(z^a - z^b) = 0$. The
     weights into a unit of layers 2…L−1 have one sign, the same in both models; those of layer 1 differ by a positive
     factor. So no unit has opposite signs.
 

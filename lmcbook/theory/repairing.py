@@ -20,8 +20,8 @@ MeansFrom = Literal["parents", "merged"]
 def layer_cross_talk(
     pair: Pair, coefficient: float, of_a: LayerTrace, of_b: LayerTrace
 ) -> Float[Tensor, "examples outputs"]:
-    r"""$C_\ell = \lambda(1-\lambda)^{\ell-1} W_\ell^{(a)} z_{\ell-1}^{(b)} + (1-\lambda)\lambda^{\ell-1} W_\ell^{(b)}
-    z_{\ell-1}^{(a)}$, 0 at ℓ = 1: what LEWC lacks in one layer, for layers of a and b of one depth.
+    r"""$C_\ell = \lambda(1-\lambda)^{\ell-1} W_\ell^a z_{\ell-1}^b + (1-\lambda)\lambda^{\ell-1} W_\ell^b
+    z_{\ell-1}^a$, 0 at ℓ = 1: what LEWC lacks in one layer, for layers of a and b of one depth.
     """
     depth = of_a.depth
     if depth == 1:
@@ -39,7 +39,7 @@ def repaired(
     means_from: MeansFrom = "parents",
     activation: Activation = F.relu,
 ) -> Network:
-    r"""The merged network with the biases $\lambda^\ell b^{(a)} + (1-\lambda)^\ell b^{(b)} - \mathbb{E}\,C_\ell$.
+    r"""The merged network with the biases $\lambda^\ell b^a + (1-\lambda)^\ell b^b - \mathbb{E}\,C_\ell$.
 
     Args:
         pair: two networks, with biases or without.
@@ -47,13 +47,13 @@ def repaired(
         inputs: the images over which the means are taken; no labels.
         means_from: ``parents`` is the formula above, which needs the two networks alone. ``merged`` gives each unit the
             mean pre-activation that LEWC says, layer after layer:
-            $\lambda^\ell\,\mathbb{E}\tilde z^{(a)} + (1-\lambda)^\ell\,\mathbb{E}\tilde z^{(b)}
+            $\lambda^\ell\,\mathbb{E}\tilde z^a + (1-\lambda)^\ell\,\mathbb{E}\tilde z^b
             - \bar W_\ell\,\mathbb{E}\bar z_{\ell-1}$, and so takes out the mean of what goes wrong in the layers
             before as well.
         activation: of the hidden layers.
 
     Raises:
-        InputError: λ lies outside of [0, 1].
+        InputError: λ lies outside [0, 1].
     """
     check_number("coefficient", coefficient, minimum=0, maximum=1)
     check_choice("means_from", means_from, ("parents", "merged"))

@@ -89,7 +89,7 @@ def slide(dense: Pair, shared_units: Iterable[int], inputs: Float[Tensor, "examp
     ``orthogonality`` and ``commutativity`` (0 where they hold, NaN in layer 1).
 
     Raises:
-        InputError: a number of shared units lies outside of 0 and the networks' own.
+        InputError: a number of shared units lies outside 0 and the networks' own.
     """
     rows = []
     for shared in shared_units:

@@ -52,7 +52,7 @@ class TrainingConfig:
     """Everything that decides the numbers of one training, and nothing else.
 
     Raises:
-        InputError: a value is outside of what it may be.
+        InputError: a value is outside what it may be.
     """
 
     dataset: str

@@ -26,7 +26,7 @@ class Execution:
     """What of a training is not in its address (`lmcbook.training.config.TrainingConfig`), but in its manifest.
 
     Raises:
-        InputError: a value is outside of what it may be.
+        InputError: a value is outside what it may be.
     """
 
     compiled: bool = False

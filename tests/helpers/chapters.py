@@ -76,7 +76,7 @@ def check_references(of: list[Path]) -> None:
 
 
 def check_inline_formulas(of: list[Path], *, most: int) -> None:
-    """Inline formulas fit on a phone: at most so many glyphs."""
+    """Inline formulas fit on a phone: at most this many glyphs."""
     text = re.sub(r"\$\$.*?\$\$", "", prose(*of), flags=re.DOTALL)
     commands = r"\\(bigl|bigr|[tT]?frac|norm|bar|tilde|overline|operatorname|text|quad)\b|\\[,;! ]"
     for formula in re.findall(r"\$([^$]+)\$", text):

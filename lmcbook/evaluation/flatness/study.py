@@ -49,7 +49,7 @@ def flatness_study(
         generators: one for each random direction.
 
     Raises:
-        InputError: a distance lies outside of [0, 1], the states do not fit, or a network with batch norm is given no
+        InputError: a distance lies outside [0, 1], the states do not fit, or a network with batch norm is given no
             ``batch_norm_images``.
     """
     if not distances or not all(0 <= distance <= 1 for distance in distances):

@@ -70,7 +70,7 @@ class Costs:
         return between(points, operations) if points else overhead + operations / rate
 
     def forward_seconds(self, config: TrainingConfig, images: float) -> float:
-        """Time of the forward passes of so many images."""
+        """Time of the forward passes of this many images."""
         operations = float(forward_operations(config))
         points = self._measured(self.forwards, config)
         rate = _UNMEASURED[self.kind][1]
@@ -146,7 +146,7 @@ def _name_of(training: Mapping[str, Any]) -> str:
 
 
 def between(points: Sequence[Point], operations: float) -> float:
-    """Seconds of so many operations: on a straight line between measured points, both in logarithms.
+    """Seconds of this many operations: on a straight line between measured points, both in logarithms.
 
     Below the smallest point a step takes as long as that one (it waits for launches), above the largest its rate holds.
     """

@@ -74,7 +74,7 @@ def tasks(planned: Iterable[PlannedPair], *, costs: Costs, records: Sequence[Rec
         pair = group[0].pair
         known = measured_seconds.get(digest)
         seconds = known if known is not None else estimated_training_seconds(pair.training, costs)
-        # what the networks of one kind are worth falls with every pair of them
+        # the value of networks of one kind falls with every pair of them
         kind = (digest, *apart)
         earlier = seen.get(kind, 0)
         seen[kind] = earlier + 1

@@ -44,7 +44,7 @@ def permutations(selection: Selection) -> list[PlannedPair]:
 
 
 def layers(selection: Selection) -> list[PlannedPair]:
-    """What each layer of the merged networks computes, and what holds inside of the pairs, against width."""
+    """What each layer of the merged networks computes, and what holds inside the pairs, against width."""
     return width(selection, alignments=("identity",), measurements=("interpolation", "layerwise"))
 
 
@@ -65,7 +65,7 @@ def depth(selection: Selection) -> list[PlannedPair]:
 def temperatures(selection: Selection) -> list[PlannedPair]:
     """Inverse temperatures of the pairs of `width` as they are, and at the main weight decay what they do and need.
 
-    What is measured inside of the networks stands beside them, for it is what the predicted temperatures rest on.
+    What is measured inside the networks stands beside them, for it is what the predicted temperatures rest on.
     """
     main = selection.filled(weight_decays=(MAIN_WEIGHT_DECAY,))
     return [*layers(selection), *width(main, alignments=("identity",), measurements=("calibration",))]

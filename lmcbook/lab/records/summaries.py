@@ -1,4 +1,4 @@
-"""What was measured inside of each pair of networks, in one number per pair, beside its barriers."""
+"""What was measured inside each pair of networks, in one number per pair, beside its barriers."""
 
 import math
 from collections.abc import Sequence

@@ -153,7 +153,7 @@ def _fall(
     starts: Sequence[tuple[float, float]],
 ) -> tuple[float, float, float]:
     """For one floor: the sum of squared residuals of the best fit, its half width and its exponent."""
-    # a half width far outside of what was measured, or a cliff, is no fall that the pairs could show
+    # a half width far outside what was measured, or a cliff, is no fall that the pairs could show
     low, high = np.array([math.log(w.min()) - 5, math.log(0.05)]), np.array([math.log(w.max()) + 5, math.log(20.0)])
 
     def residuals(parameters: NDArray[np.float64]) -> NDArray[np.float64]:

@@ -56,7 +56,7 @@ def mean_and_spread(
     numbers = factor * Series(values, dtype=float).dropna()
     if numbers.empty:
         return "–"
-    # no line may break inside of a number and its spread
+    # no line may break inside a number and its spread
     spread = f"\u00a0±\u00a0{numbers.std(ddof=1):.{digits}f}" if len(numbers) > 1 else ""
     return signed(numbers.mean(), digits) + spread + (f" ({len(numbers)})" if count else "")
 

@@ -19,7 +19,7 @@ from lmcbook.pages.analysis.vocabulary import (
 )
 
 TOLERANCE = 0.02
-"""Nats: so much of the loss is given away for a temperature that is not the best."""
+"""Nats: this much of the loss is given away for a temperature that is not the best."""
 
 _FITTED = ["fitted_inverse_temperature", "predicted_inverse_temperature"]
 

@@ -132,7 +132,7 @@ def _claim(row: Mapping[str, Any], recipe: str, table_1: Mapping[str, PaperRow])
     inner, outer = fields["reproduced"], fields["partly"]
     if not (outer.low <= inner.low <= inner.high <= outer.high) or inner == outer:
         raise InputError(
-            f"reproduced is {row['reproduced']} and partly is {row['partly']}; reproduced must lie inside of partly"
+            f"reproduced is {row['reproduced']} and partly is {row['partly']}; reproduced must lie inside partly"
         )
     return Claim(**fields | {"recipe": recipe, "arguments": MappingProxyType(arguments)})
 

@@ -64,7 +64,7 @@ PREDICTIONS = read_predictions(files("lmcbook.pages.claims").joinpath("controls.
 
 
 def judged(prediction: Prediction, values: list[float]) -> Word:
-    """``held`` where the interval lies within the bounds, ``refuted`` where outside of them, else ``undecided``."""
+    """``held`` where the interval lies within the bounds, ``refuted`` where outside them, else ``undecided``."""
     if not values:
         return "not measured"
     low, high = mean_interval(values)

@@ -1,8 +1,8 @@
 """Verdicts on claims, computed from records and never typed.
 
 The rule: a verdict is given by the 95 % interval of the mean over independent pairs, never by the mean alone. The
-claim's two ranges cut the numbers into three parts: inside of `reproduced`; inside of `partly` and not of `reproduced`;
-outside of both. Where the whole interval lies in one part, that part is the verdict: *reproduced*, *partly* or *not
+claim's two ranges cut the numbers into three parts: inside `reproduced`; inside `partly` and outside `reproduced`;
+outside both. Where the whole interval lies in one part, that part is the verdict: *reproduced*, *partly* or *not
 reproduced*. Where it reaches into two or three, the pairs are too few or too different to tell, and the verdict is
 *undecided*. A single pair tells no spread, so it decides nothing. A claim that something changes nothing has a range
 with two ends, and follows the same rule: it is reproduced only if the whole interval lies between them, so a mean near

@@ -56,7 +56,7 @@ def width_panels(
     narrow: bool,
     columns: int = 2,
 ) -> Figure:
-    """A row of panels against width for each network, with one legend of so many ``columns`` below all.
+    """A row of panels against width for each network, with one legend of this many ``columns`` below all.
 
     Args:
         panels: the label of each, and what draws a network's part of ``table`` in it.

@@ -200,7 +200,7 @@ OPPOSITE_SIGNS = Quantity(
 RECIPROCAL_ORTHOGONALITY = Quantity(
     metric="reciprocal_orthogonality",
     label="ratio of norms",
-    title="Reciprocal orthogonality, ‖W_b z_a‖ / ‖W_a z_a‖ and its mirror, 0 where it holds",
+    title="Reciprocal orthogonality, ‖W^b z^a‖ / ‖W^a z^a‖ and its mirror, 0 where it holds",
     guides=(Guide(label="as strong as\nits own", value=lambda *_: 1.0, line=":"),),
     limits=(0, None),
 )
@@ -208,7 +208,7 @@ RECIPROCAL_ORTHOGONALITY = Quantity(
 COMMUTATIVITY = Quantity(
     metric="commutativity",
     label="ratio of norms",
-    title="Commutativity, ‖(W_a − W_b)(z_a − z_b)‖ / ‖W_a z_a + W_b z_b‖, 0 where it holds",
+    title="Commutativity, ‖(W^a − W^b)(z^a − z^b)‖ / ‖W^a z^a + W^b z^b‖, 0 where it holds",
     guides=(Guide(label="exactly\northogonal", value=lambda *_: 1.0, line="--"),),
     limits=(0, None),
 )

@@ -1,4 +1,4 @@
-"""Merging after a permutation of model b: barriers against width, and what matching does inside of the networks."""
+"""Merging after a permutation of model b: barriers against width, and what matching does inside the networks."""
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import partial

@@ -29,9 +29,9 @@ def rows(
         heights: of one panel of each row, in inches.
         panels: how many each row has.
         narrow: whether to draw for a phone.
-        columns: so many panels beside each other, by default all of a row.
+        columns: this many panels beside each other, by default all of a row.
         phone_columns: the same on a phone.
-        legend_lines: on a phone, room below each row for a legend of so many lines.
+        legend_lines: on a phone, room below each row for a legend of this many lines.
         share: whether the panels of a row have the same axes.
     """
     counts = [panels] * len(heights) if isinstance(panels, int) else list(panels)
@@ -54,7 +54,7 @@ def rows(
 
 
 def legend(part: SubFigure | Figure, handles: Sequence[Line2D], *, title: str | None, narrow: bool) -> None:
-    """A legend outside of the panels of ``part``: to their right, or below them on a phone."""
+    """A legend outside the panels of ``part``: to their right, or below them on a phone."""
     longest = max(len(line) for handle in handles for line in str(handle.get_label()).split("\n"))
     columns = (4 if longest < 6 else 3 if longest < 13 else 2 if longest < 22 else 1) if narrow else 1
     part.legend(

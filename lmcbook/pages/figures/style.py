@@ -86,7 +86,7 @@ WIDE, NARROW = 7.4, 3.75
 
 @contextmanager
 def applied() -> Iterator[None]:
-    """Draw in the book's style inside of the ``with`` block; the reader's own settings are back after it."""
+    """Draw in the book's style inside the ``with`` block; the reader's own settings are back after it."""
     with matplotlib.rc_context(_SETTINGS):
         yield
 
@@ -115,7 +115,7 @@ def width_colours(width_multipliers: Iterable[float]) -> dict[float, str]:
 
 
 def legend(axis: Axes, handles: Sequence[Line2D], *, title: str, narrow: bool) -> None:
-    """A legend outside of ``axis``: to its right, or below it on a phone, where panels need the whole width."""
+    """A legend outside ``axis``: to its right, or below it on a phone, where panels need the whole width."""
     if narrow:
         place: dict[str, Any] = {"loc": "upper center", "bbox_to_anchor": (0.5, -0.2), "ncols": min(4, len(handles))}
     else:

@@ -1,4 +1,4 @@
-"""A figure as SVG inside of a page: in the page's own font and colours; the same figure gives the same text."""
+"""A figure as SVG inside a page: in the page's own font and colours; the same figure gives the same text."""
 
 import hashlib
 import html

@@ -71,9 +71,9 @@ def draw_sweep(
         varied: the column of what was varied.
         scale: labels the horizontal axis, given the place of each value.
         narrow: whether to draw for a phone.
-        panels: so many ``columns`` of them stand in a line, as many lines as they need for each network.
+        panels: this many ``columns`` of them stand in a line, as many lines as they need for each network.
         height: of a panel, in inches.
-        legend_lines: on a phone, room for so many lines of a legend below each line of panels.
+        legend_lines: on a phone, room for this many lines of a legend below each line of panels.
         more: what the legends show beside the series of their panels, of a network's part of the table.
     """
     networks = [part for _, part in groups(table, "recipe")]

@@ -127,7 +127,7 @@ def both_models_alt(table: DataFrame) -> str:
         parts.append(f"{name}, {chosen['both'].sum()} of {chosen['either'].sum()}")
     return (
         "Scatter plots of the units of the second hidden layer by their root second moments in the two models of a "
-        f"pair. Of the units above half of the largest in either model, so many are so in both: {'; '.join(parts)}."
+        f"pair. Of the units above half of the largest in either model, in both: {'; '.join(parts)}."
     )
 
 

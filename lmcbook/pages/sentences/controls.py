@@ -125,8 +125,8 @@ def halfway_finding(records: Sequence[Record]) -> list[str]:
             shares = [f"{100 * chosen[f'{kind}_above'].mean():.0f} % ({_line(kind)})" for kind in LINES[1:]]
             parts.append(f"at {width_of(chosen)} {', '.join(shares)}")
         sentences.append(
-            f"{recipe_label(table['recipe'].iloc[0])}: halfway, so many lines have a higher calibrated loss than that "
-            f"to network b: {'; '.join(parts)}."
+            f"{recipe_label(table['recipe'].iloc[0])}: these shares of lines have a higher calibrated loss halfway "
+            f"than that to network b: {'; '.join(parts)}."
         )
     return sentences
 

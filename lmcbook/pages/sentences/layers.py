@@ -188,8 +188,8 @@ def places_finding(records: Sequence[Record]) -> list[str]:
             for (width,), chosen in groups(of_recipe, "width_multiplier")
         ]
         sentences.append(
-            f"{recipe_label(recipe)}: of the units that exceed half of the largest in one of the models, so many do "
-            f"so in both: {', '.join(parts)}."
+            f"{recipe_label(recipe)}: of the units that exceed half of the largest in one of the models, these do so "
+            f"in both: {', '.join(parts)}."
         )
     return sentences
 

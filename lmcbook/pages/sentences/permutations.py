@@ -93,7 +93,7 @@ def matched_calibration_finding(records: Sequence[Record]) -> list[str]:
 
 
 def inside_finding(records: Sequence[Record]) -> list[str]:
-    """What weight matching does inside of the widest networks: a sentence for each network."""
+    """What weight matching does inside the widest networks: a sentence for each network."""
     names = {"overlap": "overlap", "reciprocal_orthogonality": "orthogonality", "commutativity": "commutativity"}
     return _before_and_after(records, names)
 

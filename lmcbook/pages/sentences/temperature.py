@@ -86,7 +86,7 @@ def examples_finding(records: Sequence[Record]) -> list[str]:
         ]
         right = sum(entry["smoothed"] for entry in few) / sum(len(entry["loss"]) for entry in few)
         sentences.append(
-            f"{network_of(chosen)}: nine of ten samples cost at most so many nats: {', '.join(parts)} examples. "
+            f"{network_of(chosen)}: nine of ten samples cost at most this many nats: {', '.join(parts)} examples. "
             f"Of those of {smallest}, {100 * right:.0f} % were all right, so that they set no bound to β."
         )
     return sentences

@@ -27,7 +27,7 @@ def decay_finding(records: Sequence[Record]) -> list[str]:
             f"{spread(rows['endpoint_accuracy'], 100, 1)} %)"
             for decay, rows in _decays(table)
         ]
-        cost = f"{network_of(table)}: averaging costs so many points of accuracy: {', '.join(parts)}"
+        cost = f"{network_of(table)}: averaging costs, in points of accuracy, {', '.join(parts)}"
         sentences.append(f"{cost} ({_pair_count(table)}).")
     return sentences + normalisation_finding(records)
 

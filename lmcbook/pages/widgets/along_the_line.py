@@ -17,7 +17,7 @@ from lmcbook.pages.widgets.source import Choice, Source, sources
 from lmcbook.pages.widgets.trained import Drawn, Pairs
 
 STEPS = 12
-"""Steps of the slider of λ, where the curve has so many."""
+"""Steps of the slider of λ, where the curve has this many."""
 
 _READ = ("accuracy", "below its parents", "loss as it is", "loss calibrated", "β")
 

@@ -80,7 +80,7 @@ class Chart:
         return f'<circle class="{look}" {place} r="{number(radius)}"/>'
 
     def discs(self, marks: Iterable[tuple[float, float, float]], look: str) -> str:
-        """Round marks of several sizes, (x, y, radius) each, as one path: a third of the bytes of so many dots."""
+        """Round marks of several sizes, (x, y, radius) each, as one path: a third of the bytes of as many dots."""
         steps = [disc(self.across(x), self.up(y), radius) for x, y, radius in marks]
         return f'<path class="{look}" d="{"".join(steps)}"/>' if steps else ""
 
@@ -93,7 +93,7 @@ class Chart:
         return svg(self.guide(x), self.dot(x, y, "m", 6), self.value(x, y, label))
 
     def value(self, x: float, y: float | None, label: str) -> str:
-        """A number beside a mark, inside of the panel and above or below the line that it stands on."""
+        """A number beside a mark, inside the panel and above or below the line that it stands on."""
         if y is None:
             return ""
         place, height = self.across(x), self.up(y)

@@ -19,7 +19,7 @@ VISIBLE = 0.1
 """Units whose root second moment is below this share of the layer's largest are a dot: their marks would be specks."""
 
 MARKS = 12_000
-"""At most so many units in all frames of one network together, which keeps them under a megabyte."""
+"""At most this many units in all frames of one network together, which keeps them under a megabyte."""
 
 _METRICS = ("overlap", "expected_overlap", "active_share_a", "active_share_b")
 _READ = ("units", "overlap", "in random order", "active in a", "active in b")
@@ -183,7 +183,7 @@ class _Drawn(Drawn):
 
 
 def _chosen(values: Sequence[float | None], most: int) -> list[float | None]:
-    """At most so many of the values, evenly chosen."""
+    """At most this many of the values, evenly chosen."""
     count = min(len(values), most)
     return [values[index * len(values) // count] for index in range(count)]
 
@@ -221,7 +221,7 @@ _Mark = tuple[int, int, str]
 """Where a mark begins, and its steps from there."""
 
 FEW = 3
-"""Discs of so many of one size are a path of their own."""
+"""Discs of one size, if there are this many, are a path of their own."""
 
 
 def _discs(by_size: Mapping[int, Sequence[_Mark]]) -> list[str]:
