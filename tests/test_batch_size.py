@@ -10,6 +10,7 @@ from lmcbook.errors import InputError
 from lmcbook.lab import plan
 from lmcbook.pages import sentences, tables
 from lmcbook.pages.analysis.sweeps import one_width, rank_bounds, several_widths
+from lmcbook.pages.analysis.told import numbers_of
 from lmcbook.training.schedule import decay_product
 from tests.helpers.control_records import batch_sweep, changed
 
@@ -104,14 +105,21 @@ def test_the_table_has_a_row_for_each_batch_size():
 
 def test_the_sentences_say_what_the_records_say():
     [one] = sentences.batch_finding(batch_sweep())
-    assert text(one).startswith("MLP on digits at ×16, batches of 16 → 32 → 128: points of accuracy lost 1.5 ± 0.7 → ")
-    assert "reciprocal orthogonality 0.30 ± 0.00 → 0.40 ± 0.00 → 0.50 ± 0.00" in text(one)
+    assert one.startswith(
+        "MLP on digits at ×16, from the smallest batches to the largest: points of accuracy lost rises"
+    )
     assert one.endswith("(2 pairs each).")
+    rows = [text(" ".join(row)) for row in numbers_of([one]).drop(columns="network").to_numpy().tolist()]
+    assert rows[0].startswith("points of accuracy lost 1.5 ± 0.7")
+    assert "reciprocal orthogonality 0.30 ± 0.00 0.40 ± 0.00 0.50 ± 0.00" in rows
     [wide] = sentences.batch_width_finding(batch_sweep())
     assert text(wide) == (
-        "MLP on digits: averaging costs 13.0 ± 1.4 at ×4 and 1.5 ± 0.7 at ×16 with batches of 16; 30.5 ± 0.7 at ×4 and "
-        "9.5 ± 0.7 at ×16 with batches of 32 (points of accuracy, 2 pairs each). Over all widths, the smaller batches "
-        "lose less in 4 of 4 pairs of the same seeds."
+        "MLP on digits: what averaging costs falls from narrow to wide with 2 of 2 batch sizes (2 pairs each). Over "
+        "all widths, the smaller batches lose less in 4 of 4 pairs of the same seeds."
+    )
+    costs = numbers_of([wide]).drop(columns="network").to_numpy().tolist()
+    assert text([" ".join(row) for row in costs]) == (
+        "16 13.0 ± 1.4 at ×4 1.5 ± 0.7 at ×16 32 30.5 ± 0.7 at ×4 9.5 ± 0.7 at ×16"
     )
     alone = [record for record in batch_sweep() if record.config.training.batch_size == 16]
     assert "same seeds" not in sentences.batch_width_finding(alone)[0]

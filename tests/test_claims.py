@@ -13,6 +13,7 @@ from lmcbook.lab.records import pairs_table
 from lmcbook.pages import claims, sentences
 from lmcbook.pages.analysis.intervals import Interval, mean_interval
 from lmcbook.pages.analysis.temperatures import rank_correlations, temperature_error_table
+from lmcbook.pages.analysis.told import numbers_of
 from lmcbook.pages.claims import CLAIMS, PAPER_TABLE_1, STATISTICS, Claim, Range
 from lmcbook.pages.claims.statistics import seen_by
 from tests.helpers.control_records import (
@@ -501,11 +502,16 @@ def test_tolerances_are_said_in_the_readers_unit(bounds, text):
 
 def test_findings_say_what_the_records_say():
     records = pair_of_widths() + pair_of_widths(narrow=(0.5,) * 3, wide=(0.4,) * 3, weight_decay=1e-4)
-    [text] = [each.replace("\u00a0", " ") for each in sentences.width_finding(records)]
-    assert text == (
-        "MLP on digits: averaging costs 50.0 ± 10.0 at ×1 and 10.0 ± 5.0 at ×8 with weight decay 3e-3; "
-        "50.0 ± 0.0 at ×1 and 40.0 ± 0.0 at ×8 with weight decay 1e-4 (points of accuracy, 3 pairs of networks)."
+    [told] = sentences.width_finding(records)
+    assert told == (
+        "MLP on digits: what averaging costs falls from narrow to wide with weight decay 3e-3 and 1e-4 "
+        "(3 pairs of networks)."
     )
+    rows = numbers_of([told]).drop(columns="network").to_numpy().tolist()
+    assert [[cell.replace("\u00a0", " ") for cell in row] for row in rows] == [
+        ["3e-3", "50.0 ± 10.0 at ×1", "10.0 ± 5.0 at ×8"],
+        ["1e-4", "50.0 ± 0.0 at ×1", "40.0 ± 0.0 at ×8"],
+    ]
     [text] = sentences.calibration_finding(records)
     share = re.search(r"one number removes (\d+) %\.$", text)
     expected = 1 - (0.15 / sum(record.data["barriers"]["midpoint_loss_barrier"] for record in records[3:6]) * 3)

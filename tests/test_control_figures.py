@@ -17,6 +17,7 @@ from lmcbook.lab.records import pairs_table
 from lmcbook.pages import claims, figures, sentences, tables
 from lmcbook.pages.analysis import calibrating, temperatures
 from lmcbook.pages.analysis.sweeps import decay_table
+from lmcbook.pages.analysis.told import numbers_of
 from lmcbook.pages.claims.catalogue import of_chapter
 from lmcbook.pages.claims.statistics import batch_norm_temperature_error, decay_advantage, depth_temperature_error
 from lmcbook.pages.figures import style
@@ -266,10 +267,14 @@ def test_the_verdict_on_decay_says_a_direction_only_where_all_pairs_agree():
 
 def test_sentences_on_decay_say_what_the_records_say():
     records = decay_sweep(dips={0.0: (0.1, 0.2), 3e-3: (0.05, 0.05)})
-    assert text(sentences.decay_finding(records)) == (
-        "MLP on digits at ×16: averaging costs, in points of accuracy, 15.0 ± 7.1 with 0 (accuracy unmerged "
-        "96.0 ± 0.0 %), 5.0 ± 0.0 with 3e-3 (accuracy unmerged 96.0 ± 0.0 %) (2 pairs)."
+    said = sentences.decay_finding(records)
+    assert text(said) == (
+        "MLP on digits at ×16: averaging costs least with weight decay 3e-3 and most with 0 (2 pairs)."
     )
+    assert [text(" ".join(row)) for row in numbers_of(said).drop(columns="network").to_numpy().tolist()] == [
+        "0 15.0 ± 7.1 96.0 ± 0.0",
+        "3e-3 5.0 ± 0.0 96.0 ± 0.0",
+    ]
     assert sentences.normalisation_finding(records) == []
     spared = decay_sweep("vgg11-digits", {3e-3: (0.02, 0.03)}) + decay_sweep(
         "vgg11-digits", {3e-3: (0.05, 0.05)}, decay_normalisation=False
@@ -277,7 +282,9 @@ def test_sentences_on_decay_say_what_the_records_say():
     assert "moves the accuracy barrier by 2.5 ± 0.7 with 3e-3 points (2 pairs)" in text(
         sentences.normalisation_finding(spared)
     )
-    assert "weight decay 0 → 3e-3: reciprocal orthogonality" in text(sentences.decay_condition_finding(records))
+    conditions = sentences.decay_condition_finding(records)
+    assert "from the least weight decay to the most, reciprocal orthogonality" in text(conditions)
+    assert list(numbers_of(conditions).columns) == ["network", "", "weight decay 0", "weight decay 3e-3"]
     cosines = sentences.last_layer_finding(decay_sweep())
     assert len(cosines) == 1 and cosines[0].endswith(" with 3e-3.") and " with 1e-4, " in cosines[0]
     assert cosines[0].startswith("MLP on digits at ×16, cosine with LEWC's prediction, last hidden layer → logits: 0.")

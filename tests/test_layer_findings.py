@@ -3,6 +3,7 @@
 import pytest
 
 from lmcbook.pages import sentences
+from lmcbook.pages.analysis.told import numbers_of
 from lmcbook.pages.sentences import layers, permutations
 from tests.helpers.synthetic_records import (
     layers_sweep,
@@ -50,10 +51,14 @@ def test_the_ends_of_the_widths_are_said_for_each_decay():
         for decay in (3e-3, 1e-4)
     ]
     [text] = sentences.lewc_finding(records)
-    assert plain(text) == (
-        "MLP on digits: cosine of the logits: 0.600 ± 0.000 at ×1 and 0.868 ± 0.000 at ×16 with weight decay 3e-3; "
-        "0.600 ± 0.000 at ×1 and 0.868 ± 0.000 at ×16 with weight decay 1e-4 (2 pairs of networks)."
+    assert text == (
+        "MLP on digits, cosine of the logits: rises from narrow to wide with weight decay 3e-3 and 1e-4 "
+        "(2 pairs of networks)."
     )
+    rows = numbers_of([text]).drop(columns="network").to_numpy().tolist()
+    assert [plain(" ".join(row)) for row in rows] == [
+        f"{decay} 0.600 ± 0.000 at ×1 0.868 ± 0.000 at ×16" for decay in ("3e-3", "1e-4")
+    ]
 
 
 def test_the_nearer_law_is_named_whichever_it_is():
@@ -92,9 +97,11 @@ def test_additivity_below_the_line_of_noise_is_called_below():
 def test_matching_is_described_by_before_and_after():
     records = [make_layerwise_record(4), make_layerwise_record(4, alignment="weight_matching")]
     [text] = sentences.inside_finding(records)
-    assert "at ×4, mean over layers" in text and "commutativity from 0.93 to 0.20 (1 pair of networks)." in text
+    assert "at ×4, mean over layers" in text and text.endswith("commutativity falls (1 pair of networks).")
+    rows = numbers_of([text]).drop(columns="network").to_numpy().tolist()
+    assert ["commutativity", "0.93", "0.20"] in rows
     [text] = sentences.mechanism_finding(records)
-    assert "decay exponent from 3.92 to 1.10" in text
+    assert ["decay exponent", "3.92", "1.10"] in numbers_of([text]).drop(columns="network").to_numpy().tolist()
 
 
 def test_alignments_and_gains_are_those_of_the_records():

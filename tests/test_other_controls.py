@@ -19,6 +19,7 @@ from lmcbook.pages.analysis.intervals import Interval
 from lmcbook.pages.analysis.lines import along_lines_table, halfway_table
 from lmcbook.pages.analysis.starts import in_common, name_of, spawned_table
 from lmcbook.pages.analysis.sweeps import decay_table, penalty_table
+from lmcbook.pages.analysis.told import numbers_of
 from lmcbook.pages.claims.statistics import penalty_effect, sharing_effect, spawned
 from lmcbook.pages.figures import style
 from lmcbook.pages.origin import number_of_pairs
@@ -354,14 +355,14 @@ def test_longer_starts_are_summed_up():
 
 
 def test_sentences_on_common_starts_say_what_the_records_say():
-    found = text(sentences.start_finding(start_sweep()))
-    assert (
-        "10.0 ± 0.0 and 0.150 ± 0.000 (nothing shared), " in found
-        and "0.5 ± 0.0 and 0.008 ± 0.000 (initialisation)" in found
-    )
-    inside = text(sentences.mechanism_start_finding(start_sweep()))
-    assert "nothing shared → initialisation → first 10 %: decay exponent 3.50 ± 0.00 → 1.00" in inside
-    assert "commutativity 0.95 ± 0.00 → 0.05 ± 0.00 → 0.05 ± 0.00." in inside
+    found = sentences.start_finding(start_sweep())
+    rows = [text(" ".join(row)) for row in numbers_of(found).drop(columns="network").to_numpy().tolist()]
+    assert {"nothing shared 10.0 ± 0.0 0.150 ± 0.000", "initialisation 0.5 ± 0.0 0.008 ± 0.000"} <= set(rows)
+    inside = sentences.mechanism_start_finding(start_sweep())
+    assert "from nothing shared to first 10 %, decay exponent falls" in text(inside)
+    rows = [text(" ".join(row)) for row in numbers_of(inside).drop(columns="network").to_numpy().tolist()]
+    assert rows[0].startswith("decay exponent 3.50 ± 0.00 1.00")
+    assert "commutativity 0.95 ± 0.00 0.05 ± 0.00 0.05 ± 0.00" in rows
 
 
 def test_pairs_that_share_something_are_compared_with_independent_ones():

@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 from matplotlib.figure import Figure
 
 from lmcbook.errors import InputError
+from lmcbook.pages.analysis.told import numbers_of
 from lmcbook.pages.figures.svg import dark_colours, to_svg
 
 _PHONE = "600px"
@@ -20,6 +21,8 @@ STYLE = f"""
 }}
 .lmc-figure {{text-align: left}}
 .lmc-finding {{margin: .75rem 0 .25rem; padding-left: 1.25rem; font-size: .9375em}}
+.lmc-numbers {{overflow-x: auto; font-size: .875em; margin: .25rem 0 .5rem}}
+.lmc-numbers td, .lmc-numbers th {{padding: .1rem .75rem .1rem 0; text-align: left; font-weight: inherit}}
 .lmc-origin {{font-size: .875em; margin: .25rem 0 .5rem}}
 .lmc-origin ul {{margin: .25rem 0; padding-left: 1.25rem}}
 .lmc-origin code {{overflow-wrap: anywhere; white-space: normal}}
@@ -53,8 +56,16 @@ def figure_html(
 
 
 def listed(finding: Sequence[str]) -> str:
-    """Sentences as a list."""
-    return f'<ul class="lmc-finding">{"".join(f"<li>{html.escape(each)}</li>" for each in finding)}</ul>'
+    """Sentences as a list, and below it the numbers that they have beside them, as one small table."""
+    said = f'<ul class="lmc-finding">{"".join(f"<li>{html.escape(each)}</li>" for each in finding)}</ul>'
+    table = numbers_of(finding)
+    if table.empty:
+        return said
+    head = "".join(f'<th scope="col">{html.escape(column)}</th>' for column in table.columns)
+    rows = ("".join(f"<td>{html.escape(cell)}</td>" for cell in row) for row in table.itertuples(index=False))
+    body = "".join(f"<tr>{row}</tr>" for row in rows)
+    region = '<div class="lmc-numbers" role="region" tabindex="0" aria-label="Numbers of this figure">'
+    return f"{said}{region}<table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table></div>"
 
 
 def file_name(name: str) -> str:

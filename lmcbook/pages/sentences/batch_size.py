@@ -8,6 +8,7 @@ from lmcbook.lab.records import Record
 from lmcbook.pages.analysis.labels import at_width, network_of, pair_count, recipe_label, spread, width_of
 from lmcbook.pages.analysis.measurements import Measurements
 from lmcbook.pages.analysis.sweeps import one_width, rank_bounds, several_widths
+from lmcbook.pages.analysis.told import Told, change
 from lmcbook.pages.analysis.vocabulary import ACCURACY, CALIBRATED, ends, groups
 
 _SAID = {
@@ -21,33 +22,42 @@ _SAID = {
 
 def batch_finding(records: Sequence[Record]) -> list[str]:
     """Barriers, rank, orthogonality and unmerged accuracy for each batch size at one width: one for each network."""
-    sentences = []
+    sentences: list[str] = []
     for _, table in groups(Measurements.of(records).table(one_width), "recipe"):
         sizes = [rows for _, rows in groups(table, "batch_size")]
-        parts = [
-            f"{name} {' → '.join(spread(rows[column], factor, digits) for rows in sizes)}"
+        found = [
+            {
+                "network": network_of(table),
+                "": name,
+                **{
+                    f"batches of {rows['batch_size'].iloc[0]:g}": spread(rows[column], factor, digits) for rows in sizes
+                },
+            }
             for column, (name, factor, digits) in _SAID.items()
         ]
-        said = " → ".join(f"{rows['batch_size'].iloc[0]:g}" for rows in sizes)
-        sentences.append(
-            f"{network_of(table)}, batches of {said}: {'; '.join(parts)} ({pair_count(*map(len, sizes))} each)."
-        )
+        ways = [
+            f"{name.split(' in ')[0]} {change(sizes[0][column].mean(), sizes[-1][column].mean())}"
+            for column, (name, *_) in _SAID.items()
+        ]
+        said = f"{network_of(table)}, from the smallest batches to the largest: {', '.join(ways)}"
+        sentences.append(Told(f"{said} ({pair_count(*map(len, sizes))} each).", found))
     return sentences
 
 
 def batch_width_finding(records: Sequence[Record]) -> list[str]:
     """What averaging costs at the narrowest and the widest networks for each batch size: one for each network."""
-    sentences = []
+    sentences: list[str] = []
     for (recipe,), table in groups(Measurements.of(records).table(several_widths), "recipe"):
-        parts, counted = [], []
+        found, counted, falls = [], [], []
         for (size,), rows in groups(table, "batch_size"):
             counted += ends(rows)
-            costs = " and ".join(at_width(each, ACCURACY, 100, 1) for each in ends(rows))
-            parts.append(f"{costs} with batches of {size:g}")
-        sentences.append(
-            f"{recipe_label(recipe)}: averaging costs {'; '.join(parts)} (points of accuracy, "
-            f"{pair_count(*map(len, counted))} each)." + _in_the_same_pairs(table)
-        )
+            costs = [at_width(each, ACCURACY, 100, 1) for each in ends(rows)]
+            names = {"network": recipe_label(recipe), "batches of": f"{size:g}"}
+            found.append(names | {"points lost, narrowest": costs[0], "widest": costs[-1]})
+            falls.append(ends(rows)[-1][ACCURACY].mean() < ends(rows)[0][ACCURACY].mean())
+        said = f"what averaging costs falls from narrow to wide with {sum(falls)} of {len(falls)} batch sizes"
+        said = f"{recipe_label(recipe)}: {said} ({pair_count(*map(len, counted))} each)."
+        sentences.append(Told(said + _in_the_same_pairs(table), found))
     return sentences
 
 

@@ -10,6 +10,7 @@ from lmcbook.pages.analysis.lines import KINDS, along_lines_table
 from lmcbook.pages.analysis.measurements import Measurements
 from lmcbook.pages.analysis.starts import NOTHING, ORDER, name_of, spawned_table
 from lmcbook.pages.analysis.sweeps import penalty_table
+from lmcbook.pages.analysis.told import Told, change
 from lmcbook.pages.analysis.vocabulary import ACCURACY, CALIBRATED, ends, groups, widest
 
 _KEYS = ["width_multiplier", "seed_a", "seed_b"]
@@ -162,17 +163,22 @@ _POSSIBLE = "is not ruled out"
 
 def start_finding(records: Sequence[Record]) -> list[str]:
     """Barriers for each thing that pairs can have in common: a sentence for each network."""
-    sentences = []
+    sentences: list[str] = []
     for _, table in groups(Measurements.of(records).table(spawned_table), "recipe"):
         kinds = groups(table, "in_common")
-        parts = [
-            f"{spread(rows[ACCURACY], 100, 1)} and {spread(rows[CALIBRATED], 1, 3)} ({name_of(kind)})"
+        found = [
+            {
+                "network": network_of(table),
+                "in common": name_of(kind),
+                "points lost": spread(rows[ACCURACY], 100, 1),
+                "calibrated nats": spread(rows[CALIBRATED], 1, 3),
+            }
             for (kind,), rows in kinds
         ]
-        sentences.append(
-            f"{network_of(table)}: averaging costs, in points of accuracy and calibrated nats, {', '.join(parts)} "
-            f"({pair_count(*(len(rows) for _, rows in kinds))} each)."
-        )
+        least = min(kinds, key=lambda each: each[1][ACCURACY].mean())
+        said = f"averaging costs least where pairs share this: {name_of(least[0][0])}"
+        counted = pair_count(*(len(rows) for _, rows in kinds))
+        sentences.append(Told(f"{network_of(table)}: {said} ({counted} each).", found))
     return sentences
 
 
@@ -189,15 +195,24 @@ def mechanism_start_finding(records: Sequence[Record]) -> list[str]:
         "reciprocal_orthogonality": "reciprocal orthogonality",
         "commutativity": "commutativity",
     }
-    sentences = []
+    sentences: list[str] = []
     for _, table in groups(Measurements.of(records).table(spawned_table), "recipe"):
         every = groups(table, "in_common")
         kinds = [(kind, rows) for kind, rows in every if kind[0] in (NOTHING, "0 %", every[-1][0][0])]
-        parts = [
-            f"{name} {' → '.join(spread(rows[column], 1, 2) for _, rows in kinds)}" for column, name in names.items()
+        found = [
+            {
+                "network": network_of(table),
+                "": name,
+                **{name_of(kind): spread(rows[column], 1, 2) for (kind,), rows in kinds},
+            }
+            for column, name in names.items()
         ]
-        said = " → ".join(name_of(kind) for (kind,), _ in kinds)
-        sentences.append(f"{network_of(table)}, {said}: {'; '.join(parts)}.")
+        ways = [
+            f"{name} {change(kinds[0][1][column].mean(), kinds[-1][1][column].mean())}"
+            for column, name in names.items()
+        ]
+        said = f"from {name_of(kinds[0][0][0])} to {name_of(kinds[-1][0][0])}, {', '.join(ways)}"
+        sentences.append(Told(f"{network_of(table)}: {said}.", found))
     return sentences
 
 

@@ -19,8 +19,9 @@ from lmcbook.pages.analysis.labels import (
 from lmcbook.pages.analysis.layers import BATCH_NORM, LEWC, LLFC, law_errors_table
 from lmcbook.pages.analysis.measurements import Measurements
 from lmcbook.pages.analysis.temperatures import rank_correlations, temperature_error_table, temperature_width_table
+from lmcbook.pages.analysis.told import Told, by_decay, from_narrow_to_wide
 from lmcbook.pages.analysis.units import both_models_table, gaussian_table, histogram_table, in_both_models
-from lmcbook.pages.analysis.vocabulary import decays, ends, groups, has_batch_norm, paper_decay, widest
+from lmcbook.pages.analysis.vocabulary import decays, groups, has_batch_norm, paper_decay, widest
 from lmcbook.theory.gaussian import INDEPENDENT_COSINE
 
 
@@ -220,10 +221,10 @@ def rank_finding(records: Sequence[Record]) -> list[str]:
     return _from_narrow_to_wide(
         records,
         "relative_effective_rank",
-        "the effective rank of the weights is",
+        "effective rank of the weights",
         factor=100,
         digits=1,
-        unit="% of its size",
+        unit="% of their size",
     )
 
 
@@ -234,20 +235,22 @@ def orthogonality_finding(records: Sequence[Record]) -> list[str]:
 
 def commutativity_finding(records: Sequence[Record]) -> list[str]:
     """Mean commutativity, narrowest and widest, at each weight decay: a sentence for each network."""
-    return _from_narrow_to_wide(records, "commutativity", "commutativity, mean over layers 2…L (0: it holds)")
+    return _from_narrow_to_wide(records, "commutativity", "commutativity, mean over layers 2…L, 0 where it holds")
 
 
 def _from_narrow_to_wide(
     records: Sequence[Record], column: str, name: str, *, factor: float = 1, digits: int = 2, unit: str = ""
 ) -> list[str]:
-    sentences = []
+    sentences: list[str] = []
     for recipe, table in _recipes(Measurements.of(records).table(summaries_table).dropna(subset=[column])):
-        parts = []
-        for decay, chosen in decays(table):
-            values = [at_width(rows, column, factor, digits) for rows in ends(chosen)]
-            parts.append(f"{' and '.join(values)} with weight decay {decay_label(decay)}")
-        said = f"{recipe_label(recipe)}: {name}{'' if name.endswith('is') else ':'} {'; '.join(parts)}"
-        sentences.append(f"{said} ({f'{unit}, ' if unit else ''}{number_of_pairs(table)}).")
+        found = by_decay(table, column, factor, digits)
+        unit_said = f", {unit}" if unit else ""
+        rows = [
+            {"network": recipe_label(recipe), "weight decay": decay, f"narrowest{unit_said}": narrow, "widest": wide}
+            for decay, narrow, wide, _ in found
+        ]
+        said = f"{recipe_label(recipe)}, {name}: {from_narrow_to_wide(found)} ({number_of_pairs(table)})."
+        sentences.append(Told(said, rows))
     return sentences
 
 

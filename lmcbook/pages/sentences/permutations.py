@@ -18,6 +18,7 @@ from lmcbook.pages.analysis.permutations import (
     inside_table,
     plain_and_matched_table,
 )
+from lmcbook.pages.analysis.told import Told, change
 from lmcbook.pages.analysis.vocabulary import ACCURACY, CALIBRATED, LOSS, ends, paper_decay, widest
 
 
@@ -135,19 +136,24 @@ def search_cost_finding(table: DataFrame) -> str:
 
 
 def _before_and_after(records: Sequence[Record], names: dict[str, str], where: str = "mean over layers") -> list[str]:
-    sentences = []
+    sentences: list[str] = []
     for recipe, table in _recipes(Measurements.of(records).table(inside_table)):
         chosen = widest(table)
         before, after = (chosen[chosen["alignment"] == each] for each in ("identity", "weight_matching"))
-        parts = [
-            f"{name} from {spread(before[column], 1, 2)} to {spread(after[column], 1, 2)}"
+        width = width_label(chosen["width_multiplier"].iloc[0])
+        network = f"{recipe_label(recipe)} at {width}"
+        found = [
+            {
+                "network": network,
+                where: name,
+                "as they are": spread(before[column], 1, 2),
+                "after weight matching": spread(after[column], 1, 2),
+            }
             for column, name in names.items()
         ]
-        width = width_label(chosen["width_multiplier"].iloc[0])
-        sentences.append(
-            f"{recipe_label(recipe)} at {width}, {where}: weight matching takes {', '.join(parts)} "
-            f"({number_of_pairs(before)})."
-        )
+        ways = [f"{name} {change(before[column].mean(), after[column].mean())}" for column, name in names.items()]
+        said = f"{network}, {where}: with weight matching {', '.join(ways)} ({number_of_pairs(before)})."
+        sentences.append(Told(said, found))
     return sentences
 
 

@@ -9,6 +9,7 @@ from lmcbook.pages.analysis.labels import decay_label, network_of, pair_count, r
 from lmcbook.pages.analysis.measurements import Measurements
 from lmcbook.pages.analysis.repairs import PLAIN, REPAIRED, RESCALED, ways_table
 from lmcbook.pages.analysis.sweeps import FULL, SHORTER, SPARED, decay_table
+from lmcbook.pages.analysis.told import Told, change
 from lmcbook.pages.analysis.vocabulary import ACCURACY, PAPER_DECAY, USUAL_DECAY, groups
 
 _SAME_PRODUCT = 1.25
@@ -20,15 +21,21 @@ def decay_finding(records: Sequence[Record]) -> list[str]:
 
     Then what it changes to leave batch norm's own parameters alone, where that is measured.
     """
-    sentences = []
+    sentences: list[str] = []
     for _, table in groups(_of(records, FULL), "recipe"):
-        parts = [
-            f"{spread(rows[ACCURACY], 100, 1)} with {decay_label(decay)} (accuracy unmerged "
-            f"{spread(rows['endpoint_accuracy'], 100, 1)} %)"
+        found = [
+            {
+                "network": network_of(table),
+                "weight decay": decay_label(decay),
+                "points lost by averaging": spread(rows[ACCURACY], 100, 1),
+                "accuracy unmerged (%)": spread(rows["endpoint_accuracy"], 100, 1),
+            }
             for decay, rows in _decays(table)
         ]
-        cost = f"{network_of(table)}: averaging costs, in points of accuracy, {', '.join(parts)}"
-        sentences.append(f"{cost} ({_pair_count(table)}).")
+        means = {decay_label(decay): rows[ACCURACY].mean() for decay, rows in _decays(table)}
+        said = f"averaging costs least with weight decay {min(means, key=lambda each: means[each])} and most with "
+        said += max(means, key=lambda each: means[each])
+        sentences.append(Told(f"{network_of(table)}: {said} ({_pair_count(table)}).", found))
     return sentences + normalisation_finding(records)
 
 
@@ -55,15 +62,23 @@ def decay_condition_finding(records: Sequence[Record]) -> list[str]:
         "relative_effective_rank": ("relative effective rank", 2),
         "active_share": ("share of active units", 2),
     }
-    sentences = []
+    sentences: list[str] = []
     for _, table in groups(_of(records, FULL), "recipe"):
         ends = [(decay, rows) for decay, rows in _decays(table) if decay in _ends(table)]
-        parts = [
-            f"{name} {' → '.join(spread(rows[column], 1, digits) for _, rows in ends)}"
+        found = [
+            {
+                "network": network_of(table),
+                "": name,
+                **{f"weight decay {decay_label(decay)}": spread(rows[column], 1, digits) for decay, rows in ends},
+            }
             for column, (name, digits) in names.items()
         ]
-        said = " → ".join(decay_label(decay) for decay, _ in ends)
-        sentences.append(f"{network_of(table)}, weight decay {said}: {'; '.join(parts)} ({_pair_count(table)}).")
+        ways = [
+            f"{name} {change(ends[0][1][column].mean(), ends[-1][1][column].mean())}"
+            for column, (name, _) in names.items()
+        ]
+        said = f"from the least weight decay to the most, {', '.join(ways)}"
+        sentences.append(Told(f"{network_of(table)}: {said} ({_pair_count(table)}).", found))
     return sentences
 
 

@@ -5,14 +5,13 @@ from collections.abc import Sequence
 from pandas import DataFrame
 
 from lmcbook.lab.records import Record, barriers_table
-from lmcbook.pages.analysis.labels import at_width, decay_label, number_of_pairs, recipe_label, spread
+from lmcbook.pages.analysis.labels import at_width, number_of_pairs, recipe_label, spread
 from lmcbook.pages.analysis.measurements import Measurements
+from lmcbook.pages.analysis.told import Told, by_decay, from_narrow_to_wide
 from lmcbook.pages.analysis.vocabulary import (
     ACCURACY,
     CALIBRATED,
     LOSS,
-    decays,
-    ends,
     has_batch_norm,
     paper_decay,
     widest,
@@ -22,16 +21,15 @@ from lmcbook.pages.claims.statistics import permutation_effect
 
 def width_finding(records: Sequence[Record]) -> list[str]:
     """What averaging costs at λ = ½, narrowest and widest, at each weight decay: a sentence for each network."""
-    sentences = []
+    sentences: list[str] = []
     for recipe, table in _recipes(records):
-        parts = []
-        for decay, chosen in decays(table):
-            costs = [at_width(rows, ACCURACY, 100, 1) for rows in ends(chosen)]
-            parts.append(f"{' and '.join(costs)} with weight decay {decay_label(decay)}")
-        sentences.append(
-            f"{recipe_label(recipe)}: averaging costs {'; '.join(parts)} (points of accuracy, "
-            f"{number_of_pairs(table)})."
-        )
+        found = by_decay(table, ACCURACY, 100, 1)
+        rows = [
+            {"network": recipe_label(recipe), "weight decay": decay, "points lost, narrowest": narrow, "widest": wide}
+            for decay, narrow, wide, _ in found
+        ]
+        said = f"{recipe_label(recipe)}: what averaging costs {from_narrow_to_wide(found)} ({number_of_pairs(table)})."
+        sentences.append(Told(said, rows))
     return sentences
 
 

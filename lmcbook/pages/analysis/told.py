@@ -1,0 +1,58 @@
+"""A sentence that says what numbers mean, with the numbers beside it: the page puts them into a small table."""
+
+from collections.abc import Iterable, Mapping, Sequence
+
+from pandas import DataFrame
+
+from lmcbook.pages.analysis.labels import at_width, decay_label
+from lmcbook.pages.analysis.vocabulary import decays, ends
+
+Ends = tuple[str, str, str, str]
+"""A weight decay in words, the mean at the narrowest and at the widest, and whether it falls, rises or stays."""
+
+
+class Told(str):
+    """A sentence of words and its ``rows`` of numbers, each a mapping from a column's title to what stands there."""
+
+    rows: tuple[Mapping[str, str], ...]
+
+    def __new__(cls, sentence: str, rows: Sequence[Mapping[str, str]]) -> "Told":
+        """The sentence, as any other text, with its rows."""
+        told = super().__new__(cls, sentence)
+        told.rows = tuple(rows)
+        return told
+
+
+def numbers_of(finding: str | Iterable[str]) -> DataFrame:
+    """The rows of all sentences of a finding, one below the other; empty where they have none."""
+    sentences = [finding] if isinstance(finding, str) else finding
+    rows = [row for sentence in sentences if isinstance(sentence, Told) for row in sentence.rows]
+    return DataFrame(rows).fillna("–")
+
+
+def by_decay(table: DataFrame, column: str, factor: float, digits: int) -> list[Ends]:
+    """What a column is at the narrowest and at the widest, for each weight decay of a network's rows."""
+    found = []
+    for decay, rows in decays(table):
+        parts = ends(rows)
+        said = [at_width(part, column, factor, digits) for part in parts]
+        means = [part[column].mean() for part in parts]
+        way = change(means[0], means[1]) if len(parts) > 1 else "was measured at one width"
+        found.append((decay_label(decay), said[0], said[-1] if len(parts) > 1 else "–", way))
+    return found
+
+
+def from_narrow_to_wide(found: Sequence[Ends]) -> str:
+    """``falls from narrow to wide with weight decay 3e-3 and 1e-4``; ways that differ are told one after the other."""
+    ways: dict[str, list[str]] = {}
+    for decay, *_, way in found:
+        ways.setdefault(way, []).append(decay)
+    return ", ".join(
+        f"{way}{'' if 'one width' in way else ' from narrow to wide'} with weight decay {' and '.join(named)}"
+        for way, named in ways.items()
+    )
+
+
+def change(before: float, after: float) -> str:
+    """``falls``, ``rises`` or ``stays``, from the one number to the other."""
+    return "falls" if after < before else "rises" if after > before else "stays"

@@ -1,0 +1,92 @@
+"""Sentences say what numbers mean; the numbers stand in a small table beside them."""
+
+import re
+
+import pytest
+from pandas import DataFrame
+
+from lmcbook.pages import sentences
+from lmcbook.pages.analysis.told import Told, by_decay, change, from_narrow_to_wide, numbers_of
+from lmcbook.pages.figures.markup import listed
+from lmcbook.pages.sentences.showing import as_markdown
+from tests.helpers.control_records import batch_sweep, decay_sweep, start_sweep
+from tests.helpers.synthetic_records import layers_sweep, width_sweep
+
+MOST = 8
+LAYERS, WIDTHS = layers_sweep(), width_sweep(widths=(1, 4, 16))
+TOLD = {
+    sentences.width_finding: WIDTHS,
+    sentences.lewc_finding: LAYERS,
+    sentences.signs_finding: LAYERS,
+    sentences.activity_finding: LAYERS,
+    sentences.rank_finding: LAYERS,
+    sentences.orthogonality_finding: LAYERS,
+    sentences.commutativity_finding: LAYERS,
+    sentences.law_finding: LAYERS,
+    sentences.inside_finding: LAYERS,
+    sentences.mechanism_finding: LAYERS,
+    sentences.decay_finding: decay_sweep(),
+    sentences.decay_condition_finding: decay_sweep(),
+    sentences.batch_finding: batch_sweep(),
+    sentences.batch_width_finding: batch_sweep(),
+    sentences.start_finding: start_sweep(),
+    sentences.mechanism_start_finding: start_sweep(),
+    sentences.chain_finding: [*LAYERS, *WIDTHS],
+}
+
+
+def numbers_in(text: str) -> list[str]:
+    """The numbers of a sentence: not those of names such as ResNet-20, nor of 2…L."""
+    return re.findall(r"(?<![\w.…-])[−×]?\d[\d.,]*(?:e-?\d+)?(?:/\d+)?(?!\w|…)", text)
+
+
+@pytest.mark.parametrize("finding", TOLD, ids=lambda finding: finding.__name__)
+def test_a_sentence_has_few_numbers_and_no_number_is_lost(finding):
+    said = finding(TOLD[finding])
+    assert said
+    for sentence in said:
+        assert len(numbers_in(sentence)) <= MOST, sentence
+        assert sentence.endswith(".") and "nan" not in sentence
+    table = numbers_of(said)
+    if any(isinstance(sentence, Told) for sentence in said):
+        assert len(table) >= len(said) and table.columns[0] == "network"
+        assert any("±" in cell for cell in table.to_numpy().ravel())
+
+
+def test_numbers_are_counted_as_readers_see_them():
+    assert numbers_in("ResNet-20 at ×1/4: 3.5 ± 1.5 with weight decay 3e-3, layers 2…L (3 pairs).") == [
+        *("×1/4", "3.5", "1.5", "3e-3", "3"),
+    ]
+
+
+def test_the_page_shows_sentences_and_one_table():
+    told = [Told(f"Sentence {name}.", [{"network": name, "lost": "3 < 4"}]) for name in ("one", "two")]
+    page = listed([*told, "Without numbers."])
+    assert page.count("<li>") == 3 and page.count("<table>") == 1 and page.count("<tr>") == 3
+    assert "3 &lt; 4" in page and 'role="region" tabindex="0" aria-label=' in page
+    assert "<table>" not in listed(["Without numbers."])
+    text = as_markdown([*told])
+    assert text.startswith("- Sentence one.\n- Sentence two.\n\n| network | lost |\n| --- | --- |\n| one |")
+    assert as_markdown(["Without."]) == "- Without."
+
+
+def test_a_told_sentence_is_text():
+    told = Told("It falls.", [{"a": "1"}])
+    assert told == "It falls." and f"{told}!" == "It falls.!" and told.rows == ({"a": "1"},)
+
+
+def test_ways_that_differ_are_told_apart():
+    assert from_narrow_to_wide([("3e-3", "", "", "falls"), ("1e-4", "", "", "falls")]) == (
+        "falls from narrow to wide with weight decay 3e-3 and 1e-4"
+    )
+    assert from_narrow_to_wide([("3e-3", "", "", "falls"), ("1e-4", "", "", "rises")]) == (
+        "falls from narrow to wide with weight decay 3e-3, rises from narrow to wide with weight decay 1e-4"
+    )
+    assert [change(*each) for each in ((1, 0), (0, 1), (1, 1))] == ["falls", "rises", "stays"]
+    [one] = by_decay(layers_table_of_one_width(), "value", 1, 1)
+    assert one == ("3e-3", "2.0 at ×4", "–", "was measured at one width")
+
+
+def layers_table_of_one_width():
+
+    return DataFrame({"weight_decay": [3e-3], "width_multiplier": [4.0], "value": [2.0]})
