@@ -9,14 +9,12 @@ import hypothesis
 import hypothesis.strategies as st
 import numpy
 import pytest
-import yaml
-from papermill import cli as papermill_cli
-from papermill.iorw import NoDatesSafeLoader
 
 from lmcbook.errors import InputError
 from lmcbook.lab import plan
 from lmcbook.pages import parameters
 from lmcbook.pages.spelling import argument
+from tests.helpers.command_lines import as_papermill_reads
 
 
 def namespace(**changes):
@@ -161,18 +159,6 @@ def test_the_command_under_a_figure_asks_for_the_same_again(notebook, given):
     words = shlex.split(request.command)
     assert words[:3] == ["papermill", f"notebooks/{notebook}.ipynb", f"{notebook}.ipynb"]
     assert parameters.check(notebook, namespace(**as_papermill_reads(words[3:]))) == request
-
-
-def as_papermill_reads(words: list[str]) -> dict:
-    found: dict = {}
-    while words:
-        if words[0] == "-y":
-            found |= yaml.load(words[1], Loader=NoDatesSafeLoader)
-            words = words[2:]
-        else:
-            found[words[1]] = papermill_cli._resolve_type(words[2])
-            words = words[3:]
-    return found
 
 
 @pytest.mark.parametrize("text", ["nan", "a b", "it's", "True", "1e5", "-3", 'say "x"', "naïve 😀", "$HOME", "a:b"])

@@ -5,6 +5,7 @@ import importlib.util
 import json
 import os
 import re
+import shlex
 import subprocess
 import sys
 import tomllib
@@ -19,7 +20,8 @@ from packaging.utils import canonicalize_name
 import lmcbook
 from lmcbook.__main__ import _parser, main
 from lmcbook.data.datasets import DATASETS
-from lmcbook.pages import notebooks
+from lmcbook.pages import notebooks, parameters
+from tests.helpers.command_lines import as_papermill_reads
 
 ROOT = Path(__file__).resolve().parents[1]
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
@@ -73,9 +75,14 @@ def test_the_readme_promises_what_the_gate_runs():
     assert "    make book " in text("README.md") and "    make test " in text("README.md")
 
 
-@pytest.mark.parametrize("line", sorted(set(commands("python -m lmcbook "))))
+OURS = {
+    line for pattern in ("python -m lmcbook ", "lmcbook connect .", "(?:LMC.*)?torchrun ") for line in commands(pattern)
+}
+
+
+@pytest.mark.parametrize("line", sorted(OURS))
 def test_every_command_of_the_guides_is_understood(line, capsys):
-    arguments = line.removeprefix("python -m lmcbook ").split()
+    arguments = shlex.split(re.sub(r"^.*?lmcbook (?=[a-z-])", "", line))
     try:
         _parser().parse_args(arguments)
     except SystemExit as stop:  # --help ends well
@@ -84,10 +91,39 @@ def test_every_command_of_the_guides_is_understood(line, capsys):
 
 @pytest.mark.parametrize("line", sorted(set(commands("papermill "))))
 def test_every_papermill_command_of_the_guides_names_a_notebook_and_its_parameters(line):
-    words = line.split()
+    words = shlex.split(line)
     declared = notebooks.declared_parameters(ROOT / words[1])
-    named = re.findall(r"-p (\w+)|-y \"(\w+):", line)
-    assert {name for pair in named for name in pair if name} <= declared.keys()
+    given = as_papermill_reads(words[3:])
+    assert given.keys() <= declared.keys()
+    name = Path(words[1]).stem
+    if name in parameters.NOTEBOOKS and "flowers" not in line:  # which the reader imports a line before
+        parameters.check(name, declared | given)
+
+
+def test_every_file_and_extra_that_the_guides_install_from_exists():
+    lines = commands("pip install ") + commands("conda env create ") + commands("python benchmarks/")
+    assert len(lines) > 4
+    for line in lines:
+        for extras in re.findall(r"\.\[([\w,]+)\]", line):
+            assert set(extras.split(",")) <= PROJECT["optional-dependencies"].keys(), line
+        assert [
+            name for name in re.findall(r"[\w/]+\.(?:yml|py|txt|lock)\b", line) if not (ROOT / name).is_file()
+        ] == []
+
+
+def test_the_bounds_of_torchvision_keep_the_torch_that_the_guides_name():
+    """Each release of torchvision wants one of torch; the newest would throw out the CPU build that is there."""
+    [bound] = [Requirement(each) for each in PROJECT["dependencies"] if each.startswith("torchvision")]
+    for guide in ("README.md", "book/run_it_yourself.md"):
+        found = re.findall(r"pip install torch==([\d.]+) torchvision==([\d.]+) ", text(guide))
+        assert found
+        for torch_version, torchvision_version in found:
+            assert bound.specifier.contains(torchvision_version)
+            newer = ".".join(
+                [*torchvision_version.split(".")[:1], str(int(torchvision_version.split(".")[1]) + 1), "0"]
+            )
+            assert not bound.specifier.contains(newer)
+            assert (torch_version, torchvision_version) == (lock()["torch"], lock()["torchvision"])
 
 
 def test_the_guide_lists_every_parameter_of_the_width_notebook():

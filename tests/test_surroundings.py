@@ -2,15 +2,19 @@
 
 import fcntl
 import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
+from jupyter_client.kernelspec import get_kernel_spec
 
+from lmcbook.data.paths import data
 from lmcbook.errors import InputError
 from lmcbook.lab import paths, plan, provenance
-from lmcbook.pages import workflow
+from lmcbook.lab.surroundings import writable_home
+from lmcbook.pages import notebooks, workflow
 from lmcbook.training import device, threads
 
 ROOT = Path(__file__).parents[1]
@@ -94,6 +98,25 @@ def test_a_reduced_reproduction_starts_its_own_jobs_alone(small_checkout, monkey
         receipt.parent.mkdir(parents=True, exist_ok=True)
         receipt.touch()
     assert workflow.reproduce(device="cpu", with_book=False, **chosen) == 0 and len(started) == 1
+
+
+def test_without_a_home_caches_lie_elsewhere_and_datasets_stay(tmp_path, monkeypatch):
+    monkeypatch.delenv("LMCBOOK_DATA", raising=False)
+    kept = {"HOME": str(tmp_path), "PATH": "/bin"}
+    assert writable_home(kept, tmp_path / "new") == kept and not (tmp_path / "new").exists()
+    found = writable_home({"HOME": "/proc/nohome", "MPLCONFIGDIR": "/mine"}, tmp_path / "new")
+    assert found["MPLCONFIGDIR"] == "/mine" and found["LMCBOOK_DATA"] == str(data())
+    for name in ("XDG_CACHE_HOME", "IPYTHONDIR", "JUPYTER_RUNTIME_DIR"):
+        assert Path(found[name]).is_dir() and Path(found[name]).is_relative_to(tmp_path / "new")
+
+
+def test_notebooks_are_executed_by_this_interpreter_whatever_is_called_python3(tmp_path, monkeypatch):
+    foreign = tmp_path / "foreign" / "kernels" / "python3"
+    foreign.mkdir(parents=True)
+    (foreign / "kernel.json").write_text('{"argv": ["/bin/false"], "display_name": "other", "language": "python"}')
+    environment = notebooks._with_own_kernel({"JUPYTER_PATH": str(tmp_path / "foreign")}, tmp_path / "own")
+    monkeypatch.setenv("JUPYTER_PATH", environment["JUPYTER_PATH"])
+    assert get_kernel_spec("python3").argv[0] == sys.executable
 
 
 def test_snakemake_quotes_every_path():

@@ -5,6 +5,7 @@ import os
 from collections.abc import Mapping
 from pathlib import Path
 
+from lmcbook.data.paths import data
 from lmcbook.errors import InputError, check_number
 from lmcbook.training.execution import VARIABLES
 
@@ -60,6 +61,21 @@ def number_of_processes(environment: Mapping[str, str] | None = None) -> int:
             if not value or (name != _OF_TORCHRUN[-1] and not value.isdecimal()):
                 raise InputError(f"WORLD_SIZE is {text}, but {name} is {value!r}, not as torchrun sets it: {way_out}")
     return int(text)
+
+
+def writable_home(environment: Mapping[str, str], folder: Path) -> dict[str, str]:
+    """``environment`` for a child; where nothing can be written into the home folder, its caches lie in ``folder``.
+
+    Datasets stay where they are.
+    """
+    home = Path(environment.get("HOME") or Path.home())
+    if os.access(home, os.W_OK):
+        return dict(environment)
+    names = ("XDG_CACHE_HOME", "IPYTHONDIR", "JUPYTER_RUNTIME_DIR", "MPLCONFIGDIR")
+    moved = {name: str(folder / name.lower()) for name in names if not environment.get(name)}
+    for place in moved.values():
+        Path(place).mkdir(parents=True, exist_ok=True)
+    return {**environment, "LMCBOOK_DATA": str(data()), **moved}
 
 
 def set_threads(threads: int | None) -> None:

@@ -8,6 +8,7 @@ same way. A result carries, in its metadata under ``lmcbook``, its parameters, t
 import ast
 import hashlib
 import json
+import os
 import re
 import subprocess
 import sys
@@ -21,6 +22,7 @@ from lmcbook.data.whole_files import write_whole
 from lmcbook.errors import InputError
 from lmcbook.lab import paths, plan
 from lmcbook.lab.records import left_out
+from lmcbook.lab.surroundings import writable_home
 from lmcbook.pages.keys import Judge
 
 KERNEL = {"name": "python3", "display_name": "Python 3 (ipykernel)", "language": "python"}
@@ -87,7 +89,8 @@ def execute(source: Path, target: Path, parameters: Mapping[str, Any] | None = N
         command = [sys.executable, "-m", "papermill", str(source), str(output), "--kernel", "python3"]
         command += ["--cwd", str(paths.checkout() or Path.cwd()), "--no-progress-bar"]
         command += ["--parameters_yaml", json.dumps(parameters)] if parameters else []
-        done = subprocess.run(command, capture_output=True, text=True)
+        environment = _with_own_kernel(writable_home(os.environ, Path(folder) / "home"), Path(folder) / "kernel")
+        done = subprocess.run(command, capture_output=True, text=True, env=environment)
         # papermill leaves an output behind when a cell fails, so only its exit code and its metadata say how it went
         if done.returncode != 0 or not output.is_file():
             raise NotebookError(f"{source}: {last_line(done.stderr) or f'papermill ended with {done.returncode}'}")
@@ -100,6 +103,16 @@ def execute(source: Path, target: Path, parameters: Mapping[str, Any] | None = N
         text = json.dumps(notebook, indent=1, ensure_ascii=False) + "\n"
         write_whole(target, text.replace(_place(_UNKNOWN), _place(_own_sha256(text, _UNKNOWN))))
     return target
+
+
+def _with_own_kernel(environment: dict[str, str], folder: Path) -> dict[str, str]:
+    """An environment in which the kernel ``python3`` is this interpreter, whatever somebody else called so."""
+    kernel = folder / "kernels" / "python3" / "kernel.json"
+    kernel.parent.mkdir(parents=True)
+    command = [sys.executable, "-m", "ipykernel_launcher", "-f", "{connection_file}"]
+    kernel.write_text(json.dumps({"argv": command, "display_name": KERNEL["display_name"], "language": "python"}))
+    places = [str(folder), *filter(None, [environment.get("JUPYTER_PATH")])]
+    return {**environment, "JUPYTER_PATH": os.pathsep.join(places)}
 
 
 def bring_up_to_date(

@@ -17,6 +17,7 @@ from lmcbook.data.whole_files import content_sha256, write_whole
 from lmcbook.errors import InputError, check_choice, check_number
 from lmcbook.lab import paths, plan
 from lmcbook.lab.plan import PlannedPair
+from lmcbook.lab.surroundings import writable_home
 from lmcbook.pages import notebooks
 from lmcbook.pages.keys import Judge, tree_sha256
 from lmcbook.training.device import check_device, resolve_device
@@ -218,16 +219,17 @@ def _locked(file: Path, otherwise: str) -> Iterator[int]:
 def _measure(root: Path, settings: Mapping[str, str], *, cores: int, profile: str | None, locks: Sequence[int]) -> int:
     """Let Snakemake work off what has no receipt; returns its exit code."""
     command = [sys.executable, "-m", "snakemake", "--snakefile", str(root / "Snakefile"), "--directory", str(root)]
+    environment = writable_home(os.environ, paths.runs() / "home")
     # We hold both locks, so a lock that Snakemake left behind belongs to a process that was killed
     if any((root / ".snakemake" / "locks").glob("*")):
-        subprocess.run([*command, "--cores", "1", "--unlock"], check=True, pass_fds=locks)
+        subprocess.run([*command, "--cores", "1", "--unlock"], check=True, pass_fds=locks, env=environment)
     command += ["--profile", profile] if profile else ["--cores", str(cores)]
     command += ["--rerun-incomplete", "--keep-going", "--show-failed-logs"]
     command += ["--rerun-triggers", "mtime", "input", "params"]
     command += ["--resources", f"gpu={_number_of_gpus(settings['device'])}"]
     command += ["--config", *(f"{name}={value}" for name, value in settings.items() if value)]
     # Snakemake inherits the locks: they are held until Snakemake ends, even if this process is killed
-    return subprocess.run([*command, "--", "measurements"], pass_fds=locks).returncode
+    return subprocess.run([*command, "--", "measurements"], pass_fds=locks, env=environment).returncode
 
 
 def _number_of_gpus(device: str) -> int:
