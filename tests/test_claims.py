@@ -319,6 +319,31 @@ def test_a_shortened_training_is_said():
     }
 
 
+def test_a_trial_of_a_few_epochs_is_not_judged_whatever_comes_out():
+    """Two epochs that would pass, and would fail, are neither; they count only where nothing longer is there."""
+    claim = next(claim for claim in CLAIMS if claim.id == "accuracy-mlp-digits")
+    own = plan.recipe("mlp-digits").training.epochs
+    for wide in ((0.9, 0.9, 0.9), (0.0, 0.0, 0.0)):
+        short = pair_of_widths(wide=wide, short=True)
+        trial = [replace(one, config=trained_for(one.config, 2), digest="") for one in short]
+        [verdict] = claims.judge(trial, [claim])
+        assert verdict.word == "not judged" and verdict.said == f"not judged: 2 epochs of {own}"
+        assert verdict.possible == () and claims.count([verdict])["not judged"] == 1
+        assert list(claims.verdict_table([verdict])["verdict"]) == [verdict.said]
+        assert (
+            f"– not judged: 2 epochs of {own}".replace("– ", "–\u00a0") in claims.verdict_matrix([verdict]).to_numpy()
+        )
+        assert claims.verdict_sentence([verdict]).endswith("1 not judged. In brackets the number of pairs")
+        long_enough = [replace(one, config=trained_for(one.config, own - 1), digest="") for one in short]
+        [longer] = claims.judge([*trial, *long_enough], [claim])
+        assert longer.word != "not judged" and longer.short
+    assert "not judged" not in claims.count(claims.judge(pair_of_widths(), [claim]))
+
+
+def trained_for(config, epochs):
+    return replace(config, training=replace(config.training, warmup_epochs=0.0, epochs=epochs))
+
+
 def test_statistics_take_other_columns_too():
     records = everything_of("mlp-digits")
     table = pairs_table([record for record in records if record.config.training.num_layers == 4])

@@ -12,6 +12,7 @@ import pytest
 from lmcbook.errors import InputError
 from lmcbook.lab.budget import describe_plan
 from lmcbook.lab.config import PairConfig
+from lmcbook.lab.recipes import RECIPES
 from lmcbook.lab.records import (
     BARRIERS,
     RecordIndex,
@@ -109,6 +110,19 @@ def test_records_whose_dataset_or_recipe_is_gone_are_left_out_and_named(tmp_path
     assert line.startswith(f"left out: 1 record of {name}, which is not known here: ") and str(paths[1]) in line
     told = describe_plan("embedded", device="cpu", folder=tmp_path)
     assert line in told.splitlines() and "records are there" in told
+
+
+def test_trials_of_ones_own_are_no_part_of_the_book(tmp_path, monkeypatch):
+    """Records of recipes that the book does not plan are read where they are asked for, not unasked."""
+    monkeypatch.setenv("LMCBOOK_RECORDS", str(tmp_path / "committed"))
+    monkeypatch.setenv("LMCBOOK_RUNS", str(tmp_path / "runs"))
+    own = replace(make_record(1), recipe="mlp-cifar10")
+    assert own.recipe not in RECIPES
+    write_record(make_record(2), tmp_path / "runs" / "records")
+    write_record(own, tmp_path / "runs" / "records")
+    assert [record.recipe for record in read_records()] == ["mlp-digits"]
+    assert [record.recipe for record in read_records(recipe="mlp-cifar10")] == ["mlp-cifar10"]
+    assert len(read_records(tmp_path / "runs" / "records")) == 2
 
 
 def test_a_folder_that_cannot_be_written_is_refused_up_front(tmp_path):

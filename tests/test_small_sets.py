@@ -27,7 +27,7 @@ def folder(tmp_path, monkeypatch):
 
 
 def write(number, size=12, classes=3):
-    """Images of single colours under noise, ``number`` of each class; a fifth of them is the test set."""
+    """Images of single colours under noise, ``number`` of each class, a fifth of them not to train on."""
     random = np.random.default_rng(number)
 
     def part(number):
@@ -36,7 +36,7 @@ def write(number, size=12, classes=3):
         images += 100 * (np.arange(3) == labels[:, None])[:, :, None, None]
         return images.astype(np.uint8), labels
 
-    train, test = part(number - number // 5), part(number // 5)
+    train, test = part(number - number // 5), part(max(number // 5, 10))
     arrays = Arrays(train_images=train[0], train_labels=train[1], test_images=test[0], test_labels=test[1])
     write_arrays(path_of(f"own{number}"), arrays, ("a", "b", "c"), digest_of_arrays(arrays))
     return f"own{number}"
@@ -60,8 +60,8 @@ def test_the_rate_falls_with_the_batch_and_trainings_end(network, number):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("number", SIZES)
-@pytest.mark.parametrize(("network", "width"), [("mlp", 0.0625), ("resnet20", 0.0625), ("vgg11", 0.03125)])
+@pytest.mark.parametrize("number", SIZES[:-1])
+@pytest.mark.parametrize(("network", "width"), [("mlp", 0.0625), ("resnet20", 0.25), ("vgg11", 0.03125)])
 def test_small_sets_are_learned_with_their_own_recipes(network, width, number):
     """What can be told apart is told apart by networks trained for at most a fifth of the recipe's steps."""
     name = write(number)

@@ -238,6 +238,11 @@ def show(
 def show_verdicts(verdicts: Iterable[Verdict], *, records: Sequence[Record], command: str = "") -> None:
     """Show those of ``verdicts`` that the records could give, and say how many they are."""
     judged = [verdict for verdict in verdicts if verdict.values]
+    if not judged:  # as on images of one's own
+        from IPython.display import display
+
+        display({"text/markdown": "*No claim of the book is about these networks.*"}, raw=True)
+        return
     show(verdict_matrix(judged), caption=verdict_sentence(judged), records=records, command=command)
 
 

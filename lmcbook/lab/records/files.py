@@ -11,6 +11,7 @@ from lmcbook.errors import InputError
 from lmcbook.lab import paths
 from lmcbook.lab.addresses import images_now, is_pinned, record_files
 from lmcbook.lab.config import PairConfig
+from lmcbook.lab.recipes import RECIPES
 from lmcbook.lab.recipes import recipe as recipe_of
 from lmcbook.lab.records.record import COMMITTED, MEASURED_HERE, SCHEMA, Record
 
@@ -119,13 +120,15 @@ def read_records(
 ) -> list[Record]:
     """Read the records of ``folders``, in a stable order; of one configuration, the first folder's counts.
 
-    Without folders: what was measured on this machine, then what came with the checkout. What a later version of the
-    code would measure differently is left out, unless ``outdated``; so is what was measured on other images than the
-    dataset of that name holds now, and what `left_out` names. A missing folder has no records.
+    Without folders: what was measured on this machine, then what came with the checkout, of the recipes that the book
+    plans, unless ``recipe`` names others: trials on one's own images are no part of the book. What a later version of
+    the code would measure differently is left out, unless ``outdated``; so is what was measured on other images than
+    the dataset of that name holds now, and what `left_out` names. A missing folder has no records.
 
     Raises:
         InputError: a file is damaged, edited, or of a later version of the format.
     """
+    recipe = RECIPES if recipe is None and not folders else recipe
     chosen: dict[str, Record] = {}
     images: dict[str, str | None] = {}
     unknown: dict[str, str] = {}

@@ -6,7 +6,8 @@ outside both. Where the whole interval lies in one part, that part is the verdic
 reproduced*. Where it reaches into two or three, the pairs are too few or too different to tell, and the verdict is
 *undecided*. A single pair tells no spread, so it decides nothing. A claim that something changes nothing has a range
 with two ends, and follows the same rule: it is reproduced only if the whole interval lies between them, so a mean near
-0 with a wide interval is no proof of equality.
+0 with a wide interval is no proof of equality. Trainings of less than half of the recipe's steps are no test of a claim
+about trained networks, whatever comes out: *not judged*.
 """
 
 import math
@@ -18,6 +19,7 @@ from typing import Literal
 from pandas import DataFrame
 
 from lmcbook.lab.plan import SCALES, recipe
+from lmcbook.lab.recipes import full_epochs
 from lmcbook.lab.records import Record, pairs_table
 from lmcbook.pages.analysis.intervals import UNKNOWN, Interval
 from lmcbook.pages.analysis.labels import mean_and_spread, signed, width_label
@@ -26,8 +28,9 @@ from lmcbook.pages.claims.catalogue import CLAIMS
 from lmcbook.pages.claims.claim import GROUPS, Claim
 from lmcbook.pages.claims.statistics import seen_by
 
-Word = Literal["reproduced", "partly", "not reproduced", "undecided", "not measured"]
+Word = Literal["reproduced", "partly", "not reproduced", "undecided", "not judged", "not measured"]
 VERDICTS: tuple[Word, ...] = ("reproduced", "partly", "not reproduced", "undecided", "not measured")
+"""What the book's records may say; *not judged* is for trials of one's own."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -45,6 +48,8 @@ class Verdict:
     """Whether some of them are of trainings shorter than the recipe's."""
     widths: tuple[float, ...] = ()
     """Their width multipliers, ascending."""
+    trial: str = ""
+    """``2 epochs of 31`` where they are of trainings too short to be judged."""
 
     @property
     def seen(self) -> str:
@@ -71,7 +76,7 @@ class Verdict:
     @property
     def possible(self) -> tuple[Word, ...]:
         """The words that the interval leaves open, best first; none where nothing is measured."""
-        if not self.values:
+        if not self.values or self.trial:
             return ()
         low, high = self.interval
         inner, outer = self.claim.reproduced, self.claim.partly
@@ -89,7 +94,14 @@ class Verdict:
         """``reproduced``, ``partly``, ``not reproduced``, ``undecided`` or ``not measured``, by the module's rule."""
         if not self.values:
             return "not measured"
+        if self.trial:
+            return "not judged"
         return self.possible[0] if len(self.possible) == 1 else "undecided"
+
+    @property
+    def said(self) -> str:
+        """The word, and of a trial how short it was."""
+        return f"{self.word}: {self.trial}" if self.trial else self.word
 
     @property
     def ours(self) -> str:
@@ -118,12 +130,16 @@ class Verdict:
 def judge(records: Sequence[Record], claims: Iterable[Claim] = CLAIMS) -> list[Verdict]:
     """The verdict on each of ``claims``, in their order; a record that is given twice counts once.
 
-    Shortened trainings count only for a recipe and batch size of which there are no others; variants of a recipe's
-    networks, such as those with biases or another activation, never do.
+    Shortened trainings count only for a recipe and batch size of which there are no others, and those of less than half
+    of the steps only where there is nothing else, and are not judged; variants of a recipe's networks, such as those
+    with biases or another activation, never count.
     """
     own = [record for record in records if is_the_recipes_own(record)]
-    full = {_trained(record) for record in own if not record.short}
-    counted = {record.digest: record for record in own if not (record.short and _trained(record) in full)}
+    longest: dict[tuple[str, int], int] = {}
+    for record in own:
+        longest[_trained(record)] = max(_length(record), longest.get(_trained(record), 0))
+    counted = {record.digest: record for record in own if _length(record) == longest[_trained(record)]}
+    trials = {record.recipe: _epochs(record) for record in counted.values() if _length(record) == 0}
     table = pairs_table(list(counted.values()))
     verdicts = []
     for claim in claims:
@@ -137,6 +153,7 @@ def judge(records: Sequence[Record], claims: Iterable[Claim] = CLAIMS) -> list[V
                 scales=tuple(sorted(set(rows["scale"]))),
                 short=bool(rows["short"].any()),
                 widths=tuple(sorted(set(rows["width_multiplier"]))),
+                trial=trials.get(claim.recipe, "") if rows["short"].any() else "",
             )
         )
     return verdicts
@@ -146,9 +163,22 @@ def _trained(record: Record) -> tuple[str, int]:
     return record.recipe, record.config.training.batch_size
 
 
+def _length(record: Record) -> int:
+    """2 of a training as long as its recipe's, 1 of one that is shortened, 0 of one of less than half of the steps."""
+    if not record.short:
+        return 2
+    training = record.config.training
+    return int(2 * training.epochs >= full_epochs(training, recipe(record.recipe)))
+
+
+def _epochs(record: Record) -> str:
+    training = record.config.training
+    return f"{training.epochs} epochs of {full_epochs(training, recipe(record.recipe))}"
+
+
 _SIGNS: dict[Word, str] = {
     **{"reproduced": "✓", "partly": "◐", "not reproduced": "✗"},
-    **{"undecided": "?", "not measured": "–"},
+    **{"undecided": "?", "not judged": "–", "not measured": "–"},
 }
 
 
@@ -165,8 +195,8 @@ def verdict_matrix(verdicts: Iterable[Verdict]) -> DataFrame:
         asked = claim.reproduced.describe(claim.factor, claim.unit)
         row = rows.setdefault((f"{claim.statement} ({claim.source})", asked), {})
         interval = f"; 95\u00a0%: {verdict.reach}" if verdict.word == "undecided" else ""
-        row[network] = f"{_SIGNS[verdict.word]}\u00a0{verdict.word}" + (
-            f": {verdict.numbers}{interval}" if verdict.values else ""
+        row[network] = f"{_SIGNS[verdict.word]}\u00a0{verdict.said}" + (
+            f": {verdict.numbers}{interval}" if verdict.values and not verdict.trial else ""
         )
     columns = ["claim", "asked", *dict.fromkeys(networks)]
     return DataFrame(
@@ -190,7 +220,7 @@ def verdict_table(verdicts: Iterable[Verdict]) -> DataFrame:
             verdict.ours,
             verdict.reach,
             verdict.claim.reproduced.describe(verdict.claim.factor, verdict.claim.unit),
-            verdict.word,
+            verdict.said,
             verdict.seen,
             verdict.claim.id,
             verdict.command,
@@ -201,9 +231,10 @@ def verdict_table(verdicts: Iterable[Verdict]) -> DataFrame:
 
 
 def count(verdicts: Iterable[Verdict]) -> dict[str, int]:
-    """How often each verdict was given."""
+    """How often each verdict was given; *not judged* only where it was."""
     words = [verdict.word for verdict in verdicts]
-    return {word: words.count(word) for word in VERDICTS}
+    extra: tuple[Word, ...] = ("not judged",) if "not judged" in words else ()
+    return {word: words.count(word) for word in (*VERDICTS[:-1], *extra, VERDICTS[-1])}
 
 
 def count_table(verdicts: Iterable[Verdict]) -> DataFrame:
@@ -240,7 +271,7 @@ def group_sentence(verdicts: Sequence[Verdict]) -> str:
 
 def _counted(verdicts: Sequence[Verdict]) -> str:
     counted = count(verdicts)
-    return ", ".join(f"{counted[word]} {word}" for word in VERDICTS[:-1])
+    return ", ".join(f"{number} {word}" for word, number in counted.items() if word != VERDICTS[-1])
 
 
 def _paper(claim: Claim) -> str:
