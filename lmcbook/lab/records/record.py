@@ -128,8 +128,16 @@ class Record:
         }
 
 
+_AS_THEY_ARE = frozenset({int, str, bool, type(None)})
+
+
 @no_type_check  # it is called for every number, where a check of its arguments takes longer than all the rest
 def _plain(value: Any, place: str, not_finite: list[str]) -> Any:
+    kind = type(value)  # the usual kinds first: a folder of records holds millions of these
+    if kind in _AS_THEY_ARE or (kind is float and math.isfinite(value)):
+        return value
+    if kind is list and all(type(each) is float and math.isfinite(each) for each in value):
+        return value.copy()
     if isinstance(value, Mapping):
         if not all(isinstance(key, str) for key in value):
             raise InputError(f"{place} has a key that is not a text; JSON has no others")
