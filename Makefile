@@ -28,7 +28,7 @@ export SE_OFFLINE := true
 help:
 	@echo "make setup   install into .venv with the exact versions of requirements.lock; nothing if it is done already"
 	@echo "make book    train, measure, run the notebooks, build book/_build/html/index.html"
-	@echo "make test    the whole test-suite"
+	@echo "make test    the whole test-suite; make test FAST=1 leaves out what trains, builds or drives a browser"
 	@echo "make check   lint, formatting, types"
 	@echo "make bench   speed against naive baselines, as ratios"
 	@echo "make pdf     the book as one file, book/_build/lmcbook.pdf (needs chromium)"
@@ -55,8 +55,9 @@ $(VENDORED): book/vendor_js.py $(INSTALLED)
 book: setup
 	$(BIN)/python -m lmcbook reproduce $(if $(CORES),--cores $(CORES))
 
+# The modules that are checked for types are compiled once, not in every test process, whatever the environment says.
 test: setup
-	$(BIN)/python -m pytest -n auto --dist loadfile
+	PYTHONDONTWRITEBYTECODE= $(BIN)/python -m pytest -n auto --dist loadfile $(if $(FAST),-m "not slow")
 
 check: setup
 	$(BIN)/ruff check .

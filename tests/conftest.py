@@ -1,8 +1,11 @@
 """Fixtures shared by all tests: real data and one small pair of networks, trained once for the whole session."""
 
+import importlib
 import os
 from pathlib import Path
 
+import beartype.door  # noqa: F401
+import pandas  # noqa: F401
 import pytest
 import torch
 
@@ -16,6 +19,24 @@ from lmcbook.training.config import TrainingConfig
 # in the processes that tests start.
 torch.set_num_threads(1)
 os.environ["OMP_NUM_THREADS"] = "1"
+
+
+def pytest_configure(config):
+    """Import large libraries before our modules do.
+
+    jaxtyping's loader compiles whatever one of our modules is the first to import, in every test process: some 1,200
+    files of these libraries. Where single files are tested, only what these need is imported.
+    """
+    if not any(".py" in argument for argument in config.args):
+        for library in ("seaborn", "ipywidgets", "torch.distributed.tensor"):
+            importlib.import_module(library)
+
+
+def pytest_collection_modifyitems(items):
+    """What is done to each architecture takes the largest as long as all others together."""
+    for item in items:
+        if "resnet50" in item.name.partition("[")[2]:
+            item.add_marker(pytest.mark.slow)
 
 
 @pytest.fixture(autouse=True)
