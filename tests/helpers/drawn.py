@@ -1,14 +1,19 @@
 """What a figure is drawn and told from, and what it makes of records."""
 
+import itertools
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
+from unittest.mock import patch
 
+from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from pandas import DataFrame
 
 from lmcbook.lab.records import Record
 from lmcbook.pages.analysis import Measurements
-from lmcbook.pages.figures import FIGURES
+from lmcbook.pages.figures import FIGURES, markup, to_html
+from lmcbook.pages.figures.svg import to_svg
 
 
 def drawn_from(draw: Any, records: Sequence[Record]) -> Any:
@@ -27,3 +32,36 @@ def alt_of(draw: Any, records: Sequence[Record]) -> str:
 def data_of(draw: Any, records: Sequence[Record]) -> DataFrame:
     """What readers can take away."""
     return FIGURES[draw].data(drawn_from(draw, records))
+
+
+@dataclass(frozen=True)
+class Page:
+    """A figure's part of a page, and the two drawings in it: for a wide page, and for a phone."""
+
+    text: str
+    figures: tuple[Figure, ...]
+
+
+def page_of(draw: Any, records: Sequence[Record]) -> Page:
+    """Drawn once for all that is tested of it; drawing takes far longer than looking."""
+    with patch.object(markup, "to_svg", wraps=to_svg) as drawing:
+        text = to_html(draw, records, ["a finding"], "a command")
+    return Page(text, tuple(call.args[0] for call in drawing.call_args_list))
+
+
+def check_layout(figure: Figure) -> None:
+    """Nothing is drawn beyond the figure's edge, and no two labels of one axis touch."""
+    canvas = FigureCanvasAgg(figure)
+    canvas.draw()
+    renderer = canvas.get_renderer()
+    drawn, (width, height) = figure.get_tightbbox(renderer), figure.get_size_inches()
+    assert drawn.x0 > -0.01 and drawn.y0 > -0.01 and drawn.x1 < width + 0.01 and drawn.y1 < height + 0.01
+    for axis in figure.axes:
+        ticks = (axis.get_xticklabels(), axis.get_xlim()), (axis.get_yticklabels(), axis.get_ylim())
+        for direction, (labels, (low, high)) in enumerate(ticks):
+            shown = [
+                label.get_window_extent(renderer)
+                for label in labels
+                if label.get_text() and low <= label.get_position()[direction] <= high
+            ]
+            assert not any(one.overlaps(other) for one, other in itertools.combinations(shown, 2))
