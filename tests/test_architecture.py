@@ -84,6 +84,7 @@ def test_the_core_is_what_stands_at_the_top():
     )  # as `benchmarks/structure.py` counts: a mark for type checkers is no module
 
 
+@pytest.mark.slow
 def test_the_core_imports_neither_wing():
     """Over transitive imports, in a fresh process."""
     loaded = loaded_by(modules_of("core"))
@@ -92,6 +93,7 @@ def test_the_core_imports_neither_wing():
     assert not loaded & {"pandas", "seaborn"}
 
 
+@pytest.mark.slow
 def test_the_lab_imports_no_pages():
     """Over transitive imports, in a fresh process."""
     loaded = loaded_by(modules_of("lab"))
@@ -99,6 +101,7 @@ def test_the_lab_imports_no_pages():
     assert "lmcbook.lab.records" in loaded
 
 
+@pytest.mark.slow
 def test_the_pages_import_no_torch():
     """Over transitive imports, in a fresh process."""
     loaded = loaded_by(modules_of("pages"))
@@ -106,6 +109,7 @@ def test_the_pages_import_no_torch():
     assert "lmcbook.pages.figures" in loaded
 
 
+@pytest.mark.slow
 def test_what_computes_and_speaks_draws_nothing():
     """Over transitive imports, in a fresh process: analysis, claims, sentences and tables."""
     parts = ("analysis", "claims", "sentences", "tables", "paper_table", "origin")
@@ -115,6 +119,7 @@ def test_what_computes_and_speaks_draws_nothing():
     assert "lmcbook.pages.analysis.measurements" in loaded
 
 
+@pytest.mark.slow
 def test_what_plans_and_reads_imports_no_torch():
     reading = ["lmcbook", "lmcbook.__main__", "lmcbook.lab", "lmcbook.lab.records", "lmcbook.lab.plan"]
     reading.append("lmcbook.theory.gaussian")

@@ -218,8 +218,8 @@ def test_one_network_tells_what_all_its_shuffled_copies_do_on_average(kind):
         model, state = small_model("mlp", hidden_width=3, num_layers=3)
         spec = permutation_spec(model)
     else:
-        model = Flattened().double() if kind == "flattened" else nn.Sequential(
-            nn.Conv2d(3, 3, 3, bias=False), nn.ReLU(), nn.Conv2d(3, 3, 3, stride=2, padding=1, bias=False), nn.ReLU(),
+        model = Flattened(units=2).double() if kind == "flattened" else nn.Sequential(
+            nn.Conv2d(3, 2, 3, bias=False), nn.ReLU(), nn.Conv2d(2, 3, 3, stride=2, padding=1, bias=False), nn.ReLU(),
             nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(3, 5, bias=False),
         ).double()  # fmt: skip
         state = {name: normal(*tensor.shape, seed=3) for name, tensor in model.state_dict().items()}

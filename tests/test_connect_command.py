@@ -205,6 +205,7 @@ def test_an_interrupt_writes_what_is_done(folder, capsys, monkeypatch):
     assert "plain average" in Path("r.md").read_text(encoding="utf-8")
 
 
+@pytest.mark.slow
 def test_a_pipe_and_an_ascii_terminal(folder):
     words = [
         sys.executable,

@@ -52,17 +52,20 @@ def check(folder: Path, name: str, config: TrainingConfig, digits, **told) -> No
     assert content["execution"] == {"processes": 2, **told}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", TRAININGS)
 def test_two_processes_train_the_same_network_as_one(name, together, digits):
     config, execution = TRAININGS[name]
     check(together, name, config, digits, **execution.told())
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("shard", ["data", "parameters"])
 def test_two_processes_go_on_from_their_checkpoint(shard, together, digits):
     check(together, f"interrupted-{shard}", MLP, digits, **({} if shard == "data" else {"shard": shard}))
 
 
+@pytest.mark.slow
 def test_a_checkpoint_of_two_processes_is_one_of_one(together, digits, tmp_path):
     expected = train(MLP, digits, progress=False)
     for shard in ("data", "parameters"):

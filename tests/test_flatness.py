@@ -228,6 +228,7 @@ def test_the_study_leaves_the_states_alone(pair):
 # --- in the lab ------------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_a_flatness_record_is_small_and_the_same_twice(pico_pair, trained_pair, digits, tmp_path):
     config = replace(pico_pair, measurement="flatness", num_coefficients=9)
     state_a, state_b = (trained.state for trained in trained_pair)
