@@ -5,6 +5,7 @@
 import sys
 
 from lmcbook.lab import paths
+from lmcbook.lab.receipts import receipt_path
 from lmcbook.pages import workflow as reproduction  # in a Snakefile `workflow` is the name of something else
 
 SCALE = config.get("scale", "embedded")
@@ -20,7 +21,7 @@ localrules: measurements
 
 rule measurements:
     input:
-        [reproduction.receipt_path(SCALE, job) for job in JOBS],
+        [receipt_path(SCALE, job) for job in JOBS],
 
 
 rule job:

@@ -12,6 +12,8 @@ SILENT_SECONDS = 1.0
 """A process that waits longer than this says so."""
 
 _WITHOUT_LOCKS = frozenset({errno.ENOLCK, errno.ENOSYS, errno.ENOTSUP, errno.EOPNOTSUPP})
+_CANNOT_BE_WRITTEN = frozenset({errno.EROFS, errno.EACCES, errno.EPERM, errno.ENOENT})
+"""Whoever has something to write into such a folder is told so by that."""
 
 
 @contextmanager
@@ -58,7 +60,7 @@ def _acquired(file: Path, locks: ExitStack, seconds: float) -> bool:
     except Timeout:
         return False
     except OSError as error:
-        if error.errno in _WITHOUT_LOCKS:
+        if error.errno in _WITHOUT_LOCKS | _CANNOT_BE_WRITTEN:
             return True
         reason = error.strerror or str(error)
         if file.is_dir() or file.is_symlink():

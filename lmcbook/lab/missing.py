@@ -21,6 +21,7 @@ from lmcbook.lab.provenance import provenance
 from lmcbook.lab.records import Record, RecordIndex, check_writable, write_record
 from lmcbook.lab.session import PairSession, same_networks
 from lmcbook.lab.store import DamagedRun, Run, ensure_many, is_stored
+from lmcbook.lab.turns import in_turn
 from lmcbook.training import TrainingsDiverged, arithmetic, uses_tf32
 from lmcbook.training.config import TrainingConfig, company, trains_together
 from lmcbook.training.device import resolve_device
@@ -228,28 +229,31 @@ def measure_missing(planned: Iterable[PlannedPair], *, folder: Path | None = Non
         DamagedRun: some stored weights are damaged; all other pairs were measured before it is raised.
     """
     folder = paths.fresh_records() if folder is None else folder
-    check_writable(folder)
-    bench = Bench(**options)
     planned = list(planned)
     index = RecordIndex(folder)
     found = {one.pair.digest: index.find(one.pair) for one in planned}
     missing = {one.pair.digest: one for one in planned if found[one.pair.digest] is None}
+    if missing:
+        check_writable(folder)
+    bench = Bench(**options)
     bench.check_memory(one.pair for one in missing.values())
     bench.expect(list(missing.values()))
     diverged = bench.train_narrow(missing.values())
     damaged: dict[str, DamagedRun] = {}
-    for one in by_pair(missing.values()):
+    for one in in_turn(by_pair(missing.values()), lambda one: one.pair):
         if not diverged.keys().isdisjoint(same_networks(one.pair)):
             continue
+        known = RecordIndex(folder).find(one.pair)  # another process may have measured it meanwhile
         try:
-            record = bench.measure(one)
+            record = bench.measure(one) if known is None else known
         except TrainingsDiverged as error:
             diverged |= error.messages
             continue
         except DamagedRun as error:
             damaged[str(error)] = error
             continue
-        write_record(record, folder)
+        if known is None:
+            write_record(record, folder)
         found[one.pair.digest] = record
     if diverged:
         raise TrainingsDiverged(diverged)

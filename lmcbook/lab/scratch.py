@@ -4,7 +4,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from lmcbook.data.locks import held_if_free
-from lmcbook.data.whole_files import DAY, age, remove, sweep
+from lmcbook.data.whole_files import DAY, age, private_folder, remove, sweep
 from lmcbook.errors import InputError
 from lmcbook.lab import paths
 
@@ -29,6 +29,25 @@ def checkpoint(key: str) -> Path:
     return folder() / f"{key}{CHECKPOINT}"
 
 
+def mark(key: str) -> None:
+    """Note that a network is to be forgotten once it is measured, should its process not live to do it."""
+    _mark(key).touch()
+
+
+def unmark(key: str) -> None:
+    """Take the note away."""
+    _mark(key).unlink(missing_ok=True)
+
+
+def marked() -> set[str]:
+    """The keys of all networks that are to be forgotten."""
+    return {note.stem for note in folder().glob("*.forget")}
+
+
+def _mark(key: str) -> Path:
+    return folder() / f"{key}.forget"
+
+
 def make() -> None:
     """Make the folders of the store and remove what was left behind.
 
@@ -38,6 +57,9 @@ def make() -> None:
     try:
         (paths.runs() / "models").mkdir(parents=True, exist_ok=True)
         folder().mkdir(exist_ok=True)
+        for place in (paths.runs() / "models", folder()):
+            with private_folder(place / "check"):
+                pass
     except OSError as error:
         raise InputError(
             f"LMCBOOK_RUNS is {paths.runs()}; it cannot be written ({error}): give another folder"
@@ -47,6 +69,7 @@ def make() -> None:
 
 def _tidy() -> None:
     sweep(folder())
+    sweep(paths.runs() / "models")
     with suppress(OSError):
         for pattern in _OF_OLDER_VERSIONS:
             for left in folder().glob(pattern):

@@ -158,6 +158,7 @@ def forget(config: TrainingConfig) -> None:
         gone = private_path(scratch.folder() / folder.name)
         os.rename(folder, gone)
         remove(gone)
+    scratch.unmark(folder.name)
 
 
 # Each holds a lock, and a process may have no more than 256 files open.

@@ -13,10 +13,11 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
-from lmcbook.data.whole_files import content_sha256, write_whole
+from lmcbook.data.whole_files import write_whole
 from lmcbook.errors import InputError, check_choice, check_number
 from lmcbook.lab import paths, plan
 from lmcbook.lab.plan import PlannedPair
+from lmcbook.lab.receipts import open_jobs, write_receipt
 from lmcbook.lab.surroundings import writable_home
 from lmcbook.pages import notebooks
 from lmcbook.pages.keys import Judge, tree_sha256
@@ -25,11 +26,6 @@ from lmcbook.training.device import check_device, resolve_device
 JUDGED_BY = "LMCBOOK_JUDGED_BY"
 """The variable that tells the Sphinx build that the process which started it has brought the notebooks up to date: the
 number of that process, so that a variable that was left behind says nothing."""
-
-
-def receipt_path(scale: str, job: str) -> Path:
-    """The file whose existence tells Snakemake that a job of the plan is done."""
-    return paths.runs() / "receipts" / scale / f"{job}.json"
 
 
 def priority(group: Sequence[PlannedPair]) -> float:
@@ -75,8 +71,7 @@ def work_off_job(
     jobs = jobs_of(scale, recipes, notebooks)
     check_choice("job", name, jobs)
     records = measure_missing(jobs[name], device=device)
-    content = {"job": name, "records": {record.digest: content_sha256(record.data) for record in records}}
-    write_whole(receipt, json.dumps(content, indent=1))
+    write_receipt(receipt, name, records)
 
 
 def build_book(scale: str | None = None, *, jobs: int = 2) -> int:
@@ -172,8 +167,7 @@ def reproduce(
             f"another reproduction is running on {paths.runs()}: wait for it, or let LMCBOOK_RUNS name another folder",
         ) as theirs,
     ):
-        missing = [job for job in jobs if not receipt_path(scale, job).is_file()]
-        if missing:
+        if open_jobs(scale, jobs):
             code = _measure(
                 root,
                 {

@@ -1,9 +1,9 @@
 """Work off what is missing of a scale until it is done or the time is up."""
 
 import math
-import shutil
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -16,6 +16,7 @@ from lmcbook.lab.budget.todo import Todo, device_and_gpu, missing_of, planned_of
 from lmcbook.lab.plan import PlannedPair
 from lmcbook.lab.progress import duration
 from lmcbook.lab.records import Record, check_writable, left_out
+from lmcbook.lab.turns import in_turn
 from lmcbook.training.config import TrainingConfig, company
 from lmcbook.training.device import resolve_device
 from lmcbook.training.execution import Execution
@@ -81,7 +82,6 @@ def run_within_budget(
     device = resolve_device(device)
     choose_threads()
     folders = (paths.fresh_records(), paths.committed_records()) if folder is None else (folder,)
-    check_writable(folders[0])
     device, gpu = device_and_gpu(device)
     for line in left_out(*folders):
         report(line)
@@ -91,13 +91,17 @@ def run_within_budget(
             f"{len(chosen) - len(found.missing)} of {len(chosen)} records are there, measured here or come with the "
             f"book; --records {folders[0]} measures on this machine what is not there"
         )
+    if found.missing:
+        check_writable(folders[0])
+    if forget_weights:
+        _forget_marked(chosen, found.missing)
     end = started + 60 * max_minutes if max_minutes is not None else math.inf
     bench = Bench(device=device, deadline=None if max_minutes is None else end)
     bench.expect([one for task in found.ready for one in task.planned])
     worker = Worker(todo=found, folders=folders, bench=bench, end=end, report=report)
     written: list[Record] = []
     failed = 0
-    for task in found.ready:
+    for task in in_turn(found.ready, lambda task: task.planned[0].pair):
         if worker.left <= 0:
             break
         try:
@@ -113,7 +117,8 @@ def run_within_budget(
     waiting = sum(len(task.planned) for task in found.waiting)
     if waiting:
         report(f"{waiting} records wait for data that are not here: see `python -m lmcbook plan --scale {scale}`")
-    report(f"{len(written)} records written, {len(found.missing) - len(written) - waiting} still missing")
+    still = len(found.missing) - len(written) - worker.elsewhere - waiting
+    report(f"{len(written)} records written, {still} still missing")
     if failed:
         raise TasksFailed(written, failed)
     return written
@@ -130,6 +135,8 @@ class Worker:
     end: float
     """When the time is up, as `time.monotonic` has it; never, at infinity."""
     report: Callable[[str], None]
+    elsewhere: int = 0
+    """Measurements that another process has done meanwhile."""
     _trained: set[TrainingConfig] = field(default_factory=set)
 
     @property
@@ -148,11 +155,18 @@ class Worker:
         from lmcbook.lab.records import write_record
 
         task = _affordable(task, self.left, self.todo.costs)
+        missing = missing_of(task.planned, *self.folders)
+        if not missing:
+            self.report(f"{task.name}: measured by another process meanwhile")
+            self.elsewhere += len(task.planned)
+            return
         self.report(f"{task.name}: about {duration(task.seconds)}")
+        if forget_weights:
+            _mark(task)
         self._train_company(task)
         late = 0
         # searches take longest and add least: they come last, should the time be up before
-        for one in sorted(missing_of(task.planned, *self.folders), key=_searches):
+        for one in sorted(missing, key=_searches):
             if self._ends_too_late(one):
                 late += 1
                 continue
@@ -169,7 +183,8 @@ class Worker:
         alike = company(task.planned[0].pair.training)
         if math.isinf(self.end) and alike not in self._trained:
             self._trained.add(alike)
-            self.bench.train_narrow([one for one in self.todo.missing if company(one.pair.training) == alike])
+            planned = [one for one in self.todo.missing if company(one.pair.training) == alike]
+            self.bench.train_narrow(missing_of(planned, *self.folders))
 
     def _ends_too_late(self, one: PlannedPair) -> bool:
         """Whether it must not be begun: a training stops at the deadline by itself, a measurement does not."""
@@ -179,11 +194,38 @@ class Worker:
         return is_trained and estimated_measuring_seconds(one, self.todo.costs) > self.left
 
 
-def _forget(task: Task) -> None:
-    from lmcbook.lab.store import run_folder
+def _mark(task: Task) -> None:
+    from lmcbook.lab import scratch
+    from lmcbook.lab.store import run_key
 
-    for config in {config for one in task.planned for config in (one.pair.training_a, one.pair.training_b)}:
-        shutil.rmtree(run_folder(config), ignore_errors=True)
+    scratch.make()
+    for config in _networks(task.planned):
+        scratch.mark(run_key(config))
+
+
+def _forget(task: Task) -> None:
+    from lmcbook.lab.store import forget
+
+    for config in _networks(task.planned):
+        forget(config)
+
+
+def _forget_marked(chosen: Sequence[PlannedPair], missing: Sequence[PlannedPair]) -> None:
+    """Forget what a run that was killed just before meant to forget: it has marked its networks."""
+    from lmcbook.lab import scratch
+    from lmcbook.lab.store import forget, run_key
+
+    marked = scratch.marked()
+    for config in _networks(chosen) - _networks(missing) if marked else ():
+        with suppress(InputError):  # data that are not here have no key
+            if run_key(config) in marked:
+                forget(config)
+
+
+def _networks(planned: Iterable[PlannedPair]) -> set[TrainingConfig]:
+    from lmcbook.lab.session import same_networks
+
+    return {config for one in planned for config in same_networks(one.pair)}
 
 
 def _searches(one: PlannedPair) -> bool:

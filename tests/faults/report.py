@@ -1,0 +1,52 @@
+"""How many faults the suite goes through: compared with the counts that the book states, or written into them.
+
+    LMCBOOK_WRITE_COUNTS=1 python -m pytest -n 0 tests/faults
+
+writes ``book/tested.json`` and the table of ``book/tested.md`` anew.
+"""
+
+import json
+import os
+import re
+from pathlib import Path
+from typing import Any
+
+BOOK = Path(__file__).parents[2] / "book"
+COUNTS = BOOK / "tested.json"
+PAGE = BOOK / "tested.md"
+START, END = "<!-- counts -->\n", "<!-- end of counts -->"
+
+
+def check(part: str, name: str, found: dict[str, int]) -> None:
+    """Compare what was counted with what is stated, or state it."""
+    stated: dict[str, dict[str, Any]] = json.loads(COUNTS.read_text()) if COUNTS.is_file() else {}
+    if os.environ.get("LMCBOOK_WRITE_COUNTS"):
+        entry = stated.setdefault(part, {}).setdefault(name, {})
+        entry.update(found)
+        COUNTS.write_text(json.dumps(stated, indent=1, sort_keys=True) + "\n")
+        text = PAGE.read_text(encoding="utf-8")
+        before, _, rest = text.partition(START)
+        PAGE.write_text(before + START + tables(stated) + END + rest.partition(END)[2], encoding="utf-8")
+        return
+    entry = stated[part][name]
+    assert {key: entry.get(key) for key in found} == found, "see tests/faults/report.py"
+
+
+def tables(stated: dict[str, dict[str, dict[str, int]]]) -> str:
+    """The counts as the page shows them."""
+    text = ""
+    for part, rows in stated.items():
+        columns = list(dict.fromkeys(column for row in rows.values() for column in row))
+        text += f"\n| {part} | {' | '.join(columns)} |\n|---|{'---:|' * len(columns)}\n"
+        for name, row in rows.items():
+            text += f"| {name} | {' | '.join(f'{row.get(column, 0):,}' for column in columns)} |\n"
+        totals = [sum(row.get(column, 0) for row in rows.values()) for column in columns]
+        text += f"| in all | {' | '.join(f'{total:,}' for total in totals)} |\n"
+    return text + "\n"
+
+
+def shown() -> str:
+    """The table on the page."""
+    found = re.search(re.escape(START) + "(.*?)" + re.escape(END), PAGE.read_text(encoding="utf-8"), re.DOTALL)
+    assert found is not None, f"{PAGE} has no table of counts"
+    return found[1]
