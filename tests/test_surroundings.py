@@ -93,11 +93,10 @@ def test_a_reduced_reproduction_starts_its_own_jobs_alone(small_checkout, monkey
     assert 0 < len(jobs) < len(workflow.jobs_of("embedded"))
     digests = {one.pair.digest for one in plan.pairs("embedded", ["01_width"])}
     assert {one.pair.digest for group in jobs.values() for one in group} <= digests
-    for job in jobs:
-        receipt = workflow.receipt_path("embedded", job)
-        receipt.parent.mkdir(parents=True, exist_ok=True)
-        receipt.touch()
+    asked: list[list[str]] = []
+    monkeypatch.setattr(workflow, "open_jobs", lambda scale, wanted: asked.append([*wanted]))
     assert workflow.reproduce(device="cpu", with_book=False, **chosen) == 0 and len(started) == 1
+    assert asked == [[*jobs]]
 
 
 def test_without_a_home_caches_lie_elsewhere_and_datasets_stay(tmp_path, monkeypatch):

@@ -65,7 +65,7 @@ def at_every_step() -> Iterator[None]:
         mock.patch.object(store, "train_together", lambda *a, **k: train_together(*a, **k, checkpoint_seconds=-1.0)),
         mock.patch.dict(MEASUREMENTS, {"layerwise": digests}),
         mock.patch.object(missing, "release_memory", lambda: None),
-        mock.patch.object(provenance, "commit", lambda: (None, None)),
+        mock.patch.object(provenance, "commit", lambda: (None, None, None)),
     ):
         yield
 

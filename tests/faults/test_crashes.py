@@ -111,7 +111,7 @@ def test_whenever_a_job_dies_the_same_job_then_ends_the_same(shown, name, kind, 
 
 
 def fails(root: Path, job: Job, number: int, code: int, *, for_ever: bool) -> bool | None:
-    """Whether the job stops with an error that is said if its operation of this ``number`` fails; None beyond the last."""
+    """Whether the job stops, with words, if its operation of this ``number`` fails; None if it has fewer."""
     stopped = False
     try:
         with failing(root, number, code, for_ever=for_ever) as done:
