@@ -35,10 +35,10 @@ def check(part: str, name: str, found: dict[str, int]) -> None:
 def tables(stated: dict[str, dict[str, dict[str, int]]]) -> str:
     """The counts as the page shows them."""
     text = ""
-    for part, rows in stated.items():
-        columns = list(dict.fromkeys(column for row in rows.values() for column in row))
+    for part, rows in sorted(stated.items()):
+        columns = sorted({column for row in rows.values() for column in row})
         text += f"\n| {part} | {' | '.join(columns)} |\n|---|{'---:|' * len(columns)}\n"
-        for name, row in rows.items():
+        for name, row in sorted(rows.items()):
             text += f"| {name} | {' | '.join(f'{row.get(column, 0):,}' for column in columns)} |\n"
         totals = [sum(row.get(column, 0) for row in rows.values()) for column in columns]
         text += f"| in all | {' | '.join(f'{total:,}' for total in totals)} |\n"

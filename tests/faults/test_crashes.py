@@ -3,7 +3,9 @@
 import errno
 import json
 import os
+import random
 import shutil
+import signal
 import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -24,7 +26,7 @@ from lmcbook.training.config import TrainingConfig
 from tests.faults import report
 from tests.faults.job_kinds import JOBS, Job
 from tests.faults.jobs import at_every_step, content_of
-from tests.faults.operations import LOSSES, distinct, failing, restore, states
+from tests.faults.operations import LOSSES, distinct, failing, restore, states, watched
 
 
 @pytest.fixture(scope="module")
@@ -154,3 +156,43 @@ def test_after_an_error_of_the_disk_the_same_job_ends_the_same(shown, name, code
             assert content_of(root) == whole, f"operation {number}"
     assert failed > 1
     report.check("errors of the disk", name, {os.strerror(code): (number - 1) // job.stride})
+
+
+@pytest.mark.parametrize("name", JOBS)
+def test_killed_for_real_it_ends_the_same_too(shown, name):
+    """What the tests above take from one run, tried with processes that are killed: seeded, up to three in a row."""
+    job = JOBS[name]
+    whole, points = known(shown, name)
+    chance = random.Random(name)
+    kills = 0
+    for _ in range(4):
+        with at(job) as root:
+            for _ in range(chance.randint(1, 3)):
+                kills += killed_at(root, job, chance.randint(1, len(points["kill"]) // 2))
+                check_whole(root)
+            job.run()
+            assert content_of(root) == whole
+    report.check("killed for real", name, {"SIGKILL": kills})
+
+
+def killed_at(root: Path, job: Job, number: int) -> bool:
+    """Run the job until its operation of this ``number``, where its process is killed; whether it came to that."""
+    child = os.fork()
+    if child == 0:
+        left = [number]
+
+        def before(name: str, place: str) -> None:
+            left[0] -= 1
+            if left[0] == 0:
+                os.kill(os.getpid(), signal.SIGKILL)
+
+        try:
+            with watched(root) as watching:
+                watching.before = before
+                job.run()
+            os._exit(0)
+        finally:
+            os._exit(3)
+    code = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+    assert code in (0, -signal.SIGKILL)
+    return code != 0
