@@ -28,6 +28,8 @@ from tests.faults.job_kinds import JOBS, Job
 from tests.faults.jobs import at_every_step, content_of
 from tests.faults.operations import LOSSES, distinct, failing, restore, states, watched
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(scope="module")
 def shown() -> Iterator[dict[str, Any]]:

@@ -20,6 +20,8 @@ from lmcbook.lab.receipts import open_jobs, receipt_path, write_receipt
 from lmcbook.lab.records import read_records
 from tests.faults.jobs import NARROW, at_every_step, import_dots, planned
 
+pytestmark = pytest.mark.slow
+
 FORK = multiprocessing.get_context("fork")
 
 

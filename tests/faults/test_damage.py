@@ -26,6 +26,8 @@ from tests.faults.job_kinds import execute
 from tests.faults.jobs import NARROW, at_every_step, import_dots, planned
 from tests.faults.operations import State, look, restore
 
+pytestmark = pytest.mark.slow
+
 SEEDS = range(5)
 OTHER = replace(planned(), pair=replace(planned().pair, seeds=(5, 6)))
 UNFINISHED = replace(NARROW, seed=9)
