@@ -10,6 +10,7 @@ from safetensors.torch import save_file
 from torch import nn
 
 from lmcbook.connecting.checkpoints import read_network, read_pair
+from lmcbook.connecting.preflight import preflight
 from lmcbook.errors import InputError
 from lmcbook.states import state_sha256
 
@@ -103,6 +104,30 @@ def test_a_prefix_that_only_one_of_two_has_is_taken_from_that_one():
         read_pair(STATE, OTHER, arguments=("A", "B"), strip_prefix="module.")
 
 
+def test_an_average_that_only_one_of_two_has_is_taken_from_that_one():
+    a, b = read_pair({"model": OTHER, "model_ema": STATE}, OTHER, ema=True)
+    assert same(a.state) and same(b.state, OTHER) and "no moving average is in it" in b.notes[-1]
+    with pytest.raises(InputError, match="^A .* has no moving average"):
+        read_pair(STATE, OTHER, arguments=("A", "B"), ema=True)
+
+
+def test_a_checkpoint_of_lightning_is_read_and_its_prefix_taken(tmp_path):
+    state = {f"model.{name}": tensor for name, tensor in STATE.items()} | {"criterion.weight": torch.ones(3)}
+    content = {"epoch": 3, "state_dict": state, "callbacks": {}, "loops": {}, "hyper_parameters": {"lr": 1}}
+    content["optimizer_states"] = [{"state": {0: {"exp_avg": torch.ones(3)}}}]
+    torch.save(content, tmp_path / "l.ckpt")
+    found = read_network(tmp_path / "l.ckpt", strip_prefix="model.")
+    assert same(found.state) and "left out criterion.weight" in found.notes[-1]
+
+
+@pytest.mark.filterwarnings("ignore:.*quantized tensor:UserWarning")
+def test_a_quantised_file_is_read_without_a_word_and_refused_by_the_preflight(tmp_path):
+    quantised = torch.quantize_per_tensor(STATE["0.weight"], 0.1, 0, torch.qint8)
+    torch.save(STATE | {"0.weight": quantised}, tmp_path / "q.pt")
+    [error, *_] = preflight(read_network(tmp_path / "q.pt"), STATE, net())
+    assert error.level == "error" and "0.weight of type qint8" in error.message
+
+
 def test_a_file_that_would_run_code_is_refused_with_the_way_out(tmp_path):
     torch.save({"state_dict": STATE, "args": Namespace(lr=1)}, tmp_path / "c.pt")
     with pytest.raises(InputError, match=r"holds argparse.Namespace beside tensors .* python -c") as error:
@@ -110,14 +135,15 @@ def test_a_file_that_would_run_code_is_refused_with_the_way_out(tmp_path):
     assert "\n" not in str(error.value)
 
 
-def test_the_command_that_writes_the_weights_alone_is_one_that_a_shell_takes_as_it_is(tmp_path, monkeypatch):
+@pytest.mark.parametrize("kind", [lambda file: {"state_dict": file}, lambda file: Namespace(state_dict=lambda: file)])
+def test_the_command_that_writes_the_weights_alone_is_one_that_a_shell_takes_as_it_is(tmp_path, monkeypatch, kind):
     monkeypatch.chdir(tmp_path)
     name = "it's $(touch never) `x` FILE.pt"
     torch.save({"state_dict": STATE, "args": Namespace(lr=1)}, name)
     with pytest.raises(InputError) as error:
         read_network(name)
     _, _, code = shlex.split("python" + str(error.value).rpartition("alone: python")[2])
-    monkeypatch.setattr(torch, "load", lambda file, **_: {"state_dict": file})
+    monkeypatch.setattr(torch, "load", lambda file, **_: kind(file))
     monkeypatch.setattr(torch, "save", lambda content, target: [content, target] == [name, "weights.pt"] or fail())
     exec(code)
 

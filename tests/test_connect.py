@@ -452,8 +452,9 @@ def test_time_that_is_up_and_an_interrupt_leave_what_is_done(digits_pair, digits
 
     monkeypatch.setattr("lmcbook.connecting.remedies.align", interrupt)
     found = lmcbook.connect(*digits_pair, **arguments)
-    assert "interrupted" in found.stopped and "repaired:mean_and_variance" in found.by_name and not found.layers
-    monkeypatch.setattr("lmcbook.connecting.measure._Run._parents", interrupt)
+    assert "interrupted" in found.stopped and "repaired:mean_and_variance" in found.by_name
+    assert {entry["coefficient"] for entry in found.layers} == {None}  # the merge's own come last
+    monkeypatch.setattr("lmcbook.connecting.stages.Stages._parents", interrupt)
     with pytest.raises(KeyboardInterrupt):
         lmcbook.connect(*digits_pair, **arguments)
 
@@ -469,6 +470,12 @@ def test_what_cannot_be_compared_is_told_in_one_line(digits_pair, digits):
         ({"test": (digits.test.images, digits.test.labels + 5)}, "labels go from 5 to 14"),
         ({"test": (digits.test.images, digits.test.labels == 1)}, "labels are torch.bool"),
         ({"test": (digits.test.images * torch.inf, digits.test.labels)}, "infinite or no number"),
+        ({"calibration": (digits.test.images * torch.nan, digits.test.labels)}, "calibration holds values"),
+        ({"calibration": small}, "model does not take calibration of shape"),
+        ({"images": small}, "model does not take images of shape"),
+        ({"test": Labelled(torch.tensor(1.0), torch.tensor(1))}, "test holds single numbers"),
+        ({"test": (digits.test.images[:0], digits.test.labels[:0])}, "test holds 0 images"),
+        ({"output": lambda z: z[:, :1]}, "returns one number for each example"),
         ({"match": "wieghts"}, "match is 'wieghts'"),
         ({"repair": ["mean", "x"]}, "repair is 'x'"),
         ({"at": 0}, "at is 0"),

@@ -232,6 +232,16 @@ def test_a_pipe_and_an_ascii_terminal(folder):
     assert "[1/" in done.stderr and "s left" in done.stderr
 
 
+def test_a_dry_run_with_data_tells_a_forecast_and_merges_nothing(folder, capsys, monkeypatch):
+    monkeypatch.setattr("lmcbook.connecting.measure.connect", lambda *_, **__: pytest.fail("it measured"))
+    assert connect("a.safetensors", "near.pt", *GIVEN, "--dry-run") == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert [line.partition(":")[0] for line in lines if "units fire" in line or "shuffled copies" in line] == [
+        "forecast",
+        "forecast",
+    ]
+
+
 def test_class_folders_are_data(folder):
     for part, count in (("train", 2), ("val", 3)):
         for name in ("cat", "dog"):

@@ -43,8 +43,9 @@ def reasons(connection: "Connection") -> tuple[str, ...]:
         known = connection.curve.get("lewc_exponent")  # two under batch norm, whatever the depth
         expected = depth if known is None else known
         chain = f" in a chain of {depth} layers" if known is None else ""
+        where = "" if connection.at == 0.5 else "At lambda 0.5: "
         found.append(
-            f"In {name} the merge is 2^{-exponent:.1f} of the parents' sum"
+            f"{where}In {name} the merge is 2^{-exponent:.1f} of the parents' sum"
             + ("" if cosine is None else f", with cosine {cosine:.2f} to it")
             + f"; LEWC says 2^-{expected}{chain}, LLFC 2^-1{_law(exponent, expected)}."
         )

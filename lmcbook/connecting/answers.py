@@ -38,18 +38,21 @@ def logits_of(returned: Any) -> Tensor:
     return found[:, None] if found.ndim == 1 else found
 
 
-def answering(model: nn.Module, state: StateDict, images: Tensor, output: Output | None = None) -> nn.Module:
+def answering(
+    model: nn.Module, state: StateDict, images: Tensor, output: Output | None = None, *, argument: str = "images"
+) -> nn.Module:
     """``model`` if it returns logits, else a module of the same tensors under the same names that does.
 
     Args:
         state: weights to try it with.
         images: a few, to see what it returns.
         output: makes logits of what the model returns; by default `logits_of`.
+        argument: name of the images in errors.
 
     Raises:
         InputError: the model does not take the images, or what it returns holds no logits.
     """
-    returned = _tried(model, state, images)
+    returned = _tried(model, state, images, argument)
     if output is None and isinstance(returned, Tensor) and returned.ndim == 2:
         return model
     make = output or logits_of
@@ -70,7 +73,7 @@ def answering(model: nn.Module, state: StateDict, images: Tensor, output: Output
     return answers
 
 
-def _tried(model: nn.Module, state: StateDict, images: Tensor) -> Any:
+def _tried(model: nn.Module, state: StateDict, images: Tensor, argument: str) -> Any:
     try:
         with torch.no_grad(), evaluation_mode(model):
             return with_state(model, state)(images)
@@ -80,6 +83,6 @@ def _tried(model: nn.Module, state: StateDict, images: Tensor) -> Any:
         reason = " ".join(str(error).split())[:200] or type(error).__name__
         hint = "" if images.is_floating_point() else ": give floating-point images, normalised as in training"
         raise InputError(
-            f"model does not take images of shape {tuple(images.shape)} and type "
+            f"model does not take {argument} of shape {tuple(images.shape)} and type "
             f"{str(images.dtype).removeprefix('torch.')} ({reason}); give them as in its training{hint}"
         ) from error

@@ -5,6 +5,7 @@ import json
 import os
 import pickle
 import shlex
+import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -30,6 +31,10 @@ WRAPPERS = ("module.", "_orig_mod.", "model.")
 """What `DataParallel`, `torch.compile` and training frameworks put before every name."""
 
 _MOST_LEVELS = 3  # of dicts in dicts that are searched for weights
+
+
+class _NoAverage(InputError):
+    """The moving average was asked for, and is not there."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -102,12 +107,22 @@ def read_pair(
     strip_prefix: str = "",
     ema: bool = False,
 ) -> tuple[Network, Network]:
-    """Two networks as `read_network` reads them; a prefix that only one of them has is taken from that one alone.
+    """Two networks as `read_network` reads them; a prefix or an average that only one has is taken from that one.
 
     Raises:
-        InputError: as `read_network`, or ``strip_prefix`` is given and neither has it.
+        InputError: as `read_network`, or ``strip_prefix`` or ``ema`` is given and neither has it.
     """
-    read = [read_network(given, argument=name, key=key, ema=ema) for name, given in zip(arguments, (a, b), strict=True)]
+    read: list[Network] = []
+    without: list[_NoAverage] = []
+    for name, given in zip(arguments, (a, b), strict=True):
+        try:
+            read.append(read_network(given, argument=name, key=key, ema=ema))
+        except _NoAverage as error:
+            if without:
+                raise without[0] from None
+            without.append(error)
+            plain = read_network(given, argument=name)
+            read.append(replace(plain, notes=(*plain.notes, "no moving average is in it: its weights are taken")))
     if not strip_prefix:
         return read[0], read[1]
     having = [any(name.startswith(strip_prefix) for name in network.state) for network in read]
@@ -199,14 +214,17 @@ def _safetensors(path: Path, wanted: set[str] | None = None) -> Iterator[tuple[s
 
 def _unpickled(path: Path, argument: str) -> Any:
     try:
-        return torch.load(path, map_location="cpu", weights_only=True)
+        with warnings.catch_warnings():  # of old kinds of tensors, which the preflight tells
+            warnings.simplefilter("ignore")
+            return torch.load(path, map_location="cpu", weights_only=True)
     except pickle.UnpicklingError as error:
         reason = _line(error)
         held = reason.partition("GLOBAL ")[2].split(" ")[0]
         if not held:
             raise InputError(f"{argument} is {path.name!r}, which is no checkpoint of torch ({reason[:120]})") from None
-        loaded = f"torch.load({path.name!r}, weights_only=False)"
-        convert = shlex.quote(f"import torch; torch.save({loaded}['state_dict'], 'weights.pt')")
+        loaded = f"c = torch.load({path.name!r}, weights_only=False)"
+        weights = "c.state_dict() if hasattr(c, 'state_dict') else c['state_dict']"
+        convert = shlex.quote(f"import torch; {loaded}; torch.save({weights}, 'weights.pt')")
         raise InputError(
             f"{argument} is {path.name!r}, which holds {held} beside tensors and would run code when read; if you "
             f"trust it, write its weights alone: python -c {convert}"
@@ -232,7 +250,7 @@ def _weights(content: Any, where: str, key: str | None, ema: bool, notes: list[s
     averaged = [path for path, rank in sorted(zip(found, ranks, strict=True), key=lambda one: one[1]) if rank >= 0]
     plain = [path for path in found if path and path not in averaged]
     if ema and not averaged:
-        raise InputError(f"{where} has no moving average; it holds {_listed(found)}: leave ema out, or name a key")
+        raise _NoAverage(f"{where} has no moving average; it holds {_listed(found)}: leave ema out, or name a key")
     known = sorted(
         (path for path in plain if _last(path) in STATE_KEYS), key=lambda path: STATE_KEYS.index(_last(path))
     )
@@ -289,7 +307,8 @@ def _tensors(found: Mapping[str, Any], where: str, notes: list[str]) -> StateDic
         raise InputError(f"{where} holds {some(others)}, not a tensor; name the weights alone by key")
     if not state:
         raise InputError(f"{where} holds no tensor; a state dict has at least one")
-    return {name: tensor.detach() for name, tensor in state.items()}
+    # on the CPU, where two of different devices meet; one without values (meta) is told by the preflight
+    return {name: tensor.detach() if tensor.is_meta else tensor.detach().cpu() for name, tensor in state.items()}
 
 
 def _stripped(state: StateDict, prefix: str, where: str, notes: list[str]) -> StateDict:

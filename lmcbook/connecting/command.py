@@ -35,7 +35,12 @@ def add_parser(commands: Any) -> None:
     inputs.add_argument("--ema", action="store_true", help="take the moving average of the weights")
     what = parser.add_argument_group("what is measured")
     what.add_argument("--at", type=float, default=0.5, help="the weight of A in the average (default: 0.5)")
-    what.add_argument("--coefficients", type=int, default=5, help="points of the curve (default: 5)")
+    what.add_argument(
+        "--coefficients",
+        type=int,
+        default=5,
+        help="points of the curve, of which only those are measured that the barrier needs (default: 5)",
+    )
     what.add_argument("--match", default="weights", help="none, weights, activations or all (default: weights)")
     what.add_argument(
         "--repair",
@@ -46,7 +51,11 @@ def add_parser(commands: Any) -> None:
     what.add_argument("--no-layers", action="store_true", help="do not look inside")
     what.add_argument("--tolerance", type=float, help="points that may be lost (default: 1, or two standard errors)")
     effort = parser.add_argument_group("effort")
-    effort.add_argument("--dry-run", action="store_true", help="only what can be said without data; seconds")
+    effort.add_argument(
+        "--dry-run",
+        action="store_true",
+        help="only what can be said before a merge: without --data from the weights, with it a forecast as well",
+    )
     effort.add_argument("--examples", type=int, default=10000, help="at most this many of each role (default: 10000)")
     effort.add_argument("--device", default="cpu", help="cpu, cuda or auto (default: cpu)")
     effort.add_argument("--max-minutes", type=float, help="begin nothing new after this many minutes")
@@ -81,9 +90,12 @@ def _answer(options: argparse.Namespace) -> int:
     from lmcbook.connecting.advice import remedy_of
     from lmcbook.connecting.checkpoints import read_pair
     from lmcbook.connecting.factories import build, read_data
+    from lmcbook.connecting.inputs import prepare
+    from lmcbook.connecting.inside import before_merging
     from lmcbook.connecting.measure import connect
     from lmcbook.connecting.merged import merge_networks
-    from lmcbook.connecting.preflight import preflight
+    from lmcbook.connecting.preflight import preflight, share_start
+    from lmcbook.connecting.remedies import check_remedies
     from lmcbook.connecting.reporting import ENDINGS, as_csv
     from lmcbook.connecting.targets import check_target
     from lmcbook.connecting.verdict import UNDECIDED
@@ -93,7 +105,7 @@ def _answer(options: argparse.Namespace) -> int:
     for path, endings in ((options.report, ENDINGS), (options.curve, (".csv",)), (options.out, (".safetensors",))):
         if path is not None:
             check_target(path, endings, force=options.force)
-    grid = coefficients_grid(options.coefficients)
+    coefficients_grid(options.coefficients)
     a, b = read_pair(
         options.a, options.b, arguments=("A", "B"), key=options.key, strip_prefix=options.strip_prefix, ema=options.ema
     )
@@ -101,16 +113,25 @@ def _answer(options: argparse.Namespace) -> int:
     if options.dry_run:
         findings = preflight(a, b, model, has_images=options.data is not None)
         say("\n".join(f"{finding.level}: {finding.message}" for finding in findings))
-        return 2 if any(finding.level == "error" for finding in findings) else 0
+        if any(finding.level == "error" for finding in findings):
+            return 2
+        if model is not None and options.data is not None:
+            data = read_data(options.data, image_size=options.image_size, examples=options.examples)
+            inputs = prepare(model, a, b, test=data.test, calibration=data.calibration, images=data.images,
+                             examples=options.examples, device=options.device)  # fmt: skip
+            repairs = check_remedies(options.match, options.repair.split(","))
+            told, notes, _ = before_merging(inputs, repairs, shared_start=share_start(findings))
+            say("\n".join([*(f"forecast: {line}" for line in told), *(f"note: {note}" for note in notes)]))
+        return 0
     if model is None or options.data is None:
         missing = " and ".join(name for name in ("model", "data") if getattr(options, name) is None)
         raise InputError(f"--{missing.replace(' and ', ' and --')} must be given (or --dry-run, which needs no data)")
     data = read_data(options.data, image_size=options.image_size, examples=options.examples)
     found = connect(
         model, a, b, test=data.test, calibration=data.calibration, images=data.images, at=options.at,
-        coefficients=grid, match=options.match, repair=options.repair.split(","), layers=not options.no_layers,
-        random_permutations=options.random_permutations, tolerance=options.tolerance, examples=options.examples,
-        device=options.device, max_minutes=options.max_minutes, progress=not options.quiet,
+        coefficients=options.coefficients, match=options.match, repair=options.repair.split(","),
+        layers=not options.no_layers, random_permutations=options.random_permutations, tolerance=options.tolerance,
+        examples=options.examples, device=options.device, max_minutes=options.max_minutes, progress=not options.quiet,
     )  # fmt: skip
     found = replace(found, command=words_of(options))
     say(str(found))

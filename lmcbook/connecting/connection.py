@@ -41,6 +41,8 @@ class Connection:
     """As `lmcbook.measure_layers`, on unlabelled images, with the split of the cross-talk (`measure_common_mode`)."""
     findings: tuple[Finding, ...]
     """Of the preflight."""
+    forecast: tuple[str, ...]
+    """What the layers and shuffled copies of each network told before anything was merged, without labels."""
     notes: tuple[str, ...]
     """What was decided on the way, and what could not be done."""
     parents: tuple[Parent, Parent]
@@ -83,7 +85,7 @@ class Connection:
         content = {
             name: value
             for name, value in asdict(self).items()
-            if name not in ("rows", "layers", "findings", "notes", "parents", "command")
+            if name not in ("rows", "layers", "findings", "forecast", "notes", "parents", "command")
         }
         return {
             "lmcbook": lmcbook.__version__,
@@ -92,6 +94,7 @@ class Connection:
             "rows": [row.to_dict() for row in self.rows],
             "layers": list(self.layers),
             "findings": [asdict(finding) for finding in self.findings],
+            "forecast": list(self.forecast),
             "notes": list(self.notes),
             "parents": [asdict(parent) for parent in self.parents],
             "next_steps": list(self.next_steps),

@@ -87,6 +87,7 @@ def read_data(name: str, *, image_size: int = 224, examples: int | None = None) 
     """
     if examples is not None:
         check_number("examples", examples, minimum=2, integer=True)
+    check_number("image_size", image_size, minimum=1, integer=True)
     path = Path(name)
     if path.is_dir():
         return _folder(path, image_size, examples)

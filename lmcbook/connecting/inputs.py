@@ -98,16 +98,25 @@ def prepare(
         notes.append(
             "the labels are of floating point: compared by mean squared error alone, without accuracy and beta"
         )
-    for name, part in (("test", tested.images), ("images", pool)):
+    parts = {"test": tested.images, "calibration": calibrated.images, "images": pool}
+    for name, part in parts.items():
         if part.is_floating_point() and not bool(torch.isfinite(part).all()):
             raise InputError(f"{name} holds values that are infinite or no number; mend or leave out those images")
     if device != "cpu":
         model = copy.deepcopy(model).to(device)
     states = states_of(model, a, b, device)
     answers = answering(model, states[0], tested.images[:2], output)
+    for name, part in parts.items():
+        if part.shape[1:] != tested.images.shape[1:]:  # no fault where the network takes any size
+            answering(model, states[0], part[:2], output, argument=name)
     first, second = (predict_logits(answers, states[0], tested.images[:2]) for _ in range(2))
     if not torch.equal(first, second):
         notes.append("outputs differ from call to call: something is random in evaluation mode, such as dropout")
+    if task == "classification" and first.shape[1] == 1:
+        raise InputError(
+            "model returns one number for each example, which tells no class; of a classifier of two make two logits "
+            "(output=lambda z: torch.cat([0 * z, z], 1)), for a regression give labels of floating point"
+        )
     return Inputs(
         model=answers, a=states[0], b=states[1], test=tested, calibration=calibrated, images=pool, task=task,
         notes=tuple(notes),
@@ -129,6 +138,8 @@ def states_of(
 def _labelled(argument: str, given: Any) -> Labelled:
     found = as_examples(argument, given)
     images, labels = as_images(argument, found), found.labels
+    if labels.ndim < 1 or (type(images) is Tensor and images.ndim < 1):
+        raise InputError(f"{argument} holds single numbers; give images and labels, each with the examples first")
     if len(images) == 0 or len(images) != len(labels):
         raise InputError(
             f"{argument} holds {len(images)} images and {len(labels)} labels; give at least one, and a label for each"

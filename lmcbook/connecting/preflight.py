@@ -18,6 +18,8 @@ Level = Literal["error", "warning", "info"]
 SHARED_START = 0.2
 """Cosine of two layers' weights above which independent starts do not explain it, in the median over layers."""
 
+_SHARED, _SAME = "the two share their start", "a and b hold the same weights"
+
 
 @dataclass(frozen=True, slots=True)
 class Finding:
@@ -98,6 +100,11 @@ def check(findings: Sequence[Finding]) -> None:
     errors = [finding.message for finding in findings if finding.level == "error"]
     if errors:
         raise InputError("a and b cannot be compared: " + "; ".join(errors))
+
+
+def share_start(findings: Sequence[Finding]) -> bool:
+    """Whether the preflight found that the two come from one start, or hold the same weights."""
+    return any(finding.name == "start" and finding.message.startswith((_SHARED, _SAME)) for finding in findings)
 
 
 def is_statistic(name: str) -> bool:
@@ -228,7 +235,7 @@ def _start(a: StateDict, b: StateDict, model: nn.Module | None, found: list[Find
     """Same weights, or a start that is shared."""
     layers = [name for name, tensor in a.items() if tensor.is_floating_point() and tensor.ndim >= 2]
     if all(torch.equal(a[name], b[name]) for name in a):
-        found.append(Finding("warning", "start", "a and b hold the same weights: there is nothing to compare"))
+        found.append(Finding("warning", "start", f"{_SAME}: there is nothing to compare"))
         return
     same = [name for name in layers if torch.equal(a[name], b[name]) and bool(a[name].any())]
     if same:
@@ -242,7 +249,7 @@ def _start(a: StateDict, b: StateDict, model: nn.Module | None, found: list[Find
     numbers = f"cosine {middle:.2g} in the median of {len(cosines)} layers; unrelated weights have about {chance:.1g}"
     # in tiny layers chance alone makes large cosines, but never nearly 1
     if middle > max(SHARED_START, min(10 * chance, 0.9)):
-        message = f"the two share their start, or come from one another ({numbers}): they may merge for that reason"
+        message = f"{_SHARED}, or come from one another ({numbers}): they may merge for that reason"
     else:
         message = f"the two started independently, as far as their weights tell ({numbers})"
     found.append(Finding("info", "start", message))

@@ -45,6 +45,12 @@ class Progress:
             rest = f", about {max(1, round(self.seconds * left / done))} s left" if done else ""
             self._write(f"[{len(self._done)}/{len(self._costs)}] {stage}{rest}")
 
+    def tell(self, text: str) -> None:
+        """A line that stays, above what comes next."""
+        if self._show:
+            self._stream.write("\r" + text.ljust(self._width) + "\n" if self._stream.isatty() else text + "\n")
+            self._stream.flush()
+
     def end(self) -> None:
         """Clear the line."""
         if self._show and self._stream.isatty():

@@ -160,6 +160,7 @@ def _lists(connection: "Connection") -> list[tuple[str, list[str]]]:
     if connection.command:
         origin.append("command: " + " ".join(connection.command))
     lists = [
+        ("Before merging", list(connection.forecast)),
         ("Why", list(reasons(connection))),
         ("Next", list(connection.next_steps)),
         ("Noticed", noticed),

@@ -2,6 +2,8 @@
 
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
+from math import hypot
+from statistics import fmean, stdev
 from typing import Any
 
 import torch
@@ -130,6 +132,46 @@ def score(
         name=name, label=label, coefficient=coefficient, seconds=seconds, passes=passes, note=note, **found
     )  # fmt: skip
     return Scored(row=row, right=right, losses=losses)
+
+
+def mean_of(
+    found: Sequence[Scored],
+    *,
+    name: str,
+    label: str,
+    parents: Sequence[Scored],
+    seconds: float,
+    passes: int,
+    note: str,
+    seed: int = 0,
+) -> Scored:
+    """The mean of several merges at one λ as one row, each number the mean of theirs.
+
+    Its standard error has both parts: the images, resampled as for every row, and the draws, of which there are few.
+    """
+    rows = [scored.row for scored in found]
+    means: dict[str, Any] = {}
+    for field in ("loss", "accuracy", "calibrated_loss", "inverse_temperature", "lost", "loss_gained",
+                  "calibrated_loss_gained", "over_better"):  # fmt: skip
+        values = [value for row in rows if (value := getattr(row, field)) is not None]
+        means[field] = fmean(values) if values else None
+    share, (a, b) = rows[0].coefficient or 0.0, parents
+    losses = torch.stack([scored.losses for scored in found]).mean(dim=0)
+    rights = [scored.right for scored in found if scored.right is not None]
+    right = torch.stack(rights).mean(dim=0) if rights else None
+    of_loss = bootstrap_error(losses - (share * a.losses + (1 - share) * b.losses), seed)
+    means["loss_standard_error"] = hypot(of_loss, _of_draws([row.loss for row in rows]))
+    means["standard_error"] = means["loss_standard_error"]
+    if right is not None and a.right is not None and b.right is not None:
+        images = bootstrap_error(share * a.right + (1 - share) * b.right - right, seed)
+        means["standard_error"] = hypot(images, _of_draws([row.lost or 0.0 for row in rows]))
+    row = Row(name=name, label=label, coefficient=share, seconds=seconds, passes=passes, note=note, **means)
+    return Scored(row=row, right=right, losses=losses)
+
+
+def _of_draws(values: Sequence[float]) -> float:
+    """The standard error of the mean of a few draws; 0 of one, which tells nothing of it."""
+    return stdev(values) / len(values) ** 0.5 if len(values) > 1 else 0.0
 
 
 def bootstrap_error(values: Float[Tensor, " examples"], seed: int = 0) -> float:

@@ -50,7 +50,11 @@ def as_text(connection: "Connection") -> str:
         if row.note:
             notes.setdefault(row.note, []).append(row.label)
     lines += [f"{'; '.join(labels)}: {note}" for note, labels in notes.items()]
-    for title, parts in (("Why", reasons(connection)), ("Next", connection.next_steps)):
+    for title, parts in (
+        ("Before merging", connection.forecast),
+        ("Why", reasons(connection)),
+        ("Next", connection.next_steps),
+    ):
         if parts:
             lines += ["", f"{title}:", *(f"  {part}" for part in parts)]
     told = [f"{finding.level}: {finding.message}" for finding in connection.findings] + list(connection.notes)

@@ -1,0 +1,172 @@
+"""What `connect` tells before anything is merged, which points of a line it measures, and what its rows cost."""
+
+import copy
+from collections import Counter
+from dataclasses import replace
+from typing import Any
+
+import pytest
+import torch
+from torch import nn
+
+import lmcbook
+from lmcbook.connecting.adaptive import points_of_barrier
+from lmcbook.connecting.inside import forecast
+from lmcbook.connecting.rows import Row, Scored, bootstrap_error, mean_of
+from lmcbook.evaluation import coefficients_grid, predict_logits
+from lmcbook.merging import interpolate
+from lmcbook.permutation import apply, derive_spec, random_permutation
+from lmcbook.randomness import random_stream
+
+GRID = coefficients_grid(25)
+
+
+@pytest.fixture(scope="module")
+def pair():
+    """Two perceptrons that nobody trained, and images with the first one's answers."""
+    model = nn.Sequential(nn.Linear(6, 32), nn.ReLU(), nn.Linear(32, 24), nn.ReLU(), nn.Linear(24, 4))
+    states = []
+    for seed in (0, 1):
+        torch.manual_seed(seed)
+        own = copy.deepcopy(model)
+        for layer in own:
+            if isinstance(layer, nn.Linear):
+                layer.reset_parameters()
+        states.append({name: tensor.clone() for name, tensor in own.state_dict().items()})
+    images = torch.randn(400, 6, generator=random_stream(0, "before"))
+    return model, *states, images, predict_logits(model, states[0], images).argmax(1)
+
+
+def connected(pair: Any, **more: Any) -> Any:
+    model, a, b, images, labels = pair
+    given: dict[str, Any] = {"match": "none", "repair": ("lewc_mean", "mean_and_variance")} | more
+    return lmcbook.connect(model, a, b, test=(images, labels), calibration=(images, labels), **given)
+
+
+# --- before merging ---------------------------------------------------------------------------------------------------
+
+
+def test_the_forecast_is_of_shuffled_copies_and_sees_no_label(pair):
+    model, a, b, images, labels = pair
+    told = connected(pair).forecast
+    assert told == connected((model, a, b, images, labels.roll(1))).forecast and len(told) == 2
+    pool = images[torch.randperm(len(images), generator=random_stream(0, "connect", "images"))][:256]
+    spec, shares = derive_spec(model, pool[:8]), []
+    for name, state in (("a", a), ("b", b)):
+        shuffled = apply(spec, random_permutation(spec, state, random_stream(0, "connect", "copy", name)), state)
+        answers = [predict_logits(model, each, pool).argmax(1) for each in (state, interpolate(state, shuffled, 0.5))]
+        shares.append(float((answers[0] != answers[1]).double().mean()))
+    assert f"the two change {100 * sum(shares) / 2:.1f} % of answers on 256 images" in told[1]
+    firing = torch.cat([(pool @ state["0.weight"].T + state["0.bias"] > 0).flatten() for state in (a, b)])
+    assert "units fire" in told[0] and 0 < firing.double().mean() < 1
+
+
+def test_the_forecast_comes_before_any_merge_and_is_printed(pair, monkeypatch, capsys):
+    merged: list[float] = []
+
+    def counted(state_a, state_b, coefficient):
+        merged.append(coefficient)
+        return interpolate(state_a, state_b, coefficient)
+
+    monkeypatch.setattr("lmcbook.connecting.stages.interpolate", counted)
+    monkeypatch.setattr("lmcbook.connecting.stages.inside.forecast", lambda *x, **y: [f"after {len(merged)} merges"])
+    found = connected(pair, progress=True)
+    assert found.forecast[-1] == "after 0 merges" and merged == [0.5] and "Before merging:" in str(found)
+    assert "first answer: plain average" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("changed", "shared", "advice"),
+    [
+        ({"none": 0.004}, False, "expect a plain average to do"),
+        ({"none": 0.2, "lewc_mean": 0.05, "mean": 0.1}, False, "and try repair lewc_mean"),
+        ({"none": 0.2, "lewc_mean": 0.19}, False, "no repair helps much, try matching"),
+        ({"none": 0.2}, False, "expect about that of independent starts"),
+        ({"none": 0.2, "lewc_mean": 0.05}, True, "two of a shared start lose less"),
+    ],
+)
+def test_what_a_forecast_advises(changed, shared, advice):
+    [told] = forecast(changed, 256, task="classification", shared_start=shared)
+    assert told.endswith(advice) and f"{100 * changed['none']:.1f} % of answers on 256 images" in told
+
+
+def test_layers_of_the_merge_are_of_its_own_coefficient(pair):
+    found = connected(pair, at=0.3)
+    assert {entry["coefficient"] for entry in found.layers} == {None, 0.3, 0.5}
+    assert any(reason.startswith("At lambda 0.5: ") for reason in str(found).split("\n  "))
+
+
+# --- points of the line -----------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("height", "most"),
+    [
+        (lambda x: 0.0, 5),
+        (lambda x: 0.3 * x, 5),  # the chord itself
+        (lambda x: 4 * x * (1 - x), 7),
+        (lambda x: torch.sigmoid(torch.tensor(40 * (0.2 - abs(x - 0.5)))).item(), 10),  # a plateau between steep flanks
+        (lambda x: 2.0 ** -(((x - 0.3) / 0.1) ** 2), 9),  # a peak beside the quarters
+        (lambda x: 1 - 2.0 ** -(((x - 0.5) / 0.2) ** 2), 11),  # two peaks
+        (lambda x: -4 * x * (1 - x), 5),  # better than both ends
+    ],
+)
+def test_the_barrier_of_the_grid_is_found_with_fewer_points(height, most):
+    asked: Counter[float] = Counter()
+
+    def worth(coefficient):
+        asked[coefficient] += 1
+        return height(coefficient), 0.0
+
+    points = points_of_barrier(GRID, worth, (0.01, 0.01))
+    rises = {each: height(each) - each * height(1.0) - (1 - each) * height(0.0) for each in GRID}
+    assert max(rises.values()) - max(rises[each] for each in points) <= 0.02
+    assert set(points) <= set(GRID) and {0.0, 0.5, 1.0} <= set(points) and len(points) <= most
+    assert set(asked) == set(points) and set(asked.values()) == {1}
+
+
+def test_each_part_of_the_worth_is_refined_and_what_is_always_wanted_is_there():
+    peak = lambda x, place: 2.0 ** -(((x - place) / 0.12) ** 2)  # noqa: E731
+    points = points_of_barrier(GRID, lambda x: (peak(x, 0.3), peak(x, 0.7)), (0.01, 0.01), always=[0.07])
+    assert 0.07 in points and min(abs(each - 0.3) for each in points) < 0.05 > min(abs(each - 0.7) for each in points)
+
+
+def test_a_whole_number_of_points_measures_what_the_barrier_needs(pair):
+    every = connected(pair, coefficients=GRID, layers=False)
+    few = connected(pair, coefficients=25, layers=False)
+    assert len(every.curve["coefficients"]) == 25 > len(few.curve["coefficients"]) >= 5
+    for place, coefficient in enumerate(few.curve["coefficients"]):
+        assert few.curve["loss"][place] == every.curve["loss"][every.curve["coefficients"].index(coefficient)]
+    assert few.barriers["loss_barrier"] == pytest.approx(every.barriers["loss_barrier"], abs=0.02)
+    assert few.rows[2].loss == every.rows[2].loss
+
+
+# --- rows -------------------------------------------------------------------------------------------------------------
+
+
+def test_a_row_costs_what_it_took(pair):
+    found = connected(pair).by_name
+    assert found["a"].seconds == found["b"].seconds > 0
+    assert found["ensemble"].seconds == found["a"].seconds + found["b"].seconds
+    assert found["ensemble"].passes == found["a"].passes + found["b"].passes
+
+
+def test_the_error_of_a_mean_over_draws_has_the_draws_in_it(pair):
+    found = connected(pair, random_permutations=3, layers=False)
+    shuffled, one = found.by_name["shuffled"], connected(pair, random_permutations=1, layers=False).by_name["shuffled"]
+    assert shuffled.standard_error is not None and one.standard_error is not None and shuffled.loss != one.loss
+    assert "mean of 3" in shuffled.note and shuffled.over_better is not None
+
+
+def test_the_mean_of_equal_rows_has_their_own_error(pair):
+    right, losses = (torch.arange(40) % 4 > 0).double(), torch.rand(40, dtype=torch.float64)
+    parents = [Scored(row=Row(name=n, label=n, coefficient=None, loss=0.1), right=torch.ones(40).double(),
+                      losses=torch.zeros(40).double()) for n in "ab"]  # fmt: skip
+    row = Row(name="", label="", coefficient=0.5, loss=0.4, accuracy=0.75, lost=0.25, loss_gained=0.3)
+    scored = Scored(row=row, right=right, losses=losses)
+    words: dict[str, Any] = {"name": "x", "label": "x", "parents": parents, "seconds": 1.0, "passes": 3, "note": ""}
+    same = mean_of([scored, scored], **words).row
+    assert same.standard_error == pytest.approx(bootstrap_error(1 - right)) and same.lost == 0.25
+    other = replace(scored, row=replace(row, lost=0.35))
+    spread = mean_of([scored, other], **words).row
+    assert spread.standard_error == pytest.approx((bootstrap_error(1 - right) ** 2 + 0.05**2) ** 0.5)
