@@ -1,11 +1,12 @@
 """Tables: means and spreads by hand, numbers of pairs, the paper's values, whole HTML."""
 
+import html
 from xml.etree import ElementTree
 
 import pytest
 from pandas import DataFrame
 
-from lmcbook.pages import tables
+from lmcbook.pages import claims, tables
 from lmcbook.pages.analysis.labels import mean_and_spread
 from tests.helpers.synthetic_records import make_record, width_sweep
 
@@ -81,3 +82,18 @@ def test_a_table_says_where_its_numbers_come_from():
 def test_markdown():
     table = DataFrame([["a|b", 1]], columns=["x", "y"])
     assert tables.to_markdown(table) == "| x | y |\n| --- | --- |\n| a\\|b | 1 |"
+
+
+def test_the_ledger_is_in_parts_that_open():
+    verdicts = [
+        verdict for verdict in claims.judge(width_sweep() + width_sweep("mlp-mnist", (1, 2, 4))) if verdict.values
+    ]
+    page = tables.ledger_html(verdicts, records=width_sweep(), command="a command")
+    groups = {verdict.claim.group for verdict in verdicts}
+    assert len(groups) > 1 and page.count("</table></div></details>") == len(groups)
+    assert page.count("<details open>") == 1
+    assert page.count('<th scope="rowgroup"') >= len({verdict.claim.statement for verdict in verdicts})
+    for group in groups:
+        given = [verdict for verdict in verdicts if verdict.claim.group == group]
+        assert f"<summary>{len(given)} on {html.escape(group)}: " in page
+    assert page.count("a command") >= 1

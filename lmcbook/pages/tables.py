@@ -17,7 +17,7 @@ from lmcbook.pages.analysis.starts import name_of, spawned_table
 from lmcbook.pages.analysis.sweeps import FULL, decay_table, one_width, penalty_table
 from lmcbook.pages.analysis.vocabulary import ACCURACY, PAPER_DECAY, decays
 from lmcbook.pages.analysis.vocabulary import groups as groups_of
-from lmcbook.pages.claims import Verdict, verdict_matrix, verdict_sentence
+from lmcbook.pages.claims import GROUPS, Verdict, count, verdict_matrix, verdict_sentence, verdict_table
 from lmcbook.pages.origin import origin, origin_html
 
 Columns = Mapping[str, tuple[str, float, int]]
@@ -30,6 +30,7 @@ _STYLE = """
 .lmc-table td {font-variant-numeric: tabular-nums}
 .lmc-table th[scope="rowgroup"] {padding-top: .8rem}
 .lmc-table caption {caption-side: top; text-align: left}
+.lmc-ledger summary {cursor: pointer; font-weight: 600; padding: .35rem 0}
 """
 
 
@@ -244,6 +245,29 @@ def show_verdicts(verdicts: Iterable[Verdict], *, records: Sequence[Record], com
         display({"text/markdown": "*No claim of the book is about these networks.*"}, raw=True)
         return
     show(verdict_matrix(judged), caption=verdict_sentence(judged), records=records, command=command)
+
+
+def show_ledger(verdicts: Iterable[Verdict], *, records: Sequence[Record], command: str) -> None:
+    """Show the ledger: a part for each group of claims, told with its counts and folded but for the first."""
+    from IPython.display import display
+
+    given = list(verdicts)
+    text = ledger_html(given, records=records, command=command)
+    display({"text/html": text, "text/plain": to_markdown(verdict_table(given))}, raw=True)
+
+
+def ledger_html(verdicts: Sequence[Verdict], *, records: Sequence[Record], command: str) -> str:
+    """What `show_ledger` puts on the page; its data are those of all parts."""
+    parts: list[str] = []
+    for group in GROUPS:
+        given = [verdict for verdict in verdicts if verdict.claim.group == group]
+        if given:
+            counted = ", ".join(f"{number} {word}" for word, number in count(given).items() if number)
+            summary = html.escape(f"{len(given)} on {group}: {counted}")
+            table = to_html(verdict_table(given), caption=f"The ledger: {group}", groups=1)
+            parts.append(f"<details{'' if parts else ' open'}><summary>{summary}</summary>{table}</details>")
+    sources = origin_html(origin(records), command=command, table=verdict_table(verdicts), name="verdicts")
+    return f'<div class="lmc-ledger">{"".join(parts)}</div>{sources}'
 
 
 def to_html(
