@@ -80,7 +80,9 @@ def test_temperatures_are_compared_for_each_depth():
     records = [make_record(8, depth_of_dip=0.1), make_record(8, depth_of_dip=0.1, num_layers=3)]
     [text] = sentences.depth_finding(records)
     # 6.4 is fitted, 4.4 and 8.8 are predicted
-    assert "6.40 for 3 layers (4.40), 6.40 for 4 layers (8.80). No pair is off by more than a factor of 1.45." in text
+    assert text.endswith("β at λ = ½ is predicted at every depth to within a factor of 1.45, for each pair.")
+    rows = numbers_of([text]).drop(columns="network").to_numpy().tolist()
+    assert rows == [["3", "6.40", "4.40"], ["4", "6.40", "8.80"]]
     [text] = sentences.prediction_finding(records[:1])
     assert "the fitted β is 0.73 times the prediction with weight decay 3e-3" in text
 

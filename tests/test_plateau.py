@@ -6,6 +6,7 @@ import pytest
 
 from lmcbook.lab.records import Record
 from lmcbook.pages import sentences
+from lmcbook.pages.analysis.told import numbers_of
 from tests.helpers.synthetic_records import make_layerwise_record
 
 
@@ -25,10 +26,12 @@ def with_floor(width: float, seeds: tuple[int, int]) -> Record:
 @pytest.mark.parametrize("widths", [(1.0, 4.0), (0.5, 1.0, 4.0)])
 def test_powers_of_the_width_between_the_two_widest(widths):
     [one] = sentences.plateau_finding([with_floor(width, seeds) for width in widths for seeds in ((0, 1), (2, 3))])
-    assert one.replace("\u00a0", " ") == (
-        "MLP on digits, ×1 → ×4: layer 2 0.40 → 0.40, power 0.00; layer 3 0.80 → 0.40, power −0.50; "
-        "layer 4 0.50 → 0.12, power −1.00 (2 pairs each)."
-    )
+    assert one == "MLP on digits, from ×1 to ×4, layers that hardly move: 2 (2 pairs each)."
+    assert numbers_of([one]).drop(columns="network").to_numpy().tolist() == [
+        ["2", "0.40", "0.40", "0.00"],
+        ["3", "0.80", "0.40", "−0.50"],
+        ["4", "0.50", "0.12", "−1.00"],
+    ]
 
 
 def test_one_width_or_batch_norm_says_nothing():

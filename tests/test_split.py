@@ -4,6 +4,7 @@ from dataclasses import replace
 
 from lmcbook.lab.records import Record
 from lmcbook.pages import sentences
+from lmcbook.pages.analysis.told import numbers_of
 from tests.helpers.control_records import changed
 from tests.helpers.one_network_records import told_records
 
@@ -32,17 +33,25 @@ def text(said: list[str]) -> str:
 
 
 def test_one_part_falls_with_width_and_the_other_does_not():
-    assert text(sentences.split_by_width(RECORDS)) == (
-        "MLP on digits, batches of 32, ×1 → ×16: layer 2 isotropic 0.40 → 0.10, common 0.10 → 0.10; "
-        "layer 3 isotropic 0.80 → 0.20, common 0.10 → 0.10 (2 pairs each)."
+    said = sentences.split_by_width(RECORDS)
+    assert text(said) == (
+        "MLP on digits, batches of 32, from narrow to wide: the isotropic part falls in 2 of 2 layers and the common "
+        "part falls in 0 of 2 layers (2 pairs each)."
     )
+    assert numbers_of(said).drop(columns="network").to_numpy().tolist() == [
+        ["2", "isotropic", "0.40", "0.10"],
+        ["2", "common", "0.10", "0.10"],
+        ["3", "isotropic", "0.80", "0.20"],
+        ["3", "common", "0.10", "0.10"],
+    ]
 
 
 def test_the_batch_size_at_the_width_with_the_most_of_them():
-    assert text(sentences.split_by_batch(RECORDS)) == (
-        "MLP on digits at ×4, batches of 16 → 32 → 128: layer 2 isotropic 0.20 → 0.20 → 0.20, common "
-        "0.05 → 0.10 → 0.40; layer 3 isotropic 0.40 → 0.40 → 0.40, common 0.05 → 0.10 → 0.40 (2 pairs each)."
-    )
+    said = sentences.split_by_batch(RECORDS)
+    assert text(said).startswith("MLP on digits at ×4, from the smallest batches to the largest: the isotropic part")
+    numbers = numbers_of(said).drop(columns="network")
+    assert list(numbers.columns) == ["layer", "part", "batches of 16", "batches of 32", "batches of 128"]
+    assert ["3", "common", "0.05", "0.10", "0.40"] in numbers.to_numpy().tolist()
 
 
 def test_one_width_and_one_batch_size_say_nothing():

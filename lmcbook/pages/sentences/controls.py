@@ -26,17 +26,26 @@ def penalty_finding(records: Sequence[Record]) -> list[str]:
         ACCURACY: ("points of accuracy lost", 100, 1),
         "endpoint_accuracy": ("unmerged accuracy in %", 100, 1),
     }
-    sentences = []
+    sentences: list[str] = []
     for _, table in groups(Measurements.of(records).table(penalty_table), "recipe"):
         sizes = [rows for _, rows in groups(table.sort_values("spread_penalty"), "spread_penalty")]
-        parts = [
-            f"{name} {' → '.join(spread(rows[column], factor, digits) for rows in sizes)}"
+        found = [
+            {
+                "network": network_of(table),
+                "": name,
+                **{
+                    f"penalty {rows['spread_penalty'].iloc[0]:g}": spread(rows[column], factor, digits)
+                    for rows in sizes
+                },
+            }
             for column, (name, factor, digits) in names.items()
         ]
-        said = " → ".join(f"{rows['spread_penalty'].iloc[0]:g}" for rows in sizes)
-        sentences.append(
-            f"{network_of(table)}, penalty {said}: {'; '.join(parts)} ({pair_count(*map(len, sizes))} each)."
-        )
+        ways = [
+            f"{name.split(' in ')[0]} {change(sizes[0][column].mean(), sizes[-1][column].mean())}"
+            for column, (name, *_) in names.items()
+        ]
+        said = f"{network_of(table)}, from no penalty to the strongest: {', '.join(ways)}"
+        sentences.append(Told(f"{said} ({pair_count(*map(len, sizes))} each).", found))
     return sentences
 
 

@@ -89,21 +89,25 @@ def prediction_finding(records: Sequence[Record]) -> list[str]:
 
 def depth_finding(records: Sequence[Record]) -> list[str]:
     """Fitted beside predicted inverse temperature at λ = ½ for each number of layers: a sentence for each network."""
-    sentences = []
+    sentences: list[str] = []
     table = Measurements.of(records).table(temperature_depth_table)
     table = table[table["coefficient"] == 0.5]
     for recipe, of_recipe in _recipes(table):
         chosen = widest(of_recipe)
         fitted, predicted = "fitted_inverse_temperature", "predicted_inverse_temperature"
-        parts = [
-            f"{spread(deep[fitted], 1, 2)} for {layers:g} layers ({deep[predicted].mean():.2f})"
+        network = f"{recipe_label(recipe)} at {width_label(chosen['width_multiplier'].iloc[0])}"
+        found = [
+            {
+                "network": network,
+                "layers": f"{layers:g}",
+                "β fitted": spread(deep[fitted], 1, 2),
+                "β predicted": f"{deep[predicted].mean():.2f}",
+            }
             for layers, deep in chosen.groupby("num_layers")
         ]
         worst = (chosen[fitted] / chosen[predicted]).map(lambda ratio: max(ratio, 1 / ratio)).max()
-        sentences.append(
-            f"{recipe_label(recipe)} at {width_label(chosen['width_multiplier'].iloc[0])}: β at λ = ½ (predicted) is "
-            f"{', '.join(parts)}. No pair is off by more than a factor of {worst:.2f}."
-        )
+        said = f"{network}: β at λ = ½ is predicted at every depth to within a factor of {worst:.2f}, for each pair."
+        sentences.append(Told(said, found))
     return sentences
 
 

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from pandas import Series
 
 from lmcbook.lab.records import Record
-from lmcbook.pages.analysis.labels import decay_label, pair_count, recipe_label, signed, width_label
+from lmcbook.pages.analysis.labels import decay_label, recipe_label, signed, width_label
 from lmcbook.pages.analysis.measurements import Measurements
 from lmcbook.pages.analysis.one_network import (
     DIGITS,
@@ -15,6 +15,7 @@ from lmcbook.pages.analysis.one_network import (
     agreement_table,
     told_table,
 )
+from lmcbook.pages.analysis.told import Told
 from lmcbook.pages.analysis.vocabulary import groups
 
 
@@ -63,27 +64,32 @@ def one_network_verdict(records: Sequence[Record]) -> str:
 
 def _findings(records: Sequence[Record], quantities: Sequence[str]) -> list[str]:
     table = Measurements.of(records).table(agreement_table)
-    sentences = []
+    sentences: list[str] = []
     for (recipe,), of_recipe in groups(table[table["quantity"].isin(quantities)], "recipe"):
-        parts = [_agreement(row) for _, row in of_recipe.iterrows()]
-        sentences.append(f"{recipe_label(recipe)}: {'; '.join(parts)}.")
+        rows = [{"network": recipe_label(recipe)} | _agreement(row) for _, row in of_recipe.iterrows()]
+        several = of_recipe[of_recipe["pairs"] > 1]
+        unbiased = int(((several["low"] <= 0) & (several["high"] >= 0)).sum())
+        said = (
+            f"{recipe_label(recipe)}: without bias that the pairs could show for {unbiased} of {len(several)} kinds of "
+            "training and quantities"
+        )
+        sentences.append(Told(f"{said}.", rows))
     return sentences
 
 
-def _agreement(row: Series) -> str:
+def _agreement(row: Series) -> dict[str, str]:
     digits = DIGITS[row["quantity"]]
-    text = (
-        f"{row['quantity']}, batches of {row['batch_size']:g}, decay {decay_label(row['weight_decay'])} "
-        f"({pair_count(row['pairs'])}): mean error {signed(row['error'], digits)}, bias {signed(row['bias'], digits)}"
-    )
-    if row["pairs"] > 1:
-        text += f" ({signed(row['low'], digits)} to {signed(row['high'], digits)})"
-    if row["rank"] == row["rank"]:
-        text += (
-            f", rank correlation {signed(row['rank'], 2)} "
-            f"({signed(row['rank_low'], 2)} to {signed(row['rank_high'], 2)})"
-        )
-    return text
+    interval = f" ({signed(row['low'], digits)} to {signed(row['high'], digits)})" if row["pairs"] > 1 else ""
+    rank = f"{signed(row['rank'], 2)} ({signed(row['rank_low'], 2)} to {signed(row['rank_high'], 2)})"
+    return {
+        "": row["quantity"],
+        "batches of": f"{row['batch_size']:g}",
+        "decay": decay_label(row["weight_decay"]),
+        "pairs": f"{row['pairs']:g}",
+        "mean error": signed(row["error"], digits),
+        "bias": signed(row["bias"], digits) + interval,
+        "rank correlation": rank if row["rank"] == row["rank"] else "–",
+    }
 
 
 def _where(row: Series) -> str:

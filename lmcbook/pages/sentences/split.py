@@ -9,31 +9,34 @@ from lmcbook.lab.records import Record
 from lmcbook.pages.analysis.common_mode import split_table
 from lmcbook.pages.analysis.labels import pair_count, recipe_label, width_label
 from lmcbook.pages.analysis.measurements import Measurements
+from lmcbook.pages.analysis.told import Told
 from lmcbook.pages.analysis.vocabulary import ends, groups, paper_decay
 
 
 def split_by_width(records: Sequence[Record]) -> list[str]:
     """Both parts at the narrowest and the widest, layer by layer: a sentence for each network and batch size."""
-    sentences = []
+    sentences: list[str] = []
     for (name, size), table in groups(_hidden(records), "recipe", "batch_size"):
         if table["width_multiplier"].nunique() > 1:
             widths = ends(table)
-            names = " → ".join(width_label(rows["width_multiplier"].iloc[0]) for rows in widths)
-            sentences.append(f"{recipe_label(name)}, batches of {size:g}, {names}: {_parts(widths)}.")
+            names = [f"at {width_label(rows['width_multiplier'].iloc[0])}" for rows in widths]
+            network = f"{recipe_label(name)}, batches of {size:g}"
+            sentences.append(_told(network, "from narrow to wide", names, widths))
     return sentences
 
 
 def split_by_batch(records: Sequence[Record]) -> list[str]:
     """Both parts for each batch size, layer by layer, at the width with the most: a sentence for each network."""
-    sentences = []
+    sentences: list[str] = []
     for (name,), table in groups(_hidden(records), "recipe"):
         sizes = table.groupby("width_multiplier")["batch_size"].nunique()
         if sizes.max() > 1:
             width = sizes[sizes == sizes.max()].index.max()
             chosen = table[table["width_multiplier"] == width].sort_values("batch_size", kind="stable")
             found = [rows for _, rows in groups(chosen, "batch_size")]
-            names = " → ".join(f"{rows['batch_size'].iloc[0]:g}" for rows in found)
-            sentences.append(f"{recipe_label(name)} at {width_label(width)}, batches of {names}: {_parts(found)}.")
+            names = [f"batches of {rows['batch_size'].iloc[0]:g}" for rows in found]
+            network = f"{recipe_label(name)} at {width_label(width)}"
+            sentences.append(_told(network, "from the smallest batches to the largest", names, found))
     return sentences
 
 
@@ -46,13 +49,16 @@ def _hidden(records: Sequence[Record]) -> DataFrame:
     return chosen.dropna(subset=["isotropic", "common"])
 
 
-def _parts(found: Sequence[DataFrame]) -> str:
-    layers = []
-    for depth in sorted(set.intersection(*(set(rows["depth"]) for rows in found))):
-        rows = [each[each["depth"] == depth] for each in found]
-        parts = [
-            f"{name} {' → '.join(f'{each[name].mean():.2f}' for each in rows)}" for name in ("isotropic", "common")
-        ]
-        layers.append(f"layer {depth} {', '.join(parts)}")
+def _told(network: str, way: str, names: Sequence[str], found: Sequence[DataFrame]) -> Told:
+    """In how many layers each part falls, and both parts of every layer as rows."""
+    depths = sorted(set.intersection(*(set(rows["depth"]) for rows in found)))
+    rows, falls = [], dict.fromkeys(("isotropic", "common"), 0)
+    for depth in depths:
+        for part in falls:
+            means = [each[each["depth"] == depth][part].mean() for each in found]
+            falls[part] += means[-1] < means[0]
+            numbers = {name: f"{mean:.2f}" for name, mean in zip(names, means, strict=True)}
+            rows.append({"network": network, "layer": f"{depth}", "part": part, **numbers})
     counts = [len(each[each["depth"] == each["depth"].min()]) for each in found]
-    return f"{'; '.join(layers)} ({pair_count(*counts)} each)"
+    said = " and ".join(f"the {part} part falls in {number} of {len(depths)} layers" for part, number in falls.items())
+    return Told(f"{network}, {way}: {said} ({pair_count(*counts)} each).", rows)

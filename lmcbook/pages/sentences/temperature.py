@@ -9,6 +9,7 @@ from lmcbook.pages.analysis.calibrating import CHOICES, NETWORKS, choices_table,
 from lmcbook.pages.analysis.labels import decay_label, network_of, pair_count, recipe_label, spread, width_label
 from lmcbook.pages.analysis.measurements import Measurements
 from lmcbook.pages.analysis.temperatures import TOLERANCE, sensitivity, temperature_conditions_table
+from lmcbook.pages.analysis.told import Told
 from lmcbook.pages.analysis.vocabulary import PAIR, decays, groups, widest
 
 
@@ -72,10 +73,13 @@ def choice_finding(records: Sequence[Record]) -> list[str]:
 
 def examples_finding(records: Sequence[Record]) -> list[str]:
     """What few calibration examples cost, nine times of ten: a sentence for each network."""
-    sentences = []
+    sentences: list[str] = []
     for _, chosen in groups(Measurements.of(records).table(examples_table), "recipe"):
         nine = chosen.groupby("examples")["excess_loss"].quantile(0.9)
-        parts = [f"{value:.3f} with {size:,}" for size, value in nine.items()]
+        found = [
+            {"network": network_of(chosen), "calibration images": f"{size:,}", "nats, nine of ten": f"{value:.3f}"}
+            for size, value in nine.items()
+        ]
         smallest = int(nine.index.min())
         few = [
             entry
@@ -85,10 +89,11 @@ def examples_finding(records: Sequence[Record]) -> list[str]:
             if entry["examples"] == smallest
         ]
         right = sum(entry["smoothed"] for entry in few) / sum(len(entry["loss"]) for entry in few)
-        sentences.append(
-            f"{network_of(chosen)}: nine of ten samples cost at most this many nats: {', '.join(parts)} examples. "
-            f"Of those of {smallest}, {100 * right:.0f} % were all right, so that they set no bound to β."
-        )
+        enough = next((size for size, value in nine.items() if value <= TOLERANCE), None)
+        said = f"{enough:,} images are enough for it" if enough else "no sample is large enough for it"
+        text = f"{network_of(chosen)}: that nine of ten samples cost at most {TOLERANCE:g} nats, {said}. Of those of "
+        text += f"{smallest}, {100 * right:.0f} % were all right, so that they set no bound to β."
+        sentences.append(Told(text, found))
     return sentences
 
 
