@@ -3,10 +3,12 @@
 import html
 import json
 import re
+from base64 import b64encode
 from importlib.util import module_from_spec, spec_from_file_location
 from pathlib import Path
 from types import ModuleType, SimpleNamespace
 from typing import Any
+from urllib.parse import unquote
 from xml.etree import ElementTree
 
 import pytest
@@ -243,3 +245,23 @@ def test_what_loses_its_mark_had_the_colour_of_the_text(style):
     found = [colours.style_for_token(each) for each in marks]
     assert plain and {each["color"] for each in found} == {plain}
     assert not any(each["bold"] or each["italic"] or each["underline"] for each in found)
+
+
+def test_data_are_the_same_and_shorter(small_site):
+    table = "network,λ,lost\nMLP on digits,0.5,-3.5\n" + "\n".join(f"a,{each},0.25" for each in range(40))
+    link = f'<a download="x.csv" href="data:text/csv;charset=utf-8;base64,{b64encode(table.encode()).decode()}">x</a>'
+    shorter = small_site.DATA.sub(small_site.plain_data, link)
+    assert len(shorter) < len(link)
+    [address] = re.findall(r'href="data:text/csv;charset=utf-8,([^"]*)"', shorter)
+    assert unquote(address) == table and not set(address) & {"<", ">", "&", "#", " ", "\n"}
+    # Greek letters alone are shorter in base64
+    greek = f'href="data:text/csv;charset=utf-8;base64,{b64encode(("λ" * 40).encode()).decode()}"'
+    assert small_site.DATA.sub(small_site.plain_data, greek) == greek
+
+
+def test_a_style_sheet_stands_once_and_scripts_are_left_alone(small_site):
+    script = '<script type="x">"<style>a {}</style><style>a {}</style>"</script>'
+    page = f"<style>a {{}}</style><p>1</p><style>b {{}}</style>{script}<style>a {{}}</style><p>2</p>"
+    once = small_site.styles_once(page)
+    assert once == f"<style>a {{}}</style><p>1</p><style>b {{}}</style>{script}<p>2</p>"
+    assert small_site.styles_once(once) == once

@@ -68,9 +68,19 @@ def test_the_page_shows_sentences_and_one_table():
     assert page.count("<li>") == 3 and page.count("<table>") == 1 and page.count("<tr>") == 3
     assert "3 &lt; 4" in page and 'role="region" tabindex="0" aria-label=' in page
     assert "<table>" not in listed(["Without numbers."])
-    text = as_markdown([*told])
-    assert text.startswith("- Sentence one.\n- Sentence two.\n\n| network | lost |\n| --- | --- |\n| one |")
-    assert as_markdown(["Without."]) == "- Without."
+    assert as_markdown([*told]) == "- Sentence one.\n- Sentence two."
+
+
+def test_sentences_and_their_numbers_are_shown_one_after_the_other(monkeypatch):
+    shown: list[dict[str, str]] = []
+    monkeypatch.setattr("IPython.display.display", lambda bundle, raw: shown.append(bundle))
+    sentences.show([Told("It falls.", [{"network": "one", "lost": "3"}])], "**Verdict.** So it is.")
+    text, numbers = shown
+    assert text["text/markdown"] == "- It falls.\n\n**Verdict.** So it is."
+    assert numbers["text/html"].count("<table>") == 1 and "one" in numbers["text/plain"]
+    shown.clear()
+    sentences.show("Words alone.")
+    assert len(shown) == 1
 
 
 def test_a_told_sentence_is_text():

@@ -3,6 +3,7 @@
 Nothing here changes how a page looks or what it does.
 """
 
+import base64
 import functools
 import itertools
 import json
@@ -10,6 +11,7 @@ import re
 import shutil
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 import ipywidgets
 from sphinx.application import Sphinx
@@ -40,6 +42,12 @@ RAW_TEXT = re.compile(
 # because to traitlets a list has no default value but a way to make one.
 EMPTY_LISTS = ("_dom_classes", "titles")
 
+# A style sheet of a figure or table, the same for each of its kind; what stands in scripts is none.
+STYLES = re.compile(r"(<script\b.*?</script\s*>)|<style>.*?</style>", re.DOTALL | re.IGNORECASE)
+
+# Data to take away: base64 is a third longer than what it holds.
+DATA = re.compile(r'(?<=href="data:text/csv;charset=utf-8);base64,([A-Za-z0-9+/=]+)(?=")')
+
 # Lines between two tags, or an element in which they count, or which is not to be touched, that stands before them.
 LINES = re.compile(
     r"(<(pre|script|style|svg|textarea)\b.*?</\2\s*>|<!--.*?-->)|(?<=>)[ \t]*\n\s*(?=<)", re.DOTALL | re.IGNORECASE
@@ -68,8 +76,29 @@ def drop_what_no_reader_asks_for(app: Sphinx, exception: Exception | None) -> No
     for page in Path(app.outdir).rglob("*.html"):
         text = page.read_text(encoding="utf-8")
         shorter = shorten_lines(shorten_widgets(shorten_figures(ICON_SCRIPT.sub("", text))))
+        shorter = DATA.sub(plain_data, styles_once(shorter))
         if shorter != text:
             page.write_text(shorter, encoding="utf-8")
+
+
+def styles_once(page: str) -> str:
+    """The page with each of its style sheets once, where it stands first."""
+    known: set[str] = set()
+
+    def first(found: re.Match[str]) -> str:
+        if found[1]:
+            return found[0]
+        new = found[0] not in known
+        known.add(found[0])
+        return found[0] if new else ""
+
+    return STYLES.sub(first, page)
+
+
+def plain_data(found: re.Match[str]) -> str:
+    """The same data as text of an address, if that is shorter than base64."""
+    text = "," + quote(base64.b64decode(found[1]), safe="!$'()*+,/:;=?@[]^_`{|}~")
+    return min(found[0], text, key=len)
 
 
 def shorten_lines(page: str) -> str:

@@ -47,7 +47,7 @@ def figure_html(
     drawings = {kind: to_svg(draw(kind == "narrow"), f"{name}-{kind}", alt) for kind in ("wide", "narrow")}
     said = f'<p class="lmc-finding">{html.escape(finding)}</p>' if isinstance(finding, str) else listed(finding)
     parts = [
-        f"<style>{STYLE}{dark_colours(drawings.values())}</style>",
+        f"<style>{STYLE}</style><style>{dark_colours(drawings.values())}</style>",
         *(f'<div class="lmc-{kind}">{svg}</div>' for kind, svg in drawings.items()),
         said if finding else "",
         origin,
@@ -58,14 +58,19 @@ def figure_html(
 def listed(finding: Sequence[str]) -> str:
     """Sentences as a list, and below it the numbers that they have beside them, as one small table."""
     said = f'<ul class="lmc-finding">{"".join(f"<li>{html.escape(each)}</li>" for each in finding)}</ul>'
+    return said + numbers_html(finding)
+
+
+def numbers_html(finding: str | Sequence[str]) -> str:
+    """The numbers that sentences have beside them as one small table; nothing, where they have none."""
     table = numbers_of(finding)
     if table.empty:
-        return said
+        return ""
     head = "".join(f'<th scope="col">{html.escape(column)}</th>' for column in table.columns)
     rows = ("".join(f"<td>{html.escape(cell)}</td>" for cell in row) for row in table.itertuples(index=False))
     body = "".join(f"<tr>{row}</tr>" for row in rows)
     region = '<div class="lmc-numbers" role="region" tabindex="0" aria-label="Numbers of this figure">'
-    return f"{said}{region}<table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table></div>"
+    return f"{region}<table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table></div>"
 
 
 def file_name(name: str) -> str:

@@ -6,20 +6,23 @@ from lmcbook.pages.analysis.told import numbers_of
 
 
 def show(*findings: str | Sequence[str]) -> None:
-    """Show texts, or sentences as a list, in a notebook; of no sentences, that nothing is measured yet."""
+    """Show texts, or sentences as a list, in a notebook; of no sentences, that nothing is measured yet.
+
+    Numbers beside sentences follow as one small table for all of them.
+    """
     from IPython.display import display
+
+    from lmcbook.pages.figures.markup import STYLE, numbers_html  # matplotlib, which sentences do without
 
     text = "\n\n".join(map(as_markdown, findings))
     display({"text/markdown": text, "text/plain": text}, raw=True)
+    told = [sentence for finding in findings if not isinstance(finding, str) for sentence in finding]
+    if numbers := numbers_html(told):
+        display({"text/html": f"<style>{STYLE}</style>{numbers}", "text/plain": numbers_of(told).to_string()}, raw=True)
 
 
 def as_markdown(finding: str | Sequence[str]) -> str:
     """What `show` puts on the page of a text, or of a list of sentences."""
     if isinstance(finding, str):
         return finding
-    said = "\n".join(f"- {sentence}" for sentence in finding) or "Nothing is measured yet."
-    table = numbers_of(finding)
-    if table.empty:
-        return said
-    rows = [list(table.columns), ["---"] * len(table.columns), *table.to_numpy().tolist()]
-    return said + "\n\n" + "\n".join(f"| {' | '.join(row)} |" for row in rows)
+    return "\n".join(f"- {sentence}" for sentence in finding) or "Nothing is measured yet."
