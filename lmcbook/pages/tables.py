@@ -242,7 +242,7 @@ def show_verdicts(verdicts: Iterable[Verdict], *, records: Sequence[Record], com
     if not judged:  # as on images of one's own
         from IPython.display import display
 
-        display({"text/markdown": "*No claim of the book is about these networks.*"}, raw=True)
+        display({"text/markdown": "*No claim of the book is about networks that are trained so.*"}, raw=True)
         return
     show(verdict_matrix(judged), caption=verdict_sentence(judged), records=records, command=command)
 
