@@ -255,15 +255,19 @@ def test_class_folders_are_data(folder):
         (folder / "pets" / ("val" if name == "valid" else "valid")).rename(folder / "pets" / name)
         found = read_data("pets", image_size=16)
         assert len(found.test.labels) == 6 and len(found.images) == 4
+    for left_behind in (".ipynb_checkpoints", "__MACOSX"):  # no classes, which would move the labels of the others
+        (folder / "pets" / "validation" / left_behind).mkdir()
+        (folder / "pets" / "validation" / left_behind / "0.png").write_bytes(b"no picture")
+    assert sorted(read_data("pets", image_size=16).test.labels.tolist()) == [0, 0, 0, 1, 1, 1]
     (folder / "pets" / "validation").rename(folder / "others")
     with pytest.raises(InputError, match="a folder 'train' but none of test images; name that test, val"):
         read_data("pets", image_size=16)
     (folder / "pets" / "train").rename(folder / "pets" / "test")
     (folder / "pets" / "test" / "dog" / "1.png").write_bytes(b"no picture")
-    with pytest.raises(InputError, match=r"1.png' cannot be read as a picture"):
+    with pytest.raises(InputError, match=r"data is 'pets': pets/test/dog/1\.png cannot be read as an image"):
         read_data("pets", image_size=16)
     (folder / "empty").mkdir()
-    with pytest.raises(InputError, match="a folder for each class"):
+    with pytest.raises(InputError, match=r"empty holds 0 class folder\(s\); it must hold at least 2"):
         read_data("empty")
 
 

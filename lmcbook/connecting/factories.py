@@ -12,6 +12,8 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from lmcbook.data.class_folders import find_part
+from lmcbook.data.pictures import read_picture
 from lmcbook.data.torchvision_guard import import_torchvision
 from lmcbook.errors import InputError, check_number
 from lmcbook.models.examples import Labelled
@@ -136,7 +138,6 @@ def _by_role(arrays: dict[str, Tensor], path: Path) -> Data:
 
 def _folder(path: Path, image_size: int, examples: int | None) -> Data:
     import_torchvision()
-    from torchvision.datasets import ImageFolder
     from torchvision.transforms import v2
 
     look = v2.Compose(
@@ -151,21 +152,12 @@ def _folder(path: Path, image_size: int, examples: int | None) -> Data:
 
     def part(folder: Path) -> Labelled:
         try:
-            files = ImageFolder(str(folder), transform=look)
-        except (FileNotFoundError, OSError) as error:
-            raise InputError(f"data is {str(path)!r}: {_line(error)}; it must hold a folder for each class") from None
-        order = torch.randperm(len(files), generator=torch.Generator().manual_seed(0)).tolist()[:examples]
-        images = [picture(files, index) for index in order]
-        return Labelled(torch.stack(images), torch.tensor([files.targets[index] for index in order]))
-
-    def picture(files: ImageFolder, index: int) -> Tensor:
-        try:
-            return files[index][0]
-        except Exception as error:  # of many kinds, from as many formats
-            raise InputError(
-                f"data is {str(path)!r}, where {files.samples[index][0]!r} cannot be read as a picture "
-                f"({_line(error)}); mend or remove it"
-            ) from None
+            found = find_part(folder)
+            order = torch.randperm(len(found.files), generator=torch.Generator().manual_seed(0)).tolist()[:examples]
+            images = [look(read_picture(folder / found.files[index]).image.convert("RGB")) for index in order]
+        except InputError as error:
+            raise InputError(f"data is {str(path)!r}: {error}") from None
+        return Labelled(torch.stack(images), torch.tensor([found.labels[index] for index in order]))
 
     test, train = (
         next((path / name for name in _ROLES[role] if name and (path / name).is_dir()), None)

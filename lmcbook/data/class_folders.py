@@ -108,6 +108,19 @@ def find_images(root: Path) -> ClassFolders:
     return found
 
 
+def find_part(folder: Path) -> Part:
+    """The images in ``folder/CLASS/*``, of which there must be one of each class: examples that nothing is trained on.
+
+    Raises:
+        InputError: there are no two class folders in it, or anything is to be mended.
+    """
+    found = ClassFolders(root=folder)
+    _, part = _part(found, folder, FEWEST_TEST)
+    if found.problems:
+        raise InputError(summed_up(found.problems))
+    return part
+
+
 def alike(names: Sequence[str]) -> list[tuple[str, str]]:
     """Names that differ by case alone: one folder on some systems."""
     first: dict[str, str] = {}
