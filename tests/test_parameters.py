@@ -184,6 +184,12 @@ def test_a_missing_gpu_is_found_before_any_work():
             check(device="cuda")
 
 
+def test_variables_are_checked_as_by_every_command(monkeypatch):
+    monkeypatch.setenv("LMCBOOK_RECORDS", "/nonexistent")
+    with pytest.raises(InputError, match="LMCBOOK_RECORDS is '/nonexistent', which is not there"):
+        check()
+
+
 def test_a_notebook_must_declare_all_of_its_parameters():
     short = namespace()
     del short["epochs"]

@@ -2,9 +2,11 @@
 
 import json
 import math
+import shutil
 import subprocess
 import sys
 from dataclasses import replace
+from types import SimpleNamespace
 
 import numpy
 import pytest
@@ -131,6 +133,12 @@ def test_a_folder_that_cannot_be_written_is_refused_up_front(tmp_path):
         check_writable(tmp_path / "file" / "records")
     with pytest.raises(InputError, match="must be one that can be written"):
         write_record(make_record(), tmp_path / "file")
+
+
+def test_a_full_disk_is_found_before_anything_is_trained_for_it(tmp_path, monkeypatch):
+    monkeypatch.setattr(shutil, "disk_usage", lambda folder: SimpleNamespace(free=16 * 1024))
+    with pytest.raises(InputError, match=r"must be one that can be written \(No space left on device\)"):
+        check_writable(tmp_path)
 
 
 def test_the_first_folder_wins_and_the_source_is_said(tmp_path, monkeypatch):

@@ -5,6 +5,7 @@ import subprocess
 import sys
 
 import pytest
+from safetensors import SafetensorError
 
 from lmcbook.data.whole_files import content_sha256, file_sha256, spaced_sha256, write_whole, written_whole
 
@@ -30,6 +31,16 @@ def test_after_an_error_the_file_is_what_it_was_and_nothing_is_left_behind(tmp_p
     with pytest.raises(error):
         fail()
     assert path.read_text() == "old" and list(tmp_path.iterdir()) == [path]
+
+
+def test_what_safetensors_tells_of_a_full_disk_names_the_file(tmp_path):
+    """Its error is neither an OSError nor does it say which file was written."""
+    path = tmp_path / "weights.safetensors"
+    with pytest.raises(OSError, match="No space left on device") as told, written_whole(path):
+        raise SafetensorError("Error while serializing: I/O error: No space left on device (os error 28)")
+    assert (told.value.errno, told.value.filename) == (28, str(path)) and list(tmp_path.iterdir()) == []
+    with pytest.raises(SafetensorError, match="header too large"), written_whole(path):
+        raise SafetensorError("Error while deserializing header: header too large")
 
 
 def test_a_process_killed_while_it_writes_leaves_the_file_as_it_was(tmp_path):

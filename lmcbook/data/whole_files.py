@@ -52,6 +52,12 @@ def private_folder(beside: Path) -> Iterator[Path]:
     folder.mkdir()
     try:
         yield folder
+    except Exception as error:
+        number = re.search(r"os error (\d+)", str(error))
+        if type(error).__name__ != "SafetensorError" or number is None:
+            raise
+        # safetensors says neither which file it was nor, but in its text, what happened
+        raise OSError(int(number[1]), os.strerror(int(number[1])), str(beside)) from error
     finally:
         shutil.rmtree(folder, ignore_errors=True)
 

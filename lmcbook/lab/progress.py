@@ -47,6 +47,11 @@ def tell(line: str) -> None:
     papermill puts what a notebook prints into the notebook, so that on the terminal nothing moves for an hour.
     """
     print(line, file=sys.stderr, flush=True)
+    tell_the_terminal(line)
+
+
+def tell_the_terminal(line: str) -> None:
+    """Say ``line`` where the kernel of a notebook was started, and not in the notebook; without effect elsewhere."""
     terminal = getattr(sys.stderr, "_original_stdstream_copy", None)  # ipykernel keeps it, under this name only
     if isinstance(terminal, int):
         start = "\n" if os.isatty(terminal) else ""  # papermill's bar stands in the line

@@ -13,7 +13,9 @@ from typing import Any
 from lmcbook.errors import InputError, check_choice
 from lmcbook.lab import plan
 from lmcbook.lab.plan.selection import checked_numbers, checked_rate, checked_seed_pairs, checked_whole
+from lmcbook.lab.progress import tell_the_terminal
 from lmcbook.lab.records import check_writable
+from lmcbook.lab.surroundings import check_environment
 from lmcbook.pages.spelling import argument, as_meant, text_as_meant
 from lmcbook.training.device import check_device, resolve_device
 
@@ -60,6 +62,8 @@ def check(notebook: str, namespace: Mapping[str, Any]) -> Request:
         InputError: a name is unknown, a value is not what it may be, or the device or the folder cannot be used.
     """
     check_choice("notebook", notebook, NOTEBOOKS)
+    for notice in check_environment():
+        tell_the_terminal(f"lmcbook: {notice}")  # no chapter shall show it
     declared = NOTEBOOKS[notebook]
     check_names(namespace, declared)
     given = {name: parameter.read(namespace[name]) for name, parameter in declared.items()}

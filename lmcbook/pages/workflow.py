@@ -18,6 +18,7 @@ from lmcbook.errors import InputError, check_choice, check_number
 from lmcbook.lab import paths, plan
 from lmcbook.lab.plan import PlannedPair
 from lmcbook.lab.receipts import open_jobs, write_receipt
+from lmcbook.lab.records import check_writable
 from lmcbook.lab.surroundings import writable_home
 from lmcbook.pages import notebooks
 from lmcbook.pages.keys import Judge, tree_sha256
@@ -168,6 +169,7 @@ def reproduce(
         ) as theirs,
     ):
         if open_jobs(scale, jobs):
+            check_writable(paths.fresh_records())
             code = _measure(
                 root,
                 {

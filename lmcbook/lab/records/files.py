@@ -1,7 +1,10 @@
 """Records as files: written whole or not at all, read back checked."""
 
+import errno
 import json
+import os
 import re
+import shutil
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
@@ -19,6 +22,10 @@ _NAME = re.compile(r"(?P<recipe>.+)_x[0-9.e+-]+_wd.+_[0-9a-f]{16}(-[0-9a-f]{16})
 """What the file of a record is called, without its ending: see `Record.file_name`."""
 
 
+_ROOM = 2**16
+"""Bytes that a disk has room for unless it is full: more than most records take."""
+
+
 def check_writable(folder: Path | str) -> Path:
     """Make ``folder`` and prove that files can be written there, before hours are spent on what should go into it.
 
@@ -31,6 +38,8 @@ def check_writable(folder: Path | str) -> Path:
         sweep(folder)
         with private_folder(folder / "check"):
             pass
+        if shutil.disk_usage(folder).free < _ROOM:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(folder))
     except OSError as error:
         reason = error.strerror or str(error)
         raise InputError(
