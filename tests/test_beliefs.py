@@ -3,7 +3,7 @@
 import pytest
 
 from lmcbook.pages import claims, figures, sentences
-from lmcbook.pages.analysis.summary import COLUMNS, cost_of_averaging
+from lmcbook.pages.analysis.summary import COLUMNS, cost_of_averaging, falls_with_width
 from lmcbook.pages.claims.chain import LINKS, chain_table
 from lmcbook.pages.figures import chain
 from lmcbook.pages.figures.page import FIGURES
@@ -71,6 +71,18 @@ def test_what_averaging_costs_is_told_at_both_ends_and_never_across_widths():
 
 def test_one_width_alone_tells_no_fall():
     assert cost_of_averaging([make_record(4)]).empty
+    assert sentences.fall_finding([make_record(4)]) == "No network was measured at several widths."
+
+
+def test_falls_are_counted_not_asserted():
+    rising = [make_record(width, depth_of_dip=dip, recipe="vgg11-digits") for width, dip in ((1, 0.1), (4, 0.2))]
+    falling = [make_record(width, depth_of_dip=dip) for width, dip in ((1, 0.2), (4, 0.1))]
+    assert falls_with_width([*rising, *falling]) == (1, 2)
+    matched = make_record(4, depth_of_dip=0.01, alignment="weight_matching")
+    assert sentences.fall_finding([*rising, *falling, matched]) == (
+        "From the narrowest to the widest, averaging costs less in 1 of 2 of these rows. Weight matching loses less "
+        "accuracy than the plain average in 1 of 1 pairs."
+    )
 
 
 def test_the_drawing_gives_every_hidden_unit_to_one_network():

@@ -1,6 +1,7 @@
 """What averaging costs, in one table: narrow and wide, as it is, with one bias for each layer, and after matching."""
 
 from collections.abc import Sequence
+from typing import Any
 
 from pandas import DataFrame
 
@@ -23,17 +24,12 @@ def cost_of_averaging(records: Sequence[Record]) -> DataFrame:
     With the paper's weight decay and the recipe's depth, of pairs that share nothing, where there are several widths.
     A width behind a number says where it was measured, if that is not the widest of the row.
     """
-    own = Measurements.of([record for record in records if is_the_recipes_own(record) and not record.short])
-    table = _comparable(own.table(barriers_table))
+    own = _own(records)
     repaired = own.table(ways_table)
     repaired = paper_decay(repaired[repaired["way"] == REPAIRED])
     rows = []
-    order = list(table["recipe"].unique())
-    cells = groups(table, "recipe", "batch_size")
-    for (name, size), cell in sorted(cells, key=lambda each: (order.index(each[0][0]), -each[0][1])):
+    for (name, size), cell in _at_several_widths(own):
         as_it_is = cell[cell["alignment"] == "identity"]
-        if as_it_is["width_multiplier"].nunique() < 2:
-            continue
         narrow, wide = ends(as_it_is)[0], widest(as_it_is)
         bias = repaired[(repaired["recipe"] == name) & (repaired["batch_size"] == size)]
         rows.append(
@@ -48,6 +44,31 @@ def cost_of_averaging(records: Sequence[Record]) -> DataFrame:
             )
         )
     return DataFrame(rows, columns=[*COLUMNS])
+
+
+def falls_with_width(records: Sequence[Record]) -> tuple[int, int]:
+    """In how many rows of `cost_of_averaging` the widest networks lose less than the narrowest, and of how many."""
+    falls = []
+    for _, cell in _at_several_widths(_own(records)):
+        as_it_is = cell[cell["alignment"] == "identity"]
+        falls.append(widest(as_it_is)[ACCURACY].mean() < ends(as_it_is)[0][ACCURACY].mean())
+    return sum(map(bool, falls)), len(falls)
+
+
+def _own(records: Sequence[Record]) -> Measurements:
+    return Measurements.of([record for record in records if is_the_recipes_own(record) and not record.short])
+
+
+def _at_several_widths(own: Measurements) -> list[tuple[tuple[Any, ...], DataFrame]]:
+    """The comparable rows of each network and batch size that were merged as they are at several widths, in order."""
+    table = _comparable(own.table(barriers_table))
+    order = list(table["recipe"].unique())
+    cells = [
+        (key, cell)
+        for key, cell in groups(table, "recipe", "batch_size")
+        if cell[cell["alignment"] == "identity"]["width_multiplier"].nunique() > 1
+    ]
+    return sorted(cells, key=lambda each: (order.index(each[0][0]), -each[0][1]))
 
 
 def _comparable(table: DataFrame) -> DataFrame:

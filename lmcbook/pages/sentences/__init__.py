@@ -6,7 +6,7 @@ from lmcbook.pages.sentences.batch_size import (
     batch_width_finding,
     rank_bound_finding,
 )
-from lmcbook.pages.sentences.beliefs import chain_finding
+from lmcbook.pages.sentences.beliefs import chain_finding, fall_finding
 from lmcbook.pages.sentences.common_mode_controls import (
     control_sentences,
     controls_verdict,
@@ -120,6 +120,7 @@ __all__ = [
     "excess_finding",
     "explained_finding",
     "exponent_finding",
+    "fall_finding",
     "flatness_verdict",
     "floor_finding",
     "gain_finding",
