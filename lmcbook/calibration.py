@@ -8,6 +8,7 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
+from lmcbook.arguments import checked
 from lmcbook.errors import InputError, check_number
 
 CalibrationFlag = Literal["", "smoothed_targets", "worse_than_chance"]
@@ -55,7 +56,7 @@ class Reliability:
 
 
 def check_logits(logits: Float[Tensor, "examples classes"], labels: Int[Tensor, " examples"]) -> None:
-    """Raise `InputError` unless the logits are finite and every label is one of their classes.
+    """Raise `InputError` unless the logits and labels are of the same examples and every label is one of the classes.
 
     Raises:
         InputError: they are not, or there is no example.
@@ -65,12 +66,6 @@ def check_logits(logits: Float[Tensor, "examples classes"], labels: Int[Tensor, 
             f"logits has shape {tuple(logits.shape)} and labels {tuple(labels.shape)}; "
             "they must be (examples, classes) and (examples,), of the same examples and at least one"
         )
-    if not bool(torch.isfinite(logits).all()):
-        bad = int((~torch.isfinite(logits)).any(dim=1).sum())
-        raise InputError(
-            f"logits are infinite or not a number for {bad} of {len(logits)} examples; they must be finite: "
-            "look for a training that diverged"
-        )
     low, high = int(labels.min()), int(labels.max())
     if low < 0 or high >= logits.shape[1]:
         raise InputError(
@@ -78,6 +73,7 @@ def check_logits(logits: Float[Tensor, "examples classes"], labels: Int[Tensor, 
         )
 
 
+@checked
 def fit_inverse_temperature(logits: Float[Tensor, "examples classes"], labels: Int[Tensor, " examples"]) -> Calibration:
     r"""The β > 0 that minimises the mean cross-entropy of softmax(βz): temperature scaling, β = 1/T (Guo et al. 2017).
 
@@ -117,6 +113,7 @@ def fit_inverse_temperature(logits: Float[Tensor, "examples classes"], labels: I
     return Calibration(inverse_temperature=scaled / (scale or 1.0), loss=loss, flag=flag)
 
 
+@checked
 def expected_calibration_error(
     logits: Float[Tensor, "examples classes"],
     labels: Int[Tensor, " examples"],
@@ -132,6 +129,7 @@ def expected_calibration_error(
     return reliability(logits, labels, inverse_temperature=inverse_temperature, bins=bins).expected_calibration_error
 
 
+@checked
 def reliability(
     logits: Float[Tensor, "examples classes"],
     labels: Int[Tensor, " examples"],

@@ -1,7 +1,7 @@
 """The one exception of the package: bad input, said in one line."""
 
 from collections.abc import Collection
-from typing import no_type_check
+from typing import Any, no_type_check
 
 
 class InputError(ValueError):
@@ -31,6 +31,26 @@ def check_choice(argument: str, value: object, choices: Collection[object]) -> N
         raise InputError(f"{argument} is {value!r}; it may be one of: {', '.join(map(str, choices))}")
 
 
+def described(given: Any) -> str:
+    """What an argument was, in a few words."""
+    if isinstance(given, type):
+        return f"the class {given.__name__}"
+    if hasattr(given, "shape") and hasattr(given, "dtype"):
+        kind = str(given.dtype).removeprefix("torch.")
+        return f"a {type(given).__name__} of shape {tuple(given.shape)} and type {kind}"
+    if given is None or isinstance(given, int | float | str):
+        return repr(given) if len(repr(given)) < 60 else f"{repr(given)[:50]} …"
+    return f"a {type(given).__name__}"
+
+
+@no_type_check
+def as_number(value: object) -> object:
+    """The number that a scalar of numpy or torch holds; anything else as it is."""
+    if isinstance(value, int | float) and type(value).__module__ == "builtins":
+        return value
+    return value.item() if getattr(value, "ndim", None) == 0 and hasattr(value, "item") else value
+
+
 @no_type_check
 def check_number(
     argument: str,
@@ -44,9 +64,12 @@ def check_number(
 ) -> None:
     """Raise `InputError` unless ``value`` is a finite number (an integer if ``integer``) inside the bounds.
 
-    ``minimum`` and ``maximum`` are allowed values themselves, ``above`` and ``below`` are not.
+    A scalar of numpy or torch is a number. ``minimum`` and ``maximum`` are allowed values themselves, ``above`` and
+    ``below`` are not.
     """
-    number = value if isinstance(value, int if integer else int | float) and not isinstance(value, bool) else None
+    number = as_number(value)
+    if isinstance(number, bool) or not isinstance(number, int if integer else int | float):
+        number = None
     if (
         number is None
         or not abs(number) < float("inf")

@@ -48,9 +48,15 @@ def batch_norm_modules(model: nn.Module) -> dict[str, _BatchNorm]:
     return {name: module for name, module in named if isinstance(module, _BatchNorm)}
 
 
+def recomputed_modules(model: nn.Module) -> dict[str, _NormBase]:
+    """Name → batch or instance norm with running statistics, which a merge must recompute; all names of a module."""
+    named = model.named_modules(remove_duplicate=False)
+    return {name: m for name, m in named if isinstance(m, _NormBase) and m.running_mean is not None}
+
+
 def has_batch_norm(model: nn.Module) -> bool:
-    """Whether the network has batch norm with running statistics, which a merge must recompute."""
-    return any(module.running_mean is not None for module in batch_norm_modules(model).values())
+    """Whether the network has batch or instance norm with running statistics, which a merge must recompute."""
+    return bool(recomputed_modules(model))
 
 
 def state_sha256(state: Mapping[str, Tensor]) -> str:
@@ -99,22 +105,71 @@ def some(names: Sequence[str]) -> str:
     return ", ".join(names[:4]) + more
 
 
-def fit_state(model: nn.Module, state: StateDict) -> StateDict:
-    """The tensors of ``state`` that `torch.func.functional_call` with ``tie_weights=False`` takes for ``model``.
+def prefix_before(names: Sequence[str], wanted: Sequence[str]) -> str | None:
+    """The prefix whose removal makes ``names`` hold all of ``wanted``; None if there is none."""
+    if not wanted:
+        return None
+    here = set(names)
+    for name in names:
+        prefix = name.removesuffix(wanted[0])
+        if prefix and prefix != name and prefix.endswith(".") and all(prefix + each in here for each in wanted):
+            return prefix
+    return None
 
-    A module that stands at two places of the network is named once only: torch would swap its tensors twice and leave
-    those of ``state`` behind in the model.
+
+def complete_tied(model: nn.Module, state: StateDict) -> StateDict:
+    """``state`` with the tensors that ``model`` has under several names under all of them.
+
+    A file of safetensors keeps a tensor once. What is missing under one name is taken from another name of the same
+    tensor; a state that lacks nothing is returned as it is.
+    """
+    groups: dict[int, list[str]] = {}
+    for named in (model.named_parameters(remove_duplicate=False), model.named_buffers(remove_duplicate=False)):
+        for name, tensor in named:
+            groups.setdefault(id(tensor), []).append(name)
+    found = dict(state)
+    for names in groups.values():
+        held = [name for name in names if name in state]
+        found |= {name: state[held[0]] for name in names if held and name not in state}
+    if len(found) == len(state):
+        return state
+    order = [name for name in model.state_dict() if name in found]
+    return {name: found[name] for name in (*order, *(name for name in found if name not in order))}
+
+
+def fitted(model: nn.Module, argument: str, state: StateDict) -> StateDict:
+    """``state`` under all the names that ``model`` has for its tensors, if it is one of ``model``.
 
     Raises:
         InputError: a tensor is missing, unknown or of another shape.
     """
-    check_same_tensors("the model", model.state_dict(), "state", state, shapes_only=True)
-    names = (
-        f"{prefix}.{name}" if prefix else name
-        for prefix, module in model.named_modules()
-        for name in (*module._parameters, *module._buffers)
-    )
-    return {name: state[name] for name in names if name in state}
+    own, state = model.state_dict(), complete_tied(model, state)
+    if own.keys() != state.keys():
+        lacks, unknown = [name for name in own if name not in state], [name for name in state if name not in own]
+        parts = [f"lacks {some(lacks)}" if lacks else "", f"holds {some(unknown)}, which it has not" if unknown else ""]
+        way_out = "give the state of a network of this very kind and width"
+        if prefix := prefix_before([*state], [*own]):
+            way_out = f"its names begin with {prefix!r}, as those of a wrapper such as DataParallel do: take that off"
+        elif prefix := prefix_before([*own], [*state]):
+            way_out = f"the names of model begin with {prefix!r}: give the module that it wraps"
+        raise InputError(f"{argument} does not fit model: it {' and '.join(filter(None, parts))}; {way_out}")
+    different = [name for name in own if own[name].shape != state[name].shape]
+    if different:
+        shapes = [tuple(tensors[different[0]].shape) for tensors in (own, state)]
+        raise InputError(
+            f"{argument} does not fit model in the shape of {some(different)}: {different[0]} is {shapes[0]} in model "
+            f"and {shapes[1]} in {argument}; were they made with the same width?"
+        )
+    return state
+
+
+def float_type(*states: StateDict) -> torch.dtype | None:
+    """The most precise type of floating point among the weights; None if there are none."""
+    kinds = {state[name].dtype for state in states for name in weight_names(state)}
+    found: torch.dtype | None = None
+    for kind in kinds:
+        found = kind if found is None else torch.promote_types(found, kind)
+    return found
 
 
 def with_state(model: nn.Module, state: StateDict) -> Callable[..., Any]:
@@ -125,14 +180,52 @@ def with_state(model: nn.Module, state: StateDict) -> Callable[..., Any]:
     mode batch norm writes its running statistics into ``state``.
 
     Raises:
-        InputError: a tensor is missing, unknown or of another shape.
+        InputError: a tensor is missing, unknown or of another shape; by the function: the model cannot take the inputs.
     """
-    fitted = fit_state(model, state)
+    # a module that stands at two places of the network is named once: torch would swap its tensors twice and leave
+    # those of `state` behind in the model
+    names = (
+        f"{prefix}.{name}" if prefix else name
+        for prefix, module in model.named_modules()
+        for name in (*module._parameters, *module._buffers)
+    )
+    held = fitted(model, "state", state)
+    tensors = {name: held[name] for name in names if name in held}
 
     def run(*inputs: Any, **arguments: Any) -> Any:
-        return functional_call(model, fitted, inputs, arguments, tie_weights=False)
+        try:
+            return functional_call(model, tensors, inputs, arguments, tie_weights=False)
+        except (InputError, torch.OutOfMemoryError):
+            raise
+        except (RuntimeError, TypeError, ValueError, LookupError, AttributeError, AssertionError) as error:
+            raise not_taken(inputs, error) from error
 
     return run
+
+
+class NotTaken(InputError, RuntimeError):
+    """A network failed on the inputs that it was given."""
+
+    def __init__(self, message: str, cause: Exception) -> None:
+        super().__init__(message)
+        self.cause = cause
+        """What it raised."""
+
+
+def not_taken(inputs: Sequence[Any], error: Exception) -> NotTaken:
+    """What to say where a network fails on its inputs."""
+    tensors = [each for each in inputs if isinstance(each, Tensor)]
+    shapes = " and ".join(f"shape {tuple(each.shape)} and type {_kind(each)}" for each in tensors)
+    reason = " ".join(str(error).split())[:200] or type(error).__name__
+    hint = ": give floating-point images, normalised as in training"
+    whole = tensors and not tensors[0].is_floating_point()
+    return NotTaken(
+        f"model does not take images of {shapes} ({reason}); give them as in its training{hint if whole else ''}"
+    )
+
+
+def _kind(tensor: Tensor) -> str:
+    return str(tensor.dtype).removeprefix("torch.")
 
 
 @contextmanager

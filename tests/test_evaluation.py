@@ -122,7 +122,7 @@ def test_what_cannot_be_predicted_is_refused(mlp_pair):
         predict_logits(model, state, mlp_pair.test.images[:0])
     with pytest.raises(InputError, match="batch_size is 0"):
         predict_logits(model, state, mlp_pair.test.images, batch_size=0)
-    with pytest.raises(InputError, match="the model and state must hold the same tensors; only one has extra"):
+    with pytest.raises(InputError, match="state does not fit model: it holds extra"):
         predict_logits(model, state | {"extra": torch.zeros(1)}, mlp_pair.test.images)
     with pytest.raises(
         InputError, match=r"model returned shape \(4, 2, 2\); it must return logits of shape \(examples, c"

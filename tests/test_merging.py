@@ -412,7 +412,7 @@ def test_too_few_images_and_states_that_do_not_fit_are_refused(network, images):
         recompute_batch_norm(network, state, images[:1])
     with pytest.raises(InputError, match="batch_size is 1; it must be a whole number at least 2"):
         recompute_batch_norm(network, state, images, batch_size=1)
-    with pytest.raises(InputError, match=r"the model and state must hold the same tensors; only one has first\.bias"):
+    with pytest.raises(InputError, match=r"state does not fit model: it lacks first\.bias"):
         recompute_batch_norm(network, {name: state[name] for name in state if name != "first.bias"}, images)
     with pytest.raises(InputError, match=r"images is None, but the network has batch norm"):
         merge(network, state, state, 0.5)

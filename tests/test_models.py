@@ -143,7 +143,7 @@ def test_networks_with_other_states_are_gone_through_side_by_side(network):
 def test_a_state_that_lacks_a_tensor_is_refused(network):
     model, state = network
     key = model.weight_key(model.layer_names[-1])
-    with pytest.raises(InputError, match=f"the model and state must hold the same tensors; only one has {key}"):
+    with pytest.raises(InputError, match=f"state does not fit model: it .*{key}"):
         steps(model, {name: tensor for name, tensor in state.items() if name != key}, random_images(1))
 
 

@@ -439,7 +439,7 @@ def test_added_biases_change_nothing_and_come_once():
         ({"repair": "LEWC"}, "repair is 'LEWC'; it may be one of: none, mean, lewc_mean, mean_and_variance"),
         ({"repair": "mean", "images": None}, "images is None, but repair is 'mean'; give a few hundred"),
         ({"repair": "mean", "images": torch.ones(1, 5).double()}, r"images holds 1 example\(s\); a repair needs at le"),
-        ({"repair": "mean", "images": 3}, "images is a int; it may be a tensor"),
+        ({"repair": "mean", "images": 3}, "images is 3; it may be a tensor"),
     ],
 )
 def test_what_is_refused(arguments, message):

@@ -64,7 +64,7 @@ def test_a_network_runs_with_another_state_and_keeps_its_own():
     assert with_state(model, state)(torch.ones(1, 3)).tolist() == [[9.0] * 3]
     assert all(torch.equal(tensor, before[name]) for name, tensor in model.state_dict().items())
     assert model.decoder.weight is model.encoder.weight and model.again is model.encoder
-    with pytest.raises(InputError, match=r"the model and state must hold the same tensors; only one has decoder\.bias"):
+    with pytest.raises(InputError, match=r"state does not fit model: it lacks decoder\.bias"):
         with_state(model, {name: tensor for name, tensor in state.items() if name != "decoder.bias"})
 
 

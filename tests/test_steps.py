@@ -10,7 +10,7 @@ import pytest
 import torch
 from torch import nn
 
-from lmcbook.data import Split, Splits
+from lmcbook.data import Splits
 from lmcbook.errors import InputError
 from lmcbook.models import ARCHITECTURES, LayeredModel, build_model
 from lmcbook.randomness import random_stream
@@ -344,12 +344,24 @@ def test_one_process_is_a_team_of_its_own(pico):
 
 
 def test_a_training_diverges_in_one_line(pico, digits):
-    bad = Split(images=digits.train.images * float("nan"), labels=digits.train.labels)
-    splits = Splits(**{**{name: getattr(digits, name) for name in digits.__dataclass_fields__}, "train": bad})
     from lmcbook.training import TrainingDiverged
 
-    with pytest.raises(TrainingDiverged, match="is nan at step 0"):
-        train(replace(pico, epochs=1), splits, progress=False)
+    with pytest.raises(TrainingDiverged, match=r"is (nan|inf) at step \d"):
+        train(replace(pico, epochs=1, learning_rate=1e30, warmup_epochs=0.0), digits, progress=False)
+
+
+def test_data_that_are_not_those_of_the_configuration_are_refused(pico, digits):
+    def changed(**part) -> Splits:
+        return replace(digits, train=replace(digits.train, **part))
+
+    with pytest.raises(InputError, match=r"splits hold 'digits', but config\.dataset is 'mnist'; give load\('mnist'\)"):
+        train(replace(pico, dataset="mnist"), digits, progress=False)
+    with pytest.raises(InputError, match=r"splits\.train\.images are infinite or not a number for 997 of 997"):
+        train(pico, changed(images=digits.train.images / 0), progress=False)
+    with pytest.raises(InputError, match=r"and 997 labels up to 19; give one of 0…9 for each image"):
+        train(pico, changed(labels=digits.train.labels + 10), progress=False)
+    with pytest.raises(InputError, match=r"device is 'banana'; it may be one of"):
+        train(pico, digits, device="banana", progress=False)
 
 
 def test_bfloat16_casts_give_gradients_to_float32_weights(digits):

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from lmcbook.errors import InputError
-from lmcbook.states import StateDict, evaluation_mode, with_state
+from lmcbook.states import NotTaken, StateDict, evaluation_mode, not_taken, with_state
 
 Output = Callable[[Any], Tensor]
 """From what a model returns to its logits, of shape (examples, classes)."""
@@ -77,12 +77,5 @@ def _tried(model: nn.Module, state: StateDict, images: Tensor, argument: str) ->
     try:
         with torch.no_grad(), evaluation_mode(model):
             return with_state(model, state)(images)
-    except InputError:
-        raise
-    except Exception as error:  # whatever a stranger's forward raises
-        reason = " ".join(str(error).split())[:200] or type(error).__name__
-        hint = "" if images.is_floating_point() else ": give floating-point images, normalised as in training"
-        raise InputError(
-            f"model does not take {argument} of shape {tuple(images.shape)} and type "
-            f"{str(images.dtype).removeprefix('torch.')} ({reason}); give them as in its training{hint}"
-        ) from error
+    except NotTaken as error:
+        raise not_taken((images,), error.cause, argument) from error

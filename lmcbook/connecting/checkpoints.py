@@ -139,18 +139,6 @@ def read_pair(
     return read[0], read[1]
 
 
-def prefix_before(names: Sequence[str], wanted: Sequence[str]) -> str | None:
-    """The prefix whose removal makes ``names`` hold all of ``wanted``; None if there is none."""
-    if not wanted:
-        return None
-    here = set(names)
-    for name in names:
-        prefix = name.removesuffix(wanted[0])
-        if prefix and prefix != name and prefix.endswith(".") and all(prefix + each in here for each in wanted):
-            return prefix
-    return None
-
-
 def _read(path: Path, argument: str) -> tuple[Any, str]:
     """The content of a file or folder, and its digest."""
     try:

@@ -10,12 +10,11 @@ from torch import Tensor, nn
 
 from lmcbook.connecting.answers import Output, answering
 from lmcbook.connecting.checkpoints import Network
-from lmcbook.connecting.preflight import complete_tied
 from lmcbook.errors import InputError, check_number
 from lmcbook.evaluation import predict_logits
 from lmcbook.models.examples import Labelled, as_examples, as_images
 from lmcbook.randomness import random_stream
-from lmcbook.states import StateDict
+from lmcbook.states import StateDict, complete_tied
 from lmcbook.training.device import resolve_device
 
 Task = Literal["classification", "regression"]

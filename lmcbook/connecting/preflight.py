@@ -9,9 +9,15 @@ from typing import Any, Literal
 import torch
 from torch import Tensor, nn
 
-from lmcbook.connecting.checkpoints import Network, prefix_before
+from lmcbook.connecting.checkpoints import Network
 from lmcbook.errors import InputError
-from lmcbook.states import StateDict, has_batch_norm, normalisation_modules, some
+from lmcbook.states import (
+    StateDict,
+    complete_tied,
+    has_batch_norm,
+    prefix_before,
+    some,
+)
 
 Level = Literal["error", "warning", "info"]
 
@@ -31,26 +37,6 @@ class Finding:
     """What it is about: names, shapes, types, values, start, batch norm, buffers, tied weights, memory, …"""
     message: str
     """One line: what was found, and what to do if something is to be done."""
-
-
-def complete_tied(model: nn.Module, state: StateDict) -> StateDict:
-    """``state`` with the tensors that ``model`` has under several names under all of them.
-
-    A file of safetensors keeps a tensor once. What is missing under one name is taken from another name of the same
-    tensor; a state that lacks nothing is returned as it is.
-    """
-    groups: dict[int, list[str]] = {}
-    for named in (model.named_parameters(remove_duplicate=False), model.named_buffers(remove_duplicate=False)):
-        for name, tensor in named:
-            groups.setdefault(id(tensor), []).append(name)
-    found = dict(state)
-    for names in groups.values():
-        held = [name for name in names if name in state]
-        found |= {name: state[held[0]] for name in names if held and name not in state}
-    if len(found) == len(state):
-        return state
-    order = [name for name in model.state_dict() if name in found]
-    return {name: found[name] for name in (*order, *(name for name in found if name not in order))}
 
 
 def preflight(
@@ -266,14 +252,6 @@ def _buffers(states: Mapping[str, StateDict], model: nn.Module | None, has_image
         found.append(Finding("warning", "batch norm", message))
     if model is None:
         return
-    others = [
-        type(module).__name__
-        for module in normalisation_modules(model)
-        if getattr(module, "running_mean", None) is not None and not type(module).__name__.startswith(("Batch", "Sync"))
-    ]
-    if others:
-        message = f"{len(others)} {others[0]} keep running statistics, which are averaged and not recomputed"
-        found.append(Finding("warning", "buffers", message))
     buffers = {name for name, _ in model.named_buffers(remove_duplicate=False)}
     changed = [name for name in a if name in buffers and not is_statistic(name) and not torch.equal(a[name], b[name])]
     averaged = [name for name in changed if a[name].is_floating_point()]

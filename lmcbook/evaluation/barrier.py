@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+from lmcbook.arguments import checked
 from lmcbook.errors import InputError
 from lmcbook.evaluation.lewc import predicted_inverse_temperature
 
@@ -10,6 +11,7 @@ if TYPE_CHECKING:
     from lmcbook.evaluation.curve import Fitted, InterpolationCurve
 
 
+@checked
 def loss_barrier(
     coefficients: Sequence[float | int], losses: Sequence[float], *, endpoints: tuple[float, float] | None = None
 ) -> float:
@@ -30,6 +32,7 @@ def loss_barrier(
     return max(_excess(coefficients, losses, endpoints))
 
 
+@checked
 def midpoint_loss_barrier(
     coefficients: Sequence[float | int], losses: Sequence[float], *, endpoints: tuple[float, float] | None = None
 ) -> float:
@@ -44,6 +47,7 @@ def midpoint_loss_barrier(
     return excess[_index_of(coefficients, 0.5)]
 
 
+@checked
 def accuracy_barrier(
     coefficients: Sequence[float | int], accuracies: Sequence[float], *, endpoints: tuple[float, float] | None = None
 ) -> float:
@@ -55,6 +59,7 @@ def accuracy_barrier(
     return loss_barrier(coefficients, [-each for each in accuracies], endpoints=_negative(endpoints))
 
 
+@checked
 def midpoint_accuracy_barrier(
     coefficients: Sequence[float | int], accuracies: Sequence[float], *, endpoints: tuple[float, float] | None = None
 ) -> float:
@@ -66,6 +71,7 @@ def midpoint_accuracy_barrier(
     return midpoint_loss_barrier(coefficients, [-each for each in accuracies], endpoints=_negative(endpoints))
 
 
+@checked
 def barriers(curve: "InterpolationCurve") -> dict[str, float]:
     r"""Every barrier of a curve by its name, and the inverse temperature at λ = ½.
 

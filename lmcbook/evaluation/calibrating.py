@@ -6,6 +6,7 @@ from typing import Any
 import torch
 from torch import Generator, Tensor
 
+from lmcbook.arguments import checked
 from lmcbook.calibration import fit_inverse_temperature
 from lmcbook.errors import InputError
 from lmcbook.evaluation.ensembles import ensemble_logits
@@ -19,6 +20,7 @@ DRAWS = 20
 _SIZES = (10, 20, 50)
 
 
+@checked
 def calibration_study(
     line: Line, *, coefficients: Sequence[float | int], generator: Generator, num_layers: int | None = None
 ) -> dict[str, Any]:

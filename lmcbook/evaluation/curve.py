@@ -6,6 +6,7 @@ from typing import Any
 
 from torch import Tensor, nn
 
+from lmcbook.arguments import checked
 from lmcbook.calibration import expected_calibration_error, fit_inverse_temperature
 from lmcbook.errors import InputError
 from lmcbook.evaluation.ensembles import ensemble_logits
@@ -63,6 +64,7 @@ class InterpolationCurve(Fitted):
         return {name: list(value) if isinstance(value, tuple) else value for name, value in content.items()}
 
 
+@checked
 def interpolation_curve(
     model: nn.Module,
     state_a: StateDict,
@@ -102,6 +104,7 @@ def interpolation_curve(
     return curve_along(line, coefficients=coefficients, num_layers=num_layers)
 
 
+@checked
 def curve_along(
     line: Line, *, coefficients: Sequence[float | int], num_layers: int | None = None
 ) -> InterpolationCurve:

@@ -4,9 +4,11 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from lmcbook.arguments import checked
 from lmcbook.errors import check_number
 
 
+@checked
 def ensemble_logits(
     logits_a: Float[Tensor, "examples classes"], logits_b: Float[Tensor, "examples classes"], coefficient: float | int
 ) -> Float[Tensor, "examples classes"]:

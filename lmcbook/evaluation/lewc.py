@@ -5,11 +5,13 @@ from collections.abc import Sequence
 
 from torch import nn
 
+from lmcbook.arguments import checked
 from lmcbook.errors import check_number
 from lmcbook.models.layered import Layer
 from lmcbook.states import batch_norm_modules
 
 
+@checked
 def lewc_exponent(model: nn.Module, num_layers: int | None = None) -> int | None:
     r"""e, where LEWC predicts the merged logits $\lambda^e z_a + (1-\lambda)^e z_b$; None where nothing is predicted.
 
@@ -39,6 +41,7 @@ def _is_beyond(module: nn.Module) -> bool:
     return isinstance(module, nn.LayerNorm) or (isinstance(module, Layer) and module.closes_skip)
 
 
+@checked
 def lewc_ensemble_weight(coefficient: float | int, exponent: int) -> float:
     r"""$\mu = \lambda^L/(\lambda^L+(1-\lambda)^L)$, model a's weight in the ensemble that LEWC merges to.
 
@@ -58,6 +61,7 @@ def lewc_ensemble_weight(coefficient: float | int, exponent: int) -> float:
     return 1 / (1 + math.exp(-odds)) if odds > 0 else math.exp(odds) / (1 + math.exp(odds))
 
 
+@checked
 def lewc_scale(coefficients: Sequence[float], exponent: int) -> float:
     r"""$\sum_i \lambda_i^L$: how much smaller the merged logits are than those of the ensemble that they belong to.
 
@@ -72,6 +76,7 @@ def lewc_scale(coefficients: Sequence[float], exponent: int) -> float:
     return math.fsum(coefficient**exponent for coefficient in coefficients)
 
 
+@checked
 def predicted_inverse_temperature(ensemble_inverse_temperature: float, coefficient: float, exponent: int) -> float:
     r"""$\beta(\lambda) = \beta^*(\mu) / (\lambda^L + (1-\lambda)^L)$: what LEWC predicts, with no free parameter.
 

@@ -4,10 +4,12 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
+from lmcbook.arguments import checked
 from lmcbook.calibration import check_logits
 from lmcbook.errors import check_number
 
 
+@checked
 def loss(
     logits: Float[Tensor, "examples classes"],
     labels: Int[Tensor, " examples"],
@@ -28,6 +30,7 @@ def loss(
     return float((torch.logsumexp(scaled, dim=1) - of_label).mean())
 
 
+@checked
 def accuracy(logits: Float[Tensor, "examples classes"], labels: Int[Tensor, " examples"]) -> float:
     """The fraction of examples whose largest logit is their label's; of equal logits the first class counts.
 

@@ -7,15 +7,17 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from lmcbook.arguments import checked
 from lmcbook.errors import InputError, check_number
 from lmcbook.merging import interpolate, recompute_batch_norm_
 from lmcbook.models.examples import as_images
-from lmcbook.states import StateDict, check_same_tensors, evaluation_mode, fit_state, has_batch_norm, with_state
+from lmcbook.states import StateDict, check_same_tensors, evaluation_mode, fitted, has_batch_norm, with_state
 
 # Beyond this the first layer's outputs cost more memory than their reuse saves time: wide convolutions of many images.
 MOST_BYTES_OF_FIRST_LAYER = 2 * 1024**3
 
 
+@checked
 def coefficients_grid(num_coefficients: int) -> tuple[float, ...]:
     """Equally spaced interpolation coefficients from 0 to 1, both ends included; ½ is one if their number is odd.
 
@@ -26,6 +28,7 @@ def coefficients_grid(num_coefficients: int) -> tuple[float, ...]:
     return tuple(index / (num_coefficients - 1) for index in range(num_coefficients))
 
 
+@checked
 def predict_logits(
     model: nn.Module, state: StateDict, images: Any, *, batch_size: int = 1000
 ) -> Float[Tensor, "examples classes"]:
@@ -45,6 +48,7 @@ def predict_logits(
         return torch.cat([_logits(run, batch) for batch in _batches(images, batch_size)])
 
 
+@checked
 def predict_logits_along(
     model: nn.Module,
     state_a: StateDict,
@@ -91,7 +95,7 @@ def merged_logits(
         InputError: as `predict_logits_along`.
     """
     check_same_tensors("state_a", state_a, "state_b", state_b)
-    fit_state(model, state_a)
+    fitted(model, "state_a", state_a)
     if batch_norm_images is None and has_batch_norm(model):
         raise InputError(
             "batch_norm_images is None, but the network has batch norm; give training images to recompute it"

@@ -6,6 +6,7 @@ from typing import Any
 
 from torch import Tensor, nn
 
+from lmcbook.arguments import checked
 from lmcbook.errors import InputError
 from lmcbook.evaluation.barrier import barriers_of
 from lmcbook.evaluation.curve import Fitted, fitted_along
@@ -16,6 +17,7 @@ from lmcbook.evaluation.temperatures import rounded
 from lmcbook.merging import REPAIRS, Repairer, add_biases, merge
 
 
+@checked
 def repair_study(line: Line, *, coefficients: Sequence[float | int], images: Tensor) -> dict[str, Any]:
     """Losses, accuracies and inverse temperatures of the merged network after each of `lmcbook.merging.REPAIRS`.
 

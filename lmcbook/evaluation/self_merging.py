@@ -11,6 +11,7 @@ from typing import Any
 
 from torch import Generator, nn
 
+from lmcbook.arguments import checked
 from lmcbook.calibration import fit_inverse_temperature
 from lmcbook.errors import InputError, check_choice, check_number
 from lmcbook.evaluation.metrics import accuracy, loss
@@ -27,6 +28,7 @@ _EXAMPLES_OF_LAYERS = 2000
 _OF_LAYERS = ("decay_exponent", "reciprocal_orthogonality")
 
 
+@checked
 def self_merge(
     model: nn.Module,
     state: StateDict,
@@ -80,6 +82,7 @@ def self_merge(
     return {"own": own, "merged": merged, **_barriers([own], merged)}
 
 
+@checked
 def pair_merge(
     model: nn.Module,
     state_a: StateDict,

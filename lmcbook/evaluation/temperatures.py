@@ -5,6 +5,7 @@ from typing import Any
 from jaxtyping import Float, Int
 from torch import Tensor
 
+from lmcbook.arguments import checked
 from lmcbook.calibration import reliability
 from lmcbook.errors import check_number
 from lmcbook.evaluation.metrics import loss
@@ -13,6 +14,7 @@ FACTORS: tuple[float, ...] = tuple(2.0 ** (half / 2) for half in range(-6, 7))
 """Multiples of the fitted inverse temperature that are looked at: an eighth to eight times, √2 apart."""
 
 
+@checked
 def temperature_sweep(
     logits: Float[Tensor, "examples classes"], labels: Int[Tensor, " examples"], inverse_temperature: float
 ) -> list[dict[str, Any]]:

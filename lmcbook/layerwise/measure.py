@@ -7,6 +7,7 @@ import torch
 from jaxtyping import Shaped
 from torch import Tensor, nn
 
+from lmcbook.arguments import checked
 from lmcbook.errors import InputError, check_number
 from lmcbook.layerwise.accumulator import LayerAccumulator, entry
 from lmcbook.layerwise.lewc import llfc_prediction
@@ -23,6 +24,7 @@ MEASURED_COEFFICIENTS: tuple[float, ...] = (0.25, 0.5, 0.75)
 """λ of the merged models that a layerwise record is about."""
 
 
+@checked
 def measure_layers(
     model: nn.Module,
     state_a: StateDict,

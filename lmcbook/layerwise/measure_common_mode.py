@@ -9,6 +9,7 @@ import torch
 from jaxtyping import Shaped
 from torch import Tensor, nn
 
+from lmcbook.arguments import checked
 from lmcbook.errors import InputError, check_number
 from lmcbook.layerwise.common_mode import activation_share, own_gain, weight_share
 from lmcbook.layerwise.cross_talk import Alignment, Firing, OneSide, Outputs, ReadUnits, pooled, read_units
@@ -45,6 +46,7 @@ COMMON_MODE_METRICS: dict[str, str] = {
 """What `measure_common_mode` writes, in words; each that ends in a comes for model b, too."""
 
 
+@checked
 def measure_common_mode(
     model: nn.Module,
     images: Shaped[Tensor, "examples ..."] | Any,
@@ -205,6 +207,7 @@ def _add_exponents(entries: Sequence[dict[str, Any]]) -> None:
                 entry["metrics"][exponent] = value
 
 
+@checked
 def symmetry_of(model: nn.Module, images: Tensor) -> PermutationSpec:
     """The table of a network's symmetry: that of its architecture, or what `lmcbook.derive_spec` finds.
 

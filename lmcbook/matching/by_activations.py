@@ -9,6 +9,7 @@ from jaxtyping import Shaped
 from torch import Tensor, nn
 from tqdm import tqdm
 
+from lmcbook.arguments import checked
 from lmcbook.errors import InputError, check_number
 from lmcbook.matching.assignment import RepeatedAssignment
 from lmcbook.matching.by_weights import Matching, check_before_matching
@@ -25,6 +26,7 @@ Observe = Callable[[StateDict, Tensor], Mapping[str, Tensor]]
 _CHECKED = 4  # images on which the spec is tried; a wrong one changes the function of each
 
 
+@checked
 @torch.no_grad()
 def activation_matching(
     spec: PermutationSpec,
@@ -113,6 +115,7 @@ def activation_matching(
     )
 
 
+@checked
 def observe_layers(model: LayeredModel) -> Observe:
     """The outputs of all layers of one of our networks, after their activation."""
 
@@ -122,6 +125,7 @@ def observe_layers(model: LayeredModel) -> Observe:
     return observe
 
 
+@checked
 def observe_modules(model: nn.Module, spec: PermutationSpec) -> Observe:
     """The outputs of all linear layers and convolutions of any network, before their activation.
 

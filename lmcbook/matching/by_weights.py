@@ -10,6 +10,7 @@ import torch
 from torch import Tensor, nn
 from tqdm import tqdm
 
+from lmcbook.arguments import checked
 from lmcbook.errors import InputError, check_choice, check_number
 from lmcbook.matching.descent import Descent
 from lmcbook.matching.similarity import Similarities, objective_and_distance, plain_objective
@@ -62,6 +63,7 @@ class Matching:
     """Mean correlation of the matched units' activations; activation matching only."""
 
 
+@checked
 @torch.no_grad()
 def weight_matching(
     spec: PermutationSpec,

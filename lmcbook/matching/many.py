@@ -8,6 +8,7 @@ import torch
 from torch import Tensor, nn
 from tqdm import tqdm
 
+from lmcbook.arguments import checked
 from lmcbook.errors import InputError, check_number
 from lmcbook.matching.by_weights import check_before_matching, weight_matching
 from lmcbook.permutation import Permutation, PermutationSpec, apply, compose, identity, invert
@@ -31,6 +32,7 @@ class ManyMatching:
     """The objective at the beginning and after every round; it never falls."""
 
 
+@checked
 @torch.no_grad()
 def merge_many_matching(
     spec: PermutationSpec,

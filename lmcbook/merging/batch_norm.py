@@ -1,4 +1,4 @@
-"""Batch-norm statistics of a merged network, recomputed from training images."""
+"""Running statistics of a merged network's batch and instance norm, recomputed from training images."""
 
 from collections.abc import Iterator, Set
 from contextlib import contextmanager
@@ -8,15 +8,17 @@ from typing import Any
 import torch
 from jaxtyping import Shaped
 from torch import Tensor, nn
-from torch.nn.modules.batchnorm import _BatchNorm
+from torch.nn.modules.batchnorm import _BatchNorm, _NormBase
 
+from lmcbook.arguments import checked
 from lmcbook.data import equal_batches
 from lmcbook.errors import InputError, check_number
 from lmcbook.models.examples import as_images
 from lmcbook.randomness import random_stream
-from lmcbook.states import StateDict, batch_norm_modules, evaluation_mode, with_state
+from lmcbook.states import StateDict, evaluation_mode, recomputed_modules, with_state
 
 
+@checked
 def recompute_batch_norm(
     model: nn.Module,
     state: StateDict,
@@ -34,7 +36,10 @@ def recompute_batch_norm(
     them. Like torch's own ``running_var`` the result is the unbiased variance, divided by n − 1. A layer that is called
     twice pools both calls, one that is never called is left reset.
 
-    Only batch norm is in training mode: dropout stays off. Afterwards the module's modes, momenta, hooks and tensors
+    Instance norm with running statistics, which normalises with them in evaluation mode, gets the means over images of
+    their means and unbiased variances, as its own training would.
+
+    Only these layers are in training mode: dropout stays off. Afterwards the module's modes, momenta, hooks and tensors
     are what they were, also after an exception. A network without batch norm gets a copy of its state, unchanged.
 
     Args:
@@ -50,6 +55,7 @@ def recompute_batch_norm(
     return recompute_batch_norm_(model, copies, images, batch_size=batch_size, generator=generator)
 
 
+@checked
 def recompute_batch_norm_(
     model: nn.Module,
     state: StateDict,
@@ -70,7 +76,7 @@ def recompute_batch_norm_(
             f"images holds {len(images)} example(s); batch-norm statistics need at least 2 training images"
         )
     run = with_state(model, state)
-    layers = {name: layer for name, layer in batch_norm_modules(model).items() if layer.running_mean is not None}
+    layers = recomputed_modules(model)
     if not layers:
         return state
     size = max(2, len(images) // -(-len(images) // batch_size))
@@ -99,29 +105,35 @@ class _Pool:
     squares: Tensor = field(default_factory=lambda: torch.zeros((), dtype=torch.float64))
     count: int = 0
     batches: int = 0
+    by_image: bool = False
+    """Of an instance norm: images count alike, and their variances are averaged."""
 
     @property
     def unbiased_variance(self) -> Tensor:
-        return self.squares / (self.count - 1)
+        return self.squares / (self.count if self.by_image else self.count - 1)
 
     def add(self, mean: Tensor, unbiased_variance: Tensor, count: int) -> None:
         total = self.count + count
         shift = mean - self.mean
-        self.squares = self.squares + unbiased_variance * (count - 1) + shift**2 * (self.count * count / total)
+        within = unbiased_variance * (count if self.by_image else count - 1)
+        between = 0 if self.by_image else shift**2 * (self.count * count / total)
+        self.squares = self.squares + within + between
         self.mean = self.mean + shift * (count / total)
         self.count = total
         self.batches += 1
 
 
 @contextmanager
-def _pooling(model: nn.Module, layers: Set[_BatchNorm]) -> Iterator[dict[nn.Module, _Pool]]:
+def _pooling(model: nn.Module, layers: Set[_NormBase]) -> Iterator[dict[nn.Module, _Pool]]:
     """Batch norm, and nothing else, in training mode; every call of a layer is pooled; all is restored on any exit."""
     pools: dict[nn.Module, _Pool] = {}
 
     def pool(layer: nn.Module, _: Any, output: Tensor) -> None:
-        assert isinstance(layer, _BatchNorm) and layer.running_mean is not None and layer.running_var is not None
-        count = output.numel() // output.shape[1]
-        pools.setdefault(layer, _Pool()).add(layer.running_mean.double(), layer.running_var.double(), count)
+        assert isinstance(layer, _NormBase) and layer.running_mean is not None and layer.running_var is not None
+        by_batch = isinstance(layer, _BatchNorm)
+        count = output.numel() // output.shape[1] if by_batch else len(output)
+        own = pools.setdefault(layer, _Pool(by_image=not by_batch))
+        own.add(layer.running_mean.double(), layer.running_var.double(), count)
 
     hooks = []
     with evaluation_mode(model):

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 
 import torch
 
+from lmcbook.arguments import checked
 from lmcbook.errors import InputError, check_number
 from lmcbook.states import StateDict, check_same_tensors, some
 
@@ -11,6 +12,7 @@ from lmcbook.states import StateDict, check_same_tensors, some
 HALF_PRECISION = (torch.float16, torch.bfloat16)
 
 
+@checked
 def interpolate(
     state_a: StateDict, state_b: StateDict, coefficient: float | int, *, out: StateDict | None = None
 ) -> StateDict:
@@ -30,6 +32,7 @@ def interpolate(
     return _weighted_mean({"state_a": state_a, "state_b": state_b}, (coefficient, 1 - coefficient), out)
 
 
+@checked
 def merge_many(states: Sequence[StateDict], coefficients: Sequence[float | int]) -> StateDict:
     r"""The weighted mean of k networks: $\sum_i \lambda_i\theta_i$ with $\lambda_i \geq 0$ and $\sum_i \lambda_i = 1$.
 

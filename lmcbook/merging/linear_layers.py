@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 
 from jaxtyping import Float64
 from torch import Tensor, nn
-from torch.nn.modules.batchnorm import _BatchNorm
+from torch.nn.modules.batchnorm import _NormBase
 
 from lmcbook.models import Layer
 from lmcbook.states import StateDict
@@ -151,9 +151,9 @@ def visiting(model: nn.Module, layers: dict[str, LinearLayer], visit: Visit) -> 
             if layer.follower is None:
                 hooks.enter_context(layer.module.register_forward_hook(after(name)))
             else:
-                is_batch_norm = isinstance(layer.follower, _BatchNorm)
+                is_batch_norm = isinstance(layer.follower, _NormBase)
                 hooks.enter_context(layer.follower.register_forward_pre_hook(before(name, is_batch_norm)))
         for module in model.modules():
-            if isinstance(module, _BatchNorm):
+            if isinstance(module, _NormBase):
                 hooks.enter_context(module.register_forward_pre_hook(watch))
         yield normalised

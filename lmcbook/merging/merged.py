@@ -6,6 +6,7 @@ import torch
 from jaxtyping import Shaped
 from torch import Tensor, nn
 
+from lmcbook.arguments import checked
 from lmcbook.errors import InputError, check_choice
 from lmcbook.merging.batch_norm import recompute_batch_norm_
 from lmcbook.merging.interpolation import interpolate
@@ -13,6 +14,7 @@ from lmcbook.merging.repair import REPAIRS, Repairer
 from lmcbook.states import StateDict, has_batch_norm
 
 
+@checked
 def merge(
     model: nn.Module,
     state_a: StateDict,

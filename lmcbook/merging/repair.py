@@ -16,8 +16,9 @@ from typing import Any, NamedTuple
 import torch
 from jaxtyping import Shaped
 from torch import Tensor, nn
-from torch.nn.modules.batchnorm import _BatchNorm
+from torch.nn.modules.batchnorm import _NormBase
 
+from lmcbook.arguments import checked
 from lmcbook.errors import InputError, check_choice, check_number
 from lmcbook.merging.batch_norm import recompute_batch_norm_
 from lmcbook.merging.linear_layers import (
@@ -42,6 +43,7 @@ r"""What each hidden unit's pre-activation is brought to; μ and σ are its mean
 """
 
 
+@checked
 def add_biases(model: nn.Module) -> nn.Module:
     """A copy of ``model`` with a bias of zeros in each linear layer and convolution that had none: the same function.
 
@@ -56,6 +58,7 @@ def add_biases(model: nn.Module) -> nn.Module:
     return copied
 
 
+@checked
 def repair(
     model: nn.Module,
     state_a: StateDict,
@@ -113,6 +116,7 @@ class Repairer:
     layers: dict[str, int]
     """The layers that are repaired, by their names in ``model``, and ℓ of each."""
 
+    @checked
     def __init__(
         self, model: nn.Module, states: Sequence[StateDict], images: Shaped[Tensor, "examples ..."] | Any
     ) -> None:
@@ -185,7 +189,7 @@ class Repairer:
         if has_batch_norm(self._scratch):
             # what batch norm writes into the state of this pass is not what `recompute_batch_norm_` would
             for module in self._scratch.modules():
-                module.training = isinstance(module, _BatchNorm)
+                module.training = isinstance(module, _NormBase)
             try:
                 self._run({name: tensor.clone() for name, tensor in repaired.items()}, visit)
             finally:

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 import torch
 
+from lmcbook.arguments import checked
 from lmcbook.errors import InputError, check_choice, check_number
 from lmcbook.models.groups import chain_permutation_spec
 from lmcbook.models.layered import ACTIVATIONS, LayeredModel
@@ -78,6 +79,7 @@ ARCHITECTURES: dict[str, Architecture] = {
 }
 
 
+@checked
 def build_model(
     config: TrainingConfig,
     *,
@@ -124,6 +126,7 @@ def build_model(
     return model
 
 
+@checked
 def permutation_spec(model: LayeredModel) -> PermutationSpec:
     """The table of the groups of hidden units of a network that `build_model` built.
 

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
-from lmcbook.errors import InputError
+from lmcbook.errors import InputError, described
 
 
 @runtime_checkable
@@ -48,7 +48,7 @@ def as_examples(argument: str, given: Any) -> Examples:
     pairs = [pair for pair in pairs if len(pair) == 2]
     if not pairs or len(pairs) < len(batches) or not all(isinstance(part, Tensor) for pair in pairs for part in pair):
         raise InputError(
-            f"{argument} is {_described(given)}; it may be (images, labels), something with .images and .labels, "
+            f"{argument} is {described(given)}; it may be (images, labels), something with .images and .labels, "
             "a dataset of such pairs, or an iterable of batches (images, labels) such as a DataLoader"
         )
     found = Labelled(*(torch.cat(parts) for parts in zip(*pairs, strict=True)))
@@ -78,7 +78,7 @@ def as_images(argument: str, given: Any) -> Tensor:
     parts = [_tensor(batch[0] if isinstance(batch, tuple | list) and batch else batch) for batch in batches]
     if not parts or not all(isinstance(part, Tensor) for part in parts):
         raise InputError(
-            f"{argument} is {_described(given)}; it may be a tensor, (images, labels), something with .images, "
+            f"{argument} is {described(given)}; it may be a tensor, (images, labels), something with .images, "
             "or an iterable of batches such as a DataLoader"
         )
     return torch.cat(parts)
@@ -102,7 +102,3 @@ def _batches(argument: str, given: Any) -> list[Any]:
 
 def _tensor(part: Any) -> Any:
     return torch.as_tensor(part) if isinstance(part, np.ndarray) else part
-
-
-def _described(given: object) -> str:
-    return "None" if given is None else f"a {type(given).__name__}"

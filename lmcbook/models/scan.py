@@ -7,7 +7,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from lmcbook.models.layered import LayeredModel, LayerTrace, apply_weight
-from lmcbook.states import StateDict, evaluation_mode, fit_state, with_state
+from lmcbook.states import StateDict, evaluation_mode, fitted, with_state
 
 
 def trace(
@@ -39,7 +39,7 @@ def steps(
     Raises:
         InputError: ``state`` does not fit ``model``.
     """
-    fit_state(model, state)
+    fitted(model, "state", state)
     return _steps([_Step(model, depth) for depth in range(1, model.num_layers + 1)], state, images, first_linear_output)
 
 

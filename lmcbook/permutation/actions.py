@@ -3,28 +3,33 @@
 import torch
 from torch import Tensor
 
+from lmcbook.arguments import checked
 from lmcbook.errors import InputError
 from lmcbook.permutation.axes import Axis, Permutation, gather_indices, listed
 from lmcbook.permutation.spec import PermutationSpec
 from lmcbook.states import StateDict
 
 
+@checked
 def identity(spec: PermutationSpec, state: StateDict) -> Permutation:
     """The permutation that moves nothing."""
     return {group: torch.arange(size) for group, size in spec.groups(state).items()}
 
 
+@checked
 def random_permutation(spec: PermutationSpec, state: StateDict, generator: torch.Generator) -> Permutation:
     """Every group shuffled uniformly; draw ``generator`` from ``random_stream(seed, "permutation")``."""
     sizes = spec.groups(state)
     return {group: torch.randperm(size, generator=generator, device=generator.device) for group, size in sizes.items()}
 
 
+@checked
 def invert(permutation: Permutation) -> Permutation:
     """The permutation that undoes ``permutation``."""
     return {group: torch.argsort(indices) for group, indices in permutation.items()}
 
 
+@checked
 def compose(first: Permutation, second: Permutation) -> Permutation:
     """The one permutation that does what ``first`` and then ``second`` do.
 
@@ -38,6 +43,7 @@ def compose(first: Permutation, second: Permutation) -> Permutation:
     return {group: indices[second[group].to(indices.device)] for group, indices in first.items()}
 
 
+@checked
 def apply(spec: PermutationSpec, permutation: Permutation, state: StateDict) -> StateDict:
     """A new state dict with the units of every group in their new order; values move, none is computed.
 
@@ -48,6 +54,7 @@ def apply(spec: PermutationSpec, permutation: Permutation, state: StateDict) -> 
     return {name: gather(tensor, spec.axes[name], permutation) for name, tensor in state.items()}
 
 
+@checked
 def gather(tensor: Tensor, axes: tuple[Axis, ...], permutation: Permutation) -> Tensor:
     """``tensor`` with the units along its axes in their new order; always a tensor of its own."""
     gathered = tensor

@@ -6,6 +6,7 @@ import torch
 from torch import Tensor, nn
 from torch.utils._pytree import tree_leaves
 
+from lmcbook.arguments import checked
 from lmcbook.errors import InputError
 from lmcbook.permutation.actions import gather
 from lmcbook.permutation.axes import Permutation, listed
@@ -14,6 +15,7 @@ from lmcbook.permutation.spec import PermutationSpec
 from lmcbook.states import StateDict, evaluation_mode, normalisation_modules, with_state
 
 
+@checked
 @torch.no_grad()
 def check_function_preserved(
     model: nn.Module,

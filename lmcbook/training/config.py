@@ -5,7 +5,7 @@ from dataclasses import dataclass, fields, replace
 from typing import Any, no_type_check
 
 from lmcbook.data.whole_files import content_sha256
-from lmcbook.errors import InputError, check_choice, check_number
+from lmcbook.errors import InputError, as_number, check_choice, check_number
 
 SCHEDULES: tuple[str, ...] = ("linear", "cosine")
 PRECISIONS: tuple[str, ...] = ("float32", "bfloat16")
@@ -148,6 +148,8 @@ class TrainingConfig:
             raise InputError(
                 f"order_seed_fraction is {self.order_seed_fraction:g}, but no order_seed is given; it must be 1 then"
             )
+        for name in ("seed", "epochs", "batch_size", "hidden_width", "num_layers", "initialisation_seed", "order_seed"):
+            object.__setattr__(self, name, as_number(getattr(self, name)))
         # 1 and 1.0 must be the same configuration, so they must have the same digest
         for name in (
             *("width_multiplier", "learning_rate", "warmup_epochs", "momentum", "weight_decay"),

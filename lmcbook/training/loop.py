@@ -9,6 +9,7 @@ from typing import Any
 import torch
 from tqdm.auto import tqdm
 
+from lmcbook.arguments import checked, classes, finite_images
 from lmcbook.data import Splits
 from lmcbook.errors import InputError
 from lmcbook.models import LayeredModel, build_model
@@ -17,6 +18,7 @@ from lmcbook.states import StateDict
 from lmcbook.training.batches import training_batches
 from lmcbook.training.checkpoint import Progress
 from lmcbook.training.config import TrainingConfig
+from lmcbook.training.device import resolve_device
 from lmcbook.training.divergence import TrainingDiverged, divergence
 from lmcbook.training.execution import Execution
 from lmcbook.training.graph import GraphedStep
@@ -50,6 +52,7 @@ class TrainedModel:
     """How it was carried out, where that is not the default: what a manifest should tell (`Execution`)."""
 
 
+@checked
 def train(
     config: TrainingConfig,
     splits: Splits,
@@ -76,8 +79,9 @@ def train(
 
     Raises:
         TimeIsUp: the deadline came before the end.
-        InputError: the data hold fewer examples than one batch, the checkpoint is of another configuration, or
-            ``execution`` does not fit the network.
+        InputError: the data are not those that ``config`` names, hold fewer examples than one batch, or images or
+            labels that nothing can be learnt from; the checkpoint is of another configuration, ``execution`` does not
+            fit the network, or the device is not there.
         DoesNotFit: the device's memory is too small; the message says what may help.
         TrainingDiverged: the loss is not finite; the message names the step, the learning rate and what to try.
     """
@@ -88,7 +92,8 @@ def train(
             f"batch_size is {config.batch_size}; {config.dataset} has only {num_examples} training examples, "
             "so it may be at most that"
         )
-    device = torch.device(device)
+    splits = fitting_data(config, splits)
+    device = torch.device(resolve_device(str(device)))
     if device.type == "cuda":
         torch.cuda.reset_peak_memory_stats(device)  # the peak that is recorded is this training's own
     model = build_model(
@@ -103,6 +108,23 @@ def train(
         return _train(
             config, splits, model, team, execution, device, checkpoint, checkpoint_seconds, progress, deadline
         )
+
+
+def fitting_data(config: TrainingConfig, splits: Splits) -> Splits:
+    """The data, if they are those of the configuration, with labels as int64."""
+    if splits.name != config.dataset:
+        raise InputError(
+            f"splits hold {splits.name!r}, but config.dataset is {config.dataset!r}; give load({config.dataset!r}), or "
+            f"a configuration with dataset={splits.name!r}"
+        )
+    part = splits.train
+    images, labels = finite_images("splits.train.images", part.images), classes("splits.train.labels", part.labels)
+    if len(images) != len(labels) or int(labels.max()) >= splits.num_classes:
+        raise InputError(
+            f"splits.train holds {len(images)} images and {len(labels)} labels up to {int(labels.max())}; give one of "
+            f"0…{splits.num_classes - 1} for each image"
+        )
+    return splits if labels is part.labels else replace(splits, train=replace(part, labels=labels))
 
 
 def _team_of(config: TrainingConfig, splits: Splits, device: torch.device, execution: Execution) -> Team:

@@ -18,8 +18,9 @@ from lmcbook.randomness import random_stream
 from lmcbook.states import StateDict
 from lmcbook.training.checkpoint import Progress, found_checkpoint, write_checkpoint
 from lmcbook.training.config import TrainingConfig, company, trains_together
+from lmcbook.training.device import resolve_device
 from lmcbook.training.divergence import TrainingsDiverged, divergence
-from lmcbook.training.loop import TimeIsUp, TrainedModel
+from lmcbook.training.loop import TimeIsUp, TrainedModel, fitting_data
 from lmcbook.training.precision import arithmetic
 from lmcbook.training.schedule import learning_rate_at
 from lmcbook.training.seeds import initialisation_seed, order_seed_at
@@ -81,13 +82,16 @@ def train_together(
                 f"configs holds {_name(distinct[0])} and {_name(config)}, which differ in more than seeds, weight "
                 "decay and spread penalty: train them apart"
             )
+        splits = fitting_data(config, splits)
         if len(splits.train) < config.batch_size:
             raise InputError(
                 f"batch_size is {config.batch_size}; {config.dataset} has only {len(splits.train)} training examples, "
                 "so it may be at most that"
             )
     members = [_member(config, splits, (checkpoints or {}).get(config)) for config in distinct]
-    return _train_all(members, splits, torch.device(device), checkpoint_seconds, progress, deadline)
+    return _train_all(
+        members, splits, torch.device(resolve_device(str(device))), checkpoint_seconds, progress, deadline
+    )
 
 
 def _name(config: TrainingConfig) -> str:

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 from torch import Tensor, fx, nn
 
+from lmcbook.arguments import checked
 from lmcbook.permutation.axes import Axis, Part
 from lmcbook.permutation.preservation import check_function_preserved
 from lmcbook.permutation.spec import PermutationSpec
@@ -36,6 +37,7 @@ class _Graph:
     """Name of an input → the first name of its tensor: tied tensors have several, of which a trace uses any."""
 
 
+@checked
 def derive_spec(model: nn.Module, example: Tensor | tuple[Tensor, ...], *, check: bool = True) -> PermutationSpec:
     """The permutation symmetry of any network that `torch.export` can trace, derived from its computation.
 

@@ -1,0 +1,307 @@
+"""What public functions take: the forms that people have become what is computed with, or are refused by name.
+
+`checked` reads a function's signature. A few names mean the same in the whole package (``model``, ``state``,
+``images``, ``labels``, …) and are looked at as `BY_NAME` says, all others as their annotation says.
+"""
+
+import functools
+import inspect
+import types
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any, Literal, ParamSpec, TypeVar, Union, get_args, get_origin
+
+import numpy as np
+import torch
+from jaxtyping import AbstractArray
+from torch import Tensor, nn
+
+from lmcbook.errors import InputError, as_number, check_number, described
+from lmcbook.states import StateDict, fitted, float_type
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+_STATES = ("state", "state_a", "state_b")
+_IMAGES = ("images", "batch_norm_images")
+_EXAMPLES = ("calibration", "test")
+
+
+def checked(function: Callable[P, R]) -> Callable[P, R]:
+    """A function whose arguments are looked at first: each is what its name or annotation says, or refused by name.
+
+    numpy's and torch's scalars become numbers and arrays tensors. States are completed under the names that ``model``
+    has for one tensor, and must fit it; images of floating point take the type of the states' weights.
+    """
+    signature = inspect.signature(function)
+
+    @functools.wraps(function)
+    def run(*args: P.args, **kwargs: P.kwargs) -> R:
+        bound = signature.bind(*args, **kwargs)
+        given = bound.arguments
+        for name, value in given.items():
+            parameter = signature.parameters[name]
+            if name == "self" or parameter.kind in (parameter.VAR_POSITIONAL, parameter.VAR_KEYWORD):
+                continue
+            if value is None and parameter.default is None:
+                continue
+            look = BY_NAME.get(name)
+            given[name] = fit(name, value, parameter.annotation) if look is None else look(name, value)
+        _put_together(given)
+        return function(*bound.args, **bound.kwargs)
+
+    return run
+
+
+def _put_together(given: dict[str, Any]) -> None:
+    """States as the model has them, and images in the type of the states."""
+    model, states = given.get("model"), [name for name in _STATES if given.get(name) is not None]
+    if isinstance(model, nn.Module):
+        for name in states:
+            given[name] = fitted(model, name, given[name])
+    if not states:
+        return
+    kind = float_type(*(given[name] for name in states))
+    for name in (*_IMAGES, *_EXAMPLES):
+        held = given.get(name)
+        if held is None:
+            continue
+        images = held if name in _IMAGES else held.images
+        # streamed images have the type of what decodes them
+        if type(images) is Tensor and images.is_floating_point() and kind not in (None, images.dtype):
+            given[name] = images.to(kind) if name in _IMAGES else labelled(name, (images.to(kind), held.labels))
+
+
+def refused(name: str, value: object, may_be: str) -> InputError:
+    """The error of an argument that is not what it may be; it names the attribute of ``value`` that would be."""
+    way_out = f": give its .{name}" if hasattr(value, name) and not isinstance(value, Tensor) else ""
+    return InputError(f"{name} is {described(value)}; it must be {may_be}{way_out}")
+
+
+# --- by name ---------------------------------------------------------------------------------------------------------
+
+
+def a_module(name: str, value: Any) -> nn.Module:
+    """A network."""
+    if not isinstance(value, nn.Module):
+        made = ": make one of it, as in model()" if isinstance(value, type) else ""
+        raise refused(name, value, f"a torch.nn.Module{made}")
+    return value
+
+
+def a_state(name: str, value: Any) -> StateDict:
+    """A state dict of tensors."""
+    if isinstance(value, nn.Module):
+        raise InputError(f"{name} is a module ({type(value).__name__}); give its state_dict()")
+    if not isinstance(value, Mapping):
+        raise refused(name, value, "a state dict, tensors by their names, as state_dict() gives it")
+    for key, tensor in value.items():
+        if not isinstance(tensor, Tensor) or not isinstance(key, str):
+            raise InputError(
+                f"{name} holds {key!r}: {described(tensor)}; a state holds tensors alone, by their names: leave it out"
+            )
+    return value if isinstance(value, dict) else dict(value)
+
+
+def states_of_networks(name: str, value: Any) -> list[StateDict]:
+    """Several states."""
+    if not isinstance(value, Sequence) or isinstance(value, str):
+        raise refused(name, value, "a list of state dicts")
+    return [a_state(f"{name}[{index}]", each) for index, each in enumerate(value)]
+
+
+def finite_images(name: str, value: Any) -> Tensor:
+    """Images in memory, or streamed ones."""
+    # here, because `lmcbook.models` imports this file
+    from lmcbook.models.examples import as_images
+
+    images = as_images(name, value)
+    if images.ndim == 0:
+        raise refused(name, images, "examples, along its first axis")
+    if type(images) is Tensor and images.is_floating_point():
+        check_finite(name, images)
+    return images
+
+
+def labelled(name: str, value: Any) -> Any:
+    """Images with a class for each."""
+    from lmcbook.models.examples import Labelled, as_examples
+
+    examples = as_examples(name, value)
+    images, labels = finite_images(name, examples.images), classes(f"{name}'s labels", examples.labels)
+    if len(images) != len(labels) or len(labels) == 0:
+        raise InputError(
+            f"{name} holds {len(images)} images and {len(labels)} labels; give at least one, and a label for each"
+        )
+    return examples if labels is examples.labels and images is examples.images else Labelled(images, labels)
+
+
+def classes(name: str, value: Any) -> Tensor:
+    """Labels of classes as int64, from any type of whole numbers."""
+    labels = as_tensor(name, value)
+    if labels.dtype == torch.bool or labels.is_floating_point() or labels.is_complex():
+        raise refused(name, labels, "whole numbers, the class of each example: labels.long() if they are")
+    if labels.ndim != 1:
+        raise refused(name, labels, "one class for each example: labels[:, 0], or labels.argmax(dim=1) of one-hot ones")
+    labels = labels.long()
+    if len(labels) and int(labels.min()) < 0:
+        raise InputError(
+            f"{name} go down to {int(labels.min())}; classes are numbered from 0: leave those examples out"
+        )
+    return labels
+
+
+def finite_logits(name: str, value: Any) -> Tensor:
+    """Logits of floating point, (examples, classes)."""
+    logits = as_tensor(name, value)
+    if logits.dtype == torch.bool or logits.is_complex() or logits.ndim != 2 or logits.numel() == 0:
+        raise refused(name, logits, "numbers of shape (examples, classes), at least one example")
+    if not logits.is_floating_point():
+        logits = logits.float()
+    check_finite(name, logits, "look for a training that diverged")
+    return logits
+
+
+def shares(name: str, value: Any) -> tuple[float | int, ...]:
+    """Interpolation coefficients."""
+    if isinstance(value, Tensor | np.ndarray):
+        value = value.tolist()
+    if not isinstance(value, Sequence) or isinstance(value, str):
+        raise refused(name, value, "a sequence of numbers, each at least 0 and at most 1")
+    return tuple(share(name, each) for each in value)
+
+
+def share(name: str, value: Any) -> float | int:
+    """An interpolation coefficient."""
+    check_number(name, value, minimum=0, maximum=1)
+    return as_number(value)
+
+
+def moment(name: str, value: Any) -> float | int:
+    """A number that may be infinite, but not NaN."""
+    number = as_number(value)
+    if isinstance(number, bool) or not isinstance(number, int | float) or number != number:
+        raise refused(name, value, "a moment of time.monotonic()")
+    return number
+
+
+BY_NAME: dict[str, Callable[[str, Any], Any]] = {
+    "model": a_module,
+    **dict.fromkeys((*_STATES, "merged_state", "out"), a_state),
+    "states": states_of_networks,
+    **dict.fromkeys(_IMAGES, finite_images),
+    **dict.fromkeys(_EXAMPLES, labelled),
+    "labels": classes,
+    **dict.fromkeys(("logits", "logits_a", "logits_b"), finite_logits),
+    "coefficient": share,
+    "coefficients": shares,
+    "deadline": moment,
+}
+"""Name of an argument → what it becomes."""
+
+
+def as_tensor(name: str, value: Any) -> Tensor:
+    """A tensor of a tensor, an array or a list of numbers."""
+    if isinstance(value, Tensor):
+        return value
+    if isinstance(value, np.ndarray | list | tuple):
+        try:
+            return torch.as_tensor(value)
+        except (TypeError, ValueError, RuntimeError):
+            pass
+    raise refused(name, value, "a tensor")
+
+
+def check_finite(name: str, values: Tensor, way_out: str = "mend those examples or leave them out") -> None:
+    """Raise `InputError` where a value is infinite or no number."""
+    # one pass without a copy; a sum may overflow where no term is infinite
+    if values.numel() == 0 or bool(torch.isfinite(values.sum(dtype=torch.float64))):
+        return
+    bad = int((~torch.isfinite(values)).reshape(len(values), -1).any(dim=1).sum())
+    if bad:
+        raise InputError(
+            f"{name} are infinite or not a number for {bad} of {len(values)} examples; they must be finite: {way_out}"
+        )
+
+
+# --- by annotation ---------------------------------------------------------------------------------------------------
+
+
+def fit(name: str, value: Any, annotation: Any) -> Any:
+    """``value`` as the annotation has it.
+
+    Raises:
+        InputError: it is of another type, or a number that is not finite.
+    """
+    found = _fit(value, annotation)
+    if found is _MISFIT:
+        raise refused(name, value, _may_be(annotation))
+    return found
+
+
+_MISFIT = object()
+_LARGEST = 2**63
+
+
+def _fit(value: Any, annotation: Any) -> Any:
+    origin, inner = get_origin(annotation), get_args(annotation)
+    if origin in (Union, types.UnionType):
+        fits = (_fit(value, each) for each in inner)
+        return next((found for found in fits if found is not _MISFIT), _MISFIT)
+    if annotation in (int, float):
+        number = as_number(value)
+        good = isinstance(number, int if annotation is int else int | float) and abs(number) < _LARGEST
+        return number if good else _MISFIT
+    if annotation is bool:
+        return bool(value) if isinstance(value, bool | np.bool_) else _MISFIT
+    if annotation is None or annotation is type(None):
+        return None if value is None else _MISFIT
+    if annotation is Tensor or (isinstance(annotation, type) and issubclass(annotation, AbstractArray)):
+        value = torch.as_tensor(value) if isinstance(value, np.ndarray) and value.dtype != object else value
+        return value if isinstance(value, annotation) else _MISFIT
+    if annotation is Path:
+        return Path(value) if isinstance(value, str | Path) else _MISFIT
+    if origin is Literal:
+        return value if value in inner else _MISFIT
+    if origin in (Sequence, tuple, list) and inner:
+        return _fit_all(value, inner, origin)
+    if origin in (Mapping, dict):
+        good = isinstance(value, Mapping) and all(_fit(each, inner[1]) is not _MISFIT for each in value.values())
+        return value if good else _MISFIT
+    if origin is Callable:
+        return value if callable(value) else _MISFIT
+    if isinstance(annotation, type):
+        return value if isinstance(value, annotation) else _MISFIT
+    return value
+
+
+def _fit_all(value: Any, inner: tuple[Any, ...], origin: Any) -> Any:
+    if isinstance(value, np.ndarray | Tensor) and inner[0] is not Tensor:
+        value = value.tolist()
+    if isinstance(value, str) or not isinstance(value, Sequence):
+        return _MISFIT
+    if origin is tuple and inner[-1] is not Ellipsis:
+        each_of = inner if len(inner) == len(value) else ()
+    else:
+        each_of = (inner[0],) * len(value)
+    found = [_fit(each, annotation) for each, annotation in zip(value, each_of, strict=len(each_of) > 0)]
+    if len(found) != len(value) or any(each is _MISFIT for each in found):
+        return _MISFIT
+    return found if origin is list else tuple(found)
+
+
+def _may_be(annotation: Any) -> str:
+    """What fits an annotation, in words."""
+    origin, inner = get_origin(annotation), get_args(annotation)
+    if origin in (Union, types.UnionType):
+        return " or ".join(dict.fromkeys(_may_be(each) for each in inner))
+    if isinstance(annotation, type) and issubclass(annotation, AbstractArray):
+        return f"a tensor of {annotation.__name__.partition('[')[0].lower()} of shape ({annotation.dim_str})"
+    if origin in (Sequence, tuple, list):
+        return f"a sequence of {_may_be(inner[0])}"
+    if origin in (Mapping, dict):
+        return f"a dict of {_may_be(inner[1])}"
+    if origin is Literal:
+        return f"one of: {', '.join(map(str, inner))}"
+    known = {int: "a whole number", float: "a finite number", bool: "True or False", str: "a name", type(None): "None"}
+    return known.get(annotation) or (f"a {annotation.__name__}" if isinstance(annotation, type) else "a function")
