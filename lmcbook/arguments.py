@@ -8,6 +8,7 @@ import functools
 import inspect
 import types
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, Literal, ParamSpec, TypeVar, Union, get_args, get_origin
 
@@ -25,6 +26,7 @@ R = TypeVar("R")
 _STATES = ("state", "state_a", "state_b")
 _IMAGES = ("images", "batch_norm_images")
 _EXAMPLES = ("calibration", "test")
+SEVERAL = Tensor | tuple[Tensor, ...]
 
 
 def checked(function: Callable[P, R]) -> Callable[P, R]:
@@ -43,9 +45,10 @@ def checked(function: Callable[P, R]) -> Callable[P, R]:
             parameter = signature.parameters[name]
             if name == "self" or parameter.kind in (parameter.VAR_POSITIONAL, parameter.VAR_KEYWORD):
                 continue
-            if value is None and parameter.default is None:
+            if value is None and (parameter.default is None or _may_be_none(parameter.annotation)):
                 continue
-            look = BY_NAME.get(name)
+            # a tuple of inputs is no pair of images and labels
+            look = network_inputs if parameter.annotation == SEVERAL else BY_NAME.get(name)
             given[name] = fit(name, value, parameter.annotation) if look is None else look(name, value)
         _put_together(given)
         return function(*bound.args, **bound.kwargs)
@@ -121,6 +124,17 @@ def finite_images(name: str, value: Any) -> Tensor:
     if type(images) is Tensor and images.is_floating_point():
         check_finite(name, images)
     return images
+
+
+def network_inputs(name: str, value: Any) -> tuple[Tensor, ...]:
+    """The inputs of a network that may take several."""
+    tensors = tuple(as_tensor(name, each) for each in (value if isinstance(value, tuple) else (value,)))
+    for tensor in tensors:
+        if tensor.ndim == 0 or len(tensor) == 0:
+            raise refused(name, tensor, "one example or more, along the first axis")
+        if tensor.is_floating_point():
+            check_finite(name, tensor)
+    return tensors
 
 
 def labelled(name: str, value: Any) -> Any:
@@ -205,10 +219,8 @@ def as_tensor(name: str, value: Any) -> Tensor:
     if isinstance(value, Tensor):
         return value
     if isinstance(value, np.ndarray | list | tuple):
-        try:
+        with suppress(TypeError, ValueError, RuntimeError):
             return torch.as_tensor(value)
-        except (TypeError, ValueError, RuntimeError):
-            pass
     raise refused(name, value, "a tensor")
 
 
@@ -225,6 +237,10 @@ def check_finite(name: str, values: Tensor, way_out: str = "mend those examples 
 
 
 # --- by annotation ---------------------------------------------------------------------------------------------------
+
+
+def _may_be_none(annotation: Any) -> bool:
+    return type(None) in get_args(annotation)
 
 
 def fit(name: str, value: Any, annotation: Any) -> Any:

@@ -212,7 +212,7 @@ class NotTaken(InputError, RuntimeError):
         """What it raised."""
 
 
-def not_taken(inputs: Sequence[Any], error: Exception) -> NotTaken:
+def not_taken(inputs: Sequence[Any], error: Exception, what: str = "images") -> NotTaken:
     """What to say where a network fails on its inputs."""
     tensors = [each for each in inputs if isinstance(each, Tensor)]
     shapes = " and ".join(f"shape {tuple(each.shape)} and type {_kind(each)}" for each in tensors)
@@ -220,7 +220,7 @@ def not_taken(inputs: Sequence[Any], error: Exception) -> NotTaken:
     hint = ": give floating-point images, normalised as in training"
     whole = tensors and not tensors[0].is_floating_point()
     return NotTaken(
-        f"model does not take images of {shapes} ({reason}); give them as in its training{hint if whole else ''}"
+        f"model does not take {what} of {shapes} ({reason}); give them as in its training{hint if whole else ''}"
     )
 
 
@@ -247,3 +247,11 @@ def evaluation_mode(model: nn.Module, *, train_normalisation: bool = False) -> I
             module.training = training
         for normalisation, momentum in normalisations:
             normalisation.momentum = momentum
+
+
+@contextmanager
+def random_state_kept(inputs: tuple[Tensor, ...]) -> Iterator[None]:
+    """Torch's random state afterwards is what it was, on the CPU and where the inputs lie."""
+    devices = {tensor.device.index or 0 for tensor in inputs if tensor.device.type == "cuda"}
+    with torch.random.fork_rng(devices=sorted(devices)):
+        yield

@@ -14,14 +14,17 @@ from lmcbook.errors import InputError, check_number
 from lmcbook.matching.assignment import RepeatedAssignment
 from lmcbook.matching.by_weights import Matching, check_before_matching
 from lmcbook.matching.similarity import check_pair, objective_and_distance, plain_objective
+from lmcbook.merging.linear_layers import LINEAR_LAYERS, TRANSPOSED
 from lmcbook.models import LayeredModel, layer_outputs
 from lmcbook.models.examples import as_images
 from lmcbook.permutation import PermutationSpec, groups_of, stretches
 from lmcbook.states import StateDict, evaluation_mode, with_state
 
-Observe = Callable[[StateDict, Tensor], Mapping[str, Tensor]]
-"""From weights and images to activations [examples, units, …positions], by the key of the weight that makes them."""
+Units = str | tuple[str, int]
+"""Where a tensor has units: the key of the weight that makes them, on its axis 0, or a key and an axis."""
 
+Observe = Callable[[StateDict, Tensor], Mapping[Any, Tensor]]
+"""From weights and images to activations [examples, units, …positions], by the place of their `Units`."""
 
 _CHECKED = 4  # images on which the spec is tried; a wrong one changes the function of each
 
@@ -66,20 +69,21 @@ def activation_matching(
     began = time.perf_counter()
     sizes = check_pair(spec, state_a, state_b)
     identity_objective = plain_objective(state_a, state_b)
-    moments: dict[tuple[str, str, int], _Moments] = {}
+    moments: dict[tuple[str, Units, int], _Moments] = {}
     for batch in tqdm(images.split(batch_size), desc="activation matching", unit=" batches", disable=not progress):
         observed_a, observed_b = observe(state_a, batch), observe(state_b, batch)
         for key in observed_a:
-            if key not in spec.axes or not spec.axes[key] or not groups_of(spec.axes[key][0]):
+            name, axis = (key, 0) if isinstance(key, str) else key
+            if name not in spec.axes or len(spec.axes[name]) <= axis or not groups_of(spec.axes[name][axis]):
                 continue
-            rows = state_a[key].shape[0]
+            rows = state_a[name].shape[axis]
             for each in (observed_a[key], observed_b[key]):
                 if each.ndim < 2 or each.shape[1] != rows:
                     raise InputError(
                         f"observe gives {key} activations of shape {tuple(each.shape)}; "
                         f"they must be [examples, {rows}, …positions]"
                     )
-            for stretch in stretches(spec.axes[key][0], rows, sizes):
+            for stretch in stretches(spec.axes[name][axis], rows, sizes):
                 if stretch.group is None:
                     continue
                 samples = []
@@ -119,7 +123,7 @@ def activation_matching(
 def observe_layers(model: LayeredModel) -> Observe:
     """The outputs of all layers of one of our networks, after their activation."""
 
-    def observe(state: StateDict, images: Tensor) -> dict[str, Tensor]:
+    def observe(state: StateDict, images: Tensor) -> dict[Units, Tensor]:
         return {model.weight_key(name): output for name, output in layer_outputs(model, state, images).items()}
 
     return observe
@@ -129,26 +133,24 @@ def observe_layers(model: LayeredModel) -> Observe:
 def observe_modules(model: nn.Module, spec: PermutationSpec) -> Observe:
     """The outputs of all linear layers and convolutions of any network, before their activation.
 
-    They come under the key of the weight; of a parametrised one, under that of the tensor it is computed from, and of a
-    transposed convolution, whose weight has its units on axis 1, under that of the bias.
+    They come under the key of the weight, of a parametrised one under that of the tensor it is computed from. Of a
+    recurrent layer they are the last states of its units, and of the cells behind a projection.
     """
 
-    def observe(state: StateDict, images: Tensor) -> dict[str, Tensor]:
-        found: dict[str, Tensor] = {}
+    def observe(state: StateDict, images: Tensor) -> dict[Units, Tensor]:
+        found: dict[Units, Tensor] = {}
 
-        def keep(key: str, units_last: bool) -> Callable[..., None]:
-            def hook(module: nn.Module, inputs: Any, output: Tensor) -> None:
-                found[key] = output.movedim(-1, 1) if units_last and output.ndim > 2 else output
+        def keep(name: str) -> Callable[..., None]:
+            def hook(module: nn.Module, inputs: Any, output: Any) -> None:
+                found.update(_units_made(f"{name}." if name else "", module, output, spec))
 
             return hook
 
-        hooks = []
-        for name, module in model.named_modules():
-            key = _key_of_units(name, module, spec)
-            if key is not None:
-                hooks.append(module.register_forward_hook(keep(key, isinstance(module, nn.Linear))))
+        kinds = (*LINEAR_LAYERS, nn.RNNBase, nn.RNNCellBase)
+        named = [(name, module) for name, module in model.named_modules() if isinstance(module, kinds)]
+        hooks = [module.register_forward_hook(keep(name)) for name, module in named]
         try:
-            with evaluation_mode(model):
+            with torch.no_grad(), evaluation_mode(model):
                 with_state(model, state)(images)
         finally:
             for handle in hooks:
@@ -158,16 +160,29 @@ def observe_modules(model: nn.Module, spec: PermutationSpec) -> Observe:
     return observe
 
 
-def _key_of_units(name: str, module: nn.Module, spec: PermutationSpec) -> str | None:
-    """The tensor whose first axis is the units that a linear layer or convolution makes, if they may move."""
-    if isinstance(module, nn.ConvTranspose1d | nn.ConvTranspose2d | nn.ConvTranspose3d):
-        tensors: tuple[str, ...] = ("bias",)
-    elif isinstance(module, nn.Linear | nn.Conv1d | nn.Conv2d | nn.Conv3d):
-        tensors = ("weight", "parametrizations.weight.original", "parametrizations.weight.original1")
-    else:
-        return None
-    keys = [f"{name}.{tensor}" if name else tensor for tensor in tensors]
-    return next((key for key in keys if spec.axes.get(key) and groups_of(spec.axes[key][0])), None)
+def _units_made(prefix: str, module: nn.Module, output: Any, spec: PermutationSpec) -> dict[Units, Tensor]:
+    """What a layer made, by the place of its units, if they may move."""
+    if isinstance(module, nn.RNNBase):
+        hidden, cells = output[1] if isinstance(output[1], tuple) else (output[1], None)
+        ends = [name.removeprefix("weight_ih") for name in module._parameters if name.startswith("weight_ih")]
+        made: dict[Units, Tensor] = {
+            (f"{prefix}weight_hh{end}", 1): state for end, state in zip(ends, hidden, strict=True)
+        }
+        if module.proj_size:
+            made |= {(f"{prefix}weight_hr{end}", 1): state for end, state in zip(ends, cells, strict=True)}
+        return made
+    if isinstance(module, nn.RNNCellBase):
+        return {(f"{prefix}weight_hh", 1): output[0] if isinstance(output, tuple) else output}
+    if isinstance(module, nn.Linear) and output.ndim > 2:
+        output = output.movedim(-1, 1)
+    # the weight of a transposed convolution has its outputs on axis 1; of a grouped one only those of one group
+    axis = 1 if isinstance(module, TRANSPOSED) else 0
+    for tensor in ("weight", "parametrizations.weight.original", "parametrizations.weight.original1", "weight_v"):
+        axes = spec.axes.get(prefix + tensor, ())
+        if len(axes) > axis and groups_of(axes[axis]) and getattr(module, "groups", 1) * (axis > 0) <= 1:
+            return {(prefix + tensor, axis): output}
+    axes = spec.axes.get(f"{prefix}bias", ())
+    return {(f"{prefix}bias", 0): output} if axes and groups_of(axes[0]) else {}
 
 
 class _Moments:

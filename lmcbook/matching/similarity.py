@@ -292,5 +292,7 @@ def check_pair(spec: PermutationSpec, state_a: StateDict, state_b: StateDict) ->
                 "be of one network. Were they trained with the same width_multiplier?"
             )
     if not any(size > 1 for size in sizes.values()):
-        raise InputError("spec has no group of two or more units, so there is nothing to match")
+        why = next(iter(spec.unproved.items()), None)
+        reason = f": {why[0]} stays because {why[1]} (see its unproved)" if why else ""
+        raise InputError(f"spec has no group of two or more units, so there is nothing to match{reason}")
     return sizes

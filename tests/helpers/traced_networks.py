@@ -138,7 +138,7 @@ class TiedWords(nn.Module):
 
 
 class Recurrent(nn.Module):
-    """What a trace cannot look into."""
+    """A recurrent layer whose input and output are sorted, so that none of it may move."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -147,8 +147,8 @@ class Recurrent(nn.Module):
         self.head = nn.Sequential(nn.Linear(5, 9), nn.ReLU(), nn.Linear(9, 2))
 
     def forward(self, x: Tensor) -> Tensor:
-        outputs, _ = self.recurrent(self.embed(x))
-        return self.head(outputs[:, -1])
+        outputs, _ = self.recurrent(self.embed(x).sort(-1).values)
+        return self.head(outputs[:, -1].sort(-1).values)
 
 
 class Fixed(nn.Module):
@@ -190,7 +190,7 @@ def depthwise() -> nn.Module:
 
 
 def grouped() -> nn.Module:
-    """As in ResNeXt: the convolution's groups are all that can move of its channels."""
+    """As in ResNeXt: channels move within the convolution's groups, those that it reads in all groups alike."""
     return nn.Sequential(
         nn.Conv2d(3, 8, 1), nn.ReLU(), nn.Conv2d(8, 12, 3, groups=4), nn.ReLU(), nn.Flatten(), nn.Linear(12 * 16, 2)
     )

@@ -50,6 +50,16 @@ class Choices:
         self.made[key] = (len(sizes), axis)
         return [axis if other == number else fixed(size) for other, size in enumerate(sizes)]
 
+    def alternative(self, key: tuple[str, int], layouts: Sequence[Layout], options: Sequence[Sequence[Layout]]) -> int:
+        """Which of several ways to move some axes is tried: the first, or the next one where that left nothing."""
+        number = self.chosen.get(key, 0)
+        before = [movable(layout) for layout in layouts]
+        for layout, option in zip(layouts, options[number], strict=True):
+            unify(layout, option, "it does not let units move")
+        if any(before):
+            self.made[key] = (len(options), tuple(segment for layout in options[number] for segment in layout))
+        return number
+
     def revised(self) -> "Choices | None":
         """Another try for the cuts whose units were not left to move; None if there is none to make."""
         chosen = dict(self.chosen)

@@ -104,18 +104,32 @@ def convolution(call: Call) -> Axes:
         call.tie(inputs[channel], weight[reads])
         outputs = weight[writes]
     else:
-        # a group of the convolution moves as one, with the channels that it reads and writes
-        units = Units(groups)
-        own = length(weight[1])
-        freeze(weight[1], "the units are the groups of the convolution, and what is inside a group stays in its order")
-        moving = length(inputs[channel]) // groups
-        call.tie(((units, moving),), inputs[channel])
-        written = length(weight[0]) // groups if not transposed else own
-        outputs = ((units, written),)
-        call.tie(((units, length(weight[0]) // groups),), weight[0])
+        outputs = _grouped(call, inputs[channel], weight, groups, transposed)
     call.tie(outputs, bias[0] if bias is not None else None)
     after = [fixed(size) for size in call.shape[channel + 1 :]]
     return (*inputs[:channel], outputs, *after)
+
+
+def _grouped(call: Call, inputs: Layout, weight: Axes, groups: int, transposed: bool) -> Layout:
+    """The outputs of a grouped convolution: its groups change places as wholes, or the channels within each do.
+
+    The kernels of all groups lie in one tensor, whose axis 1 is that of every group: what is permuted along it moves in
+    all groups alike. Along axis 0 each group has rows of its own.
+    """
+    stacked, alike = length(weight[0]) // groups, length(weight[1])
+    read, written = (stacked, alike) if transposed else (alike, stacked)
+    whole = Units(groups)
+    inside = "the units are the groups of the convolution, and what is inside a group stays in its order"
+    of_rows = tuple((Units(stacked), 1) for _ in range(groups))
+    of_all = ((Units(alike), 1),) * groups if alike > 1 else fixed(alike * groups, inside)
+    apart = groups * math.lgamma(stacked + 1) + math.lgamma(alike + 1) > math.lgamma(groups + 1)
+    within = (of_rows, of_all[:1] if alike > 1 else weight[1], of_rows if transposed else of_all)
+    as_wholes = (((whole, stacked),), fixed(alike, inside) if alike > 1 else weight[1], ((whole, read),))
+    options = [within, as_wholes] if apart and 1 not in (alike, stacked) else [as_wholes]
+    chosen = options[call.choices.alternative((call.node.name, 0), (weight[0], weight[1], inputs), options)]
+    if chosen is as_wholes:
+        return ((whole, written),)
+    return of_all if transposed else of_rows
 
 
 def batch_norm(call: Call) -> Axes:
@@ -132,9 +146,11 @@ def group_norm(call: Call) -> Axes:
     call.tie(axes[1], *(own[0] for own in map(call.axes, ("weight", "bias")) if own is not None))
     each = channels // groups
     if groups > 1 and each > 1:
-        inside = groups * math.lgamma(each + 1) > math.lgamma(groups + 1)
-        normalised = tuple((Units(each), 1) for _ in range(groups)) if inside else ((Units(groups), each),)
-        call.tie(axes[1], normalised)
+        inside: Layout = tuple((Units(each), 1) for _ in range(groups))
+        options = [(inside,), (((Units(groups), each),),)]
+        if groups * math.lgamma(each + 1) <= math.lgamma(groups + 1):
+            options.reverse()
+        call.choices.alternative((call.node.name, 0), axes[1:2], options)
     return axes
 
 

@@ -1,38 +1,54 @@
 """A network's computation as a graph of elementary operations, and the names of the tensors that it reads."""
 
+import io
+import logging
 import warnings
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, redirect_stderr, redirect_stdout
 
 import torch
 from torch import Tensor, nn
 
 from lmcbook.errors import InputError
-from lmcbook.states import evaluation_mode
+from lmcbook.states import evaluation_mode, not_taken, random_state_kept
 
 
 def exported(
-    model: nn.Module, inputs: tuple[Tensor, ...], *, any_number_of_examples: bool = False, way_out: str
+    model: nn.Module,
+    inputs: tuple[Tensor, ...],
+    *,
+    any_number_of_examples: bool = False,
+    way_out: str,
+    argument: str = "images",
 ) -> torch.export.ExportedProgram:
-    """What `torch.export` makes of a network in evaluation mode.
+    """What `torch.export` makes of a network in evaluation mode; torch's random state is left as it was.
 
     Args:
         any_number_of_examples: the first axis of each input may have any size, where the computation allows it.
         way_out: the end of the error.
+        argument: what the inputs are called in errors.
 
     Raises:
-        InputError: it cannot be traced.
+        InputError: the network cannot compute the inputs, or it cannot be traced.
     """
     sizes = tuple({0: torch.export.Dim.AUTO} for _ in inputs) if any_number_of_examples else None
-    try:
-        with evaluation_mode(model), _gradients(), warnings.catch_warnings():
-            # what torch.export warns of concerns running the exported program, which nobody does here
-            warnings.simplefilter("ignore")
-            return torch.export.export(model, inputs, dynamic_shapes=sizes, strict=False)
-    except Exception as error:
-        # what export raises is of many kinds; its first line says what it cannot follow
-        first = (str(error).strip().splitlines() or [type(error).__name__])[0]
-        raise InputError(f"model cannot be traced by torch.export with this example ({first}); {way_out}") from error
+    with evaluation_mode(model), random_state_kept(inputs):
+        try:
+            # inputs that do not fit are told from computations that cannot be followed
+            with torch.no_grad():
+                model(*inputs)
+        except Exception as error:  # whatever a stranger's forward raises
+            raise not_taken(inputs, error, argument) from error
+        try:
+            with _gradients(), _quiet():
+                return torch.export.export(model, inputs, dynamic_shapes=sizes, strict=False)
+        except Exception as error:
+            # what export raises is of many kinds; its first line says what it cannot follow
+            first = (str(error).strip().splitlines() or [type(error).__name__])[0]
+            depends = ": a decision in it depends on numbers in a tensor" if "data-dependent" in first else ""
+            raise InputError(
+                f"model cannot be traced by torch.export with this example{depends} ({first[:200]}); {way_out}"
+            ) from error
 
 
 def first_names(model: nn.Module) -> dict[str, str]:
@@ -40,6 +56,20 @@ def first_names(model: nn.Module) -> dict[str, str]:
     first: dict[int, str] = {}
     named = [*model.named_parameters(remove_duplicate=False), *model.named_buffers(remove_duplicate=False)]
     return {name: first.setdefault(id(tensor), name) for name, tensor in named}
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Without what torch.export writes of graphs that it cannot follow; its error says it, in one line."""
+    before = logging.root.manager.disable
+    logging.disable(logging.CRITICAL)
+    try:
+        with warnings.catch_warnings(), redirect_stderr(io.StringIO()), redirect_stdout(io.StringIO()):
+            # what it warns of concerns running the exported program, which nobody does here
+            warnings.simplefilter("ignore")
+            yield
+    finally:
+        logging.disable(before)
 
 
 @contextmanager

@@ -6,7 +6,7 @@ from torch import Tensor, fx, nn
 
 from lmcbook.arguments import checked
 from lmcbook.permutation.axes import Axis, Part
-from lmcbook.permutation.preservation import check_function_preserved
+from lmcbook.permutation.preservation import check_function_preserved, in_type
 from lmcbook.permutation.spec import PermutationSpec
 from lmcbook.permutation.tracing.calls import Axes, Call, Choices, Value, unknown
 from lmcbook.permutation.tracing.layer_rules import layer_rule
@@ -22,8 +22,10 @@ from lmcbook.permutation.tracing.layouts import (
 )
 from lmcbook.permutation.tracing.product_rules import PRODUCT_RULES
 from lmcbook.permutation.tracing.program import exported, first_names
+from lmcbook.permutation.tracing.recurrent_rules import RECURRENT_RULES
 from lmcbook.permutation.tracing.shape_rules import SHAPE_RULES
 from lmcbook.randomness import random_stream
+from lmcbook.states import float_type
 
 UNUSED = "the traced computation does not use it"
 
@@ -41,21 +43,22 @@ class _Graph:
 def derive_spec(model: nn.Module, example: Tensor | tuple[Tensor, ...], *, check: bool = True) -> PermutationSpec:
     """The permutation symmetry of any network that `torch.export` can trace, derived from its computation.
 
-    Proved are linear layers and convolutions (grouped, depth-wise and transposed too), weight and spectral norm, batch,
-    group, instance and layer norm, pixel and channel shuffle, everything elementwise, sums, products, concatenation,
-    pooling, flattening, matrix products and attention (heads are the units). What cannot be proved stays in place;
-    ``unproved`` of the result says why.
+    Proved are linear layers and convolutions (grouped, depth-wise and transposed too), recurrent layers (LSTM, GRU,
+    RNN; the gates of a unit move with it), weight and spectral norm, batch, group, instance and layer norm, pixel and
+    channel shuffle, everything elementwise, sums, products, concatenation, pooling, flattening, matrix products and
+    attention (heads are the units). Of a grouped convolution either whole groups change places or the channels within
+    each, whichever is more. What cannot be proved stays in place; ``unproved`` of the result says why.
 
     Args:
-        model: any module; it is traced in evaluation mode and left as it was.
+        model: any module; it is traced in evaluation mode and left as it was, torch's random state too.
         example: its input, or the tuple of its inputs; two examples or more for networks with batch norm.
         check: make sure that the outputs do not change, by `check_function_preserved`.
 
     Raises:
-        InputError: the network cannot be traced, or the check fails.
+        InputError: the network cannot compute the example or cannot be traced, or the check fails.
     """
-    inputs = example if isinstance(example, tuple) else (example,)
     state = {name: tensor.detach() for name, tensor in model.state_dict(keep_vars=True).items()}
+    inputs = in_type(example if isinstance(example, tuple) else (example,), float_type(state))
     shared = first_names(model)
     graph = _traced(model, inputs, shared)
     best: dict[str, Axes] = {}
@@ -78,7 +81,7 @@ def derive_spec(model: nn.Module, example: Tensor | tuple[Tensor, ...], *, check
 
 
 def _traced(model: nn.Module, inputs: tuple[Tensor, ...], shared: dict[str, str]) -> _Graph:
-    program = exported(model, inputs, way_out="write a PermutationSpec by hand")
+    program = exported(model, inputs, way_out="write a PermutationSpec by hand", argument="example")
     signature = program.graph_signature
     names = {**signature.inputs_to_parameters, **signature.inputs_to_buffers}
     return _Graph(list(program.graph.nodes), {given: shared.get(name, name) for given, name in names.items()})
@@ -106,7 +109,8 @@ def _propagated(graph: _Graph, choices: Choices) -> dict[str, Axes]:
                 if given.name in graph.names:
                     used.setdefault(graph.names[given.name], tensors[graph.names[given.name]])
             call = Call(node, values, choices)
-            rule = SHAPE_RULES.get(call.name) or PRODUCT_RULES.get(call.name) or layer_rule(call.name) or unknown
+            named = (rules.get(call.name) for rules in (SHAPE_RULES, PRODUCT_RULES, RECURRENT_RULES))
+            rule = next(filter(None, named), None) or layer_rule(call.name) or unknown
             values[node] = rule(call)
     return used
 
