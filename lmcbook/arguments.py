@@ -35,6 +35,15 @@ def checked(function: Callable[P, R]) -> Callable[P, R]:
     numpy's and torch's scalars become numbers and arrays tensors. States are completed under the names that ``model``
     has for one tensor, and must fit it; images of floating point take the type of the states' weights.
     """
+    return _checked(function, BY_NAME)
+
+
+def checked_but_classes(function: Callable[P, R]) -> Callable[P, R]:
+    """`checked`, for labels that may be those of a regression."""
+    return _checked(function, BY_NAME | dict.fromkeys(_EXAMPLES, in_pairs))
+
+
+def _checked(function: Callable[P, R], by_name: "Mapping[str, Callable[[str, Any], Any]]") -> Callable[P, R]:
     signature = inspect.signature(function)
 
     @functools.wraps(function)
@@ -48,7 +57,7 @@ def checked(function: Callable[P, R]) -> Callable[P, R]:
             if value is None and (parameter.default is None or _may_be_none(parameter.annotation)):
                 continue
             # a tuple of inputs is no pair of images and labels
-            look = network_inputs if parameter.annotation == SEVERAL else BY_NAME.get(name)
+            look = network_inputs if parameter.annotation == SEVERAL else by_name.get(name)
             given[name] = fit(name, value, parameter.annotation) if look is None else look(name, value)
         _put_together(given)
         return function(*bound.args, **bound.kwargs)
@@ -64,7 +73,7 @@ def _put_together(given: dict[str, Any]) -> None:
             given[name] = fitted(model, name, given[name])
     if not states:
         return
-    kind = float_type(*(given[name] for name in states))
+    kind = float_type(*(given[name] for name in states), model=model if isinstance(model, nn.Module) else None)
     for name in (*_IMAGES, *_EXAMPLES):
         held = given.get(name)
         if held is None:
@@ -72,7 +81,7 @@ def _put_together(given: dict[str, Any]) -> None:
         images = held if name in _IMAGES else held.images
         # streamed images have the type of what decodes them
         if type(images) is Tensor and images.is_floating_point() and kind not in (None, images.dtype):
-            given[name] = images.to(kind) if name in _IMAGES else labelled(name, (images.to(kind), held.labels))
+            given[name] = images.to(kind) if name in _IMAGES else in_pairs(name, (images.to(kind), held.labels))
 
 
 def refused(name: str, value: object, may_be: str) -> InputError:
@@ -139,10 +148,16 @@ def network_inputs(name: str, value: Any) -> tuple[Tensor, ...]:
 
 def labelled(name: str, value: Any) -> Any:
     """Images with a class for each."""
+    return in_pairs(name, value, classes)
+
+
+def in_pairs(name: str, value: Any, look: Callable[[str, Any], Tensor] | None = None) -> Any:
+    """Images with a label for each; ``look`` makes labels of what was given for them."""
     from lmcbook.models.examples import Labelled, as_examples
 
     examples = as_examples(name, value)
-    images, labels = finite_images(name, examples.images), classes(f"{name}'s labels", examples.labels)
+    images = finite_images(name, examples.images)
+    labels = (look or as_tensor)(f"{name}'s labels", examples.labels)
     if len(images) != len(labels) or len(labels) == 0:
         raise InputError(
             f"{name} holds {len(images)} images and {len(labels)} labels; give at least one, and a label for each"

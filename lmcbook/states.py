@@ -163,9 +163,14 @@ def fitted(model: nn.Module, argument: str, state: StateDict) -> StateDict:
     return state
 
 
-def float_type(*states: StateDict) -> torch.dtype | None:
-    """The most precise type of floating point among the weights; None if there are none."""
-    kinds = {state[name].dtype for state in states for name in weight_names(state)}
+def float_type(*states: StateDict, model: nn.Module | None = None) -> torch.dtype | None:
+    """The most precise type of floating point among the weights, the parameters of ``model`` if it is given.
+
+    None if there are none; a buffer may be of any type.
+    """
+    known = None if model is None else set(weight_names(model))
+    named = [(name, state[name]) for state in states for name in weight_names(state)]
+    kinds = {tensor.dtype for name, tensor in named if known is None or name in known}
     found: torch.dtype | None = None
     for kind in kinds:
         found = kind if found is None else torch.promote_types(found, kind)

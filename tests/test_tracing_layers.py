@@ -1,6 +1,7 @@
 """Layers that a trace looks into, with planted permutations that come back; what is said where nothing is proved."""
 
 from collections.abc import Callable
+from typing import Any
 
 import pytest
 import torch
@@ -156,14 +157,15 @@ def test_what_is_wrong_is_said_in_one_line_and_nothing_else(model, example, mess
 def test_examples_of_other_types_are_taken_as_the_weights_are():
     model = nn.Sequential(nn.Linear(4, 6), nn.ReLU(), nn.Linear(6, 2))
     expected = derive_spec(model, torch.randn(3, 4))
-    for example in (torch.randn(3, 4).double(), torch.randn(3, 4).half(), torch.randn(3, 4).numpy()):
+    examples: list[Any] = [torch.randn(3, 4).double(), torch.randn(3, 4).half(), torch.randn(3, 4).numpy()]
+    for example in examples:
         assert derive_spec(model, example) == expected
 
 
 def test_a_network_that_is_constant_at_first_is_tested_with_other_weights():
-    model = nn.Sequential(nn.Linear(4, 6), nn.ReLU(), nn.Linear(6, 2))
-    with torch.no_grad():
-        model[0].bias.fill_(-1e6)  # no unit is ever active
+    first = nn.Linear(4, 6)
+    model = nn.Sequential(first, nn.ReLU(), nn.Linear(6, 2))
+    nn.init.constant_(first.bias, -1e6)  # no unit is ever active
     state = {name: tensor.detach() for name, tensor in model.state_dict().items()}
     right = derive_spec(model, torch.randn(8, 4))
     wrong = type(right)({**right.axes, "0.bias": (None,)})

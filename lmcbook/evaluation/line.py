@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from lmcbook.arguments import checked
+from lmcbook.arguments import checked_but_classes
 from lmcbook.errors import check_number
 from lmcbook.evaluation.prediction import merged_logits, predict_logits, shares_first_layer
 from lmcbook.merging import interpolate
@@ -41,7 +41,7 @@ class Line:
         InputError: the examples or images have none of these forms.
     """
 
-    @checked
+    @checked_but_classes
     def __init__(
         self,
         model: nn.Module,

@@ -49,7 +49,10 @@ def read_units(layer: MeasuredLayer, spec: PermutationSpec, state: StateDict) ->
     if len(parts) != 1 or parts[0].group is None:
         return "it reads several groups of units, or some rows that stay"
     units, block = spec.groups(state)[parts[0].group], parts[0].block
-    if weight.shape[1] != units * block or (weight.dim() > 2 and block > 1):
+    # a convolution in groups reads the same units once for each group, wherever they lie on one axis
+    axes = [axis for of_tensor in spec.axes.values() for axis in of_tensor if isinstance(axis, tuple)]
+    in_groups = weight.dim() > 2 and any(axis.count(Part(parts[0].group)) > 1 for axis in axes)
+    if weight.shape[1] != units * block or (weight.dim() > 2 and block > 1) or in_groups:
         return "its convolution is in groups, or reads a unit in several channels"
     return ReadUnits(units, block, writes is not None)
 

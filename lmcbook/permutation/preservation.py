@@ -116,7 +116,7 @@ def _outputs_near(
     try:
         return _Outputs(model, precise, in_type(inputs, torch.float64))
     except NotTaken:
-        return _Outputs(model, shaken, in_type(inputs, float_type(state)))
+        return _Outputs(model, shaken, in_type(inputs, float_type(state, model=model)))
 
 
 class _Outputs:

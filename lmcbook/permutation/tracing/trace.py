@@ -58,7 +58,7 @@ def derive_spec(model: nn.Module, example: Tensor | tuple[Tensor, ...], *, check
         InputError: the network cannot compute the example or cannot be traced, or the check fails.
     """
     state = {name: tensor.detach() for name, tensor in model.state_dict(keep_vars=True).items()}
-    inputs = in_type(example if isinstance(example, tuple) else (example,), float_type(state))
+    inputs = in_type(example if isinstance(example, tuple) else (example,), float_type(state, model=model))
     shared = first_names(model)
     graph = _traced(model, inputs, shared)
     best: dict[str, Axes] = {}
