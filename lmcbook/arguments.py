@@ -58,7 +58,10 @@ def _checked(function: Callable[P, R], by_name: "Mapping[str, Callable[[str, Any
                 continue
             # a tuple of inputs is no pair of images and labels
             look = network_inputs if parameter.annotation == SEVERAL else by_name.get(name)
-            given[name] = fit(name, value, parameter.annotation) if look is None else look(name, value)
+            annotation = parameter.annotation
+            given[name] = fit(name, value, annotation) if look is None else look(name, value)
+            if look is a_module and isinstance(annotation, type) and not isinstance(value, annotation):
+                raise refused(name, value, f"a {annotation.__name__}")
         _put_together(given)
         return function(*bound.args, **bound.kwargs)
 
@@ -303,6 +306,8 @@ def _fit(value: Any, annotation: Any) -> Any:
         return value if callable(value) else _MISFIT
     if isinstance(annotation, type):
         return value if isinstance(value, annotation) else _MISFIT
+    if isinstance(annotation, str):  # a class that is not loaded here
+        return value if annotation in [each.__name__ for each in type(value).__mro__] else _MISFIT
     return value
 
 
@@ -312,11 +317,13 @@ def _fit_all(value: Any, inner: tuple[Any, ...], origin: Any) -> Any:
     if isinstance(value, str) or not isinstance(value, Sequence):
         return _MISFIT
     if origin is tuple and inner[-1] is not Ellipsis:
-        each_of = inner if len(inner) == len(value) else ()
+        if len(inner) != len(value):
+            return _MISFIT
+        each_of = inner
     else:
         each_of = (inner[0],) * len(value)
-    found = [_fit(each, annotation) for each, annotation in zip(value, each_of, strict=len(each_of) > 0)]
-    if len(found) != len(value) or any(each is _MISFIT for each in found):
+    found = [_fit(each, annotation) for each, annotation in zip(value, each_of, strict=True)]
+    if any(each is _MISFIT for each in found):
         return _MISFIT
     return found if origin is list else tuple(found)
 
@@ -334,5 +341,7 @@ def _may_be(annotation: Any) -> str:
         return f"a dict of {_may_be(inner[1])}"
     if origin is Literal:
         return f"one of: {', '.join(map(str, inner))}"
+    if isinstance(annotation, str):
+        return f"a {annotation}"
     known = {int: "a whole number", float: "a finite number", bool: "True or False", str: "a name", type(None): "None"}
     return known.get(annotation) or (f"a {annotation.__name__}" if isinstance(annotation, type) else "a function")

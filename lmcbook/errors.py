@@ -38,8 +38,11 @@ def described(given: Any) -> str:
     if hasattr(given, "shape") and hasattr(given, "dtype"):
         kind = str(given.dtype).removeprefix("torch.")
         return f"a {type(given).__name__} of shape {tuple(given.shape)} and type {kind}"
+    told = repr(given)
     if given is None or isinstance(given, int | float | str):
-        return repr(given) if len(repr(given)) < 60 else f"{repr(given)[:50]} …"
+        return told if len(told) < 60 else f"{told[:50]} …"
+    if type(given).__module__ == "builtins" and len(told) < 60 and "\n" not in told:
+        return told
     return f"a {type(given).__name__}"
 
 
@@ -85,4 +88,4 @@ def check_number(
             if bound is not None
         ]
         allowed = " ".join([kind, " and ".join(bounds)]).strip()
-        raise InputError(f"{argument} is {value!r}; it must be {allowed}")
+        raise InputError(f"{argument} is {described(value)}; it must be {allowed}")

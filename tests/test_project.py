@@ -404,4 +404,4 @@ def test_the_table_of_the_structure_counts_what_is_there():
     assert structure.wing("figures/rows.py", flat=True) == "pages"
     project_files()  # skips where there is no git
     numbers = structure.measure("HEAD")
-    assert numbers["modules that import in a circle"] == 0 and numbers["siblings at the top"] <= 18
+    assert numbers["modules that import in a circle"] == 0 and numbers["siblings at the top"] <= 19

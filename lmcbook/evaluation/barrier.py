@@ -56,6 +56,7 @@ def accuracy_barrier(
     Raises:
         InputError: as `loss_barrier`.
     """
+    _check_lengths("accuracies", coefficients, accuracies)
     return loss_barrier(coefficients, [-each for each in accuracies], endpoints=_negative(endpoints))
 
 
@@ -68,6 +69,7 @@ def midpoint_accuracy_barrier(
     Raises:
         InputError: as `midpoint_loss_barrier`.
     """
+    _check_lengths("accuracies", coefficients, accuracies)
     return midpoint_loss_barrier(coefficients, [-each for each in accuracies], endpoints=_negative(endpoints))
 
 
@@ -116,11 +118,17 @@ def barriers_of(grid: Sequence[float], curve: "Fitted") -> dict[str, float]:
     }
 
 
+def _check_lengths(name: str, coefficients: Sequence[float | int], values: Sequence[float]) -> None:
+    if len(coefficients) != len(values):
+        raise InputError(
+            f"{name} holds {len(values)} values for {len(coefficients)} coefficients; there must be one for each"
+        )
+
+
 def _excess(
     coefficients: Sequence[float | int], losses: Sequence[float], endpoints: tuple[float, float] | None
 ) -> list[float]:
-    if len(coefficients) != len(losses):
-        raise InputError(f"{len(losses)} values for {len(coefficients)} coefficients; there must be one for each")
+    _check_lengths("losses", coefficients, losses)
     end_a, end_b = endpoints or (losses[_index_of(coefficients, 1)], losses[_index_of(coefficients, 0)])
     chord = [each * end_a + (1 - each) * end_b for each in coefficients]
     return [value - straight for value, straight in zip(losses, chord, strict=True)]

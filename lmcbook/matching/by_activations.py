@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from tqdm import tqdm
 
 from lmcbook.arguments import checked
-from lmcbook.errors import InputError, check_number
+from lmcbook.errors import InputError, check_number, described
 from lmcbook.matching.assignment import RepeatedAssignment
 from lmcbook.matching.by_weights import Matching, check_before_matching
 from lmcbook.matching.similarity import check_pair, objective_and_distance, plain_objective
@@ -71,7 +71,7 @@ def activation_matching(
     identity_objective = plain_objective(state_a, state_b)
     moments: dict[tuple[str, Units, int], _Moments] = {}
     for batch in tqdm(images.split(batch_size), desc="activation matching", unit=" batches", disable=not progress):
-        observed_a, observed_b = observe(state_a, batch), observe(state_b, batch)
+        observed_a, observed_b = _observed(observe, state_a, batch), _observed(observe, state_b, batch)
         for key in observed_a:
             name, axis = (key, 0) if isinstance(key, str) else key
             if name not in spec.axes or len(spec.axes[name]) <= axis or not groups_of(spec.axes[name][axis]):
@@ -117,6 +117,19 @@ def activation_matching(
         trajectory=(),
         correlation=total / units_in_all,
     )
+
+
+def _observed(observe: Observe, state: StateDict, images: Tensor) -> Mapping[Any, Tensor]:
+    try:
+        found = observe(state, images)
+    except (TypeError, AttributeError) as error:
+        reason = " ".join(str(error).split())[:160]
+        raise InputError(
+            f"observe cannot be called with a state and images ({reason}); make it by observe_modules"
+        ) from error
+    if not isinstance(found, Mapping):
+        raise InputError(f"observe gives {described(found)}; it must give a dict, as that of observe_modules does")
+    return found
 
 
 @checked

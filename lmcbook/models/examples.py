@@ -70,8 +70,8 @@ def as_images(argument: str, given: Any) -> Tensor:
     Raises:
         InputError: it is nothing of that kind.
     """
-    if isinstance(given, Tensor | np.ndarray):
-        return torch.as_tensor(given)
+    if isinstance(given, Tensor | np.ndarray) and isinstance(given := _tensor(given), Tensor):
+        return given
     if isinstance(images := getattr(given, "images", None), Tensor):
         return images
     batches = _batches(argument, given)
@@ -101,4 +101,5 @@ def _batches(argument: str, given: Any) -> list[Any]:
 
 
 def _tensor(part: Any) -> Any:
-    return torch.as_tensor(part) if isinstance(part, np.ndarray) else part
+    # an array of objects is none of numbers
+    return torch.as_tensor(part) if isinstance(part, np.ndarray) and part.dtype.kind in "biufc" else part

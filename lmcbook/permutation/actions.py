@@ -54,7 +54,6 @@ def apply(spec: PermutationSpec, permutation: Permutation, state: StateDict) -> 
     return {name: gather(tensor, spec.axes[name], permutation) for name, tensor in state.items()}
 
 
-@checked
 def gather(tensor: Tensor, axes: tuple[Axis, ...], permutation: Permutation) -> Tensor:
     """``tensor`` with the units along its axes in their new order; always a tensor of its own."""
     gathered = tensor
