@@ -225,7 +225,8 @@ def not_taken(inputs: Sequence[Any], error: Exception, what: str = "images") -> 
     hint = ": give floating-point images, normalised as in training"
     whole = tensors and not tensors[0].is_floating_point()
     return NotTaken(
-        f"model does not take {what} of {shapes} ({reason}); give them as in its training{hint if whole else ''}"
+        f"model does not take {what} of {shapes} ({reason}); give them as in its training{hint if whole else ''}",
+        error,
     )
 
 
