@@ -252,6 +252,8 @@ def seen_by(claim: Claim, table: DataFrame) -> Seen:
     if claim.layers != "all":
         layers = recipe(claim.recipe).training.num_layers if claim.layers == "own" else claim.layers
         table = table[table["num_layers"].isna() if layers is None else table["num_layers"] == layers]
+    if table.empty:  # as for most claims on the records of one recipe, and it would be found in a dozen steps
+        return _seen([], table)
     return STATISTICS[claim.statistic](table, **claim.arguments)
 
 
