@@ -54,7 +54,7 @@ def record_of(one: plan.PlannedPair, merges: list[dict[str, Any]]) -> Record:
     )  # fmt: skip
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def records() -> list[Record]:
     found = []
     planned = [*training_options(plan.Selection("desk")), *noise_or_passes(plan.Selection("paper"))]

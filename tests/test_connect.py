@@ -30,6 +30,9 @@ from lmcbook.states import state_sha256
 from tests.helpers.small_networks import NUM_CLASSES, random_images, small_model
 from tests.helpers.strangers import STRANGERS, inputs_of, two_of
 
+IN_SHORT = ("tied encoder", "odd", "group norm", "weight norm")
+"""Of the networks that others wrote, those of the fast part: an encoder, odd modules, and two parametrisations."""
+
 
 @pytest.fixture(scope="module")
 def digits_pair(trained_pair, pico, digits):
@@ -179,7 +182,9 @@ def test_the_standard_error_is_that_of_a_mean_and_the_same_every_time():
     assert bootstrap_error(torch.ones(10)) == 0
 
 
-@pytest.mark.parametrize("name", STRANGERS)
+@pytest.mark.parametrize(
+    "name", [pytest.param(name, marks=[] if name in IN_SHORT else pytest.mark.slow) for name in STRANGERS]
+)
 def test_networks_of_all_kinds_are_measured_and_left_as_they_were(name):
     model, a, b = two_of(STRANGERS[name])
     images = inputs_of(model, 40)

@@ -34,7 +34,7 @@ from tests.helpers.control_records import (
     temperature_sweep,
     with_temperatures,
 )
-from tests.helpers.drawn import alt_of, check_layout, data_of, drawn, page_of
+from tests.helpers.drawn import alt_of, check_layout, data_of, drawn, first_of_each_module, page_of
 from tests.helpers.synthetic_records import make_record
 
 OF_TEMPERATURES = (
@@ -68,7 +68,7 @@ def text(sentences) -> str:
 # --- every figure ----------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("draw", ALL)
+@pytest.mark.parametrize("draw", first_of_each_module(ALL))
 @pytest.mark.parametrize("narrow", [False, True])
 def test_axes_are_named_and_nothing_is_cut_off(draw, narrow, pages):
     figure = pages(draw).figures[narrow]
@@ -79,7 +79,7 @@ def test_axes_are_named_and_nothing_is_cut_off(draw, narrow, pages):
     assert any(isinstance(each, Legend) for owner in owners for each in owner.get_children())
 
 
-@pytest.mark.parametrize("draw", ALL)
+@pytest.mark.parametrize("draw", first_of_each_module(ALL))
 def test_pages_are_whole_and_have_their_data(draw, records, pages):
     page = pages(draw).text
     alt = alt_of(draw, records[draw])

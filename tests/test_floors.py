@@ -42,6 +42,7 @@ def test_a_fall_to_zero_has_no_floor():
     assert fit.exponent_without == pytest.approx(1.5, rel=1e-4) and fit.half_width_without == pytest.approx(2, rel=1e-4)
 
 
+@pytest.mark.slow
 def test_the_interval_holds_the_truth_about_as_often_as_it_says():
     for floor in (0.0, 0.04):
         fits = [fit_floor(WIDTHS, barriers(floor, noise=0.3, seed=seed), ceiling=0.8) for seed in range(25)]
@@ -81,6 +82,7 @@ def test_a_curve_that_misses_is_found_out():
     assert right is not None and right.lack_of_fit > 0.05 and decided(right, num_fits=1) == "a floor"
 
 
+@pytest.mark.slow
 def test_the_test_for_lack_of_fit_rejects_a_right_curve_about_as_often_as_it_says():
     fits = [fit_floor(WIDTHS, barriers(0.04, noise=0.2, seed=seed), ceiling=0.8) for seed in range(20)]
     # binomial with 20 draws of 0.05: more than 4 have a chance of one in four hundred

@@ -35,7 +35,7 @@ from tests.helpers.control_records import (
     start_sweep,
     with_metrics,
 )
-from tests.helpers.drawn import alt_of, check_layout, data_of, drawn, page_of
+from tests.helpers.drawn import alt_of, check_layout, data_of, drawn, first_of_each_module, page_of
 from tests.helpers.synthetic_records import make_layerwise_record, make_record
 
 ALL = (
@@ -72,7 +72,7 @@ def text(sentences) -> str:
 # --- every figure ----------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("draw", ALL)
+@pytest.mark.parametrize("draw", first_of_each_module(ALL))
 @pytest.mark.parametrize("narrow", [False, True])
 def test_axes_are_named_and_nothing_is_cut_off(draw, narrow, pages):
     figure = pages(draw).figures[narrow]
@@ -82,7 +82,7 @@ def test_axes_are_named_and_nothing_is_cut_off(draw, narrow, pages):
     assert any(isinstance(each, Legend) for part in figure.subfigs for each in part.get_children())
 
 
-@pytest.mark.parametrize("draw", ALL)
+@pytest.mark.parametrize("draw", first_of_each_module(ALL))
 def test_pages_are_whole_and_have_their_data(draw, records, pages):
     page = pages(draw).text
     alt = alt_of(draw, records[draw])
@@ -97,7 +97,7 @@ def test_pages_are_whole_and_have_their_data(draw, records, pages):
     assert len(table) == len(data_of(draw, records[draw])) > 0
 
 
-@pytest.mark.parametrize("draw", ALL)
+@pytest.mark.parametrize("draw", first_of_each_module(ALL))
 def test_one_pair_of_one_kind_can_be_drawn(draw):
     one_batch, two_widths = ({width: {16: (0.1,)} for width in widths} for widths in ((16.0,), (4.0, 16.0)))
     alone = {

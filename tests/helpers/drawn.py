@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 from unittest.mock import patch
 
+import pytest
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from pandas import DataFrame
@@ -32,6 +33,12 @@ def alt_of(draw: Any, records: Sequence[Record]) -> str:
 def data_of(draw: Any, records: Sequence[Record]) -> DataFrame:
     """What readers can take away."""
     return FIGURES[draw].data(drawn_from(draw, records))
+
+
+def first_of_each_module(draws: Sequence[Any]) -> list[Any]:
+    """Parameters of a test of every figure: the fast part takes a figure of each module."""
+    first = {draw.__module__: draw for draw in reversed(draws)}.values()
+    return [pytest.param(draw, id=draw.__name__, marks=[] if draw in first else pytest.mark.slow) for draw in draws]
 
 
 @dataclass(frozen=True)
