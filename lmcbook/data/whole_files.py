@@ -64,7 +64,7 @@ def private_folder(beside: Path) -> Iterator[Path]:
 
 def private_path(beside: Path) -> Path:
     """A new name beside the path ``beside``, for what `sweep` shall remove when this process is dead."""
-    return beside.with_name(f".{beside.name}.{_machine()}-{os.getpid()}.{secrets.token_hex(4)}.partial")
+    return beside.with_name(f".{beside.name[:100]}.{_machine()}-{os.getpid()}.{secrets.token_hex(4)}.partial")
 
 
 def sweep(folder: Path) -> None:

@@ -30,7 +30,7 @@ from lmcbook.lab import paths, scratch
 from lmcbook.lab.provenance import provenance
 from lmcbook.states import StateDict
 from lmcbook.training import TrainedModel, TrainingDiverged, TrainingsDiverged, train, train_together
-from lmcbook.training.checkpoint import CheckpointOfAnother, drop_checkpoint
+from lmcbook.training.checkpoint import CheckpointOfAnother, drop_checkpoint, was_exchanged
 from lmcbook.training.config import TrainingConfig, company, digest_of, trains_together
 
 WEIGHTS = "weights.safetensors"
@@ -185,6 +185,9 @@ def _train_group(
     with held(map(scratch.lock, map(run_key, group)), f"trains {_named(group)}"):
         while True:
             missing = [config for config in group if not is_stored(config)]  # others may have trained while we waited
+            for file in map(scratch.checkpoint, map(run_key, missing)):
+                if was_exchanged(file):
+                    drop_checkpoint(file, "it was written under another name")
             try:
                 for config, trained in _trained(missing, splits, device=device, progress=progress, deadline=deadline):
                     _publish(config, trained, splits.sha256, device)

@@ -6,6 +6,7 @@ import secrets
 import sys
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import torch
 from safetensors import SafetensorError, safe_open
@@ -66,7 +67,7 @@ def write_checkpoint(path: Path, config: TrainingConfig, state: StateDict, momen
     tensors |= {f"momentum/{name}": tensor.contiguous() for name, tensor in momenta.items()}
     tensors |= {"epoch/losses": at.losses.contiguous(), "epoch/correct": at.correct}
     content = {"config": config.digest, "step": at.step, "history": at.history, "seconds": at.seconds}
-    progress = json.dumps({**content, "training": config.to_dict()})
+    progress = json.dumps({**content, "training": config.to_dict(), "file": path.name})
     with written_whole(path) as partial:
         save_file(tensors, partial, metadata={"progress": progress, "sha256": _sha256(progress, tensors)})
 
@@ -149,11 +150,28 @@ def drop_checkpoint(path: Path, reason: str) -> None:
 def is_outdated(path: Path) -> bool:
     """Whether ``path`` is a checkpoint that this version of the code would not write for the same configuration."""
     try:
+        content = _header(path)
+        return bool(TrainingConfig(**content["training"]).digest != content["config"])
+    except (KeyError, TypeError, InputError):
+        return False
+
+
+def was_exchanged(path: Path) -> bool:
+    """Whether ``path`` is a checkpoint that was written under another name.
+
+    The store's names say of which images a training is, which its configuration does not.
+    """
+    return bool(_header(path).get("file", path.name) != path.name)
+
+
+def _header(path: Path) -> dict[str, Any]:
+    """What a checkpoint tells before its tensors; nothing if it is damaged or not there."""
+    try:
         with safe_open(path, framework="pt") as file:
             content = json.loads(file.metadata()["progress"])
-        return bool(TrainingConfig(**content["training"]).digest != content["config"])
-    except (SafetensorError, OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError):
-        return False
+    except (SafetensorError, OSError, ValueError, KeyError, TypeError, RecursionError):
+        return {}
+    return content if isinstance(content, dict) else {}
 
 
 # What SGD and AdamW keep of every weight.

@@ -8,12 +8,14 @@ from dataclasses import replace
 import pytest
 import torch
 
-from lmcbook.lab import paths, store
+from lmcbook.data import load
+from lmcbook.lab import paths, scratch, store
 from lmcbook.training import TimeIsUp, train_together
 from lmcbook.training import config as training_config
 from lmcbook.training.checkpoint import is_outdated, read_checkpoint
 from lmcbook.training.config import TrainingConfig
 from tests.faults.damage import DAMAGES
+from tests.faults.jobs import NARROW, import_dots
 
 
 @pytest.fixture(scope="module")
@@ -77,6 +79,23 @@ def test_no_flipped_bit_of_a_checkpoint_goes_unnoticed(tiny, digits):
             assert (found[2].step, found[2].history, found[2].seconds) == (at.step, at.history, at.seconds)
         file.write_bytes(before)
     assert refused > 290
+
+
+def test_a_checkpoint_of_other_images_is_never_gone_on_from(tmp_path, monkeypatch, capsys):
+    """Both have one configuration: the name of the dataset is the same, its images are not."""
+    monkeypatch.setenv("LMCBOOK_DATA", str(tmp_path / "data"))
+    keys = []
+    for seed in (0, 1):
+        import_dots(seed)
+        with suppress(TimeIsUp):
+            store.ensure(NARROW, progress=False, deadline=-math.inf)
+        keys.append(store.run_key(NARROW))
+    file = scratch.checkpoint(keys[1])
+    file.write_bytes(scratch.checkpoint(keys[0]).read_bytes())
+    run = store.ensure(NARROW, progress=False)
+    assert f"{file} was dropped" in capsys.readouterr().err
+    expected = dict(train_together([NARROW], load("dots"), progress=False))[NARROW]
+    assert run.key == keys[1] and all(torch.equal(run.state[name], expected.state[name]) for name in run.state)
 
 
 def test_checkpoints_of_an_older_version_of_the_code_are_told_from_others(tiny, digits, monkeypatch):
