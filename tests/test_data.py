@@ -604,7 +604,9 @@ def test_wrong_folders_are_refused(folder, tmp_path):
         data.import_images(tmp_path / "half", "pets")
     write_images(tmp_path / "sizes" / "train")
     write_images(tmp_path / "sizes" / "test", size=(8, 8))
-    with pytest.raises(InputError, match="20 are 6×5, test/cat/0.png is 8×8; all must have one"):
+    with pytest.raises(
+        InputError, match=r"2 sizes: 6×5 \(train/cat/0\.png\) to 8×8 \(test/cat/0\.png\); all must have one"
+    ):
         data.import_images(tmp_path / "sizes", "pets")
 
 

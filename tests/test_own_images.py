@@ -231,9 +231,10 @@ def test_links_are_followed_but_not_in_circles(images, tmp_path):
     write(tmp_path / "elsewhere", classes=("cat",), seed=3)
     (images / "cat").symlink_to(tmp_path / "elsewhere" / "cat", target_is_directory=True)
     (images / "ant" / "again").symlink_to(images / "ant", target_is_directory=True)
+    (images / "bee" / "above").symlink_to(images, target_is_directory=True)
     imported, report = import_report(images)
     assert imported.class_names == ("ant", "bee", "cat") and imported.num_examples == 30
-    assert "left out: 1 (links that lead back): ant/again" in report
+    assert "left out: 2 (links that lead back): ant/again, bee/above" in report
 
 
 # --- sizes and colours ------------------------------------------------------------------------------------------------
@@ -301,15 +302,16 @@ def test_copies_in_a_class_and_in_two_classes_are_told(images):
     shutil.copy(images / "ant" / "0.png", images / "ant" / "copy.jpeg.png")
     shutil.copy(images / "bee" / "0.png", images / "ant" / "bee.png")
     _, report = import_report(images)
-    assert "WARNING: 1 images are in two classes: " in report
-    assert "copies of others of their part" in report or "among the training images too" in report
+    assert "WARNING: in two classes, 1 image(s): " in report
+    assert "note: copies of others of their part, 1 image(s): " in report or "among the training images too" in report
 
 
-def test_classes_that_differ_by_case_alone_are_told(images):
-    write(images, classes=("Ant",), seed=4)
+def test_classes_that_look_alike_are_told(images):
+    write(images, classes=("Ant", "caf\u00e9", "cafe\u0301"), seed=4)
     imported, report = import_report(images)
-    assert imported.class_names == ("Ant", "ant", "bee")
-    assert "note: the classes 'Ant' and 'ant' differ by case alone" in report
+    assert imported.num_classes == 5
+    assert "note: the classes 'Ant' and 'ant' look alike, but are two classes" in report
+    assert report.count("look alike") == 2
 
 
 # --- names, and files of datasets -------------------------------------------------------------------------------------
@@ -325,6 +327,15 @@ def test_names_that_are_not_utf_8_are_imported_listed_and_loaded(images, folder,
     assert data.load("streamed").class_names == imported.class_names
     assert main(["data", "list"]) == 0 and "streamed" in capsys.readouterr().out
     assert main(["data", "import", str(images), "--name", "other"]) == 0 and "caf\\xe9" in capsys.readouterr().out
+
+
+def test_a_line_break_in_a_file_name_breaks_no_line(images):
+    (images / "ant" / "a\nb.png").write_bytes(b"no image")
+    with pytest.raises(InputError, match=r"ant/a\\nb\.png cannot be read as an image") as caught:
+        data.import_images(images, "own")
+    assert "\n" not in str(caught.value)
+    (images / "ant" / "a\nb.png").rename(images / "ant" / "c\nd.txt")
+    assert "left out: 1 (no images): ant/c\\nd.txt" in import_report(images)[1].splitlines()
 
 
 def test_a_long_name_is_one_short_line(images):

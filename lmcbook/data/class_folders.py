@@ -4,6 +4,7 @@ One set of rules for what is imported and what is streamed. No image is opened h
 """
 
 import os
+import unicodedata
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -56,15 +57,16 @@ class ClassFolders:
     """What has to be mended first, a line each."""
 
 
-def readable(name: str) -> str:
-    r"""A file's name as text that can be written everywhere: bytes that are not UTF-8 as ``\xe9``."""
-    return os.fsencode(name).decode("utf-8", "backslashreplace")
+def readable(name: str | Path) -> str:
+    r"""A file's name as text in one line: bytes that are not UTF-8 as ``\xe9``, control characters as ``\n``."""
+    text = os.fsencode(name).decode("utf-8", "backslashreplace")
+    return "".join(letter if letter.isprintable() else repr(letter)[1:-1] for letter in text)
 
 
 def summed_up(items: Sequence[str], *, shown: int = 3, between: str = "; ") -> str:
     """The first few of ``items``, and how many more there are."""
     more = f"{between}and {len(items) - shown:,} more" if len(items) > shown else ""
-    return between.join(items[:shown]) + more
+    return between.join(map(readable, items[:shown])) + more
 
 
 def parts_of(root: Path) -> tuple[str, str] | None:
@@ -122,9 +124,10 @@ def find_part(folder: Path) -> Part:
 
 
 def alike(names: Sequence[str]) -> list[tuple[str, str]]:
-    """Names that differ by case alone: one folder on some systems."""
+    """Names that differ by case, or by how an accent is written, alone: one folder on some systems."""
     first: dict[str, str] = {}
-    return [(first[name.casefold()], name) for name in names if first.setdefault(name.casefold(), name) != name]
+    keys = [unicodedata.normalize("NFC", name).casefold() for name in names]
+    return [(first[key], name) for key, name in zip(keys, names, strict=True) if first.setdefault(key, name) != name]
 
 
 def _part(found: ClassFolders, folder: Path, fewest: int) -> tuple[tuple[str, ...], Part]:
@@ -146,8 +149,8 @@ def _part(found: ClassFolders, folder: Path, fewest: int) -> tuple[tuple[str, ..
         found.nested += sum(os.sep in file for file in files)
         if len(files) < fewest:
             found.problems.append(
-                f"class folder {folder / name} holds {len(files)} image(s); it must hold at least {fewest} files that "
-                "are images"
+                f"class folder {folder / name} holds {len(files)} image(s); it must hold at least {fewest}, "
+                "or be moved away"
             )
         part.files.extend(os.path.join(name, file) for file in files)
         part.labels.extend([label] * len(files))
@@ -156,7 +159,7 @@ def _part(found: ClassFolders, folder: Path, fewest: int) -> tuple[tuple[str, ..
 
 def _images(found: ClassFolders, folder: Path) -> Iterator[str]:
     """Paths of the images below ``folder``, relative to it. Links are followed, unless they lead back."""
-    waiting = [("", frozenset({_identity(folder)}))]
+    waiting = [("", frozenset(map(_identity, (folder, folder.parent, found.root))))]
     while waiting:
         inside, above = waiting.pop()
         for entry in _visible(folder / inside, found):

@@ -52,12 +52,12 @@ def report(imported: Imported) -> Iterator[str]:
     if found.nested:
         yield f"taken: {found.nested:,} images in folders inside class folders, which count to that class"
     for why, paths in found.left_out.items():
-        yield f"left out: {len(paths):,} ({why}): {summed_up([readable(path) for path in paths], between=', ')}"
+        yield f"left out: {len(paths):,} ({why}): {summed_up(paths, between=', ')}"
     for change, number in imported.changes.items():
         if number:
             yield f"changed: {number:,} {change}"
     for first, second in alike([readable(name) for name in found.class_names]):
-        yield f"note: the classes {first!r} and {second!r} differ by case alone; they are two classes"
+        yield f"note: the classes {first!r} and {second!r} look alike, but are two classes"
     yield from _twins(imported)
     yield "next, in a checkout: " + NEXT.format(name=dataset.name)
 
@@ -106,9 +106,9 @@ def _twins(imported: Imported) -> Iterator[str]:
         elif other != number and (number < len(train)) == (other < len(train)):
             twice.append(f"{files[number]} = {files[other]}")
     if torn:
-        yield f"WARNING: {len(torn):,} images are in two classes: {summed_up(torn, between=', ')}"
+        yield f"WARNING: in two classes, {len(torn):,} image(s): {summed_up(torn, between=', ')}"
     if twice:
-        yield f"note: {len(twice):,} images are copies of others of their part: {summed_up(twice, between=', ')}"
+        yield f"note: copies of others of their part, {len(twice):,} image(s): {summed_up(twice, between=', ')}"
 
 
 def _digests(images: np.ndarray) -> list[bytes]:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from lmcbook.data.class_folders import readable
 from lmcbook.errors import InputError
 
 if TYPE_CHECKING:
@@ -44,7 +45,7 @@ def read_picture(file: str | Path) -> Picture:
     Raises:
         InputError: the file cannot be decoded, or has more than 16 bits.
     """
-    from PIL import Image, ImageOps
+    from PIL import Image, ImageOps, UnidentifiedImageError
 
     try:
         # not by its name: Pillow would map a TIFF into memory, and turn a mapped one wrongly
@@ -58,11 +59,14 @@ def read_picture(file: str | Path) -> Picture:
             image = _eight_bits(ImageOps.exif_transpose(opened), opened.format, changes)
     except InputError:
         raise
+    except UnidentifiedImageError:
+        reason = "it is empty" if Path(file).stat().st_size == 0 else "it is of no known format"
+        raise InputError(f"{readable(file)} cannot be read as an image ({reason}); replace or remove it") from None
     except Exception as error:  # Pillow's decoders raise OSError, SyntaxError, ValueError, struct.error and more
-        reason = " ".join(str(error).split())
-        raise InputError(f"{file} cannot be read as an image ({reason}); replace or remove it") from None
+        reason = readable(" ".join(str(error).split()))
+        raise InputError(f"{readable(file)} cannot be read as an image ({reason}); replace or remove it") from None
     if image.mode not in ("L", "RGB"):
-        raise InputError(f"{file} has mode {image.mode}; save it as grey or RGB of 8 or 16 bits")
+        raise InputError(f"{readable(file)} has mode {image.mode}; save it as grey or RGB of 8 or 16 bits")
     return Picture(image=image, changes=tuple(changes))
 
 
