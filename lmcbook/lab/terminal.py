@@ -12,7 +12,8 @@ def make_printable() -> None:
     codecs.register_error("lmcbook.spelt", _spell)
     for stream in (sys.stdout, sys.stderr):
         reconfigure = getattr(stream, "reconfigure", None)  # what a test or a notebook put there may have none
-        if reconfigure is not None and stream.errors == "strict":
+        # the C locale escapes what it could not read as text, and fails at what it cannot write all the same
+        if reconfigure is not None and (stream.errors == "strict" or codecs.lookup(stream.encoding).name == "ascii"):
             reconfigure(errors="lmcbook.spelt")
 
 
