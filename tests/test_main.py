@@ -13,6 +13,7 @@ from safetensors import SafetensorError
 
 from lmcbook.__main__ import main
 from lmcbook.errors import InputError
+from lmcbook.lab.budget import TasksFailed
 from lmcbook.lab.store import DamagedRun
 from lmcbook.training import TimeIsUp, TrainingDiverged
 
@@ -104,6 +105,15 @@ def test_what_stops_a_command_is_one_line_and_an_exit_code(error, code, message,
     assert main(["book"]) == code
     printed = capsys.readouterr()
     assert printed.err.startswith("lmcbook: ") and printed.err.count("\n") == 1 and message in printed.err
+
+
+def test_a_run_that_left_something_out_does_not_end_well(capsys, monkeypatch):
+    def run(*arguments, **options):
+        raise TasksFailed([], 2)
+
+    monkeypatch.setattr("lmcbook.lab.budget.run_within_budget", run)
+    assert main(["run", "--recipe", "mlp-digits"]) == 1
+    assert capsys.readouterr().err == "lmcbook: 2 tasks were left out, for the reasons above\n"
 
 
 def test_a_fault_of_ours_keeps_its_traceback(monkeypatch):
