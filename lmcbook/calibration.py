@@ -8,8 +8,8 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from lmcbook.arguments import checked
 from lmcbook.errors import InputError, check_number
+from lmcbook.errors.arguments import checked
 
 CalibrationFlag = Literal["", "smoothed_targets", "worse_than_chance"]
 

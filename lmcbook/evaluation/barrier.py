@@ -3,8 +3,8 @@
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from lmcbook.arguments import checked
 from lmcbook.errors import InputError
+from lmcbook.errors.arguments import checked
 from lmcbook.evaluation.lewc import predicted_inverse_temperature
 
 if TYPE_CHECKING:

@@ -6,9 +6,9 @@ from typing import Any
 import torch
 from torch import Generator, Tensor
 
-from lmcbook.arguments import checked
 from lmcbook.calibration import fit_inverse_temperature
 from lmcbook.errors import InputError
+from lmcbook.errors.arguments import checked
 from lmcbook.evaluation.ensembles import ensemble_logits
 from lmcbook.evaluation.lewc import lewc_ensemble_weight, lewc_exponent, predicted_inverse_temperature
 from lmcbook.evaluation.line import Line, Logits

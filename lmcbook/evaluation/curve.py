@@ -6,9 +6,9 @@ from typing import Any
 
 from torch import Tensor, nn
 
-from lmcbook.arguments import checked
 from lmcbook.calibration import expected_calibration_error, fit_inverse_temperature
 from lmcbook.errors import InputError
+from lmcbook.errors.arguments import checked
 from lmcbook.evaluation.ensembles import ensemble_logits
 from lmcbook.evaluation.lewc import lewc_ensemble_weight, lewc_exponent
 from lmcbook.evaluation.line import Line

@@ -4,8 +4,8 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from lmcbook.arguments import checked
 from lmcbook.errors import InputError, check_number
+from lmcbook.errors.arguments import checked
 
 
 @checked

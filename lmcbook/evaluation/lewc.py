@@ -5,8 +5,8 @@ from collections.abc import Sequence
 
 from torch import nn
 
-from lmcbook.arguments import checked
 from lmcbook.errors import check_number
+from lmcbook.errors.arguments import checked
 from lmcbook.models.layered import Layer
 from lmcbook.states import batch_norm_modules
 

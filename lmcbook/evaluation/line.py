@@ -7,8 +7,8 @@ from typing import Any, NamedTuple
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from lmcbook.arguments import checked_but_classes
 from lmcbook.errors import check_number
+from lmcbook.errors.arguments import checked_but_classes
 from lmcbook.evaluation.prediction import merged_logits, predict_logits, shares_first_layer
 from lmcbook.merging import interpolate
 from lmcbook.models.examples import as_examples, as_images

@@ -4,9 +4,9 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from lmcbook.arguments import checked
 from lmcbook.calibration import check_logits
 from lmcbook.errors import check_number
+from lmcbook.errors.arguments import checked
 
 
 @checked

@@ -7,8 +7,8 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from lmcbook.arguments import checked
 from lmcbook.errors import InputError, check_number
+from lmcbook.errors.arguments import checked
 from lmcbook.merging import interpolate, recompute_batch_norm_
 from lmcbook.models.examples import as_images
 from lmcbook.states import StateDict, check_same_tensors, evaluation_mode, fitted, has_batch_norm, with_state

@@ -6,8 +6,8 @@ from typing import Any
 
 from torch import Tensor, nn
 
-from lmcbook.arguments import checked
 from lmcbook.errors import InputError
+from lmcbook.errors.arguments import checked
 from lmcbook.evaluation.barrier import barriers_of
 from lmcbook.evaluation.curve import Fitted, fitted_along
 from lmcbook.evaluation.ensembles import ensemble_logits

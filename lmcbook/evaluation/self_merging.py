@@ -11,9 +11,9 @@ from typing import Any
 
 from torch import Generator, nn
 
-from lmcbook.arguments import checked
 from lmcbook.calibration import fit_inverse_temperature
 from lmcbook.errors import InputError, check_choice, check_number
+from lmcbook.errors.arguments import checked
 from lmcbook.evaluation.metrics import accuracy, loss
 from lmcbook.evaluation.prediction import predict_logits
 from lmcbook.layerwise import measure_layers, symmetry_of

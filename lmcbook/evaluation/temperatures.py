@@ -5,9 +5,9 @@ from typing import Any
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from lmcbook.arguments import checked
 from lmcbook.calibration import reliability
 from lmcbook.errors import check_number
+from lmcbook.errors.arguments import checked
 from lmcbook.evaluation.metrics import loss
 
 FACTORS: tuple[float, ...] = tuple(2.0 ** (half / 2) for half in range(-6, 7))

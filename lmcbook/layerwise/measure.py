@@ -7,8 +7,8 @@ import torch
 from jaxtyping import Shaped
 from torch import Tensor, nn
 
-from lmcbook.arguments import checked
 from lmcbook.errors import InputError, check_number
+from lmcbook.errors.arguments import checked
 from lmcbook.layerwise.accumulator import LayerAccumulator, entry
 from lmcbook.layerwise.lewc import llfc_prediction
 from lmcbook.layerwise.networks import FoldedNetwork, LayeredNetwork, MeasuredLayer

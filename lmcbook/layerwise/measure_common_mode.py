@@ -9,8 +9,8 @@ import torch
 from jaxtyping import Shaped
 from torch import Tensor, nn
 
-from lmcbook.arguments import checked
 from lmcbook.errors import InputError, check_number
+from lmcbook.errors.arguments import checked
 from lmcbook.layerwise.common_mode import activation_share, own_gain, weight_share
 from lmcbook.layerwise.cross_talk import Alignment, Firing, OneSide, Outputs, ReadUnits, pooled, read_units
 from lmcbook.layerwise.networks import FoldedNetwork, LayeredNetwork, MeasuredLayer

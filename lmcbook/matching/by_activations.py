@@ -9,8 +9,8 @@ from jaxtyping import Shaped
 from torch import Tensor, nn
 from tqdm import tqdm
 
-from lmcbook.arguments import checked
 from lmcbook.errors import InputError, check_number, described
+from lmcbook.errors.arguments import checked
 from lmcbook.matching.assignment import RepeatedAssignment
 from lmcbook.matching.by_weights import Matching, check_before_matching
 from lmcbook.matching.similarity import check_pair, objective_and_distance, plain_objective

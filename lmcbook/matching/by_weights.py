@@ -10,8 +10,8 @@ import torch
 from torch import Tensor, nn
 from tqdm import tqdm
 
-from lmcbook.arguments import checked
 from lmcbook.errors import InputError, check_choice, check_number
+from lmcbook.errors.arguments import checked
 from lmcbook.matching.descent import Descent
 from lmcbook.matching.similarity import Similarities, objective_and_distance, plain_objective
 from lmcbook.permutation import Permutation, PermutationSpec, check_function_preserved

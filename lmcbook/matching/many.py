@@ -8,8 +8,8 @@ import torch
 from torch import Tensor, nn
 from tqdm import tqdm
 
-from lmcbook.arguments import checked
 from lmcbook.errors import InputError, check_number
+from lmcbook.errors.arguments import checked
 from lmcbook.matching.by_weights import check_before_matching, weight_matching
 from lmcbook.permutation import Permutation, PermutationSpec, apply, compose, identity, invert
 from lmcbook.randomness import random_stream

@@ -10,9 +10,9 @@ from jaxtyping import Shaped
 from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm, _NormBase
 
-from lmcbook.arguments import checked
 from lmcbook.data import equal_batches
 from lmcbook.errors import InputError, check_number
+from lmcbook.errors.arguments import checked
 from lmcbook.models.examples import as_images
 from lmcbook.randomness import random_stream
 from lmcbook.states import StateDict, evaluation_mode, recomputed_modules, with_state

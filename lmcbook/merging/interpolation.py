@@ -4,8 +4,8 @@ from collections.abc import Sequence
 
 import torch
 
-from lmcbook.arguments import checked
 from lmcbook.errors import InputError, check_number
+from lmcbook.errors.arguments import checked
 from lmcbook.states import StateDict, check_same_tensors, some
 
 # Sums in these types lose digits that the same sum keeps in float32.

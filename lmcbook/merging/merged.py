@@ -6,8 +6,8 @@ import torch
 from jaxtyping import Shaped
 from torch import Tensor, nn
 
-from lmcbook.arguments import checked
 from lmcbook.errors import InputError, check_choice
+from lmcbook.errors.arguments import checked
 from lmcbook.merging.batch_norm import recompute_batch_norm_
 from lmcbook.merging.interpolation import interpolate
 from lmcbook.merging.repair import REPAIRS, Repairer

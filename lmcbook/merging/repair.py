@@ -18,8 +18,8 @@ from jaxtyping import Shaped
 from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _NormBase
 
-from lmcbook.arguments import checked
 from lmcbook.errors import InputError, check_choice, check_number
+from lmcbook.errors.arguments import checked
 from lmcbook.merging.batch_norm import recompute_batch_norm_
 from lmcbook.merging.linear_layers import (
     LINEAR_LAYERS,

@@ -5,8 +5,8 @@ from dataclasses import dataclass
 
 import torch
 
-from lmcbook.arguments import checked
 from lmcbook.errors import InputError, check_choice, check_number
+from lmcbook.errors.arguments import checked
 from lmcbook.models.groups import chain_permutation_spec
 from lmcbook.models.layered import ACTIVATIONS, LayeredModel
 from lmcbook.models.mlp import mlp, mlp_permutation_spec

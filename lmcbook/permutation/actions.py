@@ -3,8 +3,8 @@
 import torch
 from torch import Tensor
 
-from lmcbook.arguments import checked
 from lmcbook.errors import InputError
+from lmcbook.errors.arguments import checked
 from lmcbook.permutation.axes import Axis, Permutation, gather_indices, listed
 from lmcbook.permutation.spec import PermutationSpec
 from lmcbook.states import StateDict

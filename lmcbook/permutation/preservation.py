@@ -8,8 +8,8 @@ from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
 from torch.utils._pytree import tree_leaves
 
-from lmcbook.arguments import checked
 from lmcbook.errors import InputError
+from lmcbook.errors.arguments import checked
 from lmcbook.permutation.actions import gather
 from lmcbook.permutation.axes import Permutation, listed
 from lmcbook.permutation.diagnosis import suspects

@@ -9,9 +9,9 @@ from typing import Any
 import torch
 from tqdm.auto import tqdm
 
-from lmcbook.arguments import checked, classes, finite_images
 from lmcbook.data import Splits
 from lmcbook.errors import InputError
+from lmcbook.errors.arguments import checked, classes, finite_images
 from lmcbook.models import LayeredModel, build_model
 from lmcbook.randomness import random_stream
 from lmcbook.states import StateDict

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 from torch import Tensor, fx, nn
 
-from lmcbook.arguments import checked
+from lmcbook.errors.arguments import checked
 from lmcbook.permutation.axes import Axis, Part
 from lmcbook.permutation.preservation import check_function_preserved, in_type
 from lmcbook.permutation.spec import PermutationSpec
