@@ -27,8 +27,6 @@ AVERAGED_KEYS = ("state_dict_ema", "ema_state_dict", "model_ema", "ema_model", "
 
 PICKLED = (".pt", ".pth", ".ckpt", ".bin")
 KINDS = f".safetensors, {', '.join(PICKLED)}, or a folder of them"
-WRAPPERS = ("module.", "_orig_mod.", "model.")
-"""What `DataParallel`, `torch.compile` and training frameworks put before every name."""
 
 _MOST_LEVELS = 3  # of dicts in dicts that are searched for weights
 

@@ -53,11 +53,6 @@ class Run:
     """Configuration, data, history, hashes and provenance, as `ensure` wrote them."""
     folder: Path
 
-    @property
-    def weights_sha256(self) -> str:
-        """The hash of the file of weights: two runs with the same one are the same network."""
-        return str(self.manifest["files"][WEIGHTS])
-
 
 def run_key(config: TrainingConfig) -> str:
     """The address of a training: a digest of its configuration, of the code's version and of the data.
