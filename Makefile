@@ -57,7 +57,7 @@ book: setup
 
 # The modules that are checked for types are compiled once, not in every test process, whatever the environment says.
 test: setup
-	PYTHONDONTWRITEBYTECODE= $(BIN)/python -m pytest -n auto --dist loadfile $(if $(FAST),-m "not slow")
+	PYTHONDONTWRITEBYTECODE= $(BIN)/python -m pytest -n auto --dist loadfile --no-loadscope-reorder $(if $(FAST),-m "not slow")
 
 check: setup
 	$(BIN)/ruff check .

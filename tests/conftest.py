@@ -32,8 +32,13 @@ def pytest_configure(config):
             importlib.import_module(library)
 
 
+LONGEST = ("test_book", "test_chapters", "test_reliability", "test_notebooks", "test_explorers", "test_distributed")
+"""Begun first, so that no test process is left alone with them at the end."""
+
+
 def pytest_collection_modifyitems(items):
-    """What is done to each architecture takes the largest as long as all others together."""
+    """Begin with the longest files; what is done to each architecture is slow for the largest of them."""
+    items.sort(key=lambda item: item.path.stem not in LONGEST)
     for item in items:
         if "resnet50" in item.name.partition("[")[2]:
             item.add_marker(pytest.mark.slow)
