@@ -3,6 +3,7 @@
 import copy
 from collections import Counter
 from dataclasses import replace
+from itertools import accumulate
 from typing import Any
 
 import pytest
@@ -12,6 +13,7 @@ from torch import nn
 import lmcbook
 from lmcbook.connecting.adaptive import points_of_barrier
 from lmcbook.connecting.inside import forecast
+from lmcbook.connecting.preflight import STATES_HELD
 from lmcbook.connecting.rows import Row, Scored, bootstrap_error, mean_of
 from lmcbook.evaluation import coefficients_grid, predict_logits
 from lmcbook.merging import interpolate
@@ -170,3 +172,36 @@ def test_the_mean_of_equal_rows_has_their_own_error(pair):
     other = replace(scored, row=replace(row, lost=0.35))
     spread = mean_of([scored, other], **words).row
     assert spread.standard_error == pytest.approx((bootstrap_error(1 - right) ** 2 + 0.05**2) ** 0.5)
+
+
+# --- memory -----------------------------------------------------------------------------------------------------------
+
+
+def most_held(*arguments: Any, **more: Any) -> int:
+    """Bytes that are allocated at a time during a comparison, beyond what was there before."""
+    with torch.profiler.profile(activities=[torch.profiler.ProfilerActivity.CPU], profile_memory=True) as profile:
+        lmcbook.connect(*arguments, **more)
+    events = [each for each in profile.profiler.kineto_results.events() if each.name() == "[memory]"]
+    held = accumulate(each.nbytes() for each in sorted(events, key=lambda each: each.start_ns()))
+    return max(held)
+
+
+@pytest.mark.parametrize(
+    ("match", "repair", "most"),
+    [
+        ("none", "none", STATES_HELD["the average"]),
+        ("none", ("lewc_mean", "mean_and_variance"), STATES_HELD["a repair"]),
+        ("weights", ("lewc_mean", "mean_and_variance"), STATES_HELD["matching and a repair"]),
+    ],
+)
+def test_memory_is_what_the_preflight_tells(match, repair, most):
+    """Of a network that is large beside its examples and beside each of its layers."""
+    hidden = [layer for _ in range(12) for layer in (nn.Linear(128, 128), nn.ReLU())]
+    model = nn.Sequential(nn.Linear(4, 128), nn.ReLU(), *hidden, nn.Linear(128, 2))
+    a, b = ({name: torch.randn_like(tensor) / 9 for name, tensor in model.state_dict().items()} for _ in range(2))
+    examples = torch.randn(8, 4), torch.arange(8) % 2
+    size = sum(tensor.numel() * tensor.element_size() for tensor in a.values())
+    held = most_held(
+        model, a, b, test=examples, calibration=examples, match=match, repair=repair, layers=False, coefficients=25
+    )
+    assert most - 1 < held / size < most + 0.5

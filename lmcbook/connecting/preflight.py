@@ -24,6 +24,9 @@ Level = Literal["error", "warning", "info"]
 SHARED_START = 0.2
 """Cosine of two layers' weights above which independent starts do not explain it, in the median over layers."""
 
+STATES_HELD = {"the average": 2, "a repair": 6, "matching and a repair": 8}
+"""Networks' worth of memory that is held at a time, beside both networks, the module, and one batch and its layers."""
+
 _SHARED, _SAME = "the two share their start", "a and b hold the same weights"
 
 
@@ -72,7 +75,11 @@ def preflight(
         if isinstance(network, Network):
             found += [Finding("info", "reading", f"{name} ({network.source}): {note}") for note in network.notes]
     size = sum(tensor.numel() * tensor.element_size() for tensor in states["a"].values())
-    found.append(Finding("info", "memory", f"three states of {_bytes(size)} and one batch are held at a time"))
+    more = ", ".join(f"{count} for {what}" for what, count in STATES_HELD.items())
+    message = (
+        f"a network takes {_bytes(size)}; beside a, b and the module this many more are held: {more}; and one batch"
+    )
+    found.append(Finding("info", "memory", message))
     levels = ("error", "warning", "info")
     return sorted(found, key=lambda finding: levels.index(finding.level))
 

@@ -132,9 +132,9 @@ class Stages:
         self.progress.tell(f"first answer: {average.label} {told(average, self.inputs.task)}")
 
     def _repaired(self) -> None:
-        self._repair(self.inputs.b, "repaired", "")
+        self._repair(self.inputs.b, None, "repaired", "")
 
-    def _repair(self, b: StateDict, name: str, prefix: str) -> None:
+    def _repair(self, b: StateDict, merged: StateDict | None, name: str, prefix: str) -> None:
         inputs = self.inputs
         with self._noted(f"{name} row"):
             few = min(self._pool, REPAIR_IMAGES)
@@ -145,7 +145,7 @@ class Stages:
                         "no repair: batch norm follows every hidden layer, and recomputing it is the repair"
                     )
                 return
-            merged = remedies.averaged(inputs, b, self.at)
+            merged = remedies.averaged(inputs, b, self.at) if merged is None else merged
             for kind in self.repairs:
                 with self._noted(f"{name}:{kind} row"):
                     self._clock = perf_counter()
@@ -169,7 +169,7 @@ class Stages:
             logits = self._predict(self.inputs.model, merged)
             self._score(f"matched:{kind}", f"matched by {kind}", logits, passes, note=note)
             if self.repairs and not self.progress.time_is_up:
-                self._repair(aligned, f"matched and repaired:{kind}", f"matched by {kind}, ")
+                self._repair(aligned, merged, f"matched and repaired:{kind}", f"matched by {kind}, ")
 
     def _symmetry(self) -> PermutationSpec:
         if self._spec is None:
