@@ -210,24 +210,48 @@ def test_a_repair_that_a_network_does_not_allow_leaves_the_others():
     assert any("no repaired:mean_and_variance row" in note for note in found.notes)
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize("name", ["resnet18", "mobilenet_v3_small", "small_vit"])
-def test_networks_of_torchvision(name):
+def _torchvision(name):
     models = import_torchvision().models
+    builders = {  # the blocks of the networks that people use, few and narrow of them
+        "resnet50": lambda: models.ResNet(models.resnet.Bottleneck, [1, 1, 1, 1], num_classes=4, width_per_group=8),
+        "vgg11_bn": lambda: nn.Sequential(
+            models.vgg.make_layers([8, "M", 12, "M"], batch_norm=True), nn.Flatten(), nn.Linear(768, 4)
+        ),
+        "convnext": lambda: models.ConvNeXt(
+            [models.convnext.CNBlockConfig(8, 16, 1), models.convnext.CNBlockConfig(16, None, 1)], num_classes=4
+        ),
+        "vit": lambda: models.VisionTransformer(32, 8, 2, 2, 16, 32, num_classes=4),
+    }
+    return builders[name] if name in builders else lambda: getattr(models, name)(num_classes=4)
 
-    def build():
-        if name == "small_vit":
-            return models.VisionTransformer(32, 8, 2, 2, 16, 32, num_classes=4)
-        return getattr(models, name)(num_classes=4)
 
-    model, a, b = _two_of_torchvision(build)
+def _timm(name):
+    import_torchvision()
+    timm = pytest.importorskip("timm")
+    small = {"img_size": 32, "patch_size": 8, "embed_dim": 16, "depth": 2, "num_heads": 2} if "vit" in name else {}
+    return lambda: timm.create_model(name, num_classes=4, **small)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("source", "name"),
+    [
+        *(
+            (_torchvision, name)
+            for name in ("resnet18", "mobilenet_v3_small", "resnet50", "vgg11_bn", "convnext", "vit")
+        ),
+        *((_timm, name) for name in ("resnet10t", "vit_tiny_patch16_224")),
+    ],
+)
+def test_networks_of_torchvision_and_timm(source, name):
+    model, a, b = _two_of_torchvision(source(name))
     images = torch.randn(24, 3, 32, 32, generator=random_stream(0, "torchvision"))
     labels = labels_of(model, a, images)
     found = lmcbook.connect(model, a, b, test=(images, labels), calibration=(images, labels), match="none")
     own = recompute_batch_norm(model, interpolate(a, b, 0.5), images)
     merged = row(found, "recomputed" if "recomputed" in found.by_name else "plain")
     assert merged.loss == pytest.approx(loss(logits_of(predicted(model, own, images)), labels), abs=1e-4)
-    assert found.layers
+    assert found.layers and len(found.forecast) == 2
 
 
 def _two_of_torchvision(build):
