@@ -89,7 +89,7 @@ def test_the_forecast_comes_before_any_merge_and_is_printed(pair, monkeypatch, c
 )
 def test_what_a_forecast_advises(changed, shared, advice):
     [told] = forecast(changed, 256, task="classification", shared_start=shared)
-    assert told.endswith(advice) and f"{100 * changed['none']:.1f} % of answers on 256 images" in told
+    assert told.endswith(f"{advice}.") and f"{100 * changed['none']:.1f} % of answers on 256 images" in told
 
 
 def test_layers_of_the_merge_are_of_its_own_coefficient(pair):

@@ -19,13 +19,16 @@ MARKS = ("o", "s", "D", "^", "v", "P", "X", "*")
 def figure(connection: "Connection") -> Figure:
     """Accuracy (if there is one) and loss along λ, one above the other, with marks for the rows at their λ."""
     panels = ["accuracy", "loss"] if connection.task == "classification" else ["loss"]
-    drawn = Figure(figsize=(5.2, 3.1 * len(panels) + 0.3), layout="constrained")
+    marked = sum(row.name not in ("a", "b", "plain", "ensemble") for row in connection.rows)
+    # as wide as a telephone, with the legend in one column, since labels are long
+    drawn = Figure(figsize=(4.4, 2.5 * len(panels) + 0.18 * (marked + 3) + 0.5), layout="constrained")
     drawn.patch.set_alpha(0)
     axes = drawn.subplots(len(panels), 1, sharex=True, squeeze=False)[:, 0]
     for panel, axis in zip(panels, axes, strict=True):
         _panel(connection, panel, axis)
     axes[-1].set_xlabel("λ, the weight of network a", color=INK)
-    axes[0].legend(fontsize=8, labelcolor=INK, frameon=False, loc="upper center", bbox_to_anchor=(0.5, -0.04), ncols=2)
+    named = dict(pair[::-1] for axis in axes for pair in zip(*axis.get_legend_handles_labels(), strict=True))
+    drawn.legend(named.values(), named.keys(), fontsize=8, labelcolor=INK, frameon=False, loc="outside lower left")
     return drawn
 
 
@@ -41,7 +44,9 @@ def _panel(connection: "Connection", name: str, axis: Axes) -> None:
         if name == "loss" and "calibrated_loss" in curve:
             axis.plot(grid, curve["calibrated_loss"], color=COLOURS[0], linestyle=":", label="calibrated")
     others = [row for row in connection.rows if row.name not in ("a", "b", "plain", "ensemble")]
-    for row, colour, mark in zip(others, COLOURS[1:] * 3, MARKS[1:] * 3, strict=False):
+    for number, row in enumerate(others):
+        # beyond seven rows colours come again, with other marks
+        colour, mark = COLOURS[1 + number % 7], MARKS[1 + (number + number // 7) % 7]
         value = row.accuracy if name == "accuracy" else row.loss
         if value is not None:
             axis.plot([connection.at], [scale * value], mark, color=colour, markersize=6, label=row.label)

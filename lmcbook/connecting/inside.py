@@ -114,7 +114,7 @@ def in_words(layers: Sequence[Mapping[str, Any]]) -> list[str]:
                      f"{fmean(isotropic):.2f} that falls with width")  # fmt: skip
     if constant:
         parts.append(f"{100 * fmean(constant):.0f} % of its energy is the same for every image")
-    return [f"in the mean of the layers {', '.join(parts)}"] if parts else []
+    return [f"In the mean of the layers {', '.join(parts)}."] if parts else []
 
 
 def expected(inputs: Inputs, spec: PermutationSpec, repairs: Sequence[str], *, seed: int = 0) -> dict[str, float]:
@@ -155,7 +155,7 @@ def forecast(changed: Mapping[str, float], images: int, *, task: str, shared_sta
         kind: f"{100 * value:.1f} % of answers" if task == "classification" else f"{value:.2f} standard deviations"
         for kind, value in changed.items()
     }
-    what = f"averaged with shuffled copies of themselves the two change {told['none']} on {images} images"
+    what = f"Averaged with shuffled copies of themselves the two change {told['none']} on {images} images"
     rest = [f"{told[kind]} after {kind}" for kind in changed if kind != "none"]
     best = min(changed, key=lambda kind: changed[kind])
     if shared_start:
@@ -166,7 +166,7 @@ def forecast(changed: Mapping[str, float], images: int, *, task: str, shared_sta
         advice = f"expect about that of independent starts, and try repair {best}"
     else:
         advice = "expect about that of independent starts" + ("; no repair helps much, try matching" if rest else "")
-    return [f"{what}{''.join(f', {each}' for each in rest)}: {advice}"]
+    return [f"{what}{''.join(f', {each}' for each in rest)}: {advice}."]
 
 
 def _change(own: Tensor, merged: Tensor, inputs: Inputs) -> float:

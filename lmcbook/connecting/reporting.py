@@ -46,7 +46,8 @@ pre { background: var(--box); padding: .6rem; white-space: pre-wrap; overflow-wr
 tr.chosen td { font-weight: 600; } .soft { color: var(--soft); font-size: .88rem; }
 svg { max-width: 100%; height: auto; color: var(--ink); }
 @media print { :root { --ink: #000; --page: #fff; --line: #bbb; --box: #fff; } body { max-width: none; }
-  .table { overflow: visible; } h2 { break-after: avoid; } table, svg { break-inside: avoid; } }
+  .table { overflow: visible; } table { font-size: .6rem; } th, td { padding: .2rem; white-space: normal; }
+  h2 { break-after: avoid; } table, svg { break-inside: avoid; } }
 """
 
 
