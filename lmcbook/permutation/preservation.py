@@ -24,7 +24,7 @@ from lmcbook.states import (
     with_state,
 )
 
-# A deviation of at most so many times what one rounding of every weight makes is no evidence against a table.
+# A deviation of at most this many times what one rounding of every weight makes is no evidence against a table.
 ROUNDINGS = 100
 
 
