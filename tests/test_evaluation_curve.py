@@ -269,9 +269,9 @@ def test_examples_may_come_as_pairs_or_batch_by_batch(pair):
         calibration=batches(calibration), test=batches(test), batch_norm_images=list(pair.train_images.split(11))
     )
     assert pair.curve() == as_pairs == in_batches
-    with pytest.raises(InputError, match="calibration is a Tensor; it may be"):
+    with pytest.raises(InputError, match=r"calibration is a Tensor of shape .*; it may be"):
         pair.curve(calibration=calibration.images)
-    with pytest.raises(InputError, match="batch_norm_images is a int; it may be a tensor"):
+    with pytest.raises(InputError, match="batch_norm_images is 3; it may be a tensor"):
         pair.curve(batch_norm_images=3)
 
 
