@@ -14,7 +14,7 @@ from lmcbook.lab import addresses
 from lmcbook.lab.budget.todo import missing_of
 from lmcbook.lab.on_demand import collect, present
 from lmcbook.lab.plan import PlannedPair, jobs
-from lmcbook.lab.records import Record, RecordIndex, pairs_table, read_record, read_records, write_record
+from lmcbook.lab.records import Record, RecordIndex, left_out, pairs_table, read_record, read_records, write_record
 from lmcbook.pages.widgets.source import sources
 from tests.helpers.synthetic_records import make_layerwise_record, make_record
 
@@ -87,10 +87,11 @@ def test_records_of_several_images_lie_beside_each_other(old, folder):
     assert collect([planned(old)], require_cached=True) == [old]
 
 
-def test_without_its_images_a_record_is_read_all_the_same(old, folder):
+def test_without_its_images_a_record_is_found_and_left_out_of_the_tables(old, folder):
     files.path_of("flowers").unlink()
     assert addresses.images_now("flowers") is None
-    assert present([planned(old)]) == collect([planned(old)], require_cached=True) == read_records(folder) == [old]
+    assert present([planned(old)]) == collect([planned(old)], require_cached=True) == [old]
+    assert read_records(folder) == [] and old.file_name in left_out(folder)[0]
     assert missing_of([planned(old)], folder) == []
 
 
@@ -101,7 +102,7 @@ def test_without_the_images_records_of_several_are_named(old, folder):
     with pytest.raises(InputError, match="records of 2 sets of images") as error:
         present([planned(old)])
     assert old.file_name in str(error.value) and new.file_name in str(error.value)
-    assert len(read_records(folder)) == 2
+    assert read_records(folder) == [] and "2 records of mlp-flowers" in left_out(folder)[0]
 
 
 def test_what_was_measured_of_other_images_is_not_put_beside_a_pair(old):
