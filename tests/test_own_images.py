@@ -298,6 +298,17 @@ def test_images_in_train_and_test_are_told_loudly(images, tmp_path, capsys):
     assert "test/ant/0.png = train/ant/0.png" in told
 
 
+def test_a_folder_that_could_be_streamed_can_be_imported_under_its_name(images, folder):
+    for part, number in (("train", 10), ("test", 4)):
+        write(folder / "own" / part, number=number, seed=number)
+    assert data.describe("own").streamed
+    with pytest.raises(InputError, match=r"name is 'own', and .*own is a dataset already"):
+        data.import_images(images, "own")
+    imported, _ = import_report(folder / "own")
+    assert not imported.streamed and data.load("own").input_shape == (3, 6, 6)
+    assert [row["shape"] for row in data.list_datasets() if row["name"] == "own"] == ["3×6×6"]
+
+
 def test_copies_in_a_class_and_in_two_classes_are_told(images):
     shutil.copy(images / "ant" / "0.png", images / "ant" / "copy.jpeg.png")
     shutil.copy(images / "bee" / "0.png", images / "ant" / "bee.png")

@@ -19,6 +19,7 @@ from jaxtyping import Int64
 from lmcbook.data import paths
 from lmcbook.data.class_folders import find_images, parts_of, readable, summed_up
 from lmcbook.data.datasets import DATASETS
+from lmcbook.data.files import path_of
 from lmcbook.errors import InputError
 
 PARTS = ("train", "val")
@@ -60,6 +61,8 @@ def is_folder_dataset(name: str) -> bool:
     """Whether the dataset is, or has to be, one of class folders."""
     if name in DATASETS:
         return DATASETS[name].streamed
+    if path_of(name).is_file():  # who imports a folder that could be streamed means it
+        return False
     try:
         return folder_of(name).is_dir() and parts_of(folder_of(name)) is not None
     except InputError:  # it may not be read

@@ -66,7 +66,7 @@ def import_images(
         InputError: the name or ``resize`` cannot be used, the folder is not as above, or some images are damaged or
             unlike the others; the message names the first few of all files that have to be mended.
     """
-    _check_name(name)
+    _check_name(name, folder)
     if resize is not None:
         check_number("resize", resize, minimum=1, maximum=4096, integer=True)
     if not str(folder) or not Path(folder).expanduser().is_dir():
@@ -101,12 +101,12 @@ def import_images(
     return dataset
 
 
-def _check_name(name: str) -> None:
+def _check_name(name: str, folder: str | Path) -> None:
     if not isinstance(name, str) or not NAME_PATTERN.fullmatch(name):
         raise InputError(f"name is {_shortened(name)}; it may have {NAME_RULE}")
     if name.lower() in DATASETS:
         raise InputError(f"name is {name!r}, a known dataset; give another name ({NAME_RULE})")
-    if is_folder_dataset(name):
+    if is_folder_dataset(name) and folder_of(name).resolve() != Path(folder).expanduser().resolve():
         raise InputError(f"name is {name!r}, and {folder_of(name)} is a dataset already; give another name")
 
 
