@@ -99,6 +99,7 @@ def test_the_networks_are_counted_where_bars_are_not_seen(small_plan, tmp_path, 
     assert "\r" not in told
 
 
+@pytest.mark.slow
 def test_weights_are_forgotten_only_if_asked_for_and_not_before_their_records(small_plan, tmp_path, monkeypatch):
     small = [one for one in small_plan if one.pair.training.width_multiplier == 1]
     monkeypatch.setattr(plan, "pairs", lambda scale, notebooks=None, precision=None: small)
@@ -348,6 +349,7 @@ def test_imagenet_is_priced_but_waits_for_its_data(tmp_path, monkeypatch):
     ]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "problems",
     [

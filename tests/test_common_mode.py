@@ -211,6 +211,7 @@ def all_permutations(spec: PermutationSpec, state: dict) -> list:
     return [dict(chosen) for chosen in itertools.product(*orders)]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", ["dense", "convolutions", "flattened"])
 def test_one_network_tells_what_all_its_shuffled_copies_do_on_average(kind):
     model: nn.Module
@@ -268,6 +269,7 @@ def test_kappa_of_one_network_is_the_ratio_of_expectations_over_its_shuffled_cop
     )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("architecture", ["mlp", "vgg11", "resnet20"])
 def test_batches_and_strangers_modules_change_nothing(architecture):
     model, state_a, state_b = pair(architecture)

@@ -182,6 +182,7 @@ def test_the_command_that_it_names_next_writes_the_merge(folder, capsys):
     assert connect(*words[2:]) == 0 and Path("merged.safetensors").is_file()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("match", ["none", "activations"])
 @pytest.mark.parametrize("examples", ["60", "10000"])
 def test_the_network_that_is_written_is_the_one_that_was_measured(folder, match, examples):

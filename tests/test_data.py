@@ -757,6 +757,7 @@ def test_colour_images_are_converted_channels_first():
     assert arrays.train_labels.tolist() == [0, 1, 2, 0]
 
 
+@pytest.mark.slow
 def test_guard_imports_torchvision_with_its_datasets_and_transforms():
     code = (
         "import torch; from lmcbook.data.torchvision_guard import import_torchvision as guard; torchvision = guard();"

@@ -225,6 +225,7 @@ def test_what_does_not_fit_is_one_line_of_the_benchmark(benchmark, monkeypatch, 
     assert line.startswith("mlp-mnist ×0.25 eager: mlp ×0.25 on mnist does not fit on cpu")
 
 
+@pytest.mark.slow
 def test_a_row_that_fails_costs_no_other_row(benchmark, monkeypatch, tmp_path, capsys):
     real = benchmark.prepare_step
     first = iter([True])

@@ -23,6 +23,7 @@ def network(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> 
     return model, state, permutation_spec(model)
 
 
+@pytest.mark.slow
 def test_copies_of_one_network_all_come_back_to_the_first(network):
     model, state, spec = network
     copies = [

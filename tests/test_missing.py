@@ -204,6 +204,7 @@ def every_measurement(planned: PlannedPair) -> list[PlannedPair]:
     ]
 
 
+@pytest.mark.slow
 def test_a_measurement_alone_and_after_others_of_its_pair_is_the_same(planned, monkeypatch):
     wanted = every_measurement(planned)
     alone = [Bench(progress=False).measure(one).data for one in wanted]

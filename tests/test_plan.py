@@ -217,6 +217,7 @@ def test_short_schedules_are_flagged():
     assert not any(one.short for one in plan.width(plan.Selection("embedded")))
 
 
+@pytest.mark.slow
 def test_planning_needs_no_torch():
     code = (
         "import sys; from lmcbook.lab import plan, on_demand, records, budget; "

@@ -3,11 +3,13 @@
 import subprocess
 import sys
 
+import pytest
 import torch
 
 from lmcbook.randomness import random_stream
 
 
+@pytest.mark.slow
 def test_the_same_label_gives_the_same_numbers_in_another_process():
     code = (
         "import torch; from lmcbook.randomness import random_stream as stream; "

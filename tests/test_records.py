@@ -304,6 +304,7 @@ def test_a_record_is_readable_by_people(tmp_path):
     assert len(text.splitlines()) < 150 and json.loads(text)["schema"] == 1
 
 
+@pytest.mark.slow
 def test_reading_needs_no_torch():
     modules = ("lab.records", "lab.on_demand", "pages.parameters", "pages.figures", "pages.tables", "pages.claims")
     code = f"import sys, {', '.join(f'lmcbook.{module}' for module in modules)}; sys.exit('torch' in sys.modules)"

@@ -131,6 +131,7 @@ def _ensure_in_another_process(many: list[dict]) -> list[float]:
     return [run.manifest["seconds"] for run in ensure_many([TrainingConfig(**one) for one in many], progress=False)]
 
 
+@pytest.mark.slow
 def test_two_processes_train_once(pico, wide):
     """They want some of the same networks, in opposite orders; wall-clock times of two trainings would differ."""
     configs = [replace(pico, seed=seed) for seed in range(4)] + [replace(wide, seed=seed) for seed in range(2)]

@@ -221,6 +221,7 @@ def small(**changes):
     return replace(training, **{"batch_size": 18, "learning_rate": 0.01, **changes})
 
 
+@pytest.mark.slow
 def test_a_training_goes_on_in_the_middle_of_an_epoch_to_the_bit(insects, tmp_path):
     whole = train(small(), insects, progress=False)
     checkpoint = tmp_path / "checkpoint.safetensors"
