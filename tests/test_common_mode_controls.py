@@ -64,6 +64,8 @@ def test_every_control_has_its_pairs_and_another_training_has_no_name():
     assert sorted(desk) == sorted(
         (name, size, seeds) for name in plan.CONTROLS for size in (32, 128) for seeds in SIX_PAIRS
     )
+    split = [(named(one), one.pair.training.batch_size, one.pair.seeds) for one in planned("desk", "common_mode")]
+    assert split == desk, "and both parts of its cross-talk"
     paper = [(named(one), one.pair.seeds) for one in planned("paper", "controls")]
     expected = {(name, seeds) for name in plan.NOISE for seeds in FOUR_PAIRS} - {("four times the rate", (2, 3))}
     assert len(paper) == 19 and set(paper) == expected

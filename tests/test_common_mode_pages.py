@@ -1,6 +1,7 @@
 """What is said of the controls of the common mode: points lost, verdicts by intervals, figures, on made-up records."""
 
 import math
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -60,6 +61,16 @@ def records() -> list[Record]:
     planned = [*training_options(plan.Selection("desk")), *noise_or_passes(plan.Selection("paper"))]
     for one in planned:
         name = plan.control_of(one.recipe, one.pair.training, scale=one.scale)
+        if one.pair.measurement == "common_mode":
+            parts = [(2, 0.1, 0.2), (3, 0.3, 0.2), (4, 0.9, 0.9)]  # the fourth reads units, and is the classifier
+            layers = [
+                {"layer": f"layer{depth}", "depth": depth, "metrics": {"common": common, "isotropic": isotropic}}
+                for depth, common, isotropic in parts
+            ]
+            found.append(
+                replace(record_of(one, []), data={"layers": layers, "alignment": {}}, measurement="common_mode")
+            )
+            continue
         spread = 0.1 * (one.pair.seeds[0] % 3)
         lost = PLAIN_LOST.get(str(name), 12.0) + spread
         accuracy = 0.1 if name == "layer norm" else 0.95
@@ -137,7 +148,7 @@ def test_points_lost_are_told_of_each_pair(records):
         [20 + 0.1 * (a % 3) for a in chosen["seed_a"]]
     )
     assert not table[table["control"] == "layer norm"]["trained"].any() and chosen["trained"].all()
-    assert len(merges_table(records)) == sum(len(record.data["merges"]) for record in records)
+    assert len(merges_table(records)) == sum(len(record.data.get("merges", [])) for record in records)
     assert merges_table([]).empty and controls_table([]).empty and many_table([]).empty and placement_table([]).empty
 
 
@@ -168,6 +179,9 @@ def test_each_prediction_has_its_statistic_and_its_verdict(records):
     assert table.loc[("placed, all used", "lost", 32), "mean"] == pytest.approx(6.1, abs=0.1)
     assert table.loc[("4 networks", "exponent_error", 32), "verdict"] == "refuted"
     assert table.loc[("4 networks", "ensemble_gap", 32), "mean"] == pytest.approx(1.01)
+    part = table.loc[("tanh", "common_part", 128)]
+    assert part["mean"] == pytest.approx(0.2) and part["pairs"] == 6, "the classifier is not between hidden units"
+    assert table.loc[("layer norm", "common_part", 32), "verdict"] == "not trained"
 
 
 # --- sentences and figures -------------------------------------------------------------------------------------------
@@ -178,9 +192,10 @@ def test_the_verdict_says_every_prediction_with_its_numbers(records):
     outcomes = outcomes_table(records)
     assert said.count("\n- **") == len(outcomes) and "nan" not in said
     held = (outcomes["verdict"] == "held").sum()
-    assert f"Of {len(outcomes)} predictions: {held} held, " in said and "2 not trained" in said
+    assert f"Of {len(outcomes)} predictions: {held} held, " in said and "4 not trained" in said
     assert "**refuted**: four times the rate, batches of 500." in said
     assert "(predicted between −2 and 2; n = 6)" in said
+    assert "between hidden units: 0.20, 95 % interval" in said
     assert sentences.controls_verdict([]) == "**Verdict.** Nothing is measured that could tell."
 
 

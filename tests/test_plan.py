@@ -10,6 +10,7 @@ import pytest
 from lmcbook.data import describe
 from lmcbook.errors import InputError
 from lmcbook.lab import plan
+from lmcbook.lab.config import ALIGNMENTS
 from lmcbook.pages import workflow
 from lmcbook.training.config import company, digest_of, trains_together
 from lmcbook.training.schedule import decay_product
@@ -28,9 +29,9 @@ PINNED: dict[str, dict[str, str]] = {
         "10_same_start": "83e8e301fbc63b3b",
         "13_batch_size": "edeba2e7a17223b9",
         "14_common_mode": "20693eededde847c",
-        "16_one_network": "c8bb39c0f186aec4",
-        "17_controls": "020f39564eacbcb5",
-        "all": "befcf044e6a18177",
+        "16_one_network": "eb0cd3ff77d59ef7",
+        "17_controls": "414fecaa348bc8a2",
+        "all": "6e494ff3f7f35af6",
         "beyond": "4f53cda18c2baa0c",
     },
     "desk": {
@@ -47,8 +48,8 @@ PINNED: dict[str, dict[str, str]] = {
         "13_batch_size": "da8badb607317538",
         "14_common_mode": "0d2c733710b04821",
         "16_one_network": "9cd8fddd4d39b180",
-        "17_controls": "99b901c39cb09985",
-        "all": "e1c30623f7b4e22b",
+        "17_controls": "e064449ccf2fa493",
+        "all": "a5c71ad386045254",
         "beyond": "4f53cda18c2baa0c",
     },
     "paper": {
@@ -59,14 +60,14 @@ PINNED: dict[str, dict[str, str]] = {
         "05_weak_additivity": "cd978697eb5e419e",
         "06_active_units": "cd978697eb5e419e",
         "07_reciprocal_orthogonality": "fb39fec3d828c000",
-        "08_weight_decay": "f79135b895a4b862",
+        "08_weight_decay": "4a7160adeda335b3",
         "09_flatness": "d636236899c4bd86",
         "10_same_start": "3463c868d406fd4f",
-        "13_batch_size": "6d28d179b1780f64",
-        "14_common_mode": "0cdb7aa3f0e68b79",
-        "16_one_network": "eddd24dc002c2b6a",
+        "13_batch_size": "4836e7faeb04cfc2",
+        "14_common_mode": "dd0177335c85b562",
+        "16_one_network": "d9f30bfed963fd05",
         "17_controls": "97cd3e5f8820bcaf",
-        "all": "02b565f85a35b3de",
+        "all": "dc7288aec53681c3",
         "beyond": "804d4c52141e8942",
     },
 }
@@ -275,3 +276,24 @@ def test_temperatures_are_studied_at_the_main_decay_of_pairs_as_they_are():
     assert len({one.pair.digest for one in planned}) == len(planned)
     asked = plan.temperatures(plan.Selection("embedded", weight_decays=(1e-4,), recipes=["mlp-digits"]))
     assert {one.pair.training.weight_decay for one in asked} == {1e-4}
+
+
+def test_small_batches_are_permuted_and_decayed_and_narrow_networks_see_the_third_dataset():
+    planned = plan.small_batches(plan.Selection("paper"))
+    assert {one.pair.training.batch_size for one in planned} == {125}
+    assert {one.pair.training.weight_decay for one in planned} == {plan.MAIN_WEIGHT_DECAY}
+    assert {one.pair.alignment for one in planned if one.pair.measurement == "interpolation"} == set(ALIGNMENTS)
+    narrow = [one for one in planned if one.pair.training.dataset == "cifar10"]
+    found: dict[str, set[float]] = {}
+    for one in narrow:
+        found.setdefault(one.recipe, set()).add(one.pair.training.width_multiplier)
+    assert found == {name: set(widths) for name, widths in plan.NARROW.items()}
+    assert all(decay_product(one.pair.training, 45_000) > plan.DECAY_PRODUCT for one in narrow)
+    assert not any(one.short for one in planned), "as many steps as the recipe, at least"
+    decayed = plan.small_batch_decays(plan.Selection("paper"))
+    assert {(one.pair.training.weight_decay, one.pair.training.batch_size) for one in decayed} == {
+        (1e-4, 125),
+        (1e-3, 125),
+    }
+    for planner in (plan.small_batches, plan.small_batch_decays):
+        assert not planner(plan.Selection("desk")) and not planner(plan.Selection("paper", recipes=["mlp-digits"]))

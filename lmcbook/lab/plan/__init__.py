@@ -9,6 +9,7 @@ from lmcbook.lab.plan.grid import SEED_PAIRS
 from lmcbook.lab.plan.jobs import jobs
 from lmcbook.lab.plan.planned import PlannedPair, with_epochs
 from lmcbook.lab.plan.selection import SCALES, Selection
+from lmcbook.lab.plan.small_batches import NARROW, small_batch_decays, small_batches
 from lmcbook.lab.plan.weight_decay import WEIGHT_DECAYS, weight_decay
 from lmcbook.lab.plan.width import depth, layers, permutations, temperatures, width
 from lmcbook.lab.recipes import (
@@ -28,6 +29,7 @@ __all__ = [
     "DECAY_PRODUCT",
     "EXPERIMENTS",
     "MAIN_WEIGHT_DECAY",
+    "NARROW",
     "NOISE",
     "RECIPE",
     "RECIPES",
@@ -59,6 +61,8 @@ __all__ = [
     "permutations",
     "recipe",
     "same_start",
+    "small_batch_decays",
+    "small_batches",
     "temperatures",
     "weight_decay",
     "width",

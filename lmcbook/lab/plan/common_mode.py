@@ -2,10 +2,11 @@
 
 from dataclasses import replace
 
-from lmcbook.lab.plan.batch_size import batch_size
-from lmcbook.lab.plan.grid import CONTROL_RECIPES, SCALE_RECIPES
+from lmcbook.lab.plan.batch_size import SMALL_BATCH, batch_size
+from lmcbook.lab.plan.grid import SCALE_RECIPES
 from lmcbook.lab.plan.planned import PlannedPair
 from lmcbook.lab.plan.selection import Selection
+from lmcbook.lab.plan.small_batches import small_batch_decays, small_batches
 from lmcbook.lab.plan.width import depth, width
 from lmcbook.lab.recipes import MAIN_WEIGHT_DECAY, recipe
 from lmcbook.training.config import TrainingConfig
@@ -24,13 +25,14 @@ def common_mode(selection: Selection) -> list[PlannedPair]:
     if selection.recipes is None:
         perceptrons = [name for name in SCALE_RECIPES[selection.scale] if recipe(name).training.num_layers is not None]
         selection = selection.filled(recipes=perceptrons)
-    trained = [*width(selection, alignments=("identity",)), *batch_size(selection)]
+    trained = [*width(selection, alignments=("identity",)), *batch_size(selection), *small_batch_decays(selection)]
     planned = {}
     for one in trained:
         if one.pair.measurement != "interpolation":
             continue
-        of_recipe = one.pair.training.batch_size == (selection.batch_size or recipe(one.recipe).training.batch_size)
-        matched = of_recipe and one.pair.training.weight_decay == MAIN_WEIGHT_DECAY
+        of_recipe = one.pair.training.batch_size / (selection.batch_size or recipe(one.recipe).training.batch_size)
+        searched = (1, SMALL_BATCH) if one.scale == "paper" else (1,)
+        matched = of_recipe in searched and one.pair.training.weight_decay == MAIN_WEIGHT_DECAY
         for alignment in ("identity", *(("weight_matching",) if matched else ())):
             pair = replace(
                 one.pair, measurement="repair", alignment=alignment, num_coefficients=COEFFICIENTS[one.scale]
@@ -42,7 +44,8 @@ def common_mode(selection: Selection) -> list[PlannedPair]:
 def cross_talk(selection: Selection) -> list[PlannedPair]:
     """The split of reciprocal orthogonality in all pairs of the chapters on width, depth and batch size.
 
-    No network is trained for it. At ``embedded`` multilayer perceptrons alone, unless recipes are selected.
+    No network is trained for it. Of networks with batch norm it is measured before the norm, and of what differs
+    between images, which is what the norm leaves.
     """
     return _measured(selection, ("common_mode",))
 
@@ -53,11 +56,12 @@ def one_network(selection: Selection) -> list[PlannedPair]:
 
 
 def _measured(selection: Selection, measurements: tuple[str, ...]) -> list[PlannedPair]:
-    selection = selection.filled(recipes=CONTROL_RECIPES[selection.scale])
+    selection = selection.filled(recipes=SCALE_RECIPES[selection.scale])
     perceptrons = [name for name in selection.recipes or () if recipe(name).training.num_layers is not None]
     planned = width(selection, alignments=("identity",))
     if perceptrons:
         planned += [*batch_size(replace(selection, recipes=perceptrons)), *depth(selection)]
+    planned += [*small_batches(selection), *small_batch_decays(selection)]
     pairs: dict[tuple[TrainingConfig, tuple[int, int]], PlannedPair] = {}
     for one in planned:
         pairs.setdefault((one.pair.training, one.pair.seeds), one)

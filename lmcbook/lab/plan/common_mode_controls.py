@@ -117,7 +117,7 @@ def common_mode_controls(selection: Selection) -> list[PlannedPair]:
 
 
 def training_options(selection: Selection) -> list[PlannedPair]:
-    """Each of `CONTROLS` of multilayer perceptrons at ×8, at λ = ½."""
+    """Each of `CONTROLS` of multilayer perceptrons at ×8: averages at λ = ½, and both parts of the cross-talk."""
     embedded = selection.scale == "embedded"
     names = [RECIPE, *_EMBEDDED] if embedded else list(CONTROLS)
     asked = selection.filled(seed_pairs=SIX_PAIRS[:1] if embedded else SIX_PAIRS)
@@ -127,7 +127,7 @@ def training_options(selection: Selection) -> list[PlannedPair]:
         for factor in (_LARGE_BATCH, *(() if embedded else (1,)))
         for name in names
         for planned in changed(network, CONTROLS[name], factor * network.recipe.training.batch_size).pairs(
-            measurements=("controls",)
+            measurements=("controls", "common_mode")
         )
     ]
 

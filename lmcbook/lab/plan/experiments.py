@@ -10,6 +10,7 @@ from lmcbook.lab.plan.controls import against_low_rank, flatness, same_start
 from lmcbook.lab.plan.grid import SEED_PAIRS
 from lmcbook.lab.plan.planned import PlannedPair
 from lmcbook.lab.plan.selection import Selection
+from lmcbook.lab.plan.small_batches import small_batch_decays, small_batches
 from lmcbook.lab.plan.weight_decay import weight_decay
 from lmcbook.lab.plan.width import depth, layers, permutations, temperatures, width
 from lmcbook.lab.recipes import MAIN_WEIGHT_DECAY
@@ -22,10 +23,10 @@ EXPERIMENTS: dict[str, tuple[Callable[[Selection], list[PlannedPair]], ...]] = {
     "05_weak_additivity": (layers,),
     "06_active_units": (layers,),
     "07_reciprocal_orthogonality": (layers, permutations),
-    "08_weight_decay": (weight_decay, against_low_rank),
+    "08_weight_decay": (weight_decay, against_low_rank, small_batch_decays),
     "09_flatness": (flatness,),
     "10_same_start": (same_start,),
-    "13_batch_size": (batch_size,),
+    "13_batch_size": (batch_size, small_batches),
     "14_common_mode": (common_mode,),
     "16_one_network": (width, one_network),
     "17_controls": (common_mode_controls,),

@@ -7,7 +7,7 @@ from statistics import fmean
 from pandas import DataFrame
 
 from lmcbook.lab.plan import RECIPE, control_of
-from lmcbook.lab.records import Record
+from lmcbook.lab.records import Record, crosstalk_table
 from lmcbook.pages.analysis.intervals import mean_interval
 from lmcbook.pages.analysis.measurements import Measurements
 from lmcbook.pages.analysis.vocabulary import groups
@@ -128,6 +128,26 @@ def many_table(records: Sequence[Record]) -> DataFrame:
     return DataFrame(rows, columns=[*_PAIR, "networks", *kinds])
 
 
+def common_parts_table(records: Sequence[Record]) -> DataFrame:
+    """One row for each pair and control: ``common`` and ``isotropic``, means over layers between hidden units."""
+    rows = []
+    for record in records:
+        if record.measurement != "common_mode":
+            continue
+        training, (a, b) = record.config.training, record.config.seeds
+        control = control_of(record.recipe, training, scale=record.scale)
+        if control is None:
+            continue
+        layers = crosstalk_table([record])
+        between = layers[layers["depth"].between(2, training.num_layers - 1)]
+        rows.append(
+            {"recipe": record.recipe, "scale": record.scale, "width_multiplier": training.width_multiplier}
+            | {"batch_size": training.batch_size, "control": control, "seed_a": a, "seed_b": b}
+            | {name: float(between[name].mean()) for name in ("common", "isotropic")}
+        )
+    return DataFrame(rows, columns=[*_PAIR, "common", "isotropic"])
+
+
 def outcomes_table(records: Sequence[Record]) -> DataFrame:
     """One row for each prediction and batch size: what was seen of each pair, its 95 % t interval, and the verdict.
 
@@ -176,6 +196,10 @@ def _values(prediction: Prediction, measured: Measurements) -> list[tuple[tuple[
         return _by_batch(rows.assign(value=rows["lewc_mean_error"]))
     table = measured.table(controls_table)
     rows = table[table["control"] == name]
+    if statistic == "common_part":
+        parts = measured.table(common_parts_table).drop(columns="scale")
+        same = [each for each in _PAIR if each != "scale"]
+        return _by_batch(rows.merge(parts, on=same).assign(value=lambda both: both["common"]))
     if statistic in ("better", "beyond_middle"):
         return _by_batch(_compared(rows, table, statistic))
     values = {

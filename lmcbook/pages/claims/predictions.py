@@ -21,6 +21,7 @@ STATISTICS: dict[str, str] = {
     "ensemble_gap": "points that the repaired average lacks to the ensemble",
     "exponent_error": "log₂ of the fitted over the predicted inverse temperature, repaired",
     "lost": "points that the plain average loses",
+    "common_part": "root of the common part of reciprocal orthogonality, mean over layers between hidden units",
 }
 """What each statistic of ``controls.toml`` is, in words."""
 

@@ -17,6 +17,7 @@ from lmcbook.pages.analysis.vocabulary import groups
 from lmcbook.pages.claims.predictions import STATISTICS
 
 _WORDS = ("held", "refuted", "undecided", "not trained")
+_DIGITS = {"common_part": 2, "exponent_error": 2}
 
 
 def control_sentences(records: Sequence[Record]) -> list[str]:
@@ -86,11 +87,10 @@ def controls_verdict(records: Sequence[Record]) -> str:
     for _, row in outcomes.iterrows():
         said = f"- **{row['verdict']}**: {row['control']}, batches of {row['batch_size']:g}. {row['statement']} "
         if row["pairs"]:
-            interval = (
-                "" if row["pairs"] == 1 else f", 95 % interval {signed(row['low'], 1)} to {signed(row['high'], 1)}"
-            )
+            mean, low, high = (signed(row[name], _DIGITS.get(row["statistic"], 1)) for name in ("mean", "low", "high"))
+            interval = "" if row["pairs"] == 1 else f", 95 % interval {low} to {high}"
             said += (
-                f"Seen: {STATISTICS[row['statistic']]}: {signed(row['mean'], 1)}{interval} "
+                f"Seen: {STATISTICS[row['statistic']]}: {mean}{interval} "
                 f"(predicted {_range(row['predicted_low'], row['predicted_high'])}; n = {row['pairs']})."
             )
         lines.append(said.rstrip())
