@@ -16,10 +16,13 @@ from lmcbook.pages.analysis.common_mode_controls import (
     many_table,
     merges_table,
     outcomes_table,
+    placed_beside_trained,
     placement_table,
 )
+from lmcbook.pages.analysis.labels import spread
 from lmcbook.pages.claims.predictions import PREDICTIONS, STATISTICS, Prediction, judged, read_predictions
 from tests.helpers.drawn import alt_of, data_of, drawn
+from tests.helpers.synthetic_records import make_layerwise_record, make_record
 
 PLAIN_LOST = {
     "as the recipe": 20.0,
@@ -182,6 +185,33 @@ def test_each_prediction_has_its_statistic_and_its_verdict(records):
     part = table.loc[("tanh", "common_part", 128)]
     assert part["mean"] == pytest.approx(0.2) and part["pairs"] == 6, "the classifier is not between hidden units"
     assert table.loc[("layer norm", "common_part", 32), "verdict"] == "not trained"
+
+
+def test_placed_networks_are_compared_at_the_active_share_of_trained_ones(records):
+    trained = []
+    for width, active, lost in ((2.0, 0.5, 20.0), (8.0, 0.25, 9.0), (16.0, 0.6, 5.0), (32.0, 0.01, 3.0)):
+        for seeds in ((0, 1), (2, 3)):
+            whole, inside = make_record(width, seeds=seeds), make_layerwise_record(width, seeds=seeds)
+            whole.data["barriers"]["midpoint_accuracy_barrier"] = lost / 100
+            for entry in inside.data["layers"]:
+                if "active_share_a" in entry["metrics"]:
+                    entry["metrics"] |= {f"active_share_{network}": active for network in "ab"}
+            trained += [whole, inside]
+    table = placed_beside_trained(records, trained).set_index("width_multiplier")
+    assert sorted(table.index) == [2, 8], "no placement has a larger share than all places, or one so small"
+    assert table.loc[8, "active"] == pytest.approx(0.25) and table.loc[8, "lost"] == pytest.approx(9.0)
+    # half of the active units of the narrow networks: a third of the way from all places to an eighth, in octaves
+    assert table.loc[8, "placed_lost"][0] == pytest.approx(20 - 19 / 3) and len(table.loc[8, "placed_lost"]) == 8
+    said = sentences.placed_beside_trained_finding(records, trained)
+    assert len(said) == 2 and "×8: 25 % of the units" in said[1] and "averaging costs 9.0 points" in said[1]
+    assert placed_beside_trained([], trained).empty and placed_beside_trained(records, []).empty
+
+
+def test_both_parts_are_told_of_each_control(records):
+    said = sentences.common_parts_finding(records)
+    parts = f"common part {spread([0.2, 0.2])}, isotropic part {spread([0.2, 0.2])}"
+    assert f"tanh, batches of 128: {parts} (6 pairs)." in said
+    assert len(said) == 2 * len(plan.CONTROLS) and sentences.common_parts_finding([]) == []
 
 
 # --- sentences and figures -------------------------------------------------------------------------------------------

@@ -30,7 +30,7 @@ PINNED: dict[str, dict[str, str]] = {
         "13_batch_size": "edeba2e7a17223b9",
         "14_common_mode": "20693eededde847c",
         "16_one_network": "eb0cd3ff77d59ef7",
-        "17_controls": "414fecaa348bc8a2",
+        "17_controls": "24657a19d2f29af6",
         "all": "6e494ff3f7f35af6",
         "beyond": "4f53cda18c2baa0c",
     },
@@ -48,7 +48,7 @@ PINNED: dict[str, dict[str, str]] = {
         "13_batch_size": "da8badb607317538",
         "14_common_mode": "0d2c733710b04821",
         "16_one_network": "9cd8fddd4d39b180",
-        "17_controls": "e064449ccf2fa493",
+        "17_controls": "b682700169290353",
         "all": "a5c71ad386045254",
         "beyond": "4f53cda18c2baa0c",
     },
@@ -60,14 +60,14 @@ PINNED: dict[str, dict[str, str]] = {
         "05_weak_additivity": "cd978697eb5e419e",
         "06_active_units": "cd978697eb5e419e",
         "07_reciprocal_orthogonality": "fb39fec3d828c000",
-        "08_weight_decay": "4a7160adeda335b3",
+        "08_weight_decay": "6f6de5191adc52ed",
         "09_flatness": "d636236899c4bd86",
         "10_same_start": "3463c868d406fd4f",
-        "13_batch_size": "4836e7faeb04cfc2",
+        "13_batch_size": "c63a83a82c5e2d70",
         "14_common_mode": "dd0177335c85b562",
-        "16_one_network": "d9f30bfed963fd05",
-        "17_controls": "97cd3e5f8820bcaf",
-        "all": "dc7288aec53681c3",
+        "16_one_network": "52ca8e4f079b8e7f",
+        "17_controls": "8e5f485109242a9c",
+        "all": "9811c32fb17f833d",
         "beyond": "804d4c52141e8942",
     },
 }
@@ -294,6 +294,7 @@ def test_small_batches_are_permuted_and_decayed_and_narrow_networks_see_the_thir
     assert {(one.pair.training.weight_decay, one.pair.training.batch_size) for one in decayed} == {
         (1e-4, 125),
         (1e-3, 125),
+        (3e-3, 125),
     }
     for planner in (plan.small_batches, plan.small_batch_decays):
         assert not planner(plan.Selection("desk")) and not planner(plan.Selection("paper", recipes=["mlp-digits"]))

@@ -2,7 +2,14 @@
 
 from lmcbook.lab.plan.batch_size import BATCH_FACTORS, SMALL_BATCH, batch_size
 from lmcbook.lab.plan.common_mode import common_mode, cross_talk, one_network
-from lmcbook.lab.plan.common_mode_controls import CONTROLS, NOISE, RECIPE, common_mode_controls, control_of
+from lmcbook.lab.plan.common_mode_controls import (
+    CONTROLS,
+    NOISE,
+    RECIPE,
+    common_mode_controls,
+    control_of,
+    trained_beside_placed,
+)
 from lmcbook.lab.plan.controls import SHARED_FRACTIONS, SPREAD_PENALTIES, against_low_rank, flatness, same_start
 from lmcbook.lab.plan.experiments import BEYOND, EXPERIMENTS, beyond, of_recipes, pairs
 from lmcbook.lab.plan.grid import SEED_PAIRS
@@ -64,6 +71,7 @@ __all__ = [
     "small_batch_decays",
     "small_batches",
     "temperatures",
+    "trained_beside_placed",
     "weight_decay",
     "width",
     "with_epochs",

@@ -9,7 +9,8 @@ from lmcbook.errors import InputError
 from lmcbook.lab.plan.grid import Network, grid
 from lmcbook.lab.plan.planned import PlannedPair, with_epochs
 from lmcbook.lab.plan.selection import Selection
-from lmcbook.lab.recipes import epochs_with_batches_of, full_epochs, recipe
+from lmcbook.lab.plan.width import layers
+from lmcbook.lab.recipes import MAIN_WEIGHT_DECAY, epochs_with_batches_of, full_epochs, recipe
 from lmcbook.training.config import TrainingConfig
 
 RECIPE = "as the recipe"
@@ -166,3 +167,9 @@ def placements(selection: Selection) -> list[PlannedPair]:
         for network in grid(asked, lambda chosen: (2.0,), recipes=["mlp-digits"])
         for planned in network.pairs(measurements=("placement",))
     ]
+
+
+def trained_beside_placed(selection: Selection) -> list[PlannedPair]:
+    """What networks that were trained as wide as `placements` makes them lose, and how many units they use."""
+    main = selection.filled(weight_decays=(MAIN_WEIGHT_DECAY,), recipes=("mlp-digits",))
+    return layers(main)

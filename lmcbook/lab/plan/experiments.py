@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterable, Sequence
 from lmcbook.errors import check_choice
 from lmcbook.lab.plan.batch_size import batch_size
 from lmcbook.lab.plan.common_mode import common_mode, one_network
-from lmcbook.lab.plan.common_mode_controls import common_mode_controls
+from lmcbook.lab.plan.common_mode_controls import common_mode_controls, trained_beside_placed
 from lmcbook.lab.plan.controls import against_low_rank, flatness, same_start
 from lmcbook.lab.plan.grid import SEED_PAIRS
 from lmcbook.lab.plan.planned import PlannedPair
@@ -29,7 +29,7 @@ EXPERIMENTS: dict[str, tuple[Callable[[Selection], list[PlannedPair]], ...]] = {
     "13_batch_size": (batch_size, small_batches),
     "14_common_mode": (common_mode,),
     "16_one_network": (width, one_network),
-    "17_controls": (common_mode_controls,),
+    "17_controls": (common_mode_controls, trained_beside_placed),
 }
 """Notebook → the functions that plan its measurements; a notebook that measures nothing is not here."""
 

@@ -15,10 +15,10 @@ PERCEPTRONS = ("mlp-mnist", "mlp-fashion_mnist")
 NARROW: dict[str, tuple[float, ...]] = {"resnet20-cifar10": (0.25, 0.5, 1.0), "vgg11-cifar10": (0.25, 0.5)}
 """Recipe → widths that a processor trains in minutes: most of them narrower than any of the paper's."""
 
-LEAST_EPOCHS = 8
-"""Of narrow networks, where the recipe's number of steps would take fewer: too few for a network worth merging."""
+_COARSE = {"num_coefficients": 9, "batch_norm_examples": 2_000}
+"""Of narrow networks, whose batch norm is recomputed at every coefficient: what a processor measures in minutes."""
 
-_DECAYS = (USUAL_WEIGHT_DECAY, 1e-3)
+_DECAYS = (USUAL_WEIGHT_DECAY, 1e-3, MAIN_WEIGHT_DECAY)
 
 
 def small_batches(selection: Selection) -> list[PlannedPair]:
@@ -31,14 +31,15 @@ def small_batches(selection: Selection) -> list[PlannedPair]:
     selection = selection.filled(weight_decays=(MAIN_WEIGHT_DECAY,))
     planned = []
     for network in [*_perceptrons(selection, lambda chosen: chosen.width_multipliers), *_narrow(selection)]:
-        planned += network.pairs(alignments=ALIGNMENTS, measurements=("interpolation",))
-        planned += network.pairs(alignments=("identity", "weight_matching"), measurements=("layerwise",))
-        planned += network.pairs(measurements=("calibration",))
+        options: dict[str, int] = {} if network.has_depth else _COARSE
+        planned += network.pairs(alignments=ALIGNMENTS, measurements=("interpolation",), **options)
+        planned += network.pairs(alignments=("identity", "weight_matching"), measurements=("layerwise",), **options)
+        planned += network.pairs(measurements=("calibration",), **options)
     return planned
 
 
 def small_batch_decays(selection: Selection) -> list[PlannedPair]:
-    """Multilayer perceptrons at the recipe's own width with smaller weight decays; at ``paper`` alone."""
+    """Multilayer perceptrons at the recipe's own width, with three weight decays; at ``paper`` alone."""
     if selection.scale != "paper":
         return []
     networks = _perceptrons(selection.filled(weight_decays=_DECAYS), lambda chosen: (1.0,))
@@ -60,4 +61,4 @@ def _narrow(selection: Selection) -> Iterator[Network]:
 
     for network in grid(replace(selection, recipes=None), widths, recipes=names) if names else ():
         size = round(SMALL_BATCH * network.recipe.training.batch_size)
-        yield network.changed(batch_size=size, epochs=max(LEAST_EPOCHS, epochs_with_batches_of(size, network.recipe)))
+        yield network.changed(batch_size=size, epochs=epochs_with_batches_of(size, network.recipe))

@@ -4,13 +4,14 @@ import math
 from collections.abc import Sequence
 from statistics import fmean
 
+import numpy
 from pandas import DataFrame
 
 from lmcbook.lab.plan import RECIPE, control_of
-from lmcbook.lab.records import Record, crosstalk_table
+from lmcbook.lab.records import Record, crosstalk_table, pairs_table
 from lmcbook.pages.analysis.intervals import mean_interval
 from lmcbook.pages.analysis.measurements import Measurements
-from lmcbook.pages.analysis.vocabulary import groups
+from lmcbook.pages.analysis.vocabulary import ACCURACY, as_they_are, groups, plain
 from lmcbook.pages.claims.predictions import PREDICTIONS, Prediction, judged
 
 LEAST_ACCURACY = 0.8
@@ -101,6 +102,36 @@ def placement_table(records: Sequence[Record]) -> DataFrame:
         return DataFrame(columns=[*keys, "plain", "lewc_mean"])
     wide = table.pivot_table(index=keys, columns="kind", values="lost", aggfunc="mean", sort=False)
     return wide.reset_index()
+
+
+def placed_beside_trained(placed: Sequence[Record], trained: Sequence[Record]) -> DataFrame:
+    """What trained networks lose, and narrow ones at random places of wider ones of which as many units are active.
+
+    One row for each recipe and width of ``trained``: ``active``, the share of units that carry 90 % of a layer's second
+    moment, and ``lost``, points; one entry for each placed pair of ``placed_lost``, interpolated in the logarithm of
+    the share of places to the same active share. The placed networks' own active share is that of their width, in
+    ``trained``; widths whose active share no placement has are left out.
+    """
+    table = plain(as_they_are(Measurements.of(trained).table(pairs_table))).dropna(subset=["active_share"])
+    by_width = table.groupby(["recipe", "width_multiplier"])[["active_share", ACCURACY]].mean()
+    places = Measurements.of(placed).table(placement_table)
+    places = places[places["copies"] == 1].sort_values("share")
+    rows = []
+    for (recipe, width), own in by_width.iterrows():
+        of_recipe = places[places["recipe"] == recipe]
+        if of_recipe.empty or (recipe, of_recipe["width_multiplier"].iloc[0]) not in by_width.index:
+            continue
+        narrow = by_width.loc[(recipe, of_recipe["width_multiplier"].iloc[0]), "active_share"]
+        share = own["active_share"] / narrow
+        if not of_recipe["share"].min() <= share <= of_recipe["share"].max():
+            continue
+        lost = [
+            float(numpy.interp(math.log(share), numpy.log(pair["share"].astype(float)), pair["plain"].astype(float)))
+            for _, pair in groups(of_recipe, "seed_a", "seed_b")
+        ]
+        found = {"recipe": recipe, "width_multiplier": width, "active": own["active_share"]}
+        rows.append(found | {"lost": 100 * own[ACCURACY], "placed_lost": lost})
+    return DataFrame(rows, columns=["recipe", "width_multiplier", "active", "lost", "placed_lost"])
 
 
 def many_table(records: Sequence[Record]) -> DataFrame:

@@ -8,9 +8,11 @@ from lmcbook.pages.sentences.batch_size import (
 )
 from lmcbook.pages.sentences.beliefs import chain_finding, fall_finding
 from lmcbook.pages.sentences.common_mode_controls import (
+    common_parts_finding,
     control_sentences,
     controls_verdict,
     many_finding,
+    placed_beside_trained_finding,
     placement_finding,
 )
 from lmcbook.pages.sentences.controls import (
@@ -105,6 +107,7 @@ __all__ = [
     "calibration_finding",
     "chain_finding",
     "choice_finding",
+    "common_parts_finding",
     "commutativity_finding",
     "condition_finding",
     "control_finding",
@@ -145,6 +148,7 @@ __all__ = [
     "parts_finding",
     "penalty_finding",
     "penalty_verdict",
+    "placed_beside_trained_finding",
     "placement_finding",
     "places_finding",
     "plain_against_matched",

@@ -6,12 +6,14 @@ from pandas import DataFrame
 
 from lmcbook.lab.records import Record
 from lmcbook.pages.analysis.common_mode_controls import (
+    common_parts_table,
     controls_table,
     many_table,
     outcomes_table,
+    placed_beside_trained,
     placement_table,
 )
-from lmcbook.pages.analysis.labels import pair_count, recipe_label, signed, spread
+from lmcbook.pages.analysis.labels import pair_count, recipe_label, signed, spread, width_label
 from lmcbook.pages.analysis.measurements import Measurements
 from lmcbook.pages.analysis.vocabulary import groups
 from lmcbook.pages.claims.predictions import STATISTICS
@@ -56,6 +58,26 @@ def placement_finding(records: Sequence[Record]) -> list[str]:
             f"{spread(split['lewc_mean'], 1, 1)} ({pair_count(len(split))})."
         )
     return sentences
+
+
+def placed_beside_trained_finding(placed: Sequence[Record], trained: Sequence[Record]) -> list[str]:
+    """Each width: units that carry the features, points lost, and what placed networks lose with as few of them."""
+    return [
+        f"{recipe_label(row['recipe'])} {width_label(row['width_multiplier'])}: {100 * row['active']:.0f} % of the "
+        f"units carry 90 % of a layer's second moment, and averaging costs {signed(row['lost'], 1)} points; networks "
+        f"at random places with as few lose {spread(row['placed_lost'], 1, 1)} ({pair_count(len(row['placed_lost']))})."
+        for _, row in placed_beside_trained(placed, trained).iterrows()
+    ]
+
+
+def common_parts_finding(records: Sequence[Record]) -> list[str]:
+    """Both parts of reciprocal orthogonality in each control, means over layers between hidden units."""
+    table = Measurements.of(records).table(common_parts_table)
+    return [
+        f"{_with_size(name, size)}: common part {spread(rows['common'])}, isotropic part {spread(rows['isotropic'])} "
+        f"({pair_count(len(rows))})."
+        for (name, size), rows in groups(table, "control", "batch_size")
+    ]
 
 
 def many_finding(records: Sequence[Record]) -> list[str]:
