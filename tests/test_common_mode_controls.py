@@ -4,6 +4,7 @@ from dataclasses import replace
 
 import pytest
 import torch
+from torch import nn
 
 from lmcbook.data import Splits, describe
 from lmcbook.errors import InputError
@@ -188,6 +189,50 @@ def test_where_cross_talk_is_the_same_for_every_image_lewc_is_what_is_left():
     expected = torch.relu(0.3**2 * products[0] + 0.7**2 * products[1])
     torch.testing.assert_close(layer_outputs(biased(model), corrected, images)["hidden2"], expected)
     assert not torch.allclose(layer_outputs(model, merged, images)["hidden2"], expected, rtol=0.01)
+
+
+def test_a_repair_from_the_networks_alone_is_the_same_for_a_strangers_module_and_for_convolutions():
+    _, model, states = narrow_pair()
+    images = random_images(7)
+    merged = merge_many(states, [0.3, 0.7])
+    ours = repair(model, *states, merged, 0.3, images, "cross_talk")
+    assert all(
+        torch.equal(tensor, ours[name])
+        for name, tensor in without_mean_cross_talk(model, states, merged, (0.3, 0.7), images).items()
+    )
+    names = [name for name in states[0] if name.endswith("weight")]
+    shapes = [states[0][name].shape for name in names]
+
+    def stranger(kind: str) -> nn.Sequential:
+        layers: list[nn.Module] = [nn.Flatten()] if kind == "linear" else [nn.Flatten(), nn.Unflatten(1, (-1, 1, 1))]
+        for units, read in shapes:
+            made = nn.Linear(read, units, bias=False) if kind == "linear" else nn.Conv2d(read, units, 1, bias=False)
+            layers += [made, nn.ReLU()]
+        return nn.Sequential(*layers[:-1]).double()
+
+    for kind in ("linear", "convolution"):
+        own = stranger(kind)
+        keys = list(own.state_dict())
+        theirs, average = [], {}
+        for state in (*states, merged):
+            values = [state[name] if kind == "linear" else state[name][..., None, None] for name in names]
+            theirs.append(dict(zip(keys, values, strict=True)))
+        average = theirs.pop()
+        found = repair(own, *theirs, average, 0.3, images, "cross_talk")
+        for key, name in zip(keys, names, strict=True):
+            bias = found[key.replace("weight", "bias")]
+            torch.testing.assert_close(bias, ours[name.replace("weight", "bias")], msg=f"{kind} {name}")
+
+
+def test_a_repair_from_the_networks_alone_refuses_what_it_cannot_correct():
+    linear = nn.Linear(4, 4)
+    for model, message in (
+        (nn.Sequential(linear, nn.ReLU(), linear, nn.ReLU(), nn.Linear(4, 2)), "is called more than once"),
+        (nn.Sequential(linear, nn.BatchNorm1d(4), nn.ReLU(), nn.Linear(4, 2)), "the network has batch norm"),
+    ):
+        state = model.state_dict()
+        with pytest.raises(InputError, match=message):
+            repair(model, state, state, state, 0.5, torch.randn(8, 4), "cross_talk")
 
 
 def test_the_common_part_is_what_the_sums_of_rows_make_of_the_mean_over_units():

@@ -21,6 +21,7 @@ from torch.nn.modules.batchnorm import _NormBase
 from lmcbook.errors import InputError, check_choice, check_number
 from lmcbook.errors.arguments import checked
 from lmcbook.merging.batch_norm import recompute_batch_norm_
+from lmcbook.merging.cross_talk import without_cross_talk_of, without_mean_cross_talk
 from lmcbook.merging.linear_layers import (
     LINEAR_LAYERS,
     Change,
@@ -31,6 +32,7 @@ from lmcbook.merging.linear_layers import (
     visiting,
 )
 from lmcbook.models.examples import as_images
+from lmcbook.models.layered import LayeredModel
 from lmcbook.states import StateDict, check_same_tensors, has_batch_norm, with_state
 
 REPAIRS = ("none", "mean", "lewc_mean", "mean_and_variance")
@@ -68,22 +70,36 @@ def repair(
     images: Shaped[Tensor, "examples ..."] | Any,
     kind: str,
 ) -> StateDict:
-    """``merged_state`` with the pre-activations of its hidden layers brought to what ``kind`` says: see `Repairer`.
+    r"""``merged_state`` with the pre-activations of its hidden layers brought to what ``kind`` says: see `Repairer`.
+
+    With ``cross_talk`` nothing is measured of the merged network. Each hidden layer behind the first is freed of
+    $\lambda(1-\lambda)^{\ell-1}W^a\mathrm{E}z^b + (1-\lambda)\lambda^{\ell-1}W^b\mathrm{E}z^a$, the mean cross-talk of
+    the two networks. This is exact where nothing but cross-talk that is the same for every image is between them and
+    LEWC.
 
     Args:
         model: the network; it stays as it is.
         merged_state: of λ of a and 1 − λ of b, with batch norm recomputed; `lmcbook.merge` does all in one step.
         coefficient: λ, which multiplies ``state_a``.
         images: un-augmented training images, without labels; a few hundred do. All pass at once.
-        kind: one of `REPAIRS`.
+        kind: one of `REPAIRS`, or ``cross_talk``.
 
     Returns:
         A state of ``add_biases(model)``.
 
     Raises:
-        InputError: as `Repairer` and `Repairer.repair`.
+        InputError: as `Repairer` and `Repairer.repair`; with ``cross_talk`` also batch norm, and a layer that is called
+            more than once.
     """
     check_number("coefficient", coefficient, minimum=0, maximum=1)
+    check_choice("kind", kind, (*REPAIRS, "cross_talk"))
+    if kind == "cross_talk":
+        sizes, images = (coefficient, 1 - coefficient), as_images("images", images)
+        if isinstance(model, LayeredModel):
+            return without_mean_cross_talk(model, (state_a, state_b), merged_state, sizes, images)
+        within = Repairer(model, (state_a, state_b), images)
+        a, b, merged = (within._with_biases("state", state) for state in (state_a, state_b, merged_state))
+        return without_cross_talk_of(add_biases(model).eval(), (a, b), merged, sizes, images)
     return Repairer(model, (state_a, state_b), images).repair(merged_state, (coefficient, 1 - coefficient), kind)
 
 

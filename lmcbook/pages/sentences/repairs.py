@@ -56,14 +56,17 @@ def repair_curve_finding(records: Sequence[Record]) -> list[str]:
 
 
 def repair_by_batch(records: Sequence[Record]) -> list[str]:
-    """Points lost as it is and repaired for each batch size at one width and decay: a sentence for each network."""
+    """Points lost as it is and repaired for each batch size at one width and decay, with pairs, for each network."""
     sentences = []
     table = Measurements.of(records).table(ways_table)
     for (_, _, _), part in groups(table, "recipe", "weight_decay", "width_multiplier"):
         sizes = groups(part.sort_values("batch_size", kind="stable"), "batch_size")
         if len(sizes) < 2:
             continue
-        said = "; ".join(f"{size:g}: {_each_way(rows, (PLAIN, REPAIRED))}" for (size,), rows in sizes)
+        said = "; ".join(
+            f"{size:g}: {_each_way(rows, (PLAIN, REPAIRED))} ({pair_count((rows['way'] == REPAIRED).sum())})"
+            for (size,), rows in sizes
+        )
         sentences.append(f"{network_of(part)}, points of accuracy lost with batches of {said}.")
     return sentences
 
