@@ -15,8 +15,9 @@ from lmcbook.lab.config import PairConfig
 from lmcbook.lab.control_measurements import measure_controls, measure_many, measure_placement
 from lmcbook.lab.plan.common_mode_controls import FOUR_PAIRS, SIX_PAIRS
 from lmcbook.lab.session import PairSession, same_networks
-from lmcbook.merging import Repairer, add_biases, merge_many, repair
+from lmcbook.merging import Repairer, add_biases, merge_many
 from lmcbook.merging.cross_talk import without_mean_cross_talk
+from lmcbook.merging.repair import repair
 from lmcbook.models import LayeredModel, build_model, layer_outputs
 from lmcbook.models.placing import placed, random_places
 from lmcbook.randomness import random_stream
@@ -195,7 +196,7 @@ def test_a_repair_from_the_networks_alone_is_the_same_for_a_strangers_module_and
     _, model, states = narrow_pair()
     images = random_images(7)
     merged = merge_many(states, [0.3, 0.7])
-    ours = repair(model, *states, merged, 0.3, images, "cross_talk")
+    ours = repair(model, states[0], states[1], merged, 0.3, images, "cross_talk")
     assert all(
         torch.equal(tensor, ours[name])
         for name, tensor in without_mean_cross_talk(model, states, merged, (0.3, 0.7), images).items()
@@ -213,12 +214,11 @@ def test_a_repair_from_the_networks_alone_is_the_same_for_a_strangers_module_and
     for kind in ("linear", "convolution"):
         own = stranger(kind)
         keys = list(own.state_dict())
-        theirs, average = [], {}
+        theirs: list[StateDict] = []
         for state in (*states, merged):
             values = [state[name] if kind == "linear" else state[name][..., None, None] for name in names]
             theirs.append(dict(zip(keys, values, strict=True)))
-        average = theirs.pop()
-        found = repair(own, *theirs, average, 0.3, images, "cross_talk")
+        found = repair(own, theirs[0], theirs[1], theirs[2], 0.3, images, "cross_talk")
         for key, name in zip(keys, names, strict=True):
             bias = found[key.replace("weight", "bias")]
             torch.testing.assert_close(bias, ours[name.replace("weight", "bias")], msg=f"{kind} {name}")

@@ -8,7 +8,7 @@ import numpy
 from pandas import DataFrame
 
 from lmcbook.lab.plan import RECIPE, control_of
-from lmcbook.lab.records import Record, crosstalk_table, pairs_table
+from lmcbook.lab.records import Record, cross_talk_table, pairs_table
 from lmcbook.pages.analysis.intervals import mean_interval
 from lmcbook.pages.analysis.measurements import Measurements
 from lmcbook.pages.analysis.vocabulary import ACCURACY, as_they_are, groups, plain
@@ -113,24 +113,25 @@ def placed_beside_trained(placed: Sequence[Record], trained: Sequence[Record]) -
     ``trained``; widths whose active share no placement has are left out.
     """
     table = plain(as_they_are(Measurements.of(trained).table(pairs_table))).dropna(subset=["active_share"])
-    by_width = table.groupby(["recipe", "width_multiplier"])[["active_share", ACCURACY]].mean()
     places = Measurements.of(placed).table(placement_table)
     places = places[places["copies"] == 1].sort_values("share")
     rows = []
-    for (recipe, width), own in by_width.iterrows():
-        of_recipe = places[places["recipe"] == recipe]
-        if of_recipe.empty or (recipe, of_recipe["width_multiplier"].iloc[0]) not in by_width.index:
-            continue
-        narrow = by_width.loc[(recipe, of_recipe["width_multiplier"].iloc[0]), "active_share"]
-        share = own["active_share"] / narrow
-        if not of_recipe["share"].min() <= share <= of_recipe["share"].max():
-            continue
-        lost = [
-            float(numpy.interp(math.log(share), numpy.log(pair["share"].astype(float)), pair["plain"].astype(float)))
-            for _, pair in groups(of_recipe, "seed_a", "seed_b")
-        ]
-        found = {"recipe": recipe, "width_multiplier": width, "active": own["active_share"]}
-        rows.append(found | {"lost": 100 * own[ACCURACY], "placed_lost": lost})
+    for (recipe,), of_recipe in groups(places, "recipe"):
+        own = table[table["recipe"] == recipe]
+        narrow = own[own["width_multiplier"] == of_recipe["width_multiplier"].iloc[0]]["active_share"].mean()
+        for (width,), pairs in groups(own.sort_values("width_multiplier"), "width_multiplier"):
+            active = float(pairs["active_share"].mean())
+            share = active / narrow
+            if not of_recipe["share"].min() <= share <= of_recipe["share"].max():
+                continue
+            lost = [
+                float(
+                    numpy.interp(math.log(share), numpy.log(pair["share"].astype(float)), pair["plain"].astype(float))
+                )
+                for _, pair in groups(of_recipe, "seed_a", "seed_b")
+            ]
+            found = {"recipe": recipe, "width_multiplier": width, "active": active}
+            rows.append(found | {"lost": 100 * float(pairs[ACCURACY].mean()), "placed_lost": lost})
     return DataFrame(rows, columns=["recipe", "width_multiplier", "active", "lost", "placed_lost"])
 
 
@@ -169,8 +170,8 @@ def common_parts_table(records: Sequence[Record]) -> DataFrame:
         control = control_of(record.recipe, training, scale=record.scale)
         if control is None:
             continue
-        layers = crosstalk_table([record])
-        between = layers[layers["depth"].between(2, training.num_layers - 1)]
+        layers = cross_talk_table([record])
+        between = layers[(layers["depth"] >= 2) & (layers["depth"] < (training.num_layers or 0))]
         rows.append(
             {"recipe": record.recipe, "scale": record.scale, "width_multiplier": training.width_multiplier}
             | {"batch_size": training.batch_size, "control": control, "seed_a": a, "seed_b": b}
