@@ -143,7 +143,8 @@ def test_sentences_count_pairs_and_name_their_intervals():
     assert "(3 pairs)" in said
     batches = text(sentences.repair_by_batch([*records, *repair_sweep(widths=(4,), batch_size=128, floor=0.2)]))
     assert (
-        batches.startswith("MLP on digits at ×4, points of accuracy lost with batches of 32: ") and "; 128: " in batches
+        batches.startswith("MLP on digits at ×4, points of accuracy lost with batches of 32: ")
+        and "LEWC's means (3 pairs); 128: " in batches
     )
     assert sentences.repair_by_batch(records) == []
 

@@ -64,7 +64,7 @@ def repair_by_batch(records: Sequence[Record]) -> list[str]:
         if len(sizes) < 2:
             continue
         said = "; ".join(
-            f"{size:g}: {_each_way(rows, (PLAIN, REPAIRED))} ({pair_count((rows['way'] == REPAIRED).sum())})"
+            f"{size:g}: {_each_way(rows, (PLAIN, REPAIRED))} ({pair_count(int((rows['way'] == REPAIRED).sum()))})"
             for (size,), rows in sizes
         )
         sentences.append(f"{network_of(part)}, points of accuracy lost with batches of {said}.")
