@@ -35,6 +35,7 @@ from tests.helpers.sessions import session_of
 def test_no_network_is_trained_for_it(scale):
     selection = plan.Selection(scale)
     others = [*plan.width(selection), *plan.depth(selection), *plan.batch_size(selection)]
+    others += [*plan.small_batches(selection), *plan.small_batch_decays(selection)]
     is_brief = scale == "embedded"
     trained = {(one.pair.training, one.pair.seeds) for one in others if one.recipe.startswith("mlp") or not is_brief}
     planned = plan.one_network(selection)

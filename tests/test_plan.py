@@ -29,9 +29,9 @@ PINNED: dict[str, dict[str, str]] = {
         "10_same_start": "83e8e301fbc63b3b",
         "13_batch_size": "edeba2e7a17223b9",
         "14_common_mode": "20693eededde847c",
-        "16_one_network": "eb0cd3ff77d59ef7",
+        "16_one_network": "c8bb39c0f186aec4",
         "17_controls": "24657a19d2f29af6",
-        "all": "6e494ff3f7f35af6",
+        "all": "d9cb718fc365c465",
         "beyond": "4f53cda18c2baa0c",
     },
     "desk": {

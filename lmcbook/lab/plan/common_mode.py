@@ -3,7 +3,7 @@
 from dataclasses import replace
 
 from lmcbook.lab.plan.batch_size import SMALL_BATCH, batch_size
-from lmcbook.lab.plan.grid import SCALE_RECIPES
+from lmcbook.lab.plan.grid import CONTROL_RECIPES, SCALE_RECIPES
 from lmcbook.lab.plan.planned import PlannedPair
 from lmcbook.lab.plan.selection import Selection
 from lmcbook.lab.plan.small_batches import small_batch_decays, small_batches
@@ -44,8 +44,8 @@ def common_mode(selection: Selection) -> list[PlannedPair]:
 def cross_talk(selection: Selection) -> list[PlannedPair]:
     """The split of reciprocal orthogonality in all pairs of the chapters on width, depth and batch size.
 
-    No network is trained for it. Of networks with batch norm it is measured before the norm, and of what differs
-    between images, which is what the norm leaves.
+    No network is trained for it. At ``embedded`` multilayer perceptrons alone, unless recipes are selected. Of networks
+    with batch norm it is measured before the norm, and of what differs between images, which is what the norm leaves.
     """
     return _measured(selection, ("common_mode",))
 
@@ -56,7 +56,7 @@ def one_network(selection: Selection) -> list[PlannedPair]:
 
 
 def _measured(selection: Selection, measurements: tuple[str, ...]) -> list[PlannedPair]:
-    selection = selection.filled(recipes=SCALE_RECIPES[selection.scale])
+    selection = selection.filled(recipes=CONTROL_RECIPES[selection.scale])
     perceptrons = [name for name in selection.recipes or () if recipe(name).training.num_layers is not None]
     planned = width(selection, alignments=("identity",))
     if perceptrons:
