@@ -265,3 +265,20 @@ def test_a_style_sheet_stands_once_and_scripts_are_left_alone(small_site):
     once = small_site.styles_once(page)
     assert once == f"<style>a {{}}</style><p>1</p><style>b {{}}</style>{script}<p>2</p>"
     assert small_site.styles_once(once) == once
+
+
+def test_places_are_rounded_to_a_tenth_and_nothing_else_is(small_site):
+    text = '<text x="3.14">3.14</text>'
+    drawing = (
+        f'<svg viewBox="0 0 12.34 5.67"><path d="M1.25 -0.04L10.96 20.00"/>{text}<circle cx="7.77" r="2.25"/></svg>'
+    )
+    page = f'<div class="lmc-wide">{drawing}</div><p>1.23</p>'
+    found = small_site.rounded_figures(page)
+    [numbers] = re.findall(r' d="M([^"]*)"', found)
+    before, after = (
+        [float(each) for each in re.findall(r"-?[\d.]+", given)] for given in ("1.25 -0.04L10.96 20.00", numbers)
+    )
+    assert all(abs(one - other) <= 0.051 for one, other in zip(before, after, strict=True)) and len(numbers) < 22
+    assert '<text x="3.1">3.14</text>' in found and 'viewBox="0 0 12.34 5.67"' in found
+    assert 'cx="7.8" r="2.25"' in found and found.endswith("<p>1.23</p>")
+    assert small_site.rounded_figures(found) == found
