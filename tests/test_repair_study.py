@@ -78,9 +78,8 @@ def test_the_number_of_images_is_part_of_the_address_only_where_it_is_not_the_us
 @pytest.mark.parametrize("scale", plan.SCALES)
 def test_the_plan_trains_nothing_that_other_chapters_do_not(scale):
     planned = plan.common_mode(plan.Selection(scale))
-    trained = {
-        one.pair.training.digest for plan_of in (plan.width, plan.batch_size) for one in plan_of(plan.Selection(scale))
-    }
+    others = (plan.width, plan.batch_size, plan.small_batch_decays)
+    trained = {one.pair.training.digest for plan_of in others for one in plan_of(plan.Selection(scale))}
     assert planned and {one.pair.training.digest for one in planned} <= trained
     repairs = [one.pair for one in planned if one.pair.measurement == "repair"]
     assert {pair.num_coefficients for pair in repairs} == {5 if scale == "paper" else 13} and {

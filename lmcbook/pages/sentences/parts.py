@@ -15,10 +15,12 @@ def parts_finding(records: Sequence[Record]) -> list[str]:
     """Both parts at the narrowest and the widest, and for each batch size at one width: two for each network."""
     sentences = []
     for (recipe,), table in groups(Measurements.of(records).table(parts_table), "recipe"):
-        shown = ends(table[table["own_batches"]])
-        parts = [f"{said} {' → '.join(spread(rows[name]) for rows in shown)}" for name, said in _NAMES.items()]
-        widths = " → ".join(width_of(rows) for rows in shown)
-        sentences.append(f"{recipe_label(recipe)}, {widths}: {'; '.join(parts)} ({pair_count(*map(len, shown))} each).")
+        own = table[table["own_batches"]]
+        if len(own):  # not of a recipe that was measured with smaller batches alone
+            shown = ends(own)
+            parts = [f"{said} {' → '.join(spread(rows[name]) for rows in shown)}" for name, said in _NAMES.items()]
+            where = f"{recipe_label(recipe)}, {' → '.join(width_of(rows) for rows in shown)}"
+            sentences.append(f"{where}: {'; '.join(parts)} ({pair_count(*map(len, shown))} each).")
         one_width = against_batches(table).sort_values("batch_size", kind="stable")
         sizes = groups(one_width, "batch_size")
         if len(sizes) > 1:
