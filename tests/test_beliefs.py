@@ -69,6 +69,14 @@ def test_what_averaging_costs_is_told_at_both_ends_and_never_across_widths():
     assert row["widest with one bias for each layer"] == "–"
 
 
+def test_a_pair_with_a_network_that_did_not_train_is_left_out():
+    narrow, wide = [make_record(width, depth_of_dip=dip, seeds=(0, 1)) for width, dip in ((1, 0.4), (16, 0.02))]
+    dead = make_record(1, depth_of_dip=-0.4, seeds=(2, 3))
+    dead.data["curve"]["accuracy"] = [0.55 * value for value in dead.data["curve"]["accuracy"]]
+    [row] = cost_of_averaging([narrow, dead, wide]).to_dict("records")
+    assert row["narrowest"].startswith("40.0") and "(1)" in row["narrowest"]
+
+
 def test_one_width_alone_tells_no_fall():
     assert cost_of_averaging([make_record(4)]).empty
     assert sentences.fall_finding([make_record(4)]) == "No network was measured at several widths."

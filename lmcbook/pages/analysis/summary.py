@@ -17,11 +17,15 @@ COLUMNS = (
     *("widest with one bias for each layer", "widest after weight matching"),
 )
 
+LEAST_SHARE = 2 / 3
+"""Of the accuracy of its row's best pair: two networks with less on average have one that did not train."""
+
 
 def cost_of_averaging(records: Sequence[Record]) -> DataFrame:
     """Points of test accuracy lost at λ = ½, mean ± standard deviation (pairs): a row for each network and batch size.
 
     With the paper's weight decay and the recipe's depth, of pairs that share nothing, where there are several widths.
+    A pair with a network that did not train is left out (see `LEAST_SHARE`): its average is no worse than its mean.
     A width behind a number says where it was measured, if that is not the widest of the row.
     """
     own = _own(records)
@@ -65,10 +69,14 @@ def _at_several_widths(own: Measurements) -> list[tuple[tuple[Any, ...], DataFra
     order = list(table["recipe"].unique())
     cells = [
         (key, cell)
-        for key, cell in groups(table, "recipe", "batch_size")
+        for key, cell in ((key, _trained(cell)) for key, cell in groups(table, "recipe", "batch_size"))
         if cell[cell["alignment"] == "identity"]["width_multiplier"].nunique() > 1
     ]
     return sorted(cells, key=lambda each: (order.index(each[0][0]), -each[0][1]))
+
+
+def _trained(cell: DataFrame) -> DataFrame:
+    return cell[cell["endpoint_accuracy"] >= LEAST_SHARE * cell["endpoint_accuracy"].max()]
 
 
 def _comparable(table: DataFrame) -> DataFrame:
