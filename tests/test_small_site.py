@@ -282,3 +282,25 @@ def test_places_are_rounded_to_a_tenth_and_nothing_else_is(small_site):
     assert '<text x="3.1">3.14</text>' in found and 'viewBox="0 0 12.34 5.67"' in found
     assert 'cx="7.8" r="2.25"' in found and found.endswith("<p>1.23</p>")
     assert small_site.rounded_figures(found) == found
+
+
+def test_comments_and_the_place_for_advertisements_go_and_scripts_keep_theirs(small_site):
+    page = (
+        "<p>a</p><!-- for the makers\n of the theme --><script>x = '<!-- kept -->';</script>"
+        '<div id="ethical-ad-placement"\n class="flat">\n</div><pre><!-- kept --></pre><p>b</p>'
+    )
+    shorter = small_site.FOR_NOBODY.sub(lambda found: found[1] or "", page)
+    assert shorter == "<p>a</p><script>x = '<!-- kept -->';</script><pre><!-- kept --></pre><p>b</p>"
+
+
+def test_sources_load_nothing_for_what_they_have_none_of(small_site):
+    files = [
+        SimpleNamespace(filename="_static/togglebutton.js", attributes={}),
+        SimpleNamespace(filename=None, attributes={"body": "let toggleHintShow = 'Click to show';"}),
+        SimpleNamespace(filename="_static/copybutton.js", attributes={}),
+        SimpleNamespace(filename="_static/custom.css", attributes={}),
+    ]
+    for page, kept in (("_modules/x", files[2:]), ("results/x", files)):
+        context = {"script_files": list(files), "css_files": list(files)}
+        small_site.leave_navigation_off_sources(SimpleNamespace(), page, "page.html", context, None)
+        assert context["script_files"] == context["css_files"] == kept

@@ -58,6 +58,16 @@ LINES = re.compile(
 )
 
 
+# What the theme puts on every page for nobody: comments for its makers, and a place for advertisements.
+FOR_NOBODY = re.compile(
+    r'(<(pre|script|style|svg|textarea)\b.*?</\2\s*>)|<!--(?!\[if).*?-->|<div id="ethical-ad-placement"[^>]*>\s*</div>',
+    re.DOTALL | re.IGNORECASE,
+)
+
+# Files and settings of what a page of source code has none of: folded parts, tabs, theorems, outputs of notebooks.
+NOT_FOR_SOURCES = re.compile(r"toggle|design|proof\.css|mystnb", re.IGNORECASE)
+
+
 def leave_navigation_off_sources(
     app: Sphinx, page: str, template: str, context: dict[str, Any], doctree: object
 ) -> None:
@@ -65,6 +75,13 @@ def leave_navigation_off_sources(
     if page.startswith("_modules/"):
         context["sidebars"] = []
         context["body"] = PLAIN.sub(r"\1", context.get("body", ""))
+        for files in ("script_files", "css_files"):
+            context[files] = [file for file in context.get(files, ()) if not NOT_FOR_SOURCES.search(_said(file))]
+
+
+def _said(file: Any) -> str:
+    """The name of a page's script or style sheet, or what it says where it stands in the page."""
+    return f"{getattr(file, 'filename', None) or file} {getattr(file, 'attributes', {}).get('body', '')}"
 
 
 def drop_what_no_reader_asks_for(app: Sphinx, exception: Exception | None) -> None:
@@ -79,7 +96,8 @@ def drop_what_no_reader_asks_for(app: Sphinx, exception: Exception | None) -> No
     shutil.rmtree(static / "locales", ignore_errors=True)  # the book is in English
     for page in Path(app.outdir).rglob("*.html"):
         text = page.read_text(encoding="utf-8")
-        shorter = shorten_lines(shorten_widgets(shorten_figures(ICON_SCRIPT.sub("", text))))
+        shorter = FOR_NOBODY.sub(lambda found: found[1] or "", ICON_SCRIPT.sub("", text))
+        shorter = shorten_lines(shorten_widgets(shorten_figures(shorter)))
         shorter = DATA.sub(plain_data, styles_once(rounded_figures(shorter)))
         if shorter != text:
             page.write_text(shorter, encoding="utf-8")
