@@ -304,13 +304,3 @@ def test_sources_load_nothing_for_what_they_have_none_of(small_site):
         context = {"script_files": list(files), "css_files": list(files)}
         small_site.leave_navigation_off_sources(SimpleNamespace(), page, "page.html", context, None)
         assert context["script_files"] == context["css_files"] == kept
-
-
-@pytest.mark.parametrize("icon", ["fa-solid fa-arrow-up", "fab fa-github", "fa-brands fa-github"])
-def test_icons_of_companies_come_along_where_a_page_has_them(icon, small_site, tmp_path):
-    font = tmp_path / "_static" / "webfonts" / "fa-brands-400.woff2"
-    font.parent.mkdir(parents=True)
-    font.write_bytes(b"font")
-    (tmp_path / "index.html").write_text(f'<p><i class="{icon}"></i></p>', encoding="utf-8")
-    small_site.drop_what_no_reader_asks_for(SimpleNamespace(outdir=tmp_path), None)
-    assert font.is_file() == (icon != "fa-solid fa-arrow-up")

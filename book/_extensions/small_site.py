@@ -20,10 +20,6 @@ from sphinx.application import Sphinx
 # load, and it replaces the icons of widgets while they work.
 ICON_SCRIPT = re.compile(r"\s*<script[^>]*/fontawesome\.js[^>]*></script>")
 
-# The icons of companies are a font of their own, which browsers load where a page has such an icon: with an address of
-# the repository, all chapters have.
-BRANDS = re.compile(r'class="[^"]*\b(?:fab|fa-brands)\b')
-
 # Names, punctuation and spaces have the colour of the text around them in both of the theme's code styles.
 PLAIN = re.compile(r'<span class="(?:n|nn|nx|p|w)">([^<]*)</span>')
 
@@ -98,18 +94,13 @@ def drop_what_no_reader_asks_for(app: Sphinx, exception: Exception | None) -> No
     for file in [*static.rglob("*.map"), *static.glob("*webpack-macros.html"), *fonts, *scripts]:
         file.unlink(missing_ok=True)
     shutil.rmtree(static / "locales", ignore_errors=True)  # the book is in English
-    brands = False
     for page in Path(app.outdir).rglob("*.html"):
         text = page.read_text(encoding="utf-8")
         shorter = FOR_NOBODY.sub(lambda found: found[1] or "", ICON_SCRIPT.sub("", text))
         shorter = shorten_lines(shorten_widgets(shorten_figures(shorter)))
         shorter = DATA.sub(plain_data, styles_once(rounded_figures(shorter)))
-        brands = brands or BRANDS.search(text) is not None
         if shorter != text:
             page.write_text(shorter, encoding="utf-8")
-    if not brands:
-        for font in static.rglob("fa-brands-*"):
-            font.unlink()
 
 
 def rounded_figures(page: str) -> str:
