@@ -304,3 +304,9 @@ def test_sources_load_nothing_for_what_they_have_none_of(small_site):
         context = {"script_files": list(files), "css_files": list(files)}
         small_site.leave_navigation_off_sources(SimpleNamespace(), page, "page.html", context, None)
         assert context["script_files"] == context["css_files"] == kept
+
+
+def test_attributes_stand_on_one_line_but_in_preformatted_text(small_site):
+    page = '<button class="btn"\n        title="a\n b"\n  data-x="1">\n"word"\n</button><pre>"a"\n  b="c"</pre>'
+    shorter = small_site.BROKEN_TAGS.sub(lambda found: found[1] or " ", page)
+    assert shorter == '<button class="btn" title="a\n b" data-x="1">\n"word"\n</button><pre>"a"\n  b="c"</pre>'

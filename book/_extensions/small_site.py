@@ -64,6 +64,11 @@ FOR_NOBODY = re.compile(
     re.DOTALL | re.IGNORECASE,
 )
 
+# Line breaks between the attributes of a tag, and what is not to be touched.
+BROKEN_TAGS = re.compile(
+    r'(<(pre|script|style|svg|textarea)\b.*?</\2\s*>)|(?<=")[ \t]*\n\s*(?=[a-z-]+="[^"<>]*")', re.DOTALL | re.IGNORECASE
+)
+
 # Files and settings of what a page of source code has none of: folded parts, tabs, theorems, outputs of notebooks.
 NOT_FOR_SOURCES = re.compile(r"toggle|design|proof\.css|mystnb", re.IGNORECASE)
 
@@ -97,6 +102,7 @@ def drop_what_no_reader_asks_for(app: Sphinx, exception: Exception | None) -> No
     for page in Path(app.outdir).rglob("*.html"):
         text = page.read_text(encoding="utf-8")
         shorter = FOR_NOBODY.sub(lambda found: found[1] or "", ICON_SCRIPT.sub("", text))
+        shorter = BROKEN_TAGS.sub(lambda found: found[1] or " ", shorter)
         shorter = shorten_lines(shorten_widgets(shorten_figures(shorter)))
         shorter = DATA.sub(plain_data, styles_once(rounded_figures(shorter)))
         if shorter != text:
