@@ -2,13 +2,10 @@
 
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
-import numpy
 import pytest
 
 from lmcbook.data import dataset_sha256, files
-from lmcbook.data.catalogue import digest_of_arrays
 from lmcbook.errors import InputError
 from lmcbook.lab import addresses
 from lmcbook.lab.budget.todo import missing_of
@@ -16,6 +13,7 @@ from lmcbook.lab.on_demand import collect, present
 from lmcbook.lab.plan import PlannedPair, jobs
 from lmcbook.lab.records import Record, RecordIndex, left_out, pairs_table, read_record, read_records, write_record
 from lmcbook.pages.widgets.source import sources
+from tests.helpers.small_dataset import put_in_place
 from tests.helpers.synthetic_records import make_layerwise_record, make_record
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -23,16 +21,7 @@ ROOT = Path(__file__).resolve().parents[1]
 
 def import_flowers(seed: int) -> str:
     """Put images that ``seed`` decides in the place of those of the dataset ``flowers``; returns their SHA-256."""
-    generator = numpy.random.default_rng(seed)
-    content: dict[str, Any] = {
-        "train_images": generator.integers(0, 256, (20, 1, 4, 4), dtype=numpy.uint8),
-        "train_labels": numpy.arange(20, dtype=numpy.int64) % 2,
-        "test_images": generator.integers(0, 256, (4, 1, 4, 4), dtype=numpy.uint8),
-        "test_labels": numpy.arange(4, dtype=numpy.int64) % 2,
-    }
-    arrays = files.Arrays(**content)
-    files.path_of("flowers").parent.mkdir(exist_ok=True)
-    files.write_arrays(files.path_of("flowers"), arrays, ("daisy", "rose"), digest_of_arrays(arrays))
+    put_in_place("flowers", ("daisy", "rose"), seed)
     return dataset_sha256("flowers")
 
 

@@ -8,10 +8,6 @@ from pathlib import Path
 from typing import Any
 from unittest import mock
 
-import numpy
-
-from lmcbook.data import files
-from lmcbook.data.catalogue import digest_of_arrays
 from lmcbook.lab import missing, provenance, store
 from lmcbook.lab.config import PairConfig
 from lmcbook.lab.measurements import MEASUREMENTS
@@ -20,6 +16,7 @@ from lmcbook.lab.session import PairSession
 from lmcbook.states import state_sha256
 from lmcbook.training import train, train_together
 from lmcbook.training.config import TrainingConfig
+from tests.helpers.small_dataset import put_in_place
 
 NARROW = TrainingConfig(
     dataset="dots",
@@ -42,15 +39,7 @@ def planned(training: TrainingConfig = NARROW, measurement: str = "layerwise") -
 
 def import_dots(seed: int = 0, name: str = "dots") -> None:
     """Put the dataset in its place."""
-    generator = numpy.random.default_rng(seed)
-    content: dict[str, Any] = {
-        "train_images": generator.integers(0, 256, (20, 1, 4, 4), dtype=numpy.uint8),
-        "train_labels": numpy.arange(20, dtype=numpy.int64) % 2,
-        "test_images": generator.integers(0, 256, (4, 1, 4, 4), dtype=numpy.uint8),
-        "test_labels": numpy.arange(4, dtype=numpy.int64) % 2,
-    }
-    arrays = files.Arrays(**content)
-    files.write_arrays(files.path_of(name), arrays, ("dark", "light"), digest_of_arrays(arrays))
+    put_in_place(name, ("dark", "light"), seed)
 
 
 @contextmanager
