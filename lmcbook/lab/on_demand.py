@@ -1,11 +1,11 @@
 """The records that a notebook asks for: read where they exist, measured where they do not (only then with torch)."""
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 
 from lmcbook.errors import InputError
 from lmcbook.lab import paths
-from lmcbook.lab.plan import PlannedPair
+from lmcbook.lab.plan import PlannedPair, Selection
 from lmcbook.lab.records import Record, RecordIndex
 
 
@@ -54,3 +54,10 @@ def present(planned: Iterable[PlannedPair]) -> list[Record]:
     index = RecordIndex()
     found = [index.find(one.pair) for one in planned]
     return [record for record in found if record is not None]
+
+
+def recorded(
+    plan_of: Callable[[Selection], list[PlannedPair]], *scales: str, recipes: Sequence[str] | None = None
+) -> list[Record]:
+    """What is `present` of a plan at each of ``scales``, in this order; of ``recipes`` alone, where they are given."""
+    return [record for scale in scales for record in present(plan_of(Selection(scale, recipes=recipes)))]
