@@ -11,11 +11,12 @@ from pathlib import Path
 from typing import Any
 
 from lmcbook.errors import InputError, check_choice
-from lmcbook.lab import plan
+from lmcbook.lab import collect, plan
 from lmcbook.lab.plan.selection import checked_numbers, checked_rate, checked_seed_pairs, checked_whole
 from lmcbook.lab.progress import tell_the_terminal
 from lmcbook.lab.records import check_writable
 from lmcbook.lab.surroundings import check_environment
+from lmcbook.pages.analysis.measurements import Measurements
 from lmcbook.pages.spelling import argument, as_meant, text_as_meant
 from lmcbook.training.device import check_device, resolve_device
 
@@ -40,6 +41,14 @@ class Request:
     def measuring(self) -> dict[str, Any]:
         """What `lmcbook.lab.on_demand.collect` takes."""
         return {name: getattr(self, name) for name in ("folder", "device", "require_cached")}
+
+    def measure(self, plan_of: Callable[[plan.Selection], list[plan.PlannedPair]]) -> Measurements:
+        """The records of what ``plan_of`` plans for the selection; what has none is measured.
+
+        Raises:
+            InputError: with ``require_cached``, records are missing.
+        """
+        return Measurements.of(collect(plan_of(self.selection), **self.measuring))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -17,7 +17,17 @@ from lmcbook.pages.analysis.starts import name_of, spawned_table
 from lmcbook.pages.analysis.sweeps import FULL, decay_table, one_width, penalty_table
 from lmcbook.pages.analysis.vocabulary import ACCURACY, PAPER_DECAY, decays
 from lmcbook.pages.analysis.vocabulary import groups as groups_of
-from lmcbook.pages.claims import GROUPS, Verdict, count, verdict_matrix, verdict_sentence, verdict_table
+from lmcbook.pages.claims import (
+    CLAIMS,
+    GROUPS,
+    Claim,
+    Verdict,
+    count,
+    judge,
+    verdict_matrix,
+    verdict_sentence,
+    verdict_table,
+)
 from lmcbook.pages.origin import origin, origin_html
 
 Columns = Mapping[str, tuple[str, float, int]]
@@ -236,9 +246,9 @@ def show(
     display({"text/html": text, "text/plain": to_markdown(table)}, raw=True)
 
 
-def show_verdicts(verdicts: Iterable[Verdict], *, records: Sequence[Record], command: str = "") -> None:
-    """Show those of ``verdicts`` that the records could give, and say how many they are."""
-    judged = [verdict for verdict in verdicts if verdict.values]
+def show_verdicts(records: Sequence[Record], claims: Iterable[Claim] = CLAIMS, *, command: str = "") -> None:
+    """Show the verdicts on those of ``claims`` that the records say anything of, and how many they are."""
+    judged = [verdict for verdict in judge(records, claims) if verdict.values]
     if not judged:  # as on images of one's own
         from IPython.display import display
 

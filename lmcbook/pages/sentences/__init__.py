@@ -62,6 +62,7 @@ from lmcbook.pages.sentences.permutations import (
     mechanism_finding,
     plain_against_matched,
     search_cost_finding,
+    search_finding,
 )
 from lmcbook.pages.sentences.plateau import plateau_finding
 from lmcbook.pages.sentences.repairs import (
@@ -163,6 +164,7 @@ __all__ = [
     "repair_finding",
     "repair_verdict",
     "search_cost_finding",
+    "search_finding",
     "sensitivity_finding",
     "show",
     "signs_finding",

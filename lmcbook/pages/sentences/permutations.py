@@ -75,6 +75,11 @@ def plain_against_matched(records: Sequence[Record]) -> str:
     )
 
 
+def search_finding(records: Sequence[Record]) -> list[str]:
+    """What a search gains at each width, and in how many pairs it beats the plain average."""
+    return [*gain_finding(records), plain_against_matched(records)]
+
+
 def matched_calibration_finding(records: Sequence[Record]) -> list[str]:
     """What calibrating the matched model changes, narrowest and widest: a sentence for each network."""
     sentences = []
