@@ -291,6 +291,37 @@ def test_behind_a_repaired_layer_batch_norm_is_recomputed():
         torch.testing.assert_close(merged, (a + b) / 2, rtol=0, atol=1e-12 if name == "first" else 0.02)
 
 
+class NormalisedImageByImage(nn.Module):
+    """Instance norm, which evaluation takes from running statistics, behind the first layer only."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.first = nn.Conv1d(2, 4, 3)
+        self.norm = nn.InstanceNorm1d(4, affine=True, track_running_stats=True)
+        self.second = nn.Linear(4 * 6, 5)
+        self.classifier = nn.Linear(5, 3)
+        self.double()
+
+    def forward(self, inputs):
+        hidden = torch.relu(self.second(torch.relu(self.norm(self.first(inputs))).flatten(1)))
+        return self.classifier(hidden)
+
+
+@pytest.mark.parametrize("kind", ["mean", "mean_and_variance"])
+def test_instance_norm_normalises_in_the_pass_as_in_evaluation(kind):
+    model, inputs = NormalisedImageByImage(), random_images(60, 2, 8)
+    states = seeded(model, 1), seeded(model, 2)
+    repaired = merge(model, *states, 0.5, inputs, repair=kind)
+    biased, found = add_biases(model).eval(), []
+    biased.get_submodule("second").register_forward_hook(lambda _, __, output: found.append(output))
+    for state in (*states, repaired):
+        with_state(biased, state)(inputs)
+    a, b, merged = found
+    torch.testing.assert_close(merged.mean(0), (a.mean(0) + b.mean(0)) / 2, rtol=0, atol=1e-12)
+    if kind == "mean_and_variance":
+        torch.testing.assert_close(merged.std(0), (a.std(0) + b.std(0)) / 2, rtol=0, atol=1e-12)
+
+
 class Twice(nn.Module):
     """One layer that is called twice, and one that never is."""
 

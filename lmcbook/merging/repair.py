@@ -16,7 +16,7 @@ from typing import Any, NamedTuple
 import torch
 from jaxtyping import Shaped
 from torch import Tensor, nn
-from torch.nn.modules.batchnorm import _NormBase
+from torch.nn.modules.batchnorm import _BatchNorm
 
 from lmcbook.errors import InputError, check_choice, check_number
 from lmcbook.errors.arguments import checked
@@ -203,9 +203,10 @@ class Repairer:
             return layer.changed(output, changes[name])
 
         if has_batch_norm(self._scratch):
-            # what batch norm writes into the state of this pass is not what `recompute_batch_norm_` would
+            # what batch norm writes into the state of this pass is not what `recompute_batch_norm_` would; instance
+            # norm in training mode would normalise each image by itself, which evaluation does not
             for module in self._scratch.modules():
-                module.training = isinstance(module, _NormBase)
+                module.training = isinstance(module, _BatchNorm)
             try:
                 self._run({name: tensor.clone() for name, tensor in repaired.items()}, visit)
             finally:
