@@ -106,16 +106,16 @@ def test_the_table_has_a_row_for_each_batch_size():
 def test_the_sentences_say_what_the_records_say():
     [one] = sentences.batch_finding(batch_sweep())
     assert one.startswith(
-        "MLP on digits at ×16, from the smallest batches to the largest: points of accuracy lost rises"
+        "MLP on digits at ×16, from the smallest batches to the largest: accuracy lost by averaging rises"
     )
     assert one.endswith("(2 pairs each).")
     rows = [text(" ".join(row)) for row in numbers_of([one]).drop(columns="network").to_numpy().tolist()]
-    assert rows[0].startswith("points of accuracy lost 1.5 ± 0.7")
+    assert rows[0].startswith("accuracy lost by averaging in points 1.5 ± 0.7")
     assert "reciprocal orthogonality 0.30 ± 0.00 0.40 ± 0.00 0.50 ± 0.00" in rows
     [wide] = sentences.batch_width_finding(batch_sweep())
     assert text(wide) == (
-        "MLP on digits: what averaging costs falls from narrow to wide with 2 of 2 batch sizes (2 pairs each). Over "
-        "all widths, the smaller batches lose less in 4 of 4 pairs of the same seeds."
+        "MLP on digits: averaging costs less at the widest than at the narrowest with 2 of 2 batch sizes (2 pairs "
+        "each). Over all widths, the smaller batches lose less in 4 of 4 pairs of the same seeds."
     )
     costs = numbers_of([wide]).drop(columns="network").to_numpy().tolist()
     assert text([" ".join(row) for row in costs]) == (

@@ -198,13 +198,14 @@ def test_placed_networks_are_compared_at_the_active_share_of_trained_ones(record
                     entry["metrics"] |= {f"active_share_{network}": active for network in "ab"}
             trained += [whole, inside]
     table = placed_beside_trained(records, trained).set_index("width_multiplier")
-    assert sorted(table.index) == [2, 8], "no placement has a larger share than all places, or one so small"
-    assert table.loc[8, "active"] == pytest.approx(0.25) and table.loc[8, "lost"] == pytest.approx(9.0)
+    assert list(table.index) == [8], "not itself, and no placement has a larger share than all places, or one so small"
+    assert table.loc[8, "active"] == pytest.approx(0.25) and table.loc[8, "lost"] == pytest.approx([9.0, 9.0])
     # half of the active units of the narrow networks: a third of the way from all places to an eighth, in octaves
     found: Any = table.loc[8, "placed_lost"]
     assert found[0] == pytest.approx(20 - 19 / 3) and len(found) == 8
     said = sentences.placed_beside_trained_finding(records, trained)
-    assert len(said) == 2 and "×8: 25 % of the units" in said[1] and "averaging costs 9.0 points" in said[1]
+    assert len(said) == 1 and "×8: 25 % of the units" in said[0]
+    assert "averaging costs 9.0\xa0±\xa00.0 points (2 pairs)" in said[0]
     assert placed_beside_trained([], trained).empty and placed_beside_trained(records, []).empty
 
 

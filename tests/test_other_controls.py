@@ -172,11 +172,11 @@ def test_the_table_of_penalties_has_a_row_for_each():
 def test_the_sentence_on_penalties_says_what_the_records_say():
     [found] = sentences.penalty_finding(penalty_sweep())
     assert found.startswith("MLP on digits at ×16, from no penalty to the strongest: relative effective rank rises")
-    assert "points of accuracy lost rises" in found and found.endswith("(2 pairs each).")
+    assert "accuracy lost by averaging rises" in found and found.endswith("(2 pairs each).")
     numbers = numbers_of([found])
     assert list(numbers.columns[2:]) == ["penalty 0", "penalty 0.1", "penalty 10"]
     rows = [text(" ".join(row)) for row in numbers.drop(columns="network").to_numpy().tolist()]
-    assert "points of accuracy lost 9.5 ± 0.7 13.0 ± 1.4 27.5 ± 3.5" in rows
+    assert "accuracy lost by averaging in points 9.5 ± 0.7 13.0 ± 1.4 27.5 ± 3.5" in rows
     assert rows[0].startswith("relative effective rank 0.10 ± 0.00 1.00 ± 0.00")
 
 

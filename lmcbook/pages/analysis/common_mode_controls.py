@@ -108,9 +108,10 @@ def placed_beside_trained(placed: Sequence[Record], trained: Sequence[Record]) -
     """What trained networks lose, and narrow ones at random places of wider ones of which as many units are active.
 
     One row for each recipe and width of ``trained``: ``active``, the share of units that carry 90 % of a layer's second
-    moment, and ``lost``, points; one entry for each placed pair of ``placed_lost``, interpolated in the logarithm of
+    moment, ``lost`` and ``placed_lost``, points, one entry for each pair, the latter interpolated in the logarithm of
     the share of places to the same active share. The placed networks' own active share is that of their width, in
-    ``trained``; widths whose active share no placement has are left out.
+    ``trained``. Left out are that width itself, which would be compared with itself, and widths whose active share no
+    placement has.
     """
     table = plain(as_they_are(Measurements.of(trained).table(pairs_table))).dropna(subset=["active_share"])
     places = Measurements.of(placed).table(placement_table)
@@ -122,7 +123,8 @@ def placed_beside_trained(placed: Sequence[Record], trained: Sequence[Record]) -
         for (width,), pairs in groups(own.sort_values("width_multiplier"), "width_multiplier"):
             active = float(pairs["active_share"].mean())
             share = active / narrow
-            if not of_recipe["share"].min() <= share <= of_recipe["share"].max():
+            itself = width == of_recipe["width_multiplier"].iloc[0]
+            if itself or not of_recipe["share"].min() <= share <= of_recipe["share"].max():
                 continue
             lost = [
                 float(
@@ -131,7 +133,7 @@ def placed_beside_trained(placed: Sequence[Record], trained: Sequence[Record]) -
                 for _, pair in groups(of_recipe, "seed_a", "seed_b")
             ]
             found = {"recipe": recipe, "width_multiplier": width, "active": active}
-            rows.append(found | {"lost": 100 * float(pairs[ACCURACY].mean()), "placed_lost": lost})
+            rows.append(found | {"lost": [*(100 * pairs[ACCURACY].astype(float))], "placed_lost": lost})
     return DataFrame(rows, columns=["recipe", "width_multiplier", "active", "lost", "placed_lost"])
 
 

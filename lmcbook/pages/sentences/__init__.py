@@ -6,7 +6,7 @@ from lmcbook.pages.sentences.batch_size import (
     batch_width_finding,
     rank_bound_finding,
 )
-from lmcbook.pages.sentences.beliefs import chain_finding, fall_finding
+from lmcbook.pages.sentences.beliefs import chain_finding, decay_stand, fall_finding
 from lmcbook.pages.sentences.common_mode_controls import (
     common_parts_finding,
     control_sentences,
@@ -118,6 +118,7 @@ __all__ = [
     "decay_after_repair",
     "decay_condition_finding",
     "decay_finding",
+    "decay_stand",
     "decay_verdict",
     "depth_finding",
     "examples_finding",

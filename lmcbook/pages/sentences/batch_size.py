@@ -12,7 +12,7 @@ from lmcbook.pages.analysis.told import Told, change
 from lmcbook.pages.analysis.vocabulary import ACCURACY, CALIBRATED, ends, groups
 
 _SAID = {
-    ACCURACY: ("points of accuracy lost", 100, 1),
+    ACCURACY: ("accuracy lost by averaging in points", 100, 1),
     CALIBRATED: ("calibrated loss barrier in nats", 1, 3),
     "relative_effective_rank": ("relative effective rank", 1, 2),
     "reciprocal_orthogonality": ("reciprocal orthogonality", 1, 2),
@@ -55,7 +55,7 @@ def batch_width_finding(records: Sequence[Record]) -> list[str]:
             names = {"network": recipe_label(recipe), "batches of": f"{size:g}"}
             found.append(names | {"points lost, narrowest": costs[0], "widest": costs[-1]})
             falls.append(ends(rows)[-1][ACCURACY].mean() < ends(rows)[0][ACCURACY].mean())
-        said = f"what averaging costs falls from narrow to wide with {sum(falls)} of {len(falls)} batch sizes"
+        said = f"averaging costs less at the widest than at the narrowest with {sum(falls)} of {len(falls)} batch sizes"
         said = f"{recipe_label(recipe)}: {said} ({pair_count(*map(len, counted))} each)."
         sentences.append(Told(said + _in_the_same_pairs(table), found))
     return sentences

@@ -64,10 +64,14 @@ def placed_beside_trained_finding(placed: Sequence[Record], trained: Sequence[Re
     """Each width: units that carry the features, points lost, and what placed networks lose with as few of them."""
     return [
         f"{recipe_label(row['recipe'])} {width_label(row['width_multiplier'])}: {100 * row['active']:.0f} % of the "
-        f"units carry 90 % of a layer's second moment, and averaging costs {signed(row['lost'], 1)} points; networks "
-        f"at random places with as few lose {spread(row['placed_lost'], 1, 1)} ({pair_count(len(row['placed_lost']))})."
+        f"units carry 90 % of a layer's second moment, and averaging costs {_points(row['lost'])}; networks at "
+        f"random places with as few lose {_points(row['placed_lost'])}."
         for _, row in placed_beside_trained(placed, trained).iterrows()
     ]
+
+
+def _points(values: list[float]) -> str:
+    return f"{spread(values, 1, 1)} points ({pair_count(len(values))})"
 
 
 def common_parts_finding(records: Sequence[Record]) -> list[str]:

@@ -23,7 +23,7 @@ def penalty_finding(records: Sequence[Record]) -> list[str]:
         "relative_stable_rank": ("stable rank", 1, 2),
         "reciprocal_orthogonality": ("reciprocal orthogonality", 1, 2),
         "weak_additivity": ("weak additivity", 1, 3),
-        ACCURACY: ("points of accuracy lost", 100, 1),
+        ACCURACY: ("accuracy lost by averaging in points", 100, 1),
         "endpoint_accuracy": ("unmerged accuracy in %", 100, 1),
     }
     sentences: list[str] = []
@@ -185,7 +185,7 @@ def start_finding(records: Sequence[Record]) -> list[str]:
             for (kind,), rows in kinds
         ]
         least = min(kinds, key=lambda each: each[1][ACCURACY].mean())
-        said = f"averaging costs least where pairs share this: {name_of(least[0][0])}"
+        said = f"averaging costs least where pairs have in common: {name_of(least[0][0])}"
         counted = pair_count(*(len(rows) for _, rows in kinds))
         sentences.append(Told(f"{network_of(table)}: {said} ({counted} each).", found))
     return sentences

@@ -33,6 +33,9 @@ def decay_finding(records: Sequence[Record]) -> list[str]:
             for decay, rows in _decays(table)
         ]
         means = {decay_label(decay): rows[ACCURACY].mean() for decay, rows in _decays(table)}
+        if len(means) == 1:
+            sentences.append(Told(f"{network_of(table)}: measured with weight decay {next(iter(means))} alone.", found))
+            continue
         said = f"averaging costs least with weight decay {min(means, key=lambda each: means[each])} and most with "
         said += max(means, key=lambda each: means[each])
         sentences.append(Told(f"{network_of(table)}: {said} ({_pair_count(table)}).", found))
@@ -78,6 +81,8 @@ def decay_condition_finding(records: Sequence[Record]) -> list[str]:
             for column, (name, _) in names.items()
         ]
         said = f"from the least weight decay to the most, {', '.join(ways)}"
+        if len(ends) == 1:
+            said = f"measured with weight decay {decay_label(ends[0][0])} alone"
         sentences.append(Told(f"{network_of(table)}: {said} ({_pair_count(table)}).", found))
     return sentences
 
