@@ -18,5 +18,5 @@ def put_in_place(name: str, class_names: tuple[str, str], seed: int = 0) -> None
         "test_labels": numpy.arange(4, dtype=numpy.int64) % 2,
     }
     arrays = files.Arrays(**content)
-    files.path_of(name).parent.mkdir(exist_ok=True)
+    files.path_of(name).parent.mkdir(parents=True, exist_ok=True)
     files.write_arrays(files.path_of(name), arrays, class_names, digest_of_arrays(arrays))
