@@ -54,13 +54,16 @@ def write_record(record: Record, folder: Path | str) -> Path:
     The same record gives the same bytes: keys are sorted and numbers are written as Python's ``repr``.
 
     Raises:
-        InputError: the folder cannot be written.
+        OSError: it cannot be written, nor can what is measured after it (`check_writable` asks that beforehand).
     """
-    folder = check_writable(Path(folder) / record.scale)
+    return write_record_at(record, Path(folder).expanduser() / record.scale / record.file_name)
+
+
+def write_record_at(record: Record, path: Path) -> Path:
+    """As `write_record`, to the file ``path``, whose name is to be that of the record."""
     content = record.to_dict()
     content["sha256"] = content_sha256(content, ensure_ascii=False)
     text = json.dumps(content, sort_keys=True, indent=1, allow_nan=False, ensure_ascii=False) + "\n"
-    path = folder / record.file_name
     write_whole(path, _compact_numbers(text))
     return path
 

@@ -12,7 +12,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from lmcbook.lab.addresses import record_files
-from lmcbook.lab.records.files import read_record, write_record
+from lmcbook.lab.records.files import read_record, write_record_at
 from lmcbook.lab.records.record import Record
 
 EXPONENT = "LEWC's exponent is 2 under batch norm: prediction at the midpoint mended, lewc_ensemble_ elsewhere null"
@@ -25,13 +25,14 @@ def migrate(folder: Path | str) -> Iterator[Path]:
     nothing to do.
 
     Raises:
-        InputError: a file is damaged, edited, or of a later version of the format, or cannot be written.
+        InputError: a file is damaged, edited, or of a later version of the format.
+        OSError: a file cannot be written.
     """
     for path in record_files(folder):
         record = read_record(path)
         mended = with_right_exponent(record)
         if mended is not record:
-            written = write_record(mended, path.parents[1])
+            written = write_record_at(mended, path.with_name(mended.file_name))
             if written != path:  # older names do not say of which images a record is
                 path.unlink()
             yield written
