@@ -12,9 +12,10 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors import SafetensorError, safe_open
+from safetensors import SafetensorError
 from torch import Tensor, nn
 
+from lmcbook.data.safe_files import opened
 from lmcbook.data.whole_files import file_sha256
 from lmcbook.errors import InputError
 from lmcbook.states import StateDict, some
@@ -192,7 +193,7 @@ def _read_folder(path: Path, argument: str) -> tuple[Any, str]:
 
 
 def _safetensors(path: Path, wanted: set[str] | None = None) -> Iterator[tuple[str, Tensor]]:
-    with safe_open(path, framework="pt") as file:
+    with opened(path) as file:
         for name in file.keys():  # noqa: SIM118  (a safe_open has no iterator)
             if wanted is None or name in wanted:
                 yield name, file.get_tensor(name)

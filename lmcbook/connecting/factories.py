@@ -14,6 +14,7 @@ from torch import Tensor, nn
 
 from lmcbook.data.class_folders import find_part
 from lmcbook.data.pictures import read_picture
+from lmcbook.data.safe_files import opened
 from lmcbook.data.torchvision_guard import import_torchvision
 from lmcbook.errors import InputError, check_number
 from lmcbook.models.examples import Labelled
@@ -111,9 +112,8 @@ def _arrays(path: Path) -> dict[str, Tensor]:
         if path.suffix == ".npz":
             with np.load(path, allow_pickle=False) as file:
                 return {name: torch.as_tensor(file[name]) for name in file.files}
-        from safetensors.torch import load_file
-
-        return load_file(path)
+        with opened(path) as file:
+            return {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118  (a safe_open has no iterator)
     except Exception as error:  # of many kinds, from zip files, headers and types
         raise InputError(f"data is {str(path)!r}, which cannot be read ({_line(error)})") from None
 

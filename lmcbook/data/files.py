@@ -1,5 +1,6 @@
 """NAME.safetensors files: read memory-mapped and checked, written whole or not at all, one process at a time."""
 
+import errno
 import json
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -11,6 +12,7 @@ from jaxtyping import Int64, UInt8
 
 from lmcbook.data import paths
 from lmcbook.data.locks import held
+from lmcbook.data.safe_files import NO_FILE, opened
 from lmcbook.data.whole_files import content_sha256, written_whole
 from lmcbook.errors import InputError
 
@@ -50,10 +52,10 @@ def read_header(path: Path) -> Header:
     Raises:
         InputError: the file cannot be read or has another layout.
     """
-    from safetensors import SafetensorError, safe_open
+    from safetensors import SafetensorError
 
     try:
-        with safe_open(path, framework="np") as file:
+        with opened(path, framework="np") as file:
             metadata = file.metadata() or {}
             slices = {key: file.get_slice(key) for key in file.keys()}  # noqa: SIM118  (a safe_open has no iterator)
             kinds = {key: (part.get_dtype(), tuple(part.get_shape())) for key, part in slices.items()}
@@ -63,7 +65,7 @@ def read_header(path: Path) -> Header:
         if not all(isinstance(class_name, str) for class_name in class_names):
             raise ValueError(f"its classes are {class_names}")
     except (SafetensorError, OSError, ValueError, TypeError, RecursionError, KeyError) as error:
-        raise InputError(f"{path} cannot be read ({_line(error)}); delete it and get or import it again") from None
+        raise _unread(path, error) from None
     sizes: dict[str, tuple[int, ...]] = {}
     for split in ("train", "test"):
         image_kind, image_shape = kinds.get(f"{split}_images", ("missing", ()))
@@ -90,12 +92,13 @@ def read_arrays(path: Path) -> Arrays:
     Raises:
         InputError: the file cannot be read, has another layout or labels that are no class.
     """
-    from safetensors import safe_open
-
     header = read_header(path)
     # torch's reader maps the file into memory, numpy's copies it
-    with safe_open(path, framework="pt") as file:
-        tensors = {key: file.get_tensor(key).numpy() for key in Arrays.__dataclass_fields__}
+    try:
+        with opened(path) as file:
+            tensors = {key: file.get_tensor(key).numpy() for key in Arrays.__dataclass_fields__}
+    except OSError as error:
+        raise _unread(path, error) from None
     for split in ("train", "test"):
         labels = tensors[f"{split}_labels"]
         if labels.min() < 0 or (header.class_names and labels.max() >= len(header.class_names)):
@@ -142,6 +145,12 @@ def lock(name: str) -> Iterator[None]:
 def _classes_sha256(class_names: tuple[str, ...]) -> str:
     """Of the names of the classes, which the dataset's digest does not know: nothing is trained on them."""
     return content_sha256(list(class_names))
+
+
+def _unread(path: Path, error: Exception) -> InputError:
+    if isinstance(error, OSError) and error.errno not in (*NO_FILE, errno.ENOENT):  # what is in it may be whole
+        return InputError(f"{path} cannot be read ({error.strerror}): let yourself read it, or try again later")
+    return InputError(f"{path} cannot be read ({_line(error)}); delete it and get or import it again")
 
 
 def _line(error: BaseException) -> str:

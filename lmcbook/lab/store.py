@@ -10,10 +10,11 @@ from pathlib import Path
 from typing import Any
 
 from safetensors import SafetensorError
-from safetensors.torch import load_file, save_file
+from safetensors.torch import save_file
 
 from lmcbook.data import Splits, dataset_sha256, load
 from lmcbook.data.locks import held
+from lmcbook.data.safe_files import NO_FILE, opened
 from lmcbook.data.whole_files import (
     file_sha256,
     private_folder,
@@ -257,6 +258,11 @@ def _take_place(private: Path, folder: Path, config: TrainingConfig) -> None:
         os.rename(private, folder)
 
 
+def _weights(path: Path) -> StateDict:
+    with opened(path) as file:
+        return {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118  (a safe_open has no iterator)
+
+
 def _read(folder: Path, config: TrainingConfig) -> Run:
     way_out = f"remove the folder {folder} to train it again"
     try:
@@ -265,12 +271,15 @@ def _read(folder: Path, config: TrainingConfig) -> Run:
         files, of = manifest["files"], (manifest["key"], manifest["config"])
         damaged = stated != spaced_sha256(manifest) or of != (folder.name, config.to_dict()) or [*files] != [WEIGHTS]
         same = not damaged and file_sha256(folder / WEIGHTS) == files[WEIGHTS]
-        state = load_file(folder / WEIGHTS) if same else {}
+        state = _weights(folder / WEIGHTS) if same else {}
     except FileNotFoundError as error:
         raise DamagedRun(f"{error.filename} is missing: {way_out}") from None
     except PermissionError as error:
         raise DamagedRun(f"{error.filename} cannot be read ({error.strerror}): ask its owner to let you") from None
-    except (OSError, KeyError, ValueError, TypeError, AttributeError, RecursionError, SafetensorError) as error:
+    except OSError as error:  # what is no file holds nothing, and what cannot be read now may be whole
+        then = way_out if error.errno in NO_FILE else "try again later"
+        raise DamagedRun(f"{error.filename} cannot be read ({error.strerror}): {then}") from error
+    except (KeyError, ValueError, TypeError, AttributeError, RecursionError, SafetensorError) as error:
         raise DamagedRun(f"{folder / MANIFEST} or {WEIGHTS} cannot be read ({error}): {way_out}") from error
     if damaged:
         raise DamagedRun(f"{folder / MANIFEST} was changed after it was written: {way_out}")

@@ -9,10 +9,11 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors import SafetensorError, safe_open
+from safetensors import SafetensorError
 from safetensors.torch import save_file
 from torch import Tensor, nn
 
+from lmcbook.data.safe_files import NO_FILE, opened
 from lmcbook.data.whole_files import written_whole
 from lmcbook.errors import InputError
 from lmcbook.states import StateDict, state_sha256
@@ -85,9 +86,10 @@ def read_checkpoint(path: Path, config: TrainingConfig) -> Content:
         FileNotFoundError: there is none.
         DamagedCheckpoint: it is not what was written.
         CheckpointOfAnother: it is of another configuration.
+        OSError: it cannot be read now, which says nothing of what is in it; the error names the file.
     """
     try:
-        with safe_open(path, framework="pt") as file:
+        with opened(path) as file:
             metadata = file.metadata()
             tensors = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118 (not a dictionary)
         if metadata.get("sha256", "") not in ("", _sha256(metadata["progress"], tensors)):
@@ -101,9 +103,11 @@ def read_checkpoint(path: Path, config: TrainingConfig) -> Content:
             correct=tensors["epoch/correct"].clone(),
         )
         found = content["config"]
-    except FileNotFoundError:
-        raise
-    except (SafetensorError, OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
+    except OSError as error:
+        if error.errno not in NO_FILE:
+            raise
+        raise DamagedCheckpoint(f"checkpoint {path} is no file ({error.strerror}): remove it") from None
+    except (SafetensorError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         reason = " ".join(str(error).split())
         raise DamagedCheckpoint(f"checkpoint {path} is damaged ({reason}): remove it") from None
     if found != config.digest:
@@ -122,6 +126,7 @@ def found_checkpoint(path: Path | None, config: TrainingConfig) -> Content | Non
 
     Raises:
         CheckpointOfAnother: it is of another configuration.
+        OSError: it cannot be read now; it stays.
     """
     if path is None:
         return None
@@ -167,7 +172,7 @@ def was_exchanged(path: Path) -> bool:
 def _header(path: Path) -> dict[str, Any]:
     """What a checkpoint tells before its tensors; nothing if it is damaged or not there."""
     try:
-        with safe_open(path, framework="pt") as file:
+        with opened(path) as file:
             content = json.loads(file.metadata()["progress"])
     except (SafetensorError, OSError, ValueError, KeyError, TypeError, RecursionError):
         return {}
