@@ -19,6 +19,7 @@ from lmcbook.permutation import (
     invert,
     random_permutation,
 )
+from lmcbook.permutation.preservation import _outputs_near
 from lmcbook.randomness import random_stream
 from lmcbook.states import StateDict, evaluation_mode
 from tests.helpers.small_networks import ADDED, ALL, random_images, small_model
@@ -284,6 +285,57 @@ def test_dropout_is_no_fault_of_the_table():
     axes = {"0.weight": ("units", None), **units, "1.num_batches_tracked": (), "3.weight": (None, "units")}
     images = torch.randn(9, 4, generator=generator)
     check_function_preserved(model, PermutationSpec(axes), state, images, random_stream(0, "check"))
+
+
+class Branched(nn.Module):
+    """In float32, as most networks are: a path through units, and one whose share of the output is small."""
+
+    def __init__(self, small: float) -> None:
+        super().__init__()
+        torch.manual_seed(0)
+        self.small = small
+        self.up, self.down = nn.Linear(4, 6), nn.Linear(6, 3)
+        self.small_up, self.small_down = nn.Linear(4, 6), nn.Linear(6, 3)
+
+    def forward(self, inputs: Tensor) -> Tensor:
+        small = self.small_down(torch.relu(self.small_up(inputs)))
+        return self.down(torch.relu(self.up(inputs))) + self.small * small
+
+
+def branched(*, up: str | None, small: str | None) -> PermutationSpec:
+    axes: dict[str, tuple[str | None, ...]] = {}
+    for prefix, group in (("", up), ("small_", small)):
+        axes |= {f"{prefix}up.weight": (group, None), f"{prefix}up.bias": (group,)}
+        axes |= {f"{prefix}down.weight": (None, group), f"{prefix}down.bias": (None,)}
+    return PermutationSpec(axes)
+
+
+def test_a_network_in_float32_is_looked_at_with_the_precision_of_float64():
+    model, images = Branched(1.0), torch.randn(8, 4, generator=random_stream(0, "images"))
+    found = _outputs_near(model, model.state_dict(), (images,), random_stream(0, "check"))
+    assert found.precision == torch.finfo(torch.float64).eps and found.tolerance == found.precision**0.5
+
+    class Single(Branched):
+        def forward(self, inputs: Tensor) -> Tensor:
+            return super().forward(inputs).float().double()
+
+    found = _outputs_near(Single(1.0), model.state_dict(), (images,), random_stream(0, "check"))
+    assert found.precision == torch.finfo(torch.float32).eps
+
+
+def test_a_table_whose_fault_moves_the_outputs_little_is_refused():
+    model, images = Branched(1e-4), torch.randn(8, 4, generator=random_stream(0, "images"))
+    spec = branched(up="units", small="others")
+    check_function_preserved(model, spec, model.state_dict(), images, random_stream(0, "check"))
+    wrong = PermutationSpec({**spec.axes, "small_down.weight": (None, None)})
+    with pytest.raises(InputError, match=r"does not preserve .* small_down\.weight"):
+        check_function_preserved(model, wrong, model.state_dict(), images, random_stream(0, "check"))
+
+
+def test_units_with_a_small_share_of_the_output_are_noticed():
+    model, images = Branched(0.01), torch.randn(8, 4, generator=random_stream(0, "images"))
+    spec = branched(up=None, small="units")
+    check_function_preserved(model, spec, model.state_dict(), images, random_stream(0, "check"))
 
 
 def test_faults_in_two_entries_name_the_members_of_the_group():

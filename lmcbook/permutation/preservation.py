@@ -1,6 +1,7 @@
 """The test of a table of symmetry: does the network compute the same when its units are permuted?"""
 
 import math
+from contextlib import nullcontext
 from typing import Any
 
 import torch
@@ -130,8 +131,8 @@ class _Outputs:
         if normalised:
             _, self.state = self._run(state, train_normalisation=True)
         modes = (False, True) if normalised else (False,)
-        with _Precision() as precision:
-            self.expected = {mode: self._run(self.state, train_normalisation=mode)[0] for mode in modes}
+        precision = _Precision()
+        self.expected = {mode: self._run(self.state, train_normalisation=mode, seen_by=precision)[0] for mode in modes}
         self.precision = precision.least
         self.tolerance = self.precision**0.5
         if not all(bool(torch.isfinite(values).all()) for values in self.expected.values()):
@@ -170,12 +171,15 @@ class _Outputs:
         others = _shaken({name: self.state[name] for name in members}, torch.Generator().manual_seed(0), 0.5)
         return self.deviation({**self.state, **others}) > 100 * self.tolerance
 
-    def _run(self, state: StateDict, *, train_normalisation: bool) -> tuple[Tensor, StateDict]:
+    def _run(
+        self, state: StateDict, *, train_normalisation: bool, seen_by: "_Precision | None" = None
+    ) -> tuple[Tensor, StateDict]:
         """The model's outputs as one vector, and its state afterwards."""
         # running statistics are written into the tensors of the state
         own = {name: tensor.clone() for name, tensor in state.items()}
-        with evaluation_mode(self.model, train_normalisation=train_normalisation):
-            outputs = with_state(self.model, own)(*self.inputs)
+        run = with_state(self.model, own)  # this reads the model's own tensors, whose precision says nothing here
+        with evaluation_mode(self.model, train_normalisation=train_normalisation), seen_by or nullcontext():
+            outputs = run(*self.inputs)
         values = [value for value in tree_leaves(outputs) if isinstance(value, Tensor) and value.is_floating_point()]
         if not values:
             raise InputError("model returns no tensor of floating point; it must return some: wrap it in a module")
