@@ -8,6 +8,7 @@ from typing import NoReturn
 
 from lmcbook.connecting.command import add_parser as add_connect
 from lmcbook.data.command import add_parser as add_data
+from lmcbook.data.paths import home_expanded
 from lmcbook.errors import InputError
 from lmcbook.lab import failures, paths, plan
 from lmcbook.lab.surroundings import check_environment, number_of_processes, set_threads
@@ -45,7 +46,10 @@ def main(arguments: list[str] | None = None) -> int:
 def _path(text: str) -> Path:
     if not text:  # Path("") is the working directory, which nobody means by an empty variable
         raise argparse.ArgumentTypeError("it is an empty text; it must be the path of a file or a folder")
-    return Path(text).expanduser()
+    try:
+        return home_expanded(text)
+    except InputError as error:
+        raise argparse.ArgumentTypeError(str(error)) from None
 
 
 def _check_folder(records: Path | None) -> None:

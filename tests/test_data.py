@@ -634,7 +634,7 @@ def test_data_folder_that_cannot_be_made_is_named(tmp_path, monkeypatch):
     (tmp_path / "file").write_text("")
     monkeypatch.setenv("LMCBOOK_DATA", str(tmp_path / "file"))
     for ask in (lambda: data.load("mnist"), data.list_datasets):
-        with pytest.raises(InputError, match=r"LMCBOOK_DATA is '.*/file', which is a file; it may name the folder"):
+        with pytest.raises(InputError, match=r"LMCBOOK_DATA is '.*/file', which is no folder; it must name"):
             ask()
     monkeypatch.setenv("LMCBOOK_DATA", str(tmp_path / "file" / "inside"))
     with pytest.raises(

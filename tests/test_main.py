@@ -41,6 +41,7 @@ from lmcbook.training import TimeIsUp, TrainingDiverged
         (["run", "--max-minutes", "inf"], "max_minutes is inf; it must be a number above 0"),
         (["plan", "--bla"], "unrecognized arguments: --bla; `lmcbook --help` tells what it takes"),
         (["paln"], "argument COMMAND: invalid choice: 'paln'"),
+        (["run", "--records", "~nobody_x/y"], "path is '~nobody_x/y', whose home folder is unknown here"),
         (["run", "--threads", "0"], "threads is 0; it must be a whole number at least 1"),
         (["job", "no-such", "--receipt", "x.json", "--threads", "-1"], "threads is -1; it must be a whole number"),
         (["records", "migrate", "no-such"], "records folder is 'no-such', which is no folder"),

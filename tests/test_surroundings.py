@@ -10,11 +10,13 @@ import pytest
 import torch
 from jupyter_client.kernelspec import get_kernel_spec
 
+from lmcbook.data import import_images
 from lmcbook.data.paths import data
 from lmcbook.errors import InputError
 from lmcbook.lab import paths, plan, provenance
-from lmcbook.lab.surroundings import writable_home
-from lmcbook.pages import notebooks, workflow
+from lmcbook.lab.records import check_writable, read_records
+from lmcbook.lab.surroundings import FOLDERS, check_environment, writable_home
+from lmcbook.pages import notebooks, parameters, workflow
 from lmcbook.training import device, threads
 
 ROOT = Path(__file__).parents[1]
@@ -34,15 +36,47 @@ def small_checkout(tmp_path, monkeypatch):
 def test_a_relative_folder_is_one_place_wherever_the_command_is_given(small_checkout, monkeypatch):
     monkeypatch.setenv("LMCBOOK_RUNS", "elsewhere/runs")
     monkeypatch.setenv("LMCBOOK_RECORDS", "given")
+    monkeypatch.setenv("LMCBOOK_DATA", "elsewhere/data")
+    (small_checkout / "given").mkdir()
     for folder in (small_checkout, small_checkout / "notebooks"):
         monkeypatch.chdir(folder)
         assert paths.runs() == small_checkout / "elsewhere" / "runs"
         assert paths.fresh_records() == small_checkout / "elsewhere" / "runs" / "records"
         assert paths.committed_records() == small_checkout / "given"
+        assert data() == small_checkout / "elsewhere" / "data"
+        assert check_environment() == []
     monkeypatch.setenv("LMCBOOK_RUNS", "/elsewhere")
     assert paths.runs() == Path("/elsewhere")
     monkeypatch.setenv("LMCBOOK_RUNS", "~/runs")
     assert paths.runs() == Path.home() / "runs"
+
+
+@pytest.mark.parametrize("variable", FOLDERS)
+def test_a_folder_that_cannot_be_is_named_wherever_it_is_read(small_checkout, monkeypatch, variable):
+    read = {"LMCBOOK_RUNS": paths.runs, "LMCBOOK_RECORDS": paths.committed_records, "LMCBOOK_DATA": data}[variable]
+    (small_checkout / "a file").touch()
+    for value, reason in (
+        ("a file", r"'a file', which is no folder \(seen as .*\)"),
+        ("~nobody_x/y", "'~nobody_x/y', whose home folder is unknown"),
+    ):
+        monkeypatch.setenv(variable, value)
+        for ask in (read, check_environment):
+            with pytest.raises(InputError, match=f"^{variable} is {reason}"):
+                ask()
+
+
+@pytest.mark.parametrize(
+    "ask",
+    [
+        lambda folder: read_records(folder),
+        lambda folder: check_writable(folder),
+        lambda folder: import_images(folder, "pets"),
+        lambda folder: parameters.NOTEBOOKS["01_width"]["records"].check("records", folder),
+    ],
+)
+def test_a_home_that_nobody_knows_is_bad_input_everywhere(ask):
+    with pytest.raises(InputError, match="is '~nobody_x/y', whose home folder is unknown here"):
+        ask("~nobody_x/y")
 
 
 def hold(file: Path):

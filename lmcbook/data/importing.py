@@ -18,6 +18,7 @@ from lmcbook.data.datasets import DATASETS, Dataset
 from lmcbook.data.files import Arrays, lock, path_of, read_header, write_arrays
 from lmcbook.data.folders import folder_of, is_folder_dataset
 from lmcbook.data.import_report import ENLARGED, GREY_AS_RGB, Imported, report
+from lmcbook.data.paths import home_expanded
 from lmcbook.data.pictures import read_picture
 from lmcbook.errors import InputError, check_number
 
@@ -69,9 +70,9 @@ def import_images(
     _check_name(name, folder)
     if resize is not None:
         check_number("resize", resize, minimum=1, maximum=4096, integer=True)
-    if not str(folder) or not Path(folder).expanduser().is_dir():
+    if not str(folder) or not home_expanded(folder, "folder").is_dir():
         raise InputError(f"folder is {str(folder)!r}, which is no folder; it must hold one folder of images per class")
-    folder = Path(folder).expanduser()
+    folder = home_expanded(folder)
     with lock(name):
         found = find_images(folder)
         train, test, changes = _decode(found, name, resize)
@@ -106,7 +107,7 @@ def _check_name(name: str, folder: str | Path) -> None:
         raise InputError(f"name is {_shortened(name)}; it may have {NAME_RULE}")
     if name.lower() in DATASETS:
         raise InputError(f"name is {name!r}, a known dataset; give another name ({NAME_RULE})")
-    if is_folder_dataset(name) and folder_of(name).resolve() != Path(folder).expanduser().resolve():
+    if is_folder_dataset(name) and folder_of(name).resolve() != home_expanded(folder, "folder").resolve():
         raise InputError(f"name is {name!r}, and {folder_of(name)} is a dataset already; give another name")
 
 

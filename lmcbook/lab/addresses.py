@@ -5,6 +5,7 @@ from pathlib import Path
 
 from lmcbook.data import dataset_sha256
 from lmcbook.data.datasets import DATASETS
+from lmcbook.data.paths import home_expanded
 from lmcbook.errors import InputError
 
 
@@ -41,7 +42,7 @@ def record_files(folder: Path | str) -> list[Path]:
     Nothing hidden is looked at, nor into: editors keep copies there, and processes what they have not finished.
     """
     found = []
-    for place, folders, names in os.walk(Path(folder).expanduser()):
+    for place, folders, names in os.walk(home_expanded(folder, "records folder")):
         # a folder of such a name is given as well: whoever reads it says that it is no file
         found += [Path(place, name) for name in (*folders, *names) if name[0] != "." and name.endswith(".json")]
         folders[:] = [name for name in folders if name[0] != "."]

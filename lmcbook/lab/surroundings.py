@@ -5,7 +5,7 @@ import os
 from collections.abc import Mapping
 from pathlib import Path
 
-from lmcbook.data.paths import data
+from lmcbook.data.paths import data, named
 from lmcbook.errors import InputError, check_number
 from lmcbook.training.execution import VARIABLES
 
@@ -23,15 +23,14 @@ def check_environment(environment: Mapping[str, str] | None = None) -> list[str]
     """Check the variables that are ours and those of torchrun; returns what is to be told of names that nobody reads.
 
     Raises:
-        InputError: a variable names a file in place of a folder, or ``WORLD_SIZE`` is not as torchrun sets it.
+        InputError: a variable names no folder, or ``WORLD_SIZE`` is not as torchrun sets it.
     """
     environment = os.environ if environment is None else environment
-    for name in FOLDERS:
-        folder = Path(environment.get(name) or ".").expanduser()
-        if folder.exists() and not folder.is_dir():
-            raise InputError(f"{name} is {str(folder)!r}, which is no folder; it must name one, or be unset")
-    if (committed := environment.get("LMCBOOK_RECORDS")) and not Path(committed).expanduser().is_dir():
-        raise InputError(f"LMCBOOK_RECORDS is {committed!r}, which is not there; it must name a folder, or be unset")
+    folders = {name: named(name, environment) for name in FOLDERS}
+    if (committed := folders["LMCBOOK_RECORDS"]) is not None and not committed.is_dir():
+        given = environment["LMCBOOK_RECORDS"]
+        seen = "" if str(committed) == given else f" ({committed})"
+        raise InputError(f"LMCBOOK_RECORDS is {given!r}, which is not there{seen}; it must name a folder, or be unset")
     number_of_processes(environment)
     known = (*FOLDERS, *VARIABLES.values(), *_OTHERS)
     unknown = [name for name in sorted(environment) if name.startswith("LMCBOOK") and name not in known]

@@ -14,6 +14,7 @@ from functools import cached_property
 from importlib import metadata
 from pathlib import Path
 
+from lmcbook.data.paths import checkout
 from lmcbook.data.whole_files import content_sha256, file_sha256
 from lmcbook.errors import InputError
 from lmcbook.lab import paths, plan
@@ -160,7 +161,7 @@ def reads_records(code: ast.Module) -> bool:
 
 
 def _benchmarks_named_in(code: ast.Module) -> Iterator[Path]:
-    folder = (paths.checkout() or Path.cwd()) / RESULTS_OF_BENCHMARKS
+    folder = (checkout() or Path.cwd()) / RESULTS_OF_BENCHMARKS
     named = {node.value for node in ast.walk(code) if isinstance(node, ast.Constant) and isinstance(node.value, str)}
     yield from (file for file in sorted(folder.glob("*.json")) if file.name in named)
 

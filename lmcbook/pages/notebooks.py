@@ -18,9 +18,10 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
+from lmcbook.data.paths import checkout
 from lmcbook.data.whole_files import write_whole
 from lmcbook.errors import InputError
-from lmcbook.lab import paths, plan
+from lmcbook.lab import plan
 from lmcbook.lab.records import left_out
 from lmcbook.lab.surroundings import writable_home
 from lmcbook.pages.keys import Judge
@@ -87,7 +88,7 @@ def execute(source: Path, target: Path, parameters: Mapping[str, Any] | None = N
     with tempfile.TemporaryDirectory(prefix="lmcbook-") as folder:
         output = Path(folder) / source.name
         command = [sys.executable, "-m", "papermill", str(source), str(output), "--kernel", "python3"]
-        command += ["--cwd", str(paths.checkout() or Path.cwd()), "--no-progress-bar"]
+        command += ["--cwd", str(checkout() or Path.cwd()), "--no-progress-bar"]
         command += ["--parameters_yaml", json.dumps(parameters)] if parameters else []
         environment = _with_own_kernel(writable_home(os.environ, Path(folder) / "home"), Path(folder) / "kernel")
         done = subprocess.run(command, capture_output=True, text=True, env=environment)

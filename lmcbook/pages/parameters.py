@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from lmcbook.data.paths import home_expanded
 from lmcbook.errors import InputError, check_choice
 from lmcbook.lab import collect, plan
 from lmcbook.lab.plan.selection import checked_numbers, checked_rate, checked_seed_pairs, checked_whole
@@ -164,7 +165,7 @@ def _truth(name: str, value: Any) -> bool:
 def _folder(name: str, value: Any) -> Path:
     if not isinstance(value, str | Path) or not str(value):
         raise InputError(f"{name} is {value!r}; it must be the path of a folder")
-    return Path(value).expanduser()
+    return home_expanded(value, name)
 
 
 def _command(notebook: str, given: Mapping[str, Any], declared: Mapping[str, Parameter]) -> str:

@@ -13,6 +13,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
+from lmcbook.data.paths import checkout
 from lmcbook.data.whole_files import write_whole
 from lmcbook.errors import InputError, check_choice, check_number
 from lmcbook.lab import paths, plan
@@ -122,7 +123,7 @@ def _read_state(file: Path) -> dict[str, str]:
 
 
 def _checkout(command: str) -> Path:
-    root = paths.checkout()
+    root = checkout()
     if root is None:
         raise InputError(
             f"the working directory is {Path.cwd()}; {command} must be started inside a checkout of lmcbook"

@@ -9,6 +9,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
+from lmcbook.data.paths import home_expanded
 from lmcbook.data.whole_files import content_sha256, private_folder, sweep, write_whole
 from lmcbook.errors import InputError
 from lmcbook.lab import paths
@@ -32,7 +33,7 @@ def check_writable(folder: Path | str) -> Path:
     Raises:
         InputError: it cannot be made, or nothing can be written into it.
     """
-    folder = Path(folder).expanduser()
+    folder = home_expanded(folder, "records folder")
     try:
         folder.mkdir(parents=True, exist_ok=True)
         sweep(folder)
@@ -56,7 +57,7 @@ def write_record(record: Record, folder: Path | str) -> Path:
     Raises:
         OSError: it cannot be written, nor can what is measured after it (`check_writable` asks that beforehand).
     """
-    return write_record_at(record, Path(folder).expanduser() / record.scale / record.file_name)
+    return write_record_at(record, home_expanded(folder, "records folder") / record.scale / record.file_name)
 
 
 def write_record_at(record: Record, path: Path) -> Path:
