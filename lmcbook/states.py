@@ -14,6 +14,7 @@ from torch.func import functional_call
 from torch.nn.modules.batchnorm import _BatchNorm, _NormBase
 
 from lmcbook.errors import InputError
+from lmcbook.errors.machine import of_the_machine
 
 StateDict = dict[str, Tensor]
 """Name of a tensor → its values, as `torch.nn.Module.state_dict` gives and `with_state` takes them."""
@@ -177,6 +178,18 @@ def float_type(*states: StateDict, model: nn.Module | None = None) -> torch.dtyp
     return found
 
 
+def swapped(model: nn.Module) -> Iterator[tuple[str, Tensor]]:
+    """Name and tensor of all that `torch.func.functional_call` may swap, with ``tie_weights=False``.
+
+    A module that stands at two places of the network is named once: torch would swap its tensors twice and leave those
+    of another state behind in the model. Buffers that no state has are among them.
+    """
+    for prefix, module in model.named_modules():
+        for name, tensor in (*module._parameters.items(), *module._buffers.items()):
+            if tensor is not None:
+                yield f"{prefix}.{name}" if prefix else name, tensor
+
+
 def with_state(model: nn.Module, state: StateDict) -> Callable[..., Any]:
     """``model`` as a function of its inputs that uses the tensors of ``state``; the model keeps its own.
 
@@ -186,23 +199,20 @@ def with_state(model: nn.Module, state: StateDict) -> Callable[..., Any]:
 
     Raises:
         InputError: a tensor is missing, unknown or of another shape; by the function: the model cannot take the inputs.
+        RuntimeError: by the function: memory is too little, or the device failed.
     """
-    # a module that stands at two places of the network is named once: torch would swap its tensors twice and leave
-    # those of `state` behind in the model
-    names = (
-        f"{prefix}.{name}" if prefix else name
-        for prefix, module in model.named_modules()
-        for name in (*module._parameters, *module._buffers)
-    )
     held = fitted(model, "state", state)
-    tensors = {name: held[name] for name in names if name in held}
+    # a forward may write into buffers that no state has
+    tensors = {name: held[name] if name in held else own.detach().clone() for name, own in swapped(model)}
 
     def run(*inputs: Any, **arguments: Any) -> Any:
         try:
             return functional_call(model, tensors, inputs, arguments, tie_weights=False)
-        except (InputError, torch.OutOfMemoryError):
+        except InputError:
             raise
         except (RuntimeError, TypeError, ValueError, LookupError, AttributeError, AssertionError) as error:
+            if of_the_machine(error):
+                raise
             raise not_taken(inputs, error) from error
 
     return run

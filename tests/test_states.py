@@ -7,6 +7,8 @@ import torch
 from torch import Tensor, nn
 
 from lmcbook.errors import InputError
+from lmcbook.lab.failures import told
+from lmcbook.permutation import derive_spec
 from lmcbook.states import (
     batch_norm_modules,
     evaluation_mode,
@@ -15,6 +17,47 @@ from lmcbook.states import (
     weight_names,
     with_state,
 )
+
+
+class Greedy(nn.Module):
+    """More than any memory, or a fault of the device."""
+
+    def __init__(self, error: Exception | None = None) -> None:
+        super().__init__()
+        self.error, self.weight = error, nn.Parameter(torch.ones(3))
+
+    def forward(self, inputs: Tensor) -> Tensor:
+        if self.error is not None:
+            raise self.error
+        return torch.empty(2**60, dtype=torch.uint8)
+
+
+OF_THE_MACHINE = [
+    None,
+    MemoryError(),
+    torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB"),
+    RuntimeError("CUDA error: an illegal memory access was encountered"),
+    RuntimeError("cuDNN error: CUDNN_STATUS_EXECUTION_FAILED"),
+]
+
+
+@pytest.mark.parametrize("error", OF_THE_MACHINE)
+def test_faults_of_the_machine_are_no_bad_input(error):
+    model = Greedy(error)
+    for call in (with_state(model, model.state_dict()), lambda images: derive_spec(model, images)):
+        with pytest.raises((RuntimeError, MemoryError)) as found:
+            call(torch.ones(2, 3))
+        assert not isinstance(found.value, InputError)
+        said, code = told(found.value) or ("", 2)
+        assert code == 1 and ("memory" in said or "the device failed" in said) and "\n" not in said
+
+
+@pytest.mark.parametrize("error", [RuntimeError("shapes cannot be multiplied"), ValueError("out of memory slots")])
+def test_faults_of_the_input_are(error):
+    model = Greedy(error)
+    for call in (with_state(model, model.state_dict()), lambda images: derive_spec(model, images)):
+        with pytest.raises(InputError, match="does not take"):
+            call(torch.ones(2, 3))
 
 
 class Tied(nn.Module):

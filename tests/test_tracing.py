@@ -268,6 +268,32 @@ def test_tracing_leaves_the_model_as_it_was():
     assert all(parameter.grad is None and parameter.requires_grad for parameter in model.parameters())
 
 
+class Counting(nn.Module):
+    """Its forward writes into its buffers, one of which no state has, and a module stands at two places."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.up, self.down = nn.Linear(5, 6), nn.Linear(6, 2)
+        self.again = self.up
+        self.register_buffer("calls", torch.zeros(1))
+        self.register_buffer("passed", torch.zeros(1), persistent=False)
+
+    def forward(self, vectors: Tensor) -> Tensor:
+        self.get_buffer("calls").add_(1)
+        self.get_buffer("passed").add_(1)
+        return self.down(torch.relu(self.again(vectors)))
+
+
+def test_what_a_forward_writes_is_not_written_into_the_model():
+    model = Counting()
+    kept = {name: tensor for name, tensor in [*model.named_parameters(), *model.named_buffers()]}
+    before = {name: tensor.clone() for name, tensor in kept.items()}
+    derive_spec(model, torch.ones(VECTOR))
+    after = dict([*model.named_parameters(), *model.named_buffers()])
+    assert all(after[name] is kept[name] and torch.equal(before[name], kept[name]) for name in kept)
+    assert model.again is model.up
+
+
 def test_what_cannot_be_traced_is_said_in_one_line():
     class Impatient(nn.Module):
         def forward(self, x: Tensor) -> Tensor:

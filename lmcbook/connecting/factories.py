@@ -17,6 +17,7 @@ from lmcbook.data.pictures import read_picture
 from lmcbook.data.safe_files import opened
 from lmcbook.data.torchvision_guard import import_torchvision
 from lmcbook.errors import InputError, check_number
+from lmcbook.errors.machine import of_the_machine
 from lmcbook.models.examples import Labelled
 
 _IMAGES, _LABELS = ("images", "x", "inputs", "data"), ("labels", "y", "targets")
@@ -71,6 +72,8 @@ def build(name: str, num_classes: int | None = None) -> nn.Module:
     try:
         model = make()
     except (Exception, SystemExit) as error:  # a stranger's function may raise anything
+        if of_the_machine(error):
+            raise
         raise InputError(f"model is {name!r}, which fails: {type(error).__name__}: {_line(error)}") from error
     if not isinstance(model, nn.Module):
         raise InputError(f"model is {name!r}, which gives a {type(model).__name__}; it must give a torch.nn.Module")

@@ -8,7 +8,6 @@ import functools
 import inspect
 import types
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import suppress
 from pathlib import Path
 from typing import Any, Literal, ParamSpec, TypeVar, Union, get_args, get_origin
 
@@ -18,6 +17,7 @@ from jaxtyping import AbstractArray
 from torch import Tensor, nn
 
 from lmcbook.errors import InputError, as_number, check_number, described
+from lmcbook.errors.machine import of_the_machine
 from lmcbook.states import StateDict, fitted, float_type
 
 P = ParamSpec("P")
@@ -237,8 +237,11 @@ def as_tensor(name: str, value: Any) -> Tensor:
     if isinstance(value, Tensor):
         return value
     if isinstance(value, np.ndarray | list | tuple):
-        with suppress(TypeError, ValueError, RuntimeError):
+        try:
             return torch.as_tensor(value)
+        except (TypeError, ValueError, RuntimeError) as error:
+            if of_the_machine(error):
+                raise
     raise refused(name, value, "a tensor")
 
 

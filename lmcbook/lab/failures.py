@@ -10,6 +10,7 @@ import subprocess
 from collections.abc import Iterator
 
 from lmcbook.errors import InputError, not_installed
+from lmcbook.errors.machine import device_failed, lacks_memory
 
 KEPT = "what was finished is kept, and the same command goes on from here"
 
@@ -30,10 +31,12 @@ def told(error: BaseException) -> tuple[str, int] | None:
     for cause in _causes(error):
         if isinstance(cause, OSError) or type(cause).__name__ == "SafetensorError":
             return _of_files(cause), 1
-    if isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError" or "can't allocate" in str(error):
+    if lacks_memory(error):
         asked = re.search(r"(?i)tried to allocate ([\d.]+ \w+)", str(error))
         size = f" for {asked[1]}" if asked else ""
         return f"there is not enough memory{size}: take a smaller width, or fewer processes at a time; {KEPT}", 1
+    if device_failed(error):
+        return f"the device failed ({_line(error)[:200]}); {KEPT}", 1
     if isinstance(error, UnicodeError):
         return f"a name or a file has characters that cannot be used here ({_line(error)}): try PYTHONUTF8=1", 1
     if isinstance(error, subprocess.CalledProcessError):

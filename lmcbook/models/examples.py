@@ -9,6 +9,7 @@ from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
 from lmcbook.errors import InputError, described
+from lmcbook.errors.machine import of_the_machine
 
 
 @runtime_checkable
@@ -92,6 +93,8 @@ def _batches(argument: str, given: Any) -> list[Any]:
         try:
             return list(DataLoader(given, batch_size=500))
         except (TypeError, RuntimeError) as error:
+            if of_the_machine(error):
+                raise
             reason = " ".join(str(error).split())[:160]
             raise InputError(
                 f"{argument} is a {type(given).__name__} whose examples cannot be put into batches ({reason}); give it "

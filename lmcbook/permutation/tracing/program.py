@@ -8,9 +8,11 @@ from contextlib import contextmanager, redirect_stderr, redirect_stdout
 
 import torch
 from torch import Tensor, nn
+from torch.func import functional_call
 
 from lmcbook.errors import InputError
-from lmcbook.states import evaluation_mode, not_taken, random_state_kept
+from lmcbook.errors.machine import of_the_machine
+from lmcbook.states import evaluation_mode, not_taken, random_state_kept, swapped
 
 
 def exported(
@@ -30,25 +32,36 @@ def exported(
 
     Raises:
         InputError: the network cannot compute the inputs, or it cannot be traced.
+        RuntimeError: memory is too little, or the device failed.
     """
     sizes = tuple({0: torch.export.Dim.AUTO} for _ in inputs) if any_number_of_examples else None
     with evaluation_mode(model), random_state_kept(inputs):
         try:
             # inputs that do not fit are told from computations that cannot be followed
             with torch.no_grad():
-                model(*inputs)
+                functional_call(model, _copies(model), inputs, tie_weights=False)
         except Exception as error:  # whatever a stranger's forward raises
+            if of_the_machine(error):
+                raise
             raise not_taken(inputs, error, argument) from error
         try:
             with _gradients(), _quiet():
                 return torch.export.export(model, inputs, dynamic_shapes=sizes, strict=False)
         except Exception as error:
+            if of_the_machine(error):
+                raise
             # what export raises is of many kinds; its first line says what it cannot follow
             first = (str(error).strip().splitlines() or [type(error).__name__])[0]
             depends = ": a decision in it depends on numbers in a tensor" if "data-dependent" in first else ""
             raise InputError(
                 f"model cannot be traced by torch.export with this example{depends} ({first[:200]}); {way_out}"
             ) from error
+
+
+def _copies(model: nn.Module) -> dict[str, Tensor]:
+    """Copies of all tensors, into which a forward may write; those that are shared are one copy, too."""
+    copies: dict[int, Tensor] = {}
+    return {name: copies.setdefault(id(tensor), tensor.detach().clone()) for name, tensor in swapped(model)}
 
 
 def first_names(model: nn.Module) -> dict[str, str]:
