@@ -216,7 +216,7 @@ def test_a_measurement_alone_and_after_others_of_its_pair_is_the_same(planned, m
 
 def test_the_networks_of_a_pair_are_read_once_and_its_line_is_walked_once(planned, tmp_path, monkeypatch):
     store.ensure_many((planned.pair.training_a, planned.pair.training_b), progress=False)
-    read = counted_calls(monkeypatch, store, "load_file")
+    read = counted_calls(monkeypatch, store, "opened")
     merged = counted_calls(monkeypatch, prediction, "interpolate")
     other = replace(planned, pair=replace(planned.pair, seeds=(1, 0)))
     wanted = [one for pair in zip(every_measurement(planned)[:2], [other] * 2, strict=True) for one in pair][:3]
