@@ -111,6 +111,23 @@ def test_what_cannot_be_is_found_before_anything_is_started(small_checkout, monk
         workflow.reproduce(notebooks=["99"])
 
 
+def test_this_machines_gpus_limit_the_jobs_that_run_here_and_not_those_of_a_cluster(small_checkout, monkeypatch):
+    started: list[list[str]] = []
+
+    def run(command, **options):
+        if command[0] == "nvidia-smi":
+            raise FileNotFoundError(command[0])
+        started.append(command)
+        return subprocess.CompletedProcess(command, 0)
+
+    monkeypatch.setattr(subprocess, "run", run)
+    for profile in (None, "profiles/slurm"):
+        assert workflow.reproduce(notebooks=["01_width"], with_book=False, profile=profile) == 0
+    here, cluster = started
+    assert here[here.index("--resources") + 1] == "gpu=0" and "--profile" not in here
+    assert cluster[cluster.index("--profile") + 1] == "profiles/slurm" and "--resources" not in cluster
+
+
 def test_a_reduced_reproduction_starts_its_own_jobs_alone(small_checkout, monkeypatch):
     started = []
 

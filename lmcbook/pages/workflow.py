@@ -220,10 +220,12 @@ def _measure(root: Path, settings: Mapping[str, str], *, cores: int, profile: st
     # We hold both locks, so a lock that Snakemake left behind belongs to a process that was killed
     if any((root / ".snakemake" / "locks").glob("*")):
         subprocess.run([*command, "--cores", "1", "--unlock"], check=True, pass_fds=locks, env=environment)
-    command += ["--profile", profile] if profile else ["--cores", str(cores)]
+    if profile:  # its scheduler knows the GPUs; a limit of ours would be that of this machine, and each job's as well
+        command += ["--profile", profile]
+    else:
+        command += ["--cores", str(cores), "--resources", f"gpu={_number_of_gpus(settings['device'])}"]
     command += ["--rerun-incomplete", "--keep-going", "--show-failed-logs"]
     command += ["--rerun-triggers", "mtime", "input", "params"]
-    command += ["--resources", f"gpu={_number_of_gpus(settings['device'])}"]
     command += ["--config", *(f"{name}={value}" for name, value in settings.items() if value)]
     # Snakemake inherits the locks: they are held until Snakemake ends, even if this process is killed
     return subprocess.run([*command, "--", "measurements"], pass_fds=locks, env=environment).returncode
