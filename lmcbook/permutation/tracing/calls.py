@@ -4,6 +4,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+import torch
 from torch import fx
 
 from lmcbook.permutation.tracing.layouts import (
@@ -78,6 +79,13 @@ def _around(sizes: Sequence[int], number: int) -> tuple[int, int, int]:
     return repeats, sizes[number], block
 
 
+def operation(node: fx.Node) -> str:
+    """The name of what a node computes, without overload and the mark of working in place."""
+    packet = getattr(node.target, "overloadpacket", None)
+    name = str(packet).split(".")[-1] if packet is not None else getattr(node.target, "__name__", str(node.target))
+    return name.removesuffix("_") if not name.startswith("_") else name.lstrip("_")
+
+
 class Call:
     """A node of the graph as a rule sees it."""
 
@@ -94,11 +102,8 @@ class Call:
 
     @property
     def name(self) -> str:
-        """The operation's, without overload and the mark of working in place."""
-        target = self.node.target
-        packet = getattr(target, "overloadpacket", None)
-        name = str(packet).split(".")[-1] if packet is not None else getattr(target, "__name__", str(target))
-        return name.removesuffix("_") if not name.startswith("_") else name.lstrip("_")
+        """The operation's."""
+        return operation(self.node)
 
     @property
     def reason(self) -> str:
@@ -123,6 +128,16 @@ class Call:
         value = self.values[node]
         assert isinstance(value, tuple)
         return value
+
+    @property
+    def written(self) -> list[Axes]:
+        """The tensor arguments into which the operation writes its result, which another value may be a view of."""
+        target = self.node.target
+        if torch.Tag.inplace_view in getattr(target, "tags", ()):  # writes another shape, and no numbers
+            return []
+        arguments = getattr(getattr(target, "_schema", None), "arguments", ())
+        found = [self.axes(each.name) for each in arguments if each.alias_info is not None and each.alias_info.is_write]
+        return [axes for axes in found if axes is not None]
 
     @property
     def tensors(self) -> list[Axes]:

@@ -4,11 +4,12 @@ from collections.abc import Sequence
 
 from torch import fx
 
-from lmcbook.permutation.tracing.calls import Axes, Call, Rule, Value, unknown
+from lmcbook.permutation.tracing.calls import Axes, Call, Rule, Value, operation, unknown
+from lmcbook.permutation.tracing.layer_rules import CONSTANT
 from lmcbook.permutation.tracing.layouts import Layout, free, length
 
 GATES = {"lstm": 4, "gru": 3, "rnn_tanh": 1, "rnn_relu": 1}
-_EQUAL_NUMBERS = ("zeros", "ones", "full", "zeros_like", "ones_like", "full_like", "new_zeros", "new_ones", "new_full")
+_EQUAL_NUMBERS = CONSTANT.split()
 
 
 def recurrent(call: Call) -> Value:
@@ -82,8 +83,9 @@ def _all(call: Call, number: int, units: Sequence[Layout]) -> Layout:
 
 
 def _is_constant(node: fx.Node) -> bool:
-    packet = getattr(node.target, "overloadpacket", None)
-    return packet is not None and str(packet).split(".")[-1] in _EQUAL_NUMBERS
+    """Equal numbers to the end: nothing has the tensor, or a view of it, that could write into it."""
+    harmless = {*RECURRENT_RULES, *_EQUAL_NUMBERS}
+    return operation(node) in _EQUAL_NUMBERS and all(operation(user) in harmless for user in node.users)
 
 
 RECURRENT_RULES: dict[str, Rule] = {

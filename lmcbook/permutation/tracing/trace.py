@@ -16,6 +16,7 @@ from lmcbook.permutation.tracing.layouts import (
     fixed,
     free,
     freeze,
+    length,
     log_permutations,
     reason_of,
     resolved,
@@ -111,7 +112,13 @@ def _propagated(graph: _Graph, choices: Choices) -> dict[str, Axes]:
             call = Call(node, values, choices)
             named = (rules.get(call.name) for rules in (SHAPE_RULES, PRODUCT_RULES, RECURRENT_RULES))
             rule = next(filter(None, named), None) or layer_rule(call.name) or unknown
-            values[node] = rule(call)
+            made = values[node] = rule(call)
+            for written in call.written:
+                if isinstance(made, tuple) and [*map(length, made)] == [*map(length, written)]:
+                    for layouts in zip(made, written, strict=True):
+                        call.tie(*layouts)
+                else:
+                    call.stay(*written)
     return used
 
 
