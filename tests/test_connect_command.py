@@ -3,6 +3,7 @@
 import ast
 import importlib.metadata
 import json
+import os
 import re
 import shlex
 import subprocess
@@ -292,6 +293,24 @@ def test_models_of_torchvision_by_name():
 def test_models_of_timm_by_name():
     pytest.importorskip("timm")
     assert isinstance(build("timm:resnet10t", 5), nn.Module)
+
+
+@pytest.mark.parametrize("place", ["at the top", "inside"])
+def test_a_model_whose_module_imports_torchvision_by_itself(folder, place):
+    """PyPI's torchvision stops a plain import where torch is built for CPUs: in a fresh process, as a command is."""
+    at_the_top, inside = ("import torchvision", "") if place == "at the top" else ("", "    import torchvision\n")
+    Path("own.py").write_text(
+        f"{at_the_top}\ndef net(**more):\n{inside}    return torchvision.models.resnet18(num_classes=3)\n",
+        encoding="utf-8",
+    )
+    script = "from lmcbook.connecting.factories import build; print(type(build('own:net')).__name__)"
+    done = subprocess.run(
+        [sys.executable, "-c", script],
+        capture_output=True,
+        text=True,
+        env=os.environ | {"PYTHONPATH": str(Path(__file__).parents[1])},
+    )
+    assert done.stdout == "ResNet\n", done.stderr
 
 
 def page(name):

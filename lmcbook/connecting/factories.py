@@ -70,7 +70,7 @@ def build(name: str, num_classes: int | None = None) -> nn.Module:
             raise InputError(f"model is {name!r}, but {place} has no function {function!r}")
         make = lambda: found(**more)  # noqa: E731
     try:
-        model = make()
+        model = _guarded(make)
     except (Exception, SystemExit) as error:  # a stranger's function may raise anything
         if of_the_machine(error):
             raise
@@ -177,10 +177,21 @@ def _folder(path: Path, image_size: int, examples: int | None) -> Data:
 
 def _imported(module: str, name: str) -> Any:
     try:
-        return importlib.import_module(module)
+        return _guarded(lambda: importlib.import_module(module))
     except (Exception, SystemExit) as error:  # a stranger's module may raise anything, and exit
         kind = "" if isinstance(error, ImportError) else f"{type(error).__name__}: "
         raise InputError(f"model is {name!r}, but {module} cannot be imported ({kind}{_line(error)})") from error
+
+
+def _guarded(work: Callable[[], Any]) -> Any:
+    """What ``work`` gives, also where it imports a torchvision that a CPU-only torch does not take by itself."""
+    try:
+        return work()
+    except RuntimeError as error:
+        if "torchvision::nms" not in str(error):
+            raise
+        import_torchvision()
+        return work()
 
 
 def _line(error: BaseException) -> str:
