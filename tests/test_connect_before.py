@@ -16,6 +16,7 @@ from lmcbook.connecting.inside import forecast
 from lmcbook.connecting.preflight import STATES_HELD
 from lmcbook.connecting.rows import Row, Scored, bootstrap_error, mean_of
 from lmcbook.evaluation import coefficients_grid, predict_logits
+from lmcbook.layerwise.traced import TracedNetwork
 from lmcbook.merging import interpolate
 from lmcbook.permutation import apply, derive_spec, random_permutation
 from lmcbook.randomness import random_stream
@@ -75,6 +76,20 @@ def test_the_forecast_comes_before_any_merge_and_is_printed(pair, monkeypatch, c
     found = connected(pair, progress=True)
     assert found.forecast[-1] == "after 0 merges" and merged == [0.5] and "Before merging:" in str(found)
     assert "first answer: plain average" in capsys.readouterr().err
+
+
+def test_one_trace_serves_all_that_is_measured_of_the_layers(pair, monkeypatch):
+    traces: list[Any] = []
+
+    class Counted(TracedNetwork):
+        def __init__(self, *given: Any) -> None:
+            traces.append(given)
+            super().__init__(*given)
+
+    monkeypatch.setattr("lmcbook.layerwise.traced.TracedNetwork", Counted)
+    found = connected(pair)
+    assert len(traces) == 1 and {entry["coefficient"] for entry in found.layers} == {None, 0.5}
+    assert all("common" in entry["metrics"] for entry in found.layers[1:2])
 
 
 @pytest.mark.parametrize(

@@ -12,6 +12,8 @@ from lmcbook.connecting.inputs import Inputs
 from lmcbook.errors import InputError
 from lmcbook.evaluation import predict_logits
 from lmcbook.layerwise import measure_common_mode, measure_layers
+from lmcbook.layerwise.networks import LayeredNetwork
+from lmcbook.layerwise.traced import layered_network
 from lmcbook.permutation import PermutationSpec, apply, random_permutation
 from lmcbook.randomness import random_stream
 from lmcbook.states import StateDict
@@ -35,6 +37,7 @@ def before_merging(
     *,
     shared_start: bool,
     symmetry: Callable[[], PermutationSpec] | None = None,
+    layered: Callable[[], LayeredNetwork] | None = None,
     seed: int = 0,
 ) -> tuple[list[str], list[str], list[dict[str, Any]]]:
     """What can be told before anything is merged: sentences, notes on what could not be told, the layers' entries.
@@ -43,14 +46,16 @@ def before_merging(
         repairs: kinds that may be tried.
         shared_start: whether the weights tell that the two come from one start.
         symmetry: gives the table of the groups of units; by default `lmcbook.connecting.remedies.symmetry`.
+        layered: gives the layers to walk through; by default `layers_to_walk`.
     """
     found: list[str] = []
     notes: list[str] = []
     layers: list[dict[str, Any]] = []
     table = symmetry or (lambda: remedies.symmetry(inputs))
     try:
-        layers = _layers_of_ends(inputs)
-        _add_split(inputs, table(), layers)
+        network = layers_to_walk(inputs) if layered is None else layered()
+        layers = _layers_of_ends(inputs, network)
+        _add_split(inputs, network, table(), layers)
     except InputError as error:
         notes.append(f"no {'split of the cross-talk' if layers else 'layers'}: {error}")
     if layers and all(entry["metrics"].get("stable_rank_a") is None for entry in layers):
@@ -65,30 +70,43 @@ def before_merging(
     return found, notes, layers
 
 
-def _layers_of_ends(inputs: Inputs) -> list[dict[str, Any]]:
+def layers_to_walk(inputs: Inputs) -> LayeredNetwork:
+    """The layers of the two networks; one trace serves all that is measured of them.
+
+    Raises:
+        InputError: as `layered_network`.
+    """
+    return layered_network(inputs.model, inputs.images)
+
+
+def _layers_of_ends(inputs: Inputs, network: LayeredNetwork) -> list[dict[str, Any]]:
     """`lmcbook.measure_layers` of both networks alone, on the first `LAYER_IMAGES` images."""
     sides = [min(t.shape[0], t[0].numel()) for t in inputs.a.values() if t.is_floating_point() and t.ndim > 1]
     ranks = max(sides, default=0) <= WIDEST_RANKED
-    return measure_layers(inputs.model, inputs.a, inputs.b, {}, inputs.images[:LAYER_IMAGES], ranks=ranks)
+    images = inputs.images[:LAYER_IMAGES]
+    return measure_layers(inputs.model, inputs.a, inputs.b, {}, images, network=network, ranks=ranks)
 
 
-def _add_split(inputs: Inputs, spec: PermutationSpec, layers: Sequence[dict[str, Any]]) -> None:
+def _add_split(
+    inputs: Inputs, network: LayeredNetwork, spec: PermutationSpec, layers: Sequence[dict[str, Any]]
+) -> None:
     """Write the parts of the cross-talk (`SPLIT`) into the entries of the layers."""
-    parts = measure_common_mode(inputs.model, inputs.images[:LAYER_IMAGES], inputs.a, inputs.b, spec=spec)
+    images = inputs.images[:LAYER_IMAGES]
+    parts = measure_common_mode(inputs.model, images, inputs.a, inputs.b, spec=spec, network=network)
     split = {part["layer"]: part["metrics"] for part in parts}
     for entry in layers:
         metrics = split.get(entry["layer"], {})
         entry["metrics"] |= {name: metrics[name] for name in SPLIT if name in metrics}
 
 
-def layers_of_merge(inputs: Inputs, merged: Mapping[float, StateDict]) -> list[dict[str, Any]]:
+def layers_of_merge(inputs: Inputs, network: LayeredNetwork, merged: Mapping[float, StateDict]) -> list[dict[str, Any]]:
     """The same of merged networks, λ → state: how their layers compare with the laws.
 
     Raises:
         InputError: as `measure_layers`.
     """
     images = inputs.images[:LAYER_IMAGES]
-    entries = measure_layers(inputs.model, inputs.a, inputs.b, merged, images, ranks=False)
+    entries = measure_layers(inputs.model, inputs.a, inputs.b, merged, images, network=network, ranks=False)
     return [entry for entry in entries if entry["coefficient"] is not None]
 
 

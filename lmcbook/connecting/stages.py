@@ -18,6 +18,7 @@ from lmcbook.connecting.verdict import LOSS_SHARE, POINTS, told
 from lmcbook.errors import InputError
 from lmcbook.evaluation import accuracy, barriers, curve_along, ensemble_logits, loss, predict_logits
 from lmcbook.evaluation.line import Line, Logits
+from lmcbook.layerwise.networks import LayeredNetwork
 from lmcbook.merging import interpolate
 from lmcbook.permutation import PermutationSpec, apply, random_permutation
 from lmcbook.randomness import random_stream
@@ -63,6 +64,7 @@ class Stages:
         self.forecast: list[str] = []
         self.stopped = ""
         self._spec: PermutationSpec | None = None
+        self._network: LayeredNetwork | None = None
         self._clock = 0.0
         pair = len(inputs.calibration.labels) + len(inputs.test.labels)
         self._pair, self._pool = pair, len(inputs.images)
@@ -183,6 +185,11 @@ class Stages:
                 )
         return self._spec
 
+    def _layered(self) -> LayeredNetwork:
+        if self._network is None:
+            self._network = inside.layers_to_walk(self.inputs)
+        return self._network
+
     def _shuffled(self) -> None:
         with self._noted("random permutations"):
             spec = self._symmetry()
@@ -210,15 +217,16 @@ class Stages:
 
     def _forecast(self) -> None:
         self.forecast, notes, self.layers = inside.before_merging(
-            self.inputs, self.repairs, shared_start=self.shared_start, symmetry=self._symmetry, seed=self.seed
-        )
+            self.inputs, self.repairs, shared_start=self.shared_start, symmetry=self._symmetry, layered=self._layered,
+            seed=self.seed,
+        )  # fmt: skip
         self.notes += notes
 
     def _inside(self) -> None:
         with self._noted("layers of the merge"):
             # decay exponents are defined at the midpoint; the laws' cosines are of the merge that was asked about, too
             merged = {each: remedies.averaged(self.inputs, self.inputs.b, each) for each in {0.5, self.at}}
-            self.layers += inside.layers_of_merge(self.inputs, merged)
+            self.layers += inside.layers_of_merge(self.inputs, self._layered(), merged)
 
     def _walk(self) -> None:
         if self.adaptive:

@@ -11,12 +11,11 @@ from lmcbook.errors import InputError, check_number
 from lmcbook.errors.arguments import checked
 from lmcbook.layerwise.accumulator import LayerAccumulator, entry
 from lmcbook.layerwise.lewc import llfc_prediction
-from lmcbook.layerwise.networks import FoldedNetwork, LayeredNetwork, MeasuredLayer
+from lmcbook.layerwise.networks import LayeredNetwork, MeasuredLayer
 from lmcbook.layerwise.orthogonality import weight_norm_ratio
 from lmcbook.layerwise.ranks import rank_measures
 from lmcbook.layerwise.running_sums import finite_or_none
-from lmcbook.layerwise.traced import TracedNetwork
-from lmcbook.models import LayeredModel
+from lmcbook.layerwise.traced import layered_network
 from lmcbook.models.examples import as_images
 from lmcbook.states import StateDict
 
@@ -33,6 +32,7 @@ def measure_layers(
     images: Shaped[Tensor, "examples ..."] | Any,
     *,
     layers: Sequence[str] | None = None,
+    network: LayeredNetwork | None = None,
     batch_size: int = 500,
     ranks: bool = True,
 ) -> list[dict[str, Any]]:
@@ -66,6 +66,8 @@ def measure_layers(
             labels), or an iterable of batches such as a `DataLoader`.
         layers: names of modules to measure; by default all linear layers and convolutions. Of any other module, such as
             a residual block, only the output is compared with the laws.
+        network: the layers of the model, where `lmcbook.layerwise.traced.layered_network` has found them: a trace
+            takes seconds. Then ``layers`` does not count.
         batch_size: examples that pass at once; of one batch, one layer of each network is held in memory.
         ranks: whether to compute the ranks of the weights, which costs an eigenvalue problem per layer and model.
 
@@ -78,11 +80,7 @@ def measure_layers(
     images = as_images("images", images)
     if len(images) == 0:
         raise InputError("images holds 0 examples; layers are measured on test images, give at least one")
-    network: LayeredNetwork
-    if isinstance(model, LayeredModel) and layers is None:
-        network = FoldedNetwork(model)
-    else:
-        network = TracedNetwork(model, images, layers)
+    network = layered_network(model, images, layers) if network is None else network
     accumulators = {
         layer: LayerAccumulator(
             layer.depth,

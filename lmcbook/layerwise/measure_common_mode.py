@@ -13,9 +13,9 @@ from lmcbook.errors import InputError, check_number
 from lmcbook.errors.arguments import checked
 from lmcbook.layerwise.common_mode import activation_share, own_gain, weight_share
 from lmcbook.layerwise.cross_talk import Alignment, Firing, OneSide, Outputs, ReadUnits, pooled, read_units
-from lmcbook.layerwise.networks import FoldedNetwork, LayeredNetwork, MeasuredLayer
+from lmcbook.layerwise.networks import LayeredNetwork, MeasuredLayer
 from lmcbook.layerwise.running_sums import finite_or_none
-from lmcbook.layerwise.traced import TracedNetwork
+from lmcbook.layerwise.traced import layered_network
 from lmcbook.models import ARCHITECTURES, LayeredModel, LayerTrace, permutation_spec
 from lmcbook.models.examples import as_images
 from lmcbook.permutation import PermutationSpec, derive_spec
@@ -55,6 +55,7 @@ def measure_common_mode(
     *,
     spec: PermutationSpec | None = None,
     layers: Sequence[str] | None = None,
+    network: LayeredNetwork | None = None,
     batch_size: int = 500,
 ) -> list[dict[str, Any]]:
     r"""Reciprocal orthogonality of every layer, split in what falls with width and what does not, and its prediction.
@@ -77,6 +78,8 @@ def measure_common_mode(
         spec: the table of the network's symmetry, which says what the units of a layer are; by default that of its
             architecture, or what `lmcbook.derive_spec` finds.
         layers: names of modules to measure, as `lmcbook.measure_layers` takes them.
+        network: the layers of the model, where `lmcbook.layerwise.traced.layered_network` has found them: a trace
+            takes seconds. Then ``layers`` does not count.
         batch_size: examples that pass at once.
 
     Raises:
@@ -88,11 +91,7 @@ def measure_common_mode(
         raise InputError("images holds 0 examples; layers are measured on test images, give at least one")
     spec = symmetry_of(model, images) if spec is None else spec
     spec.groups(state_a)
-    network: LayeredNetwork
-    if isinstance(model, LayeredModel) and layers is None:
-        network = FoldedNetwork(model)
-    else:
-        network = TracedNetwork(model, images, layers)
+    network = layered_network(model, images, layers) if network is None else network
     states = [state_a] if state_b is None else [state_a, state_b]
     found = [_LayerSums(network, layer, read_units(layer, spec, state_a), len(states)) for layer in network.layers]
     with torch.no_grad():

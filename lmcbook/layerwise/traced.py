@@ -17,8 +17,8 @@ from torch import Tensor, fx, nn
 from torch.fx.node import map_arg
 
 from lmcbook.errors import InputError
-from lmcbook.layerwise.networks import MeasuredLayer
-from lmcbook.models import LayerTrace
+from lmcbook.layerwise.networks import FoldedNetwork, LayeredNetwork, MeasuredLayer
+from lmcbook.models import LayeredModel, LayerTrace
 from lmcbook.permutation.tracing.program import exported, first_names
 from lmcbook.states import StateDict
 
@@ -47,6 +47,17 @@ class _Call:
     def arranged(self, tensor: Tensor) -> Tensor:
         """As (examples, units, …positions)."""
         return tensor.movedim(self.axes, (0, 1))
+
+
+def layered_network(model: nn.Module, images: Tensor, layers: Sequence[str] | None = None) -> LayeredNetwork:
+    """The layers of a module: a `LayeredModel` says itself what they are, any other is traced.
+
+    Raises:
+        InputError: as `TracedNetwork`.
+    """
+    if isinstance(model, LayeredModel) and layers is None:
+        return FoldedNetwork(model)
+    return TracedNetwork(model, images, layers)
 
 
 class TracedNetwork:
