@@ -109,6 +109,16 @@ def _parser() -> argparse.ArgumentParser:
     run.add_argument("--threads", type=int, help="CPU threads of the numerical libraries (default: the fastest now)")
     run.set_defaults(command=_run)
 
+    verify = commands.add_parser("verify", help="train and measure a sample of the records again, and compare")
+    _add_scale(verify)
+    verify.add_argument("--sample", type=int, default=5, help="how many records are drawn (default: 5)")
+    verify.add_argument("--seed", type=int, default=0, help="which ones are drawn (default: 0)")
+    verify.add_argument("--recipe", action="append", help="only of this recipe (may be given several times)")
+    verify.add_argument("--max-minutes", type=float, help="stop after this many minutes (default: when all is done)")
+    verify.add_argument("--records", type=_path, help="folder of the records (default: the committed ones)")
+    verify.add_argument("--device", default="auto", help="auto, cpu or cuda (default: auto)")
+    verify.set_defaults(command=_verify)
+
     job = commands.add_parser("job", help="work off one job of the plan (Snakemake calls this)")
     _add_scale(job)
     _add_choice(job)
@@ -207,6 +217,23 @@ def _run(options: argparse.Namespace) -> int:
     for error in failed:
         print(f"lmcbook: {error}", file=sys.stderr)
     return 1 if failed else 0
+
+
+def _verify(options: argparse.Namespace) -> int:
+    from lmcbook.lab.verify import AGREES, DISAGREES, verify
+
+    _check_folder(options.records)
+    verdicts = verify(
+        options.scale,
+        sample=options.sample,
+        seed=options.seed,
+        recipes=options.recipe,
+        folder=options.records,
+        device=options.device,
+        max_minutes=options.max_minutes,
+    )
+    words = {verdict.word for verdict in verdicts}
+    return 0 if AGREES in words and DISAGREES not in words else 1
 
 
 def _job(options: argparse.Namespace) -> None:

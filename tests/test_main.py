@@ -52,6 +52,14 @@ from lmcbook.training import TimeIsUp, TrainingDiverged
         (["run", "--max-minutes", "-3"], "max_minutes is -3.0; it must be a number above 0"),
         (["run", "--device", "tpu"], "device is 'tpu'; it may be one of: auto, cpu, cuda"),
         (["run", "--records", "/proc/version/records"], "records folder is '/proc/version/records"),
+        (["verify", "--scale", "huge"], "scale is 'huge'"),
+        (["verify", "--sample", "0"], "sample is 0; it must be a whole number at least 1"),
+        (["verify", "--seed", "-1"], "seed is -1; it must be a whole number at least 0"),
+        (["verify", "--max-minutes", "0"], "max_minutes is 0.0; it must be a number above 0"),
+        (["verify", "--recipe", "mlp-moon"], "recipe is 'mlp-moon': dataset is 'moon'; it may be one of: "),
+        (["verify", "--device", "tpu"], "device is 'tpu'; it may be one of: auto, cpu, cuda"),
+        (["verify", "--records", "no-such"], "records folder is 'no-such', which is no folder"),
+        (["verify", "--records", "tests/helpers"], "'tests/helpers', which has no such records of scale embedded"),
         (["job", "no-such", "--receipt", "x.json"], "job is 'no-such'; it may be one of: "),
         (["data", "get", "no-such"], "no-such"),
     ],
@@ -171,7 +179,7 @@ def test_a_terminal_without_our_letters_gets_text(errors, monkeypatch):
     assert "1x28x28" in told and told.endswith("cafe, lambda 1/2 ?\n")
 
 
-@pytest.mark.parametrize("command", ["connect", "reproduce", "plan", "run", "job", "book", "data", "records"])
+@pytest.mark.parametrize("command", ["connect", "reproduce", "plan", "run", "verify", "job", "book", "data", "records"])
 def test_help_names_every_command_and_each_says_what_it_takes(command, capsys):
     for arguments in (["--help"], [command, "--help"]):
         with pytest.raises(SystemExit, match="0"):

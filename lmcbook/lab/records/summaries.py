@@ -45,7 +45,7 @@ def summaries_table(records: Sequence[Record]) -> DataFrame:
 
     Means are over the layers in which the metric exists: it does not where a layer of a network is dead.
     """
-    rows = [_identity(record) | _depth(record) | _summary(record) for record in _of(records, "layerwise")]
+    rows = [_identity(record) | _depth(record) | layerwise_summary(record) for record in _of(records, "layerwise")]
     return _floats(_table(rows, [*_IDENTITY, *_DEPTH, *SUMMARIES]), *_DEPTH)
 
 
@@ -55,7 +55,7 @@ def pairs_table(records: Sequence[Record]) -> DataFrame:
     These are the `SUMMARIES`, of each kind of line `lmcbook.lab.records.FLATNESS`, what is lost after each repair, and
     `ONE_NETWORK`. The same pair is the same two trainings on the same images and the same alignment.
     """
-    summaries = {_networks(record): _summary(record) for record in _of(records, "layerwise")}
+    summaries = {_networks(record): layerwise_summary(record) for record in _of(records, "layerwise")}
     lines = {_networks(record): flatness_summary(record) for record in _of(records, "flatness")}
     repairs = {_networks(record): repair_summary(record) for record in _of(records, "repair")}
     names = [*SUMMARIES, *(f"{kind}_{name}" for kind in LINES[1:] for name in FLATNESS)]
@@ -69,7 +69,8 @@ def pairs_table(records: Sequence[Record]) -> DataFrame:
     return table.join(DataFrame(found, columns=names, dtype=float))
 
 
-def _summary(record: Record) -> dict[str, float]:
+def layerwise_summary(record: Record) -> dict[str, float]:
+    """The numbers of `SUMMARIES` of one layerwise record; not a number where a metric exists in no layer."""
     layers = [entry for entry in record.data["layers"] if entry["depth"] is not None]
     ends = [entry for entry in layers if entry.get("coefficient") is None]
     last = max((entry["depth"] for entry in layers), default=0)
