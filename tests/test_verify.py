@@ -52,9 +52,14 @@ def test_the_same_training_agrees_to_the_bit_and_the_store_stays_empty(measured,
 
 def test_networks_in_the_users_store_are_not_taken(measured, tmp_path, monkeypatch):
     mine, seen = paths.runs(), []
-    monkeypatch.setattr(Bench, "measure", lambda bench, one: seen.append(paths.runs()) or measured)
+
+    def measure(bench, one):
+        seen.append(paths.runs())
+        return measured
+
+    monkeypatch.setattr(Bench, "measure", measure)
     write_record(measured, tmp_path)
-    assert [verdict.word for verdict in verify("embedded", folder=tmp_path, report=str)] == [AGREES]
+    assert [verdict.word for verdict in verify("embedded", folder=tmp_path, report=print)] == [AGREES]
     assert len(seen) == 1 and mine not in (seen[0], *seen[0].parents) and not seen[0].exists() and paths.runs() == mine
 
 
@@ -141,7 +146,7 @@ def test_each_record_may_be_drawn_and_the_seed_decides(group, tmp_path, monkeypa
     monkeypatch.setattr(Bench, "measure", lambda bench, one: known[one.pair.digest])
 
     def drawn(seed: int) -> list[str]:
-        found = verify("embedded", sample=2, seed=seed, folder=tmp_path, report=str)
+        found = verify("embedded", sample=2, seed=seed, folder=tmp_path, report=print)
         return sorted(verdict.record.digest for verdict in found)
 
     draws = [drawn(seed) for seed in range(5)]
@@ -161,7 +166,7 @@ def test_what_cannot_be_measured_again_disagrees(measured, tmp_path, monkeypatch
 
     monkeypatch.setattr(Bench, "measure", fail)
     write_record(measured, tmp_path)
-    [verdict] = verify("embedded", folder=tmp_path, report=str)
+    [verdict] = verify("embedded", folder=tmp_path, report=print)
     assert verdict.word == DISAGREES and verdict.why == "it cannot be measured again: the loss is nan"
 
 
