@@ -81,6 +81,7 @@ def _parser() -> argparse.ArgumentParser:
     _add_scale(show)
     show.add_argument("--device", default="auto", help="the device whose time is estimated (default: auto)")
     _add_choice(show)
+    _add_shard(show)
     show.add_argument("--all", action="store_true", help="list every pair in its order, not the sums of each width")
     show.add_argument("--max-minutes", type=float, help="also say what this many minutes buy")
     show.add_argument("--precision", help="float32 or bfloat16 for all trainings (default: the plan's own for each)")
@@ -101,6 +102,7 @@ def _parser() -> argparse.ArgumentParser:
         "committed ones is missing, and goes into runs/records)",
     )
     _add_choice(run)
+    _add_shard(run)
     run.add_argument("--device", default="auto", help="auto, cpu or cuda (default: auto)")
     run.add_argument("--precision", help="float32 or bfloat16 for all trainings (default: the plan's own for each)")
     run.add_argument(
@@ -153,6 +155,10 @@ def _add_choice(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--notebook", action="append", help="only what this notebook shows (likewise)")
 
 
+def _add_shard(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--shard", metavar="K/N", help="only the K-th of N shares of it, for N machines (default: all)")
+
+
 def _reproduce(options: argparse.Namespace) -> int:
     from lmcbook.pages.workflow import reproduce
 
@@ -180,6 +186,7 @@ def _plan(options: argparse.Namespace) -> None:
             precision=options.precision,
             recipes=options.recipe,
             notebooks=options.notebook,
+            shard=options.shard,
             every=options.all,
         )
     )
@@ -202,6 +209,7 @@ def _run(options: argparse.Namespace) -> int:
             folder=options.records,
             recipes=options.recipe,
             notebooks=options.notebook,
+            shard=options.shard,
             device=options.device,
             max_minutes=options.max_minutes,
             precision=options.precision,

@@ -22,26 +22,29 @@ def describe_plan(
     precision: str | None = None,
     recipes: Sequence[str] | None = None,
     notebooks: Sequence[str] | None = None,
+    shard: str | None = None,
     every: bool = False,
 ) -> str:
     """What of a scale exists, what is missing, what that would cost, and what ``max_minutes`` would buy.
 
     Args:
+        shard: ``"K/N"``: tell of the K-th of N shares alone, as `run_within_budget` takes it.
         every: List each missing piece in its order, in place of the sums of each recipe and width.
 
     Raises:
-        InputError: unknown scale, device, precision, recipe or notebook, or ``max_minutes`` is not above 0.
+        InputError: unknown scale, device, precision, recipe or notebook, ``shard`` no K/N, or ``max_minutes`` not above
+            0.
     """
     check_choice("scale", scale, plan.SCALES)
     if max_minutes is not None:
         check_number("max_minutes", max_minutes, above=0)
     device, gpu = device_and_gpu(device)
     folders = (paths.fresh_records(), paths.committed_records()) if folder is None else (folder,)
-    planned = planned_of(scale, notebooks, precision, recipes)
+    planned = planned_of(scale, notebooks, precision, recipes, shard)
     found = todo(planned, *folders, device=device, gpu=gpu)
     here = len(planned) - len(found.missing)
     total = here + sum(len(task.planned) for task in found.ready)
-    lines = [f"scale {scale}: {here} of {total} records are there"]
+    lines = [f"scale {scale}{'' if shard is None else f', shard {shard}'}: {here} of {total} records are there"]
     if found.ready:
         order = "in their order" if found.ready[0].stage is not None else "most worth for its cost first"
         way = order if every else "by recipe and width; --all lists every pair"

@@ -7,6 +7,7 @@ from pathlib import Path
 from lmcbook.data import describe, is_available
 from lmcbook.lab import plan
 from lmcbook.lab.budget.costs import Costs, costs_of
+from lmcbook.lab.budget.shards import shard_of
 from lmcbook.lab.budget.tasks import Task, tasks
 from lmcbook.lab.plan import PlannedPair
 from lmcbook.lab.records import RecordIndex, read_records
@@ -45,6 +46,7 @@ def planned_of(
     notebooks: Iterable[str] | None = None,
     precision: str | None = None,
     recipes: Iterable[str] | None = None,
+    shard: str | None = None,
 ) -> list[PlannedPair]:
     """The measurements of a scale, and those beyond it whose data only some have.
 
@@ -52,14 +54,16 @@ def planned_of(
         notebooks: those that these show, in place of all.
         precision: in place of the plan's own, for all of them.
         recipes: those of these recipes, in place of all.
+        shard: those of one shard of what is chosen: see `lmcbook.lab.budget.shards.shard_of`.
 
     Raises:
-        InputError: unknown scale, notebook or precision, or a recipe that is not in this plan.
+        InputError: unknown scale, notebook or precision, a recipe that is not in this plan, or ``shard`` is no K/N.
     """
     planned = plan.pairs(scale, notebooks, precision=precision)
     if notebooks is None:
         planned = [*planned, *plan.beyond(scale, precision=precision)]
-    return plan.of_recipes(planned, recipes)
+    planned = plan.of_recipes(planned, recipes)
+    return planned if shard is None else shard_of(planned, shard)
 
 
 def missing_of(planned: Iterable[PlannedPair], *folders: Path) -> list[PlannedPair]:

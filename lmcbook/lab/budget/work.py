@@ -44,6 +44,7 @@ def run_within_budget(
     folder: Path | None = None,
     recipes: Sequence[str] | None = None,
     notebooks: Sequence[str] | None = None,
+    shard: str | None = None,
     device: str = "auto",
     max_minutes: float | None = None,
     precision: str | None = None,
@@ -60,12 +61,13 @@ def run_within_budget(
     Args:
         folder: Where records are read from and written to. By default what is neither among the fresh nor among the
             committed records is missing, and is written to the fresh ones.
+        shard: ``"K/N"``: of what is chosen only the K-th of N shares, which together make up the whole.
         forget_weights: Delete the two networks of a pair as soon as all its records are written: a pair of the widest
             takes 20 GB.
 
     Raises:
-        InputError: unknown scale, recipe, notebook, device or precision, a folder that cannot be written, or
-            ``max_minutes`` not above 0.
+        InputError: unknown scale, recipe, notebook, device or precision, a folder that cannot be written, ``shard`` no
+            K/N, or ``max_minutes`` not above 0.
         TasksFailed: some tasks were left out; all others were worked off.
         OSError: nothing can be written any more, which would fail after each training again.
     """
@@ -78,13 +80,15 @@ def run_within_budget(
     if max_minutes is not None:
         check_number("max_minutes", max_minutes, above=0)
     Execution.from_environment()  # what it says must be right before anything is trained
-    chosen = planned_of(scale, notebooks, precision, recipes)
+    chosen = planned_of(scale, notebooks, precision, recipes, shard)
     device = resolve_device(device)
     choose_threads()
     folders = (paths.fresh_records(), paths.committed_records()) if folder is None else (folder,)
     device, gpu = device_and_gpu(device)
     for line in left_out(*folders):
         report(line)
+    if shard is not None:
+        report(f"shard {shard}: {len(chosen)} records of the plan")
     found = todo(chosen, *folders, device=device, gpu=gpu)
     if folder is None and len(chosen) > len(found.missing):
         report(
