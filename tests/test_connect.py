@@ -5,6 +5,7 @@ import json
 import re
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from safetensors import safe_open
@@ -518,7 +519,13 @@ def test_what_cannot_be_compared_is_told_in_one_line(digits_pair, digits):
         assert "\n" not in str(error.value)
 
 
-@pytest.mark.parametrize(("name", "value"), [("coefficients", [0, 1.5]), ("num_layers", 0)])
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        *[("coefficients", value) for value in ([0, 1.5], 1, True, 0.5, 10**9, np.int64(1), torch.tensor([0.5, 2]))],
+        *[("coefficients", "0.5"), ("num_layers", 0), ("seed", 0.5), ("batch_size", "8"), ("layers", 1)],
+    ],
+)
 def test_what_the_last_stage_would_refuse_is_refused_before_the_first(digits_pair, digits, monkeypatch, name, value):
     monkeypatch.setattr("lmcbook.connecting.measure.prepare", lambda *_, **__: pytest.fail("it began to measure"))
     with pytest.raises(InputError, match=f"{name} is"):

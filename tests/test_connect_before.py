@@ -6,6 +6,7 @@ from dataclasses import replace
 from itertools import accumulate
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from torch import nn
@@ -156,6 +157,32 @@ def test_a_whole_number_of_points_measures_what_the_barrier_needs(pair):
         assert few.curve["loss"][place] == every.curve["loss"][every.curve["coefficients"].index(coefficient)]
     assert few.barriers["loss_barrier"] == pytest.approx(every.barriers["loss_barrier"], abs=0.02)
     assert few.rows[2].loss == every.rows[2].loss
+
+
+SCALARS: tuple[Any, ...] = (np.int64, np.array, torch.tensor)
+
+
+@pytest.mark.parametrize("kind", SCALARS)
+def test_scalars_and_arrays_of_numpy_and_torch_are_numbers(pair, kind):
+    quick: dict[str, Any] = {"layers": False, "repair": "none"}
+    whole = connected(pair, coefficients=kind(5), seed=kind(1), batch_size=kind(100), examples=kind(50), **quick)
+    plain = connected(pair, coefficients=5, seed=1, batch_size=100, examples=50, **quick)
+    assert whole.curve == plain.curve and whole.num_examples == 50
+    listed = connected(pair, coefficients=np.linspace(0, 1, 5), at=np.float32(0.5), layers=np.bool_(False))
+    assert listed.curve["coefficients"] == [0, 0.25, 0.5, 0.75, 1] and not listed.layers
+
+
+def test_states_of_arrays_are_compared_as_those_of_tensors(pair):
+    model, a, b, *examples = pair
+    arrays = [{name: tensor.numpy() for name, tensor in state.items()} for state in (a, b)]
+    found = connected((model, {"model": arrays[0], "losses": np.zeros(3)}, arrays[1], *examples), layers=False)
+    plain = connected(pair, layers=False)
+    assert found.curve == plain.curve and found.parents[0].tensors_sha256 == plain.parents[0].tensors_sha256
+    with pytest.raises(lmcbook.errors.InputError, match="a .state dict. holds 0.bias, not a tensor"):
+        connected((model, {**a, "0.bias": np.array(["x"])}, b, *examples))
+    scalars: dict[str, Any] = {"at": np.float64(0.5), "seed": np.int64(0)}
+    merged = lmcbook.merge_networks(model, *arrays, **scalars)
+    assert torch.equal(merged.state["0.weight"], interpolate(a, b, 0.5)["0.weight"])
 
 
 # --- rows -------------------------------------------------------------------------------------------------------------

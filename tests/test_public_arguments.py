@@ -7,7 +7,7 @@ value; a new public function must get a call, or a reason in `ELSEWHERE`.
 import functools
 import importlib
 import inspect
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
@@ -17,6 +17,7 @@ from torch import Tensor, nn
 from torch.utils.data import DataLoader, TensorDataset
 
 from lmcbook.errors import InputError
+from lmcbook.errors.arguments import fit
 from lmcbook.permutation import derive_spec, random_permutation
 from lmcbook.randomness import random_stream
 from lmcbook.training import TrainingConfig
@@ -253,6 +254,65 @@ def test_scalars_of_numpy_and_torch_are_numbers(scalar):
         dataset="digits", architecture="mlp", num_layers=2, hidden_width=4, epochs=1, batch_size=8, learning_rate=0.5
     )
     assert config.digest == plain.digest
+
+
+def as_arrays(state: Any) -> dict[str, Any]:
+    """A state as people keep it in numpy: read-only as of a file, backwards, of another byte order, a plain one."""
+    arrays = {name: tensor.numpy().copy() for name, tensor in state.items()}
+    first, second, third, *_ = arrays
+    arrays[first].flags.writeable = False
+    arrays[second] = arrays[second][::-1].copy()[::-1]
+    arrays[third] = arrays[third].astype(">f4")
+    return arrays
+
+
+def holding(value: Any) -> Any:
+    """All the states and permutations in a value, made of arrays."""
+    if isinstance(value, dict) and value and all(isinstance(held, Tensor) for held in value.values()):
+        return as_arrays(value) if len(value) > 2 else {name: held.numpy() for name, held in value.items()}
+    if isinstance(value, dict):
+        return {np.float64(key): holding(held) for key, held in value.items()}
+    return [holding(held) for held in value] if isinstance(value, list) else value
+
+
+WITH_STATES = sorted(name for name, given in calls().items() if any(holding(v) is not v for v in given.values()))
+
+
+@pytest.mark.parametrize("name", WITH_STATES)
+def test_states_of_arrays_are_those_of_tensors(name):
+    def found(arguments: dict[str, Any]) -> list[Any]:
+        result = consumed(FUNCTIONS[name](**arguments))
+        return [value for value in (result.values() if isinstance(result, dict) else [result])]
+
+    plain, arrays = calls()[name], calls()[name]  # a generator of random numbers goes on from call to call
+    of_tensors = found(plain)
+    of_arrays = found({argument: holding(value) for argument, value in arrays.items()})
+    assert len(of_arrays) == len(of_tensors)
+    for mine, yours in zip(of_arrays, of_tensors, strict=True):
+        assert type(mine) is type(yours)
+        if isinstance(mine, Tensor):
+            assert torch.equal(mine, yours)
+
+
+def test_what_does_not_fit_inside_of_a_dict_is_named():
+    g = given()
+    for permutation, told in (
+        ({**g["permutation"], "x": [1]}, r"permutation\['x'\] is \[1\]; it must be a Tensor"),
+        ({3: torch.arange(2)}, "a key of permutation is 3; it must be a name"),
+    ):
+        with pytest.raises(InputError, match=told):
+            FUNCTIONS["invert"](permutation)
+    objects = {**g["a"], "0.bias": np.array([None] * 6)}
+    with pytest.raises(InputError, match=r"state_a holds '0.bias': a ndarray of shape \(6,\) and type object"):
+        FUNCTIONS["interpolate"](objects, g["b"], 0.5)
+
+
+def test_a_dict_that_fits_is_passed_on_as_it_is():
+    g = given()
+    kept = {name: tensor.clone() for name, tensor in g["a"].items()}
+    assert fit("permutation", g["permutation"], dict[str, Tensor]) is g["permutation"]
+    found = fit("states", {np.float32(0.5): kept, 1: kept}, Mapping[float, dict[str, Tensor]])
+    assert [*found] == [0.5, 1] and type(next(iter(found))) is float and found[0.5] is kept
 
 
 def test_a_prefix_is_named_and_a_matching_leads_to_its_permutation():

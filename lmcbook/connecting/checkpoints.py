@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 from safetensors import SafetensorError
 from torch import Tensor, nn
@@ -18,6 +19,7 @@ from torch import Tensor, nn
 from lmcbook.data.safe_files import opened
 from lmcbook.data.whole_files import file_sha256
 from lmcbook.errors import InputError
+from lmcbook.errors.arrays import tensor_of
 from lmcbook.states import StateDict, some
 
 STATE_KEYS = ("state_dict", "model_state_dict", "model", "module", "network", "net", "weights", "params")
@@ -274,7 +276,10 @@ def _states_in(content: Any, path: str = "", level: int = 0) -> Iterator[tuple[s
         content = content.state_dict()
     if not isinstance(content, Mapping) or level > _MOST_LEVELS:
         return
-    if any(isinstance(value, Tensor) for value in content.values()) and all(isinstance(name, str) for name in content):
+    # arrays alone are weights; an array beside dicts or objects is what a training script keeps
+    arrays = bool(content) and all(isinstance(value, np.ndarray) for value in content.values())
+    tensors = arrays or any(isinstance(value, Tensor) for value in content.values())
+    if tensors and all(isinstance(name, str) for name in content):
         inner = [value for value in content.values() if isinstance(value, Mapping)]
         if not inner:
             yield path, content
@@ -288,7 +293,7 @@ def _tensors(found: Mapping[str, Any], where: str, notes: list[str]) -> StateDic
     extra = [name for name in found if str(name).rpartition(".")[2] == "_extra_state"]
     if extra:
         notes.append(f"left out {some(extra)}")
-    state = {str(name): value for name, value in found.items() if name not in extra}
+    state = {str(name): _as_tensor(value) for name, value in found.items() if name not in extra}
     others = [name for name, value in state.items() if not isinstance(value, Tensor)]
     if others:
         raise InputError(f"{where} holds {some(others)}, not a tensor; name the weights alone by key")
@@ -296,6 +301,14 @@ def _tensors(found: Mapping[str, Any], where: str, notes: list[str]) -> StateDic
         raise InputError(f"{where} holds no tensor; a state dict has at least one")
     # on the CPU, where two of different devices meet; one without values (meta) is told by the preflight
     return {name: tensor.detach() if tensor.is_meta else tensor.detach().cpu() for name, tensor in state.items()}
+
+
+def _as_tensor(value: Any) -> Any:
+    """The tensor of an array, where torch has its type; anything else as it is."""
+    try:
+        return tensor_of(np.asarray(value)) if isinstance(value, np.ndarray | np.generic) else value
+    except TypeError:
+        return value
 
 
 def _stripped(state: StateDict, prefix: str, where: str, notes: list[str]) -> StateDict:

@@ -100,12 +100,13 @@ def _answer(options: argparse.Namespace) -> int:
     from lmcbook.connecting.targets import check_target
     from lmcbook.connecting.verdict import UNDECIDED
     from lmcbook.data.whole_files import write_whole
-    from lmcbook.evaluation import coefficients_grid
+    from lmcbook.errors import check_number
+    from lmcbook.evaluation.prediction import MOST_COEFFICIENTS
 
     for path, endings in ((options.report, ENDINGS), (options.curve, (".csv",)), (options.out, (".safetensors",))):
         if path is not None:
             check_target(path, endings, force=options.force)
-    coefficients_grid(options.coefficients)
+    check_number("coefficients", options.coefficients, minimum=2, maximum=MOST_COEFFICIENTS, integer=True)
     a, b = read_pair(
         options.a, options.b, arguments=("A", "B"), key=options.key, strip_prefix=options.strip_prefix, ema=options.ema
     )

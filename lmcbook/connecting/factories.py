@@ -17,6 +17,7 @@ from lmcbook.data.pictures import read_picture
 from lmcbook.data.safe_files import opened
 from lmcbook.data.torchvision_guard import import_torchvision
 from lmcbook.errors import InputError, check_number
+from lmcbook.errors.arrays import tensor_of
 from lmcbook.errors.machine import of_the_machine
 from lmcbook.models.examples import Labelled
 
@@ -114,7 +115,7 @@ def _arrays(path: Path) -> dict[str, Tensor]:
     try:
         if path.suffix == ".npz":
             with np.load(path, allow_pickle=False) as file:
-                return {name: torch.as_tensor(file[name]) for name in file.files}
+                return {name: tensor_of(file[name]) for name in file.files}
         with opened(path) as file:
             return {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118  (a safe_open has no iterator)
     except Exception as error:  # of many kinds, from zip files, headers and types

@@ -14,13 +14,16 @@ from lmcbook.connecting.remedies import DEFAULT_REPAIRS, check_remedies
 from lmcbook.connecting.stages import Stages
 from lmcbook.connecting.verdict import judge
 from lmcbook.errors import check_number
+from lmcbook.errors.arguments import checked_by_annotation, shares
 from lmcbook.evaluation import coefficients_grid
 from lmcbook.evaluation.lewc import lewc_exponent
+from lmcbook.evaluation.prediction import MOST_COEFFICIENTS
 from lmcbook.states import state_sha256
 
 COEFFICIENTS = (0.0, 0.25, 0.5, 0.75, 1.0)
 
 
+@checked_by_annotation
 def connect(
     model: nn.Module,
     a: Any,
@@ -100,9 +103,11 @@ def connect(
     if max_minutes is not None:
         check_number("max_minutes", max_minutes, above=0)
     repairs = check_remedies(match, repair)
-    points = coefficients_grid(coefficients) if isinstance(coefficients, int) else tuple(coefficients)
-    for each in points:
-        check_number("coefficients", each, minimum=0, maximum=1)
+    if adaptive := isinstance(coefficients, int):
+        check_number("coefficients", coefficients, minimum=2, maximum=MOST_COEFFICIENTS, integer=True)
+        points = coefficients_grid(coefficients)
+    else:
+        points = shares("coefficients", coefficients)
     if num_layers is not None:
         check_number("num_layers", num_layers, minimum=1, integer=True)
     networks = read_pair(a, b, key=key, strip_prefix=strip_prefix, ema=ema)
@@ -116,7 +121,7 @@ def connect(
         lewc_exponent(inputs.model, num_layers)  # a strange ``model.num_layers`` is refused now, not in the last stage
     grid = sorted({0.0, 1.0, float(at), *(float(each) for each in points)})
     run = Stages(
-        inputs, float(at), grid, adaptive=isinstance(coefficients, int), shared_start=share_start(findings),
+        inputs, float(at), grid, adaptive=adaptive, shared_start=share_start(findings),
         match=match, repairs=repairs, layers=layers, random_permutations=random_permutations, num_layers=num_layers,
         batch_size=batch_size, starts=starts, seed=seed, progress=progress,
         max_minutes=None if max_minutes is None else float(max_minutes),

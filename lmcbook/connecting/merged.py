@@ -21,6 +21,7 @@ from lmcbook.connecting.remedies import align, averaged, check_remedies, repaire
 from lmcbook.connecting.targets import check_target
 from lmcbook.data.whole_files import written_whole
 from lmcbook.errors import InputError, check_number
+from lmcbook.errors.arguments import checked_by_annotation
 from lmcbook.evaluation import predict_logits
 from lmcbook.merging import add_biases, merge
 from lmcbook.models.examples import as_images
@@ -66,6 +67,7 @@ class MergedNetwork:
         return path
 
 
+@checked_by_annotation
 def merge_networks(
     model: nn.Module,
     a: Any,

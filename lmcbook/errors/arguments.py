@@ -17,6 +17,7 @@ from jaxtyping import AbstractArray
 from torch import Tensor, nn
 
 from lmcbook.errors import InputError, as_number, check_number, described
+from lmcbook.errors.arrays import tensor_of
 from lmcbook.errors.machine import of_the_machine
 from lmcbook.states import StateDict, fitted, float_type
 
@@ -41,6 +42,11 @@ def checked(function: Callable[P, R]) -> Callable[P, R]:
 def checked_but_classes(function: Callable[P, R]) -> Callable[P, R]:
     """`checked`, for labels that may be those of a regression."""
     return _checked(function, BY_NAME | dict.fromkeys(_EXAMPLES, in_pairs))
+
+
+def checked_by_annotation(function: Callable[P, R]) -> Callable[P, R]:
+    """As `checked`, for a function that reads networks and examples itself: only the model is looked at by name."""
+    return _checked(function, {"model": a_module})
 
 
 def _checked(function: Callable[P, R], by_name: "Mapping[str, Callable[[str, Any], Any]]") -> Callable[P, R]:
@@ -110,12 +116,13 @@ def a_state(name: str, value: Any) -> StateDict:
         raise InputError(f"{name} is a module ({type(value).__name__}); give its state_dict()")
     if not isinstance(value, Mapping):
         raise refused(name, value, "a state dict, tensors by their names, as state_dict() gives it")
-    for key, tensor in value.items():
-        if not isinstance(tensor, Tensor) or not isinstance(key, str):
+    tensors = {key: _fit(held, Tensor) for key, held in value.items()}
+    for key, held in value.items():
+        if tensors[key] is _MISFIT or not isinstance(key, str):
             raise InputError(
-                f"{name} holds {key!r}: {described(tensor)}; a state holds tensors alone, by their names: leave it out"
+                f"{name} holds {key!r}: {described(held)}; a state holds tensors alone, by their names: leave it out"
             )
-    return value if isinstance(value, dict) else dict(value)
+    return value if isinstance(value, dict) and _is_as_it_was(value, tensors) else tensors
 
 
 def states_of_networks(name: str, value: Any) -> list[StateDict]:
@@ -238,7 +245,7 @@ def as_tensor(name: str, value: Any) -> Tensor:
         return value
     if isinstance(value, np.ndarray | list | tuple):
         try:
-            return torch.as_tensor(value)
+            return tensor_of(value) if isinstance(value, np.ndarray) else torch.as_tensor(value)
         except (TypeError, ValueError, RuntimeError) as error:
             if of_the_machine(error):
                 raise
@@ -272,8 +279,20 @@ def fit(name: str, value: Any, annotation: Any) -> Any:
     """
     found = _fit(value, annotation)
     if found is _MISFIT:
-        raise refused(name, value, _may_be(annotation))
+        raise _refused_inside(name, value, annotation)
     return found
+
+
+def _refused_inside(name: str, value: Any, annotation: Any) -> InputError:
+    """`refused`, of that value within dicts which does not fit."""
+    if get_origin(annotation) in (Mapping, dict) and isinstance(value, Mapping):
+        of_keys, of_values = get_args(annotation)
+        for key, held in value.items():
+            if _fit(key, of_keys) is _MISFIT:
+                return refused(f"a key of {name}", key, _may_be(of_keys))
+            if _fit(held, of_values) is _MISFIT:
+                return _refused_inside(f"{name}[{key!r}]", held, of_values)
+    return refused(name, value, _may_be(annotation))
 
 
 _MISFIT = object()
@@ -291,10 +310,16 @@ def _fit(value: Any, annotation: Any) -> Any:
         return number if good else _MISFIT
     if annotation is bool:
         return bool(value) if isinstance(value, bool | np.bool_) else _MISFIT
+    if annotation is Any:
+        return value
     if annotation is None or annotation is type(None):
         return None if value is None else _MISFIT
     if annotation is Tensor or (isinstance(annotation, type) and issubclass(annotation, AbstractArray)):
-        value = torch.as_tensor(value) if isinstance(value, np.ndarray) and value.dtype != object else value
+        if isinstance(value, np.ndarray | np.generic):
+            try:
+                value = tensor_of(np.asarray(value))
+            except TypeError:
+                return _MISFIT
         return value if isinstance(value, annotation) else _MISFIT
     if annotation is Path:
         return Path(value) if isinstance(value, str | Path) else _MISFIT
@@ -303,8 +328,7 @@ def _fit(value: Any, annotation: Any) -> Any:
     if origin in (Sequence, tuple, list) and inner:
         return _fit_all(value, inner, origin)
     if origin in (Mapping, dict):
-        good = isinstance(value, Mapping) and all(_fit(each, inner[1]) is not _MISFIT for each in value.values())
-        return value if good else _MISFIT
+        return _fit_items(value, *inner)
     if origin is Callable:
         return value if callable(value) else _MISFIT
     if isinstance(annotation, type):
@@ -312,6 +336,23 @@ def _fit(value: Any, annotation: Any) -> Any:
     if isinstance(annotation, str):  # a class that is not loaded here
         return value if annotation in [each.__name__ for each in type(value).__mro__] else _MISFIT
     return value
+
+
+def _fit_items(value: Any, of_keys: Any, of_values: Any) -> Any:
+    if not isinstance(value, Mapping):
+        return _MISFIT
+    found = {_fit(key, of_keys): _fit(held, of_values) for key, held in value.items()}
+    if _MISFIT in found or any(held is _MISFIT for held in found.values()):
+        return _MISFIT
+    return value if _is_as_it_was(value, found) else found
+
+
+def _is_as_it_was(before: Mapping[Any, Any], after: Mapping[Any, Any]) -> bool:
+    """Whether these are the very objects, so that what was given can be passed on and may be written into."""
+    same_size = len(before) == len(after)  # two keys may be one number
+    return same_size and all(
+        x is y and held is kept for (x, held), (y, kept) in zip(before.items(), after.items(), strict=True)
+    )
 
 
 def _fit_all(value: Any, inner: tuple[Any, ...], origin: Any) -> Any:

@@ -16,15 +16,18 @@ from lmcbook.states import StateDict, check_same_tensors, evaluation_mode, fitte
 # Beyond this the first layer's outputs cost more memory than their reuse saves time: wide convolutions of many images.
 MOST_BYTES_OF_FIRST_LAYER = 2 * 1024**3
 
+# A finer grid resolves nothing, and a mistyped number would fill the memory.
+MOST_COEFFICIENTS = 1_000_001
+
 
 @checked
 def coefficients_grid(num_coefficients: int) -> tuple[float, ...]:
     """Equally spaced interpolation coefficients from 0 to 1, both ends included; ½ is one if their number is odd.
 
     Raises:
-        InputError: there are fewer than 2.
+        InputError: there are fewer than 2, or more than `MOST_COEFFICIENTS`.
     """
-    check_number("num_coefficients", num_coefficients, minimum=2, integer=True)
+    check_number("num_coefficients", num_coefficients, minimum=2, maximum=MOST_COEFFICIENTS, integer=True)
     return tuple(index / (num_coefficients - 1) for index in range(num_coefficients))
 
 

@@ -9,6 +9,7 @@ from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
 from lmcbook.errors import InputError, described
+from lmcbook.errors.arrays import tensor_of
 from lmcbook.errors.machine import of_the_machine
 
 
@@ -105,4 +106,4 @@ def _batches(argument: str, given: Any) -> list[Any]:
 
 def _tensor(part: Any) -> Any:
     # an array of objects is none of numbers
-    return torch.as_tensor(part) if isinstance(part, np.ndarray) and part.dtype.kind in "biufc" else part
+    return tensor_of(part) if isinstance(part, np.ndarray) and part.dtype.kind in "biufc" else part
