@@ -1,5 +1,6 @@
 """Files are written whole or not at all, readable by others, and digests are those that are on disks already."""
 
+import os
 import stat
 import subprocess
 import sys
@@ -16,6 +17,15 @@ def test_a_file_takes_its_place_and_can_be_read_by_others(tmp_path):
     write_whole(path, "λ = ½")
     assert path.read_text(encoding="utf-8") == "λ = ½" and list(path.parent.iterdir()) == [path]
     assert stat.S_IMODE(path.stat().st_mode) == 0o644
+
+
+@pytest.mark.parametrize("name", ["x" * 255, "é" * 127 + "x", "x" + "é" * 127, "𝜃" * 63, "caf\udce9" * 40])
+def test_whatever_name_a_file_may_have_can_be_written(tmp_path, name):
+    write_whole(tmp_path / name, "1")
+    assert [path.name for path in tmp_path.iterdir()] == [name]
+    with written_whole(tmp_path / name) as partial:
+        partial.write_text("2")
+        assert len(os.fsencode(partial.parent.name)) <= 255 and partial.parent.name.encode()  # no half of a letter
 
 
 @pytest.mark.parametrize("error", [ValueError, KeyboardInterrupt])

@@ -96,10 +96,10 @@ def read_data(name: str, *, image_size: int = 224, examples: int | None = None) 
         check_number("examples", examples, minimum=2, integer=True)
     check_number("image_size", image_size, minimum=1, integer=True)
     path = Path(name)
-    if path.is_dir():
+    if os.path.isdir(path):  # Path's own fails on a name that is too long
         return _folder(path, image_size, examples)
     if path.suffix in (".npz", ".safetensors"):
-        if not path.is_file():
+        if not os.path.isfile(path):
             raise InputError(f"data is {name!r}, which is not there")
         return _by_role(_arrays(path), path)
     from lmcbook.data import load

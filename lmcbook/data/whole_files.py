@@ -64,7 +64,9 @@ def private_folder(beside: Path) -> Iterator[Path]:
 
 def private_path(beside: Path) -> Path:
     """A new name beside the path ``beside``, for what `sweep` shall remove when this process is dead."""
-    return beside.with_name(f".{beside.name[:100]}.{_machine()}-{os.getpid()}.{secrets.token_hex(4)}.partial")
+    # file systems count a name's bytes, 255 of them; no letter is cut in two
+    begin = os.fsencode(beside.name)[:100].decode(errors="ignore")
+    return beside.with_name(f".{begin}.{_machine()}-{os.getpid()}.{secrets.token_hex(4)}.partial")
 
 
 def sweep(folder: Path) -> None:

@@ -30,7 +30,8 @@ def told(error: BaseException) -> tuple[str, int] | None:
         return str(error), 1
     for cause in _causes(error):
         if isinstance(cause, OSError) or type(cause).__name__ == "SafetensorError":
-            return _of_files(cause), 1
+            too_long = isinstance(cause, OSError) and cause.errno == errno.ENAMETOOLONG
+            return _of_files(cause), 2 if too_long else 1  # nobody but who typed it made that name
     if lacks_memory(error):
         asked = re.search(r"(?i)tried to allocate ([\d.]+ \w+)", str(error))
         size = f" for {asked[1]}" if asked else ""
@@ -59,6 +60,8 @@ def _of_files(error: BaseException) -> str:
     reason = (error.strerror if isinstance(error, OSError) else None) or _line(error)
     if number in _REFUSED:
         return f"{name}{reason}: give a place that you may read and write, or change its owner or mode"
+    if number == errno.ENAMETOOLONG:
+        return f"{name}{reason}: a name may have 255 bytes, and letters that are not ASCII take several; shorten it"
     return f"{name}{reason}"
 
 
