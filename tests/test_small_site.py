@@ -13,6 +13,8 @@ from xml.etree import ElementTree
 
 import pytest
 
+from tests.helpers.browser import opened_browser
+
 ROOT = Path(__file__).resolve().parents[1]
 ipywidgets = pytest.importorskip("ipywidgets")
 
@@ -85,6 +87,52 @@ def test_shortening_twice_is_shortening_once_and_other_pages_stay(small_site, pa
     once = small_site.shorten_widgets(page_with_widgets)
     assert small_site.shorten_widgets(once) == once
     assert small_site.shorten_widgets("<html>no widget</html>") == "<html>no widget</html>"
+
+
+def repetitive(page: str) -> str:
+    """The page with a widget whose drawing says the same again and again, as all frames do."""
+    mark = "<circle class='m' cx='{0}.5' cy='{0}'/> λ = ½ & \\"
+    drawing = "".join(mark.format(index) for index in range(200))
+    assert "= 1</p>" in page
+    return page.replace("= 1</p>", f"= 1 {json.dumps(drawing)[1:-1]}</p>")
+
+
+def test_packed_widgets_are_the_same_once_their_letters_are_replaced(small_site, page_with_widgets):
+    page = small_site.shorten_widgets(repetitive(page_with_widgets))
+    packed = small_site.pack_widgets(page)
+    assert len(packed.encode()) < 0.6 * len(page.encode())
+    [(state, words)] = re.findall(
+        r" data-packed>(.*?)</script><script>\(e=>\{const w=(\[.*?\]);e\.text", packed, re.DOTALL
+    )
+    unpacked = small_site.ANY_LETTER.sub(lambda letter: json.loads(words)[ord(letter[0]) - 0x400], state)
+    assert unpacked == small_site.WIDGET_STATE.search(page)[2]
+    # the rest of the page is as it was, and a page that is read again stays
+    start, end = page.split(unpacked)
+    assert packed.startswith(start[:-1]) and packed.endswith(end.removeprefix("</script>"))
+    assert small_site.pack_widgets(small_site.shorten_widgets(packed)) == packed
+
+
+def test_what_has_such_letters_itself_or_gains_nothing_is_not_packed(small_site, page_with_widgets):
+    shortened = small_site.shorten_widgets(repetitive(page_with_widgets))
+    russian = shortened.replace("step", "шаг")
+    assert russian != shortened and small_site.pack_widgets(russian) == russian
+    for page in ("<html>no widget</html>", '<script type="application/vnd.jupyter.widget-state+json">{}</script>'):
+        assert small_site.pack_widgets(page) == page
+
+
+@pytest.mark.browser
+@pytest.mark.slow
+def test_a_browser_unpacks_widgets_before_they_are_read(small_site, page_with_widgets, tmp_path):
+    page = small_site.shorten_widgets(repetitive(page_with_widgets))
+    packed = small_site.pack_widgets(page).replace("<html>", '<!doctype html><html><meta charset="utf-8">')
+    (tmp_path / "packed.html").write_text(packed, encoding="utf-8")
+    with opened_browser(tmp_path / "chromium") as browser:
+        browser.driver.get((tmp_path / "packed.html").as_uri())
+        found = browser.run(
+            "return [...document.querySelectorAll('script[type=\"application/vnd.jupyter.widget-state+json\"]')]"
+            ".map((script) => script.textContent)"
+        )
+    assert found == [small_site.WIDGET_STATE.search(page)[2]]
 
 
 def test_empty_lists_of_classes_are_left_to_the_page(small_site, page_with_widgets):

@@ -9,6 +9,7 @@ import itertools
 import json
 import re
 import shutil
+from collections import Counter
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
@@ -28,6 +29,15 @@ FIGURE = re.compile(r'(?<=<div class="lmc-wide">)<svg.*?</svg>|(?<=<div class="l
 FIGURE_NAME = re.compile(r"\bf[0-9a-f]{6}-\w+")
 
 WIDGET_STATE = re.compile(r'(<script type="application/vnd\.jupyter\.widget-state\+json">)(.*?)(</script>)', re.DOTALL)
+# What stands between the numbers of the widgets' drawings, again and again, and what takes its place: Cyrillic letters
+# and their neighbours, of two bytes each, in which no word of the book is written.
+BETWEEN_NUMBERS = re.compile(r"[^\d.]{4,}")
+LETTERS = [chr(number) for number in range(0x400, 0x800)]
+ANY_LETTER = re.compile(f"[{LETTERS[0]}-{LETTERS[-1]}]")
+UNPACK = (
+    "<script>(e=>{const w=%s;e.textContent=e.textContent.replace(/[\\u0400-\\u07ff]/g,c=>w[c.charCodeAt()-1024])})"
+    "(document.currentScript.previousElementSibling)</script>"
+)
 WIDGET_VIEW = re.compile(r'("model_id": ?")([^"]+)(")')
 
 # A tag as lmcbook's frames have them: names and values without brackets, and double quotes around every value.
@@ -103,7 +113,7 @@ def drop_what_no_reader_asks_for(app: Sphinx, exception: Exception | None) -> No
         text = page.read_text(encoding="utf-8")
         shorter = FOR_NOBODY.sub(lambda found: found[1] or "", ICON_SCRIPT.sub("", text))
         shorter = BROKEN_TAGS.sub(lambda found: found[1] or " ", shorter)
-        shorter = shorten_lines(shorten_widgets(shorten_figures(shorter)))
+        shorter = shorten_lines(pack_widgets(shorten_widgets(shorten_figures(shorter))))
         shorter = DATA.sub(plain_data, styles_once(rounded_figures(shorter)))
         if shorter != text:
             page.write_text(shorter, encoding="utf-8")
@@ -181,6 +191,24 @@ def shorten_widgets(page: str) -> str:
     start, end = page[: found.start()], page[found.end() :]
     start, end = (WIDGET_VIEW.sub(lambda view: view[1] + names[view[2]] + view[3], part) for part in (start, end))
     return start + found[1] + text + found[3] + end
+
+
+def pack_widgets(page: str) -> str:
+    """The page with a letter for each text that its widgets repeat; a script puts the texts back before they are read.
+
+    What is packed has a mark, by which a page that is not written anew stays as it is.
+    """
+    found = WIDGET_STATE.search(page)
+    if found is None or ANY_LETTER.search(found[2]):
+        return page
+    counts = Counter(BETWEEN_NUMBERS.findall(found[2]))
+    saved = {text: count * (len(text) - 2) - len(json.dumps(text)) - 1 for text, count in counts.items()}
+    words = [text for text in sorted(saved, key=lambda text: -saved[text]) if saved[text] > 0][: len(LETTERS)]
+    letters = dict(zip(words, LETTERS, strict=False))
+    text = BETWEEN_NUMBERS.sub(lambda part: letters.get(part[0], part[0]), found[2])
+    unpack = UNPACK % json.dumps(words, ensure_ascii=False, separators=(",", ":"))
+    packed = found[1].replace(">", " data-packed>") + text + found[3] + unpack
+    return page[: found.start()] + packed + page[found.end() :] if len(packed) < len(found[0]) else page
 
 
 def _own(model: dict[str, Any], names: dict[str, str]) -> dict[str, Any]:
