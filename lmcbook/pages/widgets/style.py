@@ -15,12 +15,13 @@ def _variables(index: int) -> str:
 
 
 SHEET = f"""
-.lmc-explorer, .lmc-stills {{
+.lmc-explorer, .lmc-stills, .lmc-live {{
   {_variables(0)}; --lmc-ground: var(--pst-color-background, var(--jp-layout-color0, #fff))
 }}
 @media screen {{
-  html[data-theme="dark"] .lmc-explorer, html[data-theme="dark"] .lmc-stills,
-  [data-jp-theme-light="false"] .lmc-explorer, [data-jp-theme-light="false"] .lmc-stills {{{_variables(1)}}}
+  :is(html[data-theme="dark"], [data-jp-theme-light="false"]) :is(.lmc-explorer, .lmc-stills, .lmc-live) {{
+    {_variables(1)}
+  }}
 }}
 .jupyter-widgets.lmc-explorer {{
   max-width: 48rem; overflow: visible; padding: .75rem; border: 1px solid var(--lmc-faint); border-radius: .5rem;
