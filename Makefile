@@ -23,13 +23,14 @@ export MPLBACKEND ?= Agg
 export SE_OFFLINE := true
 
 .DEFAULT_GOAL := help
-.PHONY: help setup book test check bench pdf clean
+.PHONY: help setup book test check audit bench pdf clean
 
 help:
 	@echo "make setup   install into .venv with the exact versions of requirements.lock; nothing if it is done already"
 	@echo "make book    train, measure, run the notebooks, build book/_build/html/index.html"
 	@echo "make test    the whole test-suite; make test FAST=1 leaves out what trains, builds or drives a browser"
 	@echo "make check   lint, formatting, types"
+	@echo "make audit   licences of all locked packages, and what is known against them if the index can be asked"
 	@echo "make bench   speed against naive baselines, as ratios"
 	@echo "make pdf     the book as one file, book/_build/lmcbook.pdf (needs chromium)"
 	@echo "make clean   remove what the builds made; trained weights in runs/ and the environment stay"
@@ -63,6 +64,9 @@ check: setup
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+
+audit: setup
+	@$(BIN)/python -m tests.audit
 
 # Not those that take long or a GPU: matching_cost.py makes the appendix's figure, gpu.py the estimates of the plan, and
 # rebuild.py builds the book.
