@@ -207,6 +207,27 @@ def test_a_test_folder_without_classes_does_not_hide_the_other(tmp_path):
     assert imported.num_test == 20 and "left out: 1 (no class folders in it): test" in report
 
 
+@pytest.mark.parametrize("unlabelled", ["images/1.png", "test/1.png", "0/1.png"])
+def test_a_test_folder_with_other_folders_than_the_classes_does_not_hide_the_other(tmp_path, folder, unlabelled):
+    for part in ("train", "valid"):
+        write(tmp_path / "images" / part, seed=len(part))
+    place = tmp_path / "images" / "test" / unlabelled
+    place.parent.mkdir(parents=True)
+    picture(np.random.default_rng(5), place)
+    imported, report = import_report(tmp_path / "images")
+    assert imported.num_test == 20 and "left out: 1 (its folders are not the classes of train/): test" in report
+    shutil.copytree(tmp_path / "images", folder / "streamed")
+    assert data.describe("streamed").num_test == 20
+
+
+def test_a_class_that_one_part_lacks_is_still_said(tmp_path):
+    for part in ("train", "test"):
+        write(tmp_path / "images" / part, seed=len(part))
+    (tmp_path / "images" / "test" / "bee").rename(tmp_path / "images" / "test" / "cat")
+    with pytest.raises(InputError, match=r"class folders in one of train and test only \('bee', 'cat'\)"):
+        import_report(tmp_path / "images")
+
+
 def test_all_that_has_to_be_mended_is_said_at_once(images):
     for index in range(5):
         (images / "ant" / f"{index}.png").write_bytes(b"no image")

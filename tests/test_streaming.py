@@ -109,6 +109,10 @@ def test_imagenet_is_described_without_data_and_says_where_it_has_to_be(folder):
             lambda root: (root / "val" / "ILSVRC2012_val_1.JPEG").touch(),
             r"imagenet/val/ILSVRC2012_val_1\.JPEG is not in a class folder; images belong into",
         ),
+        # its own test/ has no labels, whatever it is sorted into
+        (lambda root: shutil.copytree(root / "val", root / "test"), r"holds 3 classes, 6 training and 3 test images"),
+        (lambda root: (root / "test" / "0").mkdir(parents=True), r"holds 3 classes, 6 training and 3 test images"),
+        (lambda root: (root / "val").rename(root / "test"), r"imagenet has no folder val; it must hold train/CLASS"),
         (lambda root: shutil.rmtree(root / "val" / "bee"), r"class folders in one of train and val only \('bee'\)"),
         (lambda root: (root / "train" / "dog").mkdir(), r"class folder .*train/dog holds 0 image"),
         (

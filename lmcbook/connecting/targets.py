@@ -14,7 +14,8 @@ def check_target(path: str | Path, endings: Sequence[str], *, force: bool) -> Pa
     """A path that may be written to.
 
     Raises:
-        InputError: it has another ending or too long a name, is there already and ``force`` is not given, or its folder is missing.
+        InputError: it has another ending or too long a name, is there already and ``force`` is not given, or its folder
+            is missing.
     """
     path = Path(path)
     if len(os.fsencode(path.name)) > MOST_BYTES:

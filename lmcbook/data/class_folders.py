@@ -25,7 +25,7 @@ SYSTEM = (
 """What systems leave behind, in any case, beside all names that begin with a dot."""
 TRAIN = ("train", "training")
 TEST = ("test", "testing", "val", "valid", "validation")
-"""Folders of the two parts, in any case; of several the first is the test set."""
+"""Folders of the two parts, in any case; of several the test set is the first with the classes of the training set."""
 FEWEST_UNDIVIDED, FEWEST_TRAIN, FEWEST_TEST = 5, 2, 1
 """Images of a class: where a fifth becomes the test set, and where there are two parts."""
 
@@ -74,17 +74,25 @@ def parts_of(root: Path) -> tuple[str, str] | None:
     folders = {entry.name.lower(): entry for entry in _visible(root) if entry.is_dir()}
     train = [folders[name].name for name in TRAIN if name in folders and _holds_folders(folders[name])]
     test = [folders[name].name for name in TEST if name in folders and _holds_folders(folders[name])]
-    return (train[0], test[0]) if train and test else None
+    if not train or not test:
+        return None
+    # test images without labels often lie in one folder, as in test/images/, beside a val/ that has classes
+    with_classes = [name for name in test if _folders_in(root / name) == _folders_in(root / train[0])]
+    return train[0], (with_classes or test)[0]
 
 
-def find_images(root: Path) -> ClassFolders:
+def find_images(root: Path, parts: tuple[str, str] | None = None) -> ClassFolders:
     """The images in ``root``: ``train/CLASS/*`` and ``test/CLASS/*`` (or ``val``), else ``CLASS/*``.
+
+    Args:
+        root: the folder.
+        parts: names of the folders of training and test images, by default those of `parts_of`.
 
     Raises:
         InputError: there are no two class folders in it.
     """
     found = ClassFolders(root=root)
-    parts = parts_of(root)
+    parts = parts or parts_of(root)
     if parts is None:
         _refuse_half(root)
         found.class_names, found.train = _part(found, root, FEWEST_UNDIVIDED)
@@ -93,7 +101,11 @@ def find_images(root: Path) -> ClassFolders:
         if entry.name in parts:
             continue
         if entry.name.lower() in (*TRAIN, *TEST):
-            why = "a test set is there already" if _holds_folders(entry) else "no class folders in it"
+            why = "a test set is there already"
+            if not _holds_folders(entry):
+                why = "no class folders in it"
+            elif _folders_in(root / entry.name) != _folders_in(root / parts[0]):
+                why = f"its folders are not the classes of {parts[0]}/"
             _leave_out(found, why, entry.path)
         elif entry.is_dir():
             found.problems.append(f"{entry.path} lies beside {parts[0]}/ and {parts[1]}/, and is no part; move it away")
@@ -216,6 +228,10 @@ def _holds_folders(entry: os.DirEntry[str]) -> bool:
     return any(other.is_dir() for other in inside) and not (
         entry.name.lower() in TRAIN and any(other.name.lower().endswith(SUFFIXES) for other in inside)
     )
+
+
+def _folders_in(folder: Path) -> set[str]:
+    return {entry.name for entry in _visible(folder) if entry.is_dir()}
 
 
 def _refuse_half(root: Path) -> None:

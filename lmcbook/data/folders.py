@@ -83,10 +83,13 @@ def read_folder(name: str) -> Folder:
             "LMCBOOK_DATA name the folder that has it"
         )
     parts = parts_of(path)
-    if parts is None or (name in DATASETS and parts != PARTS):
+    # ImageNet's test/ has no labels, however it is sorted into folders
+    if name in DATASETS and parts is not None:
+        parts = PARTS if all((path / part).is_dir() for part in PARTS) else None
+    if parts is None:
         missing = next((part for part in PARTS if not (path / part).is_dir()), "")
         raise InputError(f"{path} has no folder {missing or 'of class folders'}; {layout}")
-    found = _read(path, *((path / part).stat().st_mtime_ns for part in parts))
+    found = _read(path, parts, *((path / part).stat().st_mtime_ns for part in parts))
     if name in DATASETS:
         known = DATASETS[name]
         wanted = (known.num_classes, known.num_train + known.num_calibration, known.num_test)
@@ -101,8 +104,8 @@ def read_folder(name: str) -> Folder:
 
 
 @lru_cache(maxsize=4)
-def _read(path: Path, *_modified: int) -> Folder:
-    found = find_images(path)
+def _read(path: Path, parts: tuple[str, str], *_modified: int) -> Folder:
+    found = find_images(path, parts)
     if found.problems:
         raise InputError(summed_up(found.problems))
     digest = hashlib.sha256()
