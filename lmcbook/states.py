@@ -234,8 +234,9 @@ def not_taken(inputs: Sequence[Any], error: Exception, what: str = "images") -> 
     reason = " ".join(str(error).split())[:200] or type(error).__name__
     hint = ": give floating-point images, normalised as in training"
     whole = tensors and not tensors[0].is_floating_point()
+    given = f"{what} of {shapes}" if tensors else what
     return NotTaken(
-        f"model does not take {what} of {shapes} ({reason}); give them as in its training{hint if whole else ''}",
+        f"model does not take {given} ({reason}); give them as in its training{hint if whole else ''}",
         error,
     )
 

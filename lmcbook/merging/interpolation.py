@@ -44,7 +44,7 @@ def merge_many(states: Sequence[StateDict], coefficients: Sequence[float | int])
     """
     if len(states) == 0 or len(states) != len(coefficients):
         raise InputError(
-            f"coefficients holds {len(coefficients)} number(s) for {len(states)} state(s); "
+            f"coefficients holds {len(coefficients)} number(s) for {len(states)} states; "
             "it must hold one for each state, and there must be at least one state"
         )
     for coefficient in coefficients:
