@@ -88,7 +88,7 @@ def ways(
 ) -> dict[str, Float[Tensor, "examples classes"]]:
     """The logits of ``images`` from a, b, the plain average, the ensemble and the repaired average."""
     a, b = (predict_logits(model, state, images) for state in states)
-    merged = interpolate(*states, coefficient)
+    merged = interpolate(states[0], states[1], coefficient)
     repaired = Repairer(model, states, repairing).repair(merged, (coefficient, 1 - coefficient), "lewc_mean")
     return {
         "a": a,

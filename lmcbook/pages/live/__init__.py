@@ -95,7 +95,7 @@ def still_html(command: str) -> str:
     )
 
 
-def _name(setting: Mapping[str, Any]) -> str:
+def _name(setting: Mapping[Any, Any]) -> str:
     return f"width {width_label(setting['width'])}, batches of {setting['batch']}"
 
 
