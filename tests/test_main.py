@@ -97,7 +97,7 @@ OF_SAFETENSORS = "Error while serializing: I/O error: No space left on device (o
         (OSError(errno.EROFS, "Read-only file system", "r/a"), 1, "r/a: Read-only file system: give a place"),
         (OSError(errno.EIO, "Input/output error", "r/a"), 1, "r/a: Input/output error"),
         (OSError(errno.ENAMETOOLONG, "File name too long", "xxx"), 2, "xxx: File name too long: a name may have 255"),
-        (MemoryError(), 1, "there is not enough memory: take a smaller width"),
+        (MemoryError(), 1, "there is not enough memory: take a smaller width or batch size"),
         (
             RuntimeError("DefaultCPUAllocator: can't allocate memory: you tried to allocate 400 bytes. x"),
             1,

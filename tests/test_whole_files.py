@@ -53,6 +53,14 @@ def test_what_safetensors_tells_of_a_full_disk_names_the_file(tmp_path):
         raise SafetensorError("Error while deserializing header: header too large")
 
 
+def test_a_full_disk_met_in_the_middle_of_a_write_names_the_file(tmp_path):
+    """Of an error in `write`, as opposed to `open`, Python does not tell the file."""
+    path = tmp_path / "record.json"
+    with pytest.raises(OSError, match="No space left on device") as told, written_whole(path):
+        raise OSError(28, "No space left on device")
+    assert (told.value.errno, told.value.filename) == (28, str(path)) and list(tmp_path.iterdir()) == []
+
+
 def test_a_process_killed_while_it_writes_leaves_the_file_as_it_was(tmp_path):
     path = tmp_path / "file.json"
     write_whole(path, "old")

@@ -52,6 +52,11 @@ def private_folder(beside: Path) -> Iterator[Path]:
     folder.mkdir()
     try:
         yield folder
+    except OSError as error:
+        if error.filename is not None or error.errno is None:
+            raise
+        # a write that fails does not know which file it was
+        raise OSError(error.errno, error.strerror, str(beside)) from error
     except Exception as error:
         number = re.search(r"os error (\d+)", str(error))
         if type(error).__name__ != "SafetensorError" or number is None:

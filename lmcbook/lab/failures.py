@@ -33,9 +33,7 @@ def told(error: BaseException) -> tuple[str, int] | None:
             too_long = isinstance(cause, OSError) and cause.errno == errno.ENAMETOOLONG
             return _of_files(cause), 2 if too_long else 1  # nobody but who typed it made that name
     if lacks_memory(error):
-        asked = re.search(r"(?i)tried to allocate ([\d.]+ \w+)", str(error))
-        size = f" for {asked[1]}" if asked else ""
-        return f"there is not enough memory{size}: take a smaller width, or fewer processes at a time; {KEPT}", 1
+        return f"{of_memory(error)}; {KEPT}", 1
     if device_failed(error):
         return f"the device failed ({_line(error)[:200]}); {KEPT}", 1
     if isinstance(error, UnicodeError):
@@ -45,6 +43,13 @@ def told(error: BaseException) -> tuple[str, int] | None:
     if isinstance(error, RecursionError):
         return f"a file is nested too deeply ({_line(error)})", 1
     return None
+
+
+def of_memory(error: BaseException) -> str:
+    """What is said of too little memory: how much was asked for, where the error tells it, and the way out."""
+    asked = re.search(r"(?i)tried to allocate ([\d.]+ \w+)", str(error))
+    size = f" for {asked[1]}" if asked else ""
+    return f"there is not enough memory{size}: take a smaller width or batch size, or fewer processes at a time"
 
 
 def _of_files(error: BaseException) -> str:

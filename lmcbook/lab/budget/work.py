@@ -9,10 +9,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from lmcbook.errors import InputError, check_choice, check_number
+from lmcbook.errors.machine import lacks_memory
 from lmcbook.lab import paths, plan
 from lmcbook.lab.budget.costs import Costs, estimated_measuring_seconds
 from lmcbook.lab.budget.tasks import Task, shortened
 from lmcbook.lab.budget.todo import Todo, device_and_gpu, missing_of, planned_of, todo
+from lmcbook.lab.failures import of_memory
 from lmcbook.lab.plan import PlannedPair
 from lmcbook.lab.progress import duration
 from lmcbook.lab.records import Record, check_writable, left_out
@@ -114,8 +116,8 @@ def run_within_budget(
         except TimeIsUp as stopped:
             report(f"  {stopped}; the next call goes on from there")
             break
-        except (InputError, RuntimeError) as problem:  # torch's errors on a device are RuntimeErrors
-            report(f"  left out: {problem}")
+        except (InputError, RuntimeError, MemoryError) as problem:  # torch's errors on a device are RuntimeErrors
+            report(f"  left out: {of_memory(problem) if lacks_memory(problem) else problem}")
             failed += 1
         release_memory()
     waiting = sum(len(task.planned) for task in found.waiting)
