@@ -69,7 +69,7 @@ def main(packages: Iterable[str] | None = None) -> int:
     known, reason = advisories()
     if known is None:
         print(f"advisories could NOT be asked for, so nothing is known of weaknesses: {reason}")
-        print("`pip install pip-audit` brings what asks; it needs a way to pypi.org")
+        print("`pip install pip-audit` brings what asks; it needs a way to PyPI")
         return 1 if lacking else 3
     for line in known:
         print(line)
