@@ -25,6 +25,8 @@ from lmcbook.training import TimeIsUp, TrainingDiverged
         (["run", "--scale", "huge"], "scale is 'huge'"),
         (["reproduce", "--scale", "huge"], "scale is 'huge'"),
         (["reproduce", "--cores", "0"], "cores is 0; it must be a whole number at least 1"),
+        (["reproduce", "--cores", "100000"], "cores is 100000; it must be a whole number at least 1 and at most"),
+        (["reproduce", "--cores", "100000", "--profile", "x", "--device", "tpu"], "device is 'tpu'"),
         (["reproduce", "--device", "tpu"], "device is 'tpu'; it may be one of: auto, cpu, cuda"),
         (["plan", "--device", "cuda:x"], "device is 'cuda:x'; it may be one of: auto, cpu, cuda"),
         (["plan", "--max-minutes", "nan"], "max_minutes is nan; it must be a number above 0"),

@@ -25,7 +25,8 @@ def checkout(tmp_path) -> Path:
 
 def start(folder: Path, runs: Path) -> subprocess.Popen:
     environment = {**os.environ, "PYTHONPATH": str(folder), "LMCBOOK_RUNS": str(runs), "OMP_NUM_THREADS": "1"}
-    command = [sys.executable, "-m", "lmcbook", "reproduce", "--no-book", "--cores", "2", "--device", "cpu"]
+    cores = str(min(2, os.cpu_count() or 1))
+    command = [sys.executable, "-m", "lmcbook", "reproduce", "--no-book", "--cores", cores, "--device", "cpu"]
     return subprocess.Popen(
         command,
         cwd=folder,

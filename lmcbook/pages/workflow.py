@@ -155,7 +155,9 @@ def reproduce(
         NotebookError: notebooks failed.
     """
     check_choice("scale", scale, plan.SCALES)
-    check_number("cores", cores, minimum=1, integer=True)
+    # a cluster has more of them than the machine that asks for its jobs
+    most = None if profile else os.cpu_count()
+    check_number("cores", cores, minimum=1, maximum=most, integer=True)
     check_device(device)
     if device.startswith("cuda") and profile is None:  # a cluster's nodes may have what this machine has not
         resolve_device(device)
