@@ -1,0 +1,1 @@
+"""A SLURM on this machine's loopback, for tests of what is submitted to clusters."""
