@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 from lmcbook.data import Splits, load
-from lmcbook.evaluation import accuracy
+from lmcbook.evaluation import accuracy, predict_logits
 from lmcbook.lab import live as made
 from lmcbook.layerwise import measure_common_mode
 from lmcbook.models import LayeredModel
@@ -105,7 +105,7 @@ def test_the_networks_are_those_that_the_recipe_trains(pairs, splits):
     pair = pairs[0]
     fresh = train(replace(pair.training, seed=0), splits, progress=False).state
     rounded = {name: made.unpacked([made.packed(weight)], [name])[name] for name, weight in fresh.items()}
-    logits = [made.predict_logits(pair.model, state, splits.test.images) for state in (rounded, pair.states[0])]
+    logits = [predict_logits(pair.model, state, splits.test.images) for state in (rounded, pair.states[0])]
     agree = (logits[0].argmax(1) == logits[1].argmax(1)).double().mean().item()
     assert agree >= 0.98
 
