@@ -19,17 +19,26 @@ START, END = "<!-- counts -->\n", "<!-- end of counts -->"
 
 def check(part: str, name: str, found: dict[str, int]) -> None:
     """Compare what was counted with what is stated, or state it."""
-    stated: dict[str, dict[str, Any]] = json.loads(COUNTS.read_text()) if COUNTS.is_file() else {}
     if os.environ.get("LMCBOOK_WRITE_COUNTS"):
-        entry = stated.setdefault(part, {}).setdefault(name, {})
-        entry.update(found)
-        COUNTS.write_text(json.dumps(stated, indent=1, sort_keys=True) + "\n")
-        text = PAGE.read_text(encoding="utf-8")
-        before, _, rest = text.partition(START)
-        PAGE.write_text(before + START + tables(stated) + END + rest.partition(END)[2], encoding="utf-8")
+        state(part, name, found)
         return
-    entry = stated[part][name]
+    entry = _stated()[part][name]
     assert {key: entry.get(key) for key in found} == found, "see tests/faults/report.py"
+
+
+def state(part: str, name: str, found: dict[str, int]) -> None:
+    """Write what was counted into the file of counts and the page."""
+    stated = _stated()
+    stated.setdefault(part, {}).setdefault(name, {}).update(found)
+    COUNTS.write_text(json.dumps(stated, indent=1, sort_keys=True) + "\n")
+    text = PAGE.read_text(encoding="utf-8")
+    before, _, rest = text.partition(START)
+    PAGE.write_text(before + START + tables(stated) + END + rest.partition(END)[2], encoding="utf-8")
+
+
+def _stated() -> dict[str, dict[str, Any]]:
+    content: dict[str, dict[str, Any]] = json.loads(COUNTS.read_text()) if COUNTS.is_file() else {}
+    return content
 
 
 def tables(stated: dict[str, dict[str, dict[str, int]]]) -> str:

@@ -1,14 +1,17 @@
 """A copy of this checkout whose plan is small enough for tests to work it off in other processes."""
 
 import ast
+import json
 import shutil
 from pathlib import Path
+
+from lmcbook.lab.records import read_records
 
 ROOT = Path(__file__).resolve().parents[2]
 
 
-def copy_checkout(folder: Path) -> Path:
-    """Make ``folder`` such a copy: MLPs of two widths, one pair, two weight decays, a few epochs."""
+def copy_checkout(folder: Path, widths: tuple[float, ...] = (1.0, 16.0)) -> Path:
+    """Make ``folder`` such a copy: MLPs of these widths, one pair, two weight decays, a few epochs."""
     folder.mkdir()
     for name in ("lmcbook", "notebooks"):
         shutil.copytree(ROOT / name, folder / name, ignore=shutil.ignore_patterns("__pycache__"))
@@ -18,8 +21,8 @@ def copy_checkout(folder: Path) -> Path:
     assign(folder, "plan/grid.py", "SCALE_RECIPES", every_scale)
     assign(folder, "plan/grid.py", "SEED_PAIRS", "((0, 1),)")
     assign(folder, "recipes.py", "DECAY_PRODUCT", "1.0")
-    two_widths = "lambda selection: width(selection.filled(width_multipliers=(1.0, 16.0)))"
-    assign(folder, "plan/experiments.py", "EXPERIMENTS", f'{{"01_width": ({two_widths},)}}')
+    chosen = f"lambda selection: width(selection.filled(width_multipliers={widths}))"
+    assign(folder, "plan/experiments.py", "EXPERIMENTS", f'{{"01_width": ({chosen},)}}')
     return folder
 
 
@@ -42,3 +45,13 @@ def assign(folder: Path, module: str, name: str, value: str) -> None:
 
 def targets(node: ast.Assign | ast.AnnAssign) -> list[ast.expr]:
     return node.targets if isinstance(node, ast.Assign) else [node.target]
+
+
+def measured(runs: Path) -> dict[str, str]:
+    """What each record says, by its digest."""
+    return {record.digest: json.dumps(record.data, sort_keys=True) for record in read_records(runs / "records")}
+
+
+def trained(runs: Path) -> dict[str, float]:
+    """When each network was stored, by its key."""
+    return {folder.name: folder.stat().st_mtime for folder in (runs / "models").iterdir()}
