@@ -1,9 +1,10 @@
-"""Reproducing: killed in the middle it ends the same; one changed number re-does only what depends on it."""
+"""Reproducing: what is done stays done, and one changed number re-does only what depends on it.
 
-import json
+What kills do is tested in `tests/faults/test_kills.py`.
+"""
+
 import os
 import re
-import shutil
 import signal
 import subprocess
 import sys
@@ -12,15 +13,14 @@ from pathlib import Path
 
 import pytest
 
-from lmcbook.lab.records import read_records
-from tests.helpers.small_checkout import assign, copy_checkout
+from tests.helpers.small_checkout import assign, copy_checkout, measured, trained
 
 pytestmark = pytest.mark.slow
 
 
 @pytest.fixture
 def checkout(tmp_path) -> Path:
-    return copy_checkout(tmp_path / "checkout")
+    return copy_checkout(tmp_path / "checkout", (0.5, 1.0))
 
 
 def start(folder: Path, runs: Path) -> subprocess.Popen:
@@ -44,45 +44,24 @@ def finish(process: subprocess.Popen) -> str:
     return output
 
 
-def measured(runs: Path) -> dict[str, str]:
-    return {record.digest: json.dumps(record.data, sort_keys=True) for record in read_records(runs / "records")}
+def test_done_once_nothing_is_to_be_done_and_a_changed_number_redoes_only_what_depends_on_it(checkout, tmp_path):
+    runs = tmp_path / "runs"
+    finish(start(checkout, runs))
+    before = trained(runs)
+    assert len(before) == 8 and len(measured(runs)) == 8
 
-
-def trained(runs: Path) -> dict[str, float]:
-    return {folder.name: folder.stat().st_mtime for folder in (runs / "models").iterdir()}
-
-
-def test_killed_and_started_again_it_ends_with_the_same_records(checkout, tmp_path):
-    whole, broken = tmp_path / "whole", tmp_path / "broken"
-    finish(start(checkout, whole))
-    assert len(trained(whole)) == 8 and len(measured(whole)) == 8
-
-    shutil.rmtree(checkout / ".snakemake")
-    process = start(checkout, broken)
-    limit = time.monotonic() + 200
-    while not list((broken / "models").glob("*")) and process.poll() is None and time.monotonic() < limit:
-        time.sleep(0.02)
-    os.killpg(process.pid, signal.SIGKILL)
-    process.wait()
-    assert process.stdout is not None
-    process.stdout.close()
-    assert 0 < len(trained(broken)) < 8, "it was not killed in the middle"
-
-    finish(start(checkout, broken))
-    assert measured(broken) == measured(whole)
-
-    before = trained(broken)
-    output = finish(start(checkout, broken))
+    output = finish(start(checkout, runs))
     assert "measurements of the scale embedded: nothing to be done" in output
-    assert trained(broken) == before
+    assert trained(runs) == before
 
     assign(checkout, "recipes.py", "USUAL_WEIGHT_DECAY", "2e-4")
-    output = finish(start(checkout, broken))
-    assert {name for name in trained(broken) if name in before} == set(before)
-    assert len(trained(broken)) == len(before) + 4  # two widths, two seeds
+    output = finish(start(checkout, runs))
+    after = trained(runs)
+    assert {name: after[name] for name in before} == before
+    assert len(after) == len(before) + 4  # two widths, two seeds
     assert sorted(set(re.findall(r"wildcards: job=(\S+)_[0-9a-f]{16}", output))) == [
+        "mlp-digits_L4_x0.5",
         "mlp-digits_L4_x1",
-        "mlp-digits_L4_x16",
     ]
 
 

@@ -92,7 +92,7 @@ def make_checkout(folder: Path, widths: tuple[float, ...] = WIDTHS) -> Path:
 
 def _cell(code: str, *tags: str) -> dict[str, Any]:
     name = tags[0] if tags else "code"
-    counted = {"outputs": [], "execution_count": None}
+    counted: dict[str, Any] = {"outputs": [], "execution_count": None}
     return {"cell_type": "code", "id": name, "metadata": {"tags": [*tags]}, **counted, "source": code}
 
 
