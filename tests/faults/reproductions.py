@@ -152,7 +152,7 @@ class Reproduction:
 
         The time is so many signs of progress, and a fraction of a second.
         """
-        signs, moment, pick = chance.randint(0, 6), chance.random(), chance.random()
+        signs, moment, pick = chance.randint(0, 3), chance.random(), chance.random()
         among_work = kind in ("worker alone", "engine alone") or (kind == "whole group" and chance.random() < 0.7)
         waits_for = "worker alone" if among_work and kind == "whole group" else kind
         seen: int | None = None
@@ -162,7 +162,7 @@ class Reproduction:
             if self._alive(waits_for):
                 seen = self.progress() if seen is None else seen
                 if not among_work or self.progress() - seen >= signs:
-                    time.sleep(moment if among_work else 3 * moment)
+                    time.sleep(moment / 2 if among_work else 3 * moment)
                     victims = self._alive(kind)
                     if victims and self._send(kind, victims[int(pick * len(victims))]):
                         self.struck[kind] += 1

@@ -15,7 +15,7 @@ def test_whichever_process_of_a_reproduction_is_killed_it_then_ends_the_same(tmp
     assert len(whole["weights"]) == len(whole["records"]) == 4
 
     struck, left = killed(checkout, tmp_path / "killed", list(KINDS), random.Random(0))
-    assert len(struck) > 2, "hardly anything was killed"
+    assert len(struck) > 1, "hardly anything was killed"
     assert {what: left[what] for what in whole} == whole
     names = {name.rpartition("/")[2] for name in left["files"] if not name.endswith((".lock", ".json"))}
     stored = {"weights.safetensors", *whole["weights"]}
