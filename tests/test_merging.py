@@ -186,7 +186,7 @@ def test_merge_many_refuses_weights_that_are_no_mean():
     states = [random_state(seed) for seed in (1, 2)]
     with pytest.raises(InputError, match=r"coefficients sum to 1\.1; they must sum to 1"):
         merge_many(states, [0.5, 0.6])
-    with pytest.raises(InputError, match=r"coefficients holds 1 number\(s\) for 2 state\(s\)"):
+    with pytest.raises(InputError, match=r"coefficients holds 1 number\(s\) for 2 states"):
         merge_many(states, [1.0])
     with pytest.raises(InputError, match="coefficients is 1.5"):
         merge_many(states, [1.5, -0.5])

@@ -3,6 +3,8 @@
 import os
 import resource
 import subprocess
+import sys
+import traceback
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
@@ -115,10 +117,14 @@ def run_with(megabytes: int | None) -> str:
         try:
             os.dup2(answers, 1)
             os.dup2(answers, 2)
+            # those of pytest's workers stand at a place of a file, and a pipe has no places
+            sys.stdout, sys.stderr = (os.fdopen(number, "w", buffering=1, closefd=False) for number in (1, 2))
             if megabytes is not None:
                 now = int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize()
                 resource.setrlimit(resource.RLIMIT_AS, (now + megabytes * 2**20,) * 2)
             os._exit(main(["run", "--recipe", "mlp-digits", "--device", "cpu", "--threads", "1"]))
+        except BaseException:
+            traceback.print_exc()
         finally:
             os._exit(99)
     os.close(answers)
