@@ -31,7 +31,7 @@ def told(error: BaseException) -> tuple[str, int] | None:
     for cause in _causes(error):
         if isinstance(cause, OSError) or type(cause).__name__ == "SafetensorError":
             too_long = isinstance(cause, OSError) and cause.errno == errno.ENAMETOOLONG
-            return _of_files(cause), 2 if too_long else 1  # nobody but who typed it made that name
+            return _of_files(cause), 2 if too_long else 1  # such a name was typed
     if lacks_memory(error):
         return f"{of_memory(error)}; {KEPT}", 1
     if device_failed(error):

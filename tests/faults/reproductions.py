@@ -110,7 +110,9 @@ class Reproduction:
         """Start the command."""
         known = {"PYTHONPATH": str(self.checkout), "LMCBOOK_RUNS": str(self.runs), "OMP_NUM_THREADS": "1"}
         known |= {"TMPDIR": str(self.runs.parent)}
-        options = {"recipe": "mlp-digits", "notebook": "01_width", "device": "cpu"} | (options or {"cores": 2})
+        options = {"recipe": "mlp-digits", "notebook": "01_width", "device": "cpu"} | (
+            options or {"cores": min(2, os.cpu_count() or 1)}
+        )
         words = [word for name, value in options.items() for word in (f"--{name}", str(value))]
         with self.log.open("a") as log:
             self.process = subprocess.Popen(
