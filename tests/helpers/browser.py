@@ -60,6 +60,15 @@ class _Quiet(http.server.SimpleHTTPRequestHandler):
         pass
 
 
+FADED = """
+const done = arguments[0];
+const ending = () => document.getAnimations().filter((each) => each.effect.getComputedTiming().endTime < Infinity);
+requestAnimationFrame(() => requestAnimationFrame(
+  () => Promise.allSettled(ending().map((each) => each.finished)).then(() => done(1))));
+"""
+"""Waits until all transitions of the page have ended."""
+
+
 class Browser:
     """A headless chromium that notes what every page asks for and complains about."""
 
@@ -149,7 +158,8 @@ class Browser:
     def use_theme(self, theme: str) -> None:
         """Switch this page to ``light`` or ``dark``, as its button does."""
         self.run("Object.assign(document.documentElement.dataset, {theme: arguments[0], mode: arguments[0]})", theme)
-        time.sleep(0.4)  # colours fade from one theme to the other
+        # colours fade from one theme to the other, on a busy machine for longer than it says
+        self.run_async(FADED)
 
 
 @contextmanager
