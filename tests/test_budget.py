@@ -306,8 +306,12 @@ def test_one_plan_for_every_device_says_the_arithmetic():
         if training.dataset == "digits":  # the networks of the scale desk, which are not trained again
             continue
         precisions[training.precision].add(f"{training.architecture} ×{training.width_multiplier:g}")
-    assert precisions["float32"] == {"mlp ×0.25", "mlp ×0.5", "mlp ×1", "mlp ×2", "mlp ×4"}
-    assert {"mlp ×8", "mlp ×16", "resnet20 ×1", "vgg11 ×16"} <= precisions["bfloat16"]
+    assert precisions["float32"] == {
+        *(f"mlp ×{width}" for width in ("0.25", "0.5", "1", "2", "4")),
+        *(f"resnet20 ×{width}" for width in ("0.25", "0.5", "1")),
+        *(f"vgg11 ×{width}" for width in ("0.25", "0.5")),
+    }
+    assert {"mlp ×8", "mlp ×16", "resnet20 ×2", "vgg11 ×1", "vgg11 ×16", "resnet50 ×0.5"} <= precisions["bfloat16"]
     assert not precisions["float32"] & precisions["bfloat16"]
     assert {one.pair.training.precision for one in budget.planned_of("paper", ["01_width"], "float32")} == {"float32"}
     assert {one.pair.training.precision for one in budget.planned_of("embedded")} == {"float32"}

@@ -1,6 +1,5 @@
 """One measurement of the plan, and the schedule and the arithmetic of its trainings."""
 
-import math
 from dataclasses import dataclass, replace
 
 from lmcbook.lab.config import PairConfig
@@ -38,15 +37,22 @@ class PlannedPair:
 WIDEST_IN_FLOAT32 = 2048
 """Hidden units of the widest multilayer perceptron of the paper's scale that is trained in float32, also on a GPU."""
 
+WIDEST_CONVOLUTIONS_IN_FLOAT32 = {"resnet20": 1.0, "vgg11": 0.5}
+"""The same for convolutional networks: width multipliers, of some 40 million multiplications an image."""
+
 
 def paper_precision(training: TrainingConfig) -> str:
     """The arithmetic of a training at the paper's scale: one plan for every device, so that its records are the same.
 
-    Narrow multilayer perceptrons are trained in float32, which a CPU does too and which costs a GPU nothing; everything
-    larger is meant for a GPU's matrix units: bfloat16 with float32 weights.
+    What is narrow enough for a CPU is trained in float32: many processors have no units for bfloat16 and are up to
+    fifty times slower in it, and a GPU is busy with the launches of so small a network, whatever the arithmetic. What
+    is larger is meant for a GPU's matrix units: bfloat16 with float32 weights.
     """
-    units = (training.hidden_width or math.inf) * training.width_multiplier
-    return "float32" if units <= WIDEST_IN_FLOAT32 else "bfloat16"
+    if training.hidden_width is not None:
+        narrow = training.hidden_width * training.width_multiplier <= WIDEST_IN_FLOAT32
+    else:
+        narrow = training.width_multiplier <= WIDEST_CONVOLUTIONS_IN_FLOAT32.get(training.architecture, 0)
+    return "float32" if narrow else "bfloat16"
 
 
 def with_epochs(training: TrainingConfig, epochs: int) -> TrainingConfig:
