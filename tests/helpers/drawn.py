@@ -59,10 +59,12 @@ def page_of(draw: Any, records: Sequence[Record]) -> Page:
 def check_layout(figure: Figure) -> None:
     """Nothing is drawn beyond the figure's edge, and no two labels of one axis touch."""
     canvas = FigureCanvasAgg(figure)
-    canvas.draw()
+    if figure.stale:  # what was drawn for a page is laid out already
+        canvas.draw()
     renderer = canvas.get_renderer()
     drawn, (width, height) = figure.get_tightbbox(renderer), figure.get_size_inches()
-    assert drawn.x0 > -0.01 and drawn.y0 > -0.01 and drawn.x1 < width + 0.01 and drawn.y1 < height + 0.01
+    # inches: the letters of this renderer are up to two pixels wider than those of the SVG that the layout is made for
+    assert min(drawn.x0, drawn.y0, width - drawn.x1, height - drawn.y1) > -0.04
     for axis in figure.axes:
         ticks = (axis.get_xticklabels(), axis.get_xlim()), (axis.get_yticklabels(), axis.get_ylim())
         for direction, (labels, (low, high)) in enumerate(ticks):
