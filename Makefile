@@ -23,13 +23,14 @@ export MPLBACKEND ?= Agg
 export SE_OFFLINE := true
 
 .DEFAULT_GOAL := help
-.PHONY: help setup book test check audit bench pdf clean
+.PHONY: help setup book test check lock audit bench pdf clean
 
 help:
 	@echo "make setup   install into .venv with the exact versions of requirements.lock; nothing if it is done already"
 	@echo "make book    train, measure, run the notebooks, build book/_build/html/index.html"
 	@echo "make test    the whole test-suite; make test FAST=1 leaves out what trains, builds or drives a browser"
 	@echo "make check   lint, formatting, types"
+	@echo "make lock    versions and hashes of requirements.lock anew from the index (needs uv)"
 	@echo "make audit   licences of all locked packages, and what is known against them if the index can be asked"
 	@echo "make bench   speed against naive baselines, as ratios"
 	@echo "make pdf     the book as one file, book/_build/lmcbook.pdf (needs chromium)"
@@ -40,13 +41,17 @@ setup: $(INSTALLED) $(VENDORED)
 $(INSTALLED): pyproject.toml requirements.lock
 	@$(PYTHON) -c 'import sys; ok = (3, 11) <= sys.version_info[:2] <= (3, 13); sys.exit(None if ok else "lmcbook needs Python 3.11 to 3.13 and $(PYTHON) is " + sys.version.split()[0] + "; name another one: make setup PYTHON=python3.12")'
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+# PyTorch first and alone, for the lock has no hashes of it; then what it needs besides, which on Linux with a GPU's build
+# are CUDA libraries.
 ifeq ($(CPU),)
-	$(BIN)/python -m pip install --quiet $(TORCH)
+	$(BIN)/python -m pip install --quiet --no-deps $(TORCH)
 else
-	$(BIN)/python -m pip install --quiet --index-url $(CPU_INDEX) $(TORCH) $(TORCHVISION)
+	$(BIN)/python -m pip install --quiet --no-deps --index-url $(CPU_INDEX) $(TORCH) $(TORCHVISION)
 endif
-	$(BIN)/python -m pip install --quiet --requirement requirements.lock
+	$(BIN)/python -m pip install --quiet --no-deps --require-hashes --requirement requirements.lock
 	$(BIN)/python -m pip install --quiet --no-deps --editable .
+	$(BIN)/python -m pip install --quiet $(TORCH)
+	$(BIN)/python -m pip check
 	@touch $@
 
 # Writes its stamp only when the files are there; without npm it says what the book does instead, and succeeds.
@@ -64,6 +69,9 @@ check: setup
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+
+lock: setup
+	@$(BIN)/python -m tests.lock
 
 audit: setup
 	@$(BIN)/python -m tests.audit

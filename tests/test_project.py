@@ -22,6 +22,7 @@ from lmcbook.__main__ import _parser, main
 from lmcbook.data.datasets import DATASETS
 from lmcbook.pages import notebooks, parameters
 from tests.helpers.command_lines import as_papermill_reads
+from tests.lock import parsed
 
 ROOT = Path(__file__).resolve().parents[1]
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
@@ -148,9 +149,9 @@ def requirements(*extras: str) -> list[Requirement]:
 
 
 def lock() -> dict[str, str]:
-    lines = [line for line in text("requirements.lock").splitlines() if line and not line.startswith("#")]
-    assert all(re.fullmatch(r"[\w.-]+==[\w.!]+", line) for line in lines), "a lock has exact versions only"
-    return {canonicalize_name(line.partition("==")[0]): line.partition("==")[2] for line in lines}
+    versions = {name: version.partition(" ;")[0] for name, (version, _) in parsed(text("requirements.lock")).items()}
+    assert all(re.fullmatch(r"[\w.!]+", version) for version in versions.values()), "a lock has exact versions only"
+    return versions
 
 
 def test_the_lock_has_every_dependency_at_a_version_that_is_allowed():
