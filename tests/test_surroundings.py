@@ -1,6 +1,8 @@
 """Wherever it runs: folders, processes that do not meet, threads, owners."""
 
+import errno
 import fcntl
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -98,6 +100,30 @@ def test_two_reproductions_of_one_checkout_do_not_meet_whatever_their_folders(sm
         pytest.raises(InputError, match="another reproduction is running on .*: wait for it, or let LMCBOOK_RUNS"),
     ):
         workflow.reproduce()
+
+
+def test_where_there_are_no_locks_a_reproduction_runs_and_takes_no_lock_of_snakemakes_away(
+    small_checkout, monkeypatch, capsys
+):
+    def flock(*arguments):
+        raise OSError(errno.ENOLCK, os.strerror(errno.ENOLCK))
+
+    started: list[list[str]] = []
+
+    def run(command, **options):
+        assert options["pass_fds"] == []
+        started.append(command)
+        return subprocess.CompletedProcess(command, 0)
+
+    monkeypatch.setattr(fcntl, "flock", flock)
+    monkeypatch.setattr(subprocess, "run", run)
+    left = small_checkout / ".snakemake" / "locks" / "0.output.lock"
+    left.parent.mkdir(parents=True)
+    left.touch()
+    assert workflow.reproduce(with_book=False, device="cpu") == 0
+    (command,) = started
+    assert "--unlock" not in command and "measurements" in command, "it may be that of a living engine"
+    assert capsys.readouterr().err.count("cannot be locked here") == 2
 
 
 def test_what_cannot_be_is_found_before_anything_is_started(small_checkout, monkeypatch):

@@ -7,7 +7,6 @@ import re
 import secrets
 import shutil
 import socket
-import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -81,8 +80,7 @@ def sweep(folder: Path) -> None:
             made = re.search(r"\.([0-9a-f]{8})-(\d+)\.[0-9a-f]{8}\.partial$", left.name)
             if made is None:
                 continue
-            dead = made[1] == _machine() and not _is_alive(int(made[2]))
-            if dead or age(left) > DAY:
+            if not _is_alive(int(made[2])) if made[1] == _machine() else is_left(left):
                 remove(left)
 
 
@@ -118,9 +116,17 @@ def _is_alive(process: int) -> bool:
     return True
 
 
-def age(path: Path) -> float:
-    """Seconds since ``path`` was last written."""
-    return time.time() - path.lstat().st_mtime
+def is_left(path: Path) -> bool:
+    """Whether ``path`` was last written more than a day ago, or is to be written in more than a day.
+
+    It is its file system's own clock that counts, which dates all that is written there: this machine's may be wrong,
+    and what another one is writing must stay.
+
+    Raises:
+        OSError: nothing can be written beside it, or it is gone.
+    """
+    with private_folder(path) as now:
+        return abs(now.lstat().st_mtime - path.lstat().st_mtime) > DAY
 
 
 def readable_as_its_folder(path: Path) -> None:

@@ -4,7 +4,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from lmcbook.data.locks import held_if_free
-from lmcbook.data.whole_files import DAY, age, private_folder, remove, sweep
+from lmcbook.data.whole_files import is_left, private_folder, remove, sweep
 from lmcbook.errors import InputError
 from lmcbook.lab import paths
 
@@ -73,7 +73,7 @@ def _tidy() -> None:
     with suppress(OSError):
         for pattern in _OF_OLDER_VERSIONS:
             for left in folder().glob(pattern):
-                if age(left) > DAY:
+                if is_left(left):
                     remove(left)
         for left in folder().glob(f"*{CHECKPOINT}"):
             key = left.name.removesuffix(CHECKPOINT)

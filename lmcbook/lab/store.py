@@ -5,6 +5,7 @@ import os
 import secrets
 import sys
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -124,26 +125,40 @@ def ensure_many(
         InputError: with ``require_cached``, a run is not in the store.
         DamagedRun: the stored files differ from their manifest.
     """
-    distinct = list(dict.fromkeys(configs))
-    runs = {config: _read(run_folder(config), config) for config in distinct if is_stored(config)}
-    missing = [config for config in distinct if config not in runs]
-    if missing and require_cached:
-        config, others = missing[0], f" (nor are {len(missing) - 1} others)" if len(missing) > 1 else ""
-        raise InputError(
-            f"require_cached is true, but the training {run_key(config)} ({config.architecture} "
-            f"×{config.width_multiplier:g} on {config.dataset}, weight decay {config.weight_decay:g}, "
-            f"seed {config.seed}) is not in {run_folder(config).parent}{others}: train it with require_cached false"
-        )
-    if missing:
-        scratch.make()
+    runs: dict[TrainingConfig, Run] = {}
     diverged: dict[TrainingConfig, str] = {}
-    for group in _groups(missing):
-        data = load(group[0].dataset) if splits is None else splits
-        diverged |= _train_group(group, data, device=device, progress=progress, deadline=deadline)
-    if diverged:
-        raise TrainingsDiverged(diverged)
-    runs |= {config: _read(run_folder(config), config) for config in missing}
-    return [runs[config] for config in configs]
+    while True:
+        runs |= {config: run for config in configs if config not in runs and (run := _stored(config)) is not None}
+        missing = [config for config in dict.fromkeys(configs) if config not in runs]
+        if not missing:
+            return [runs[config] for config in configs]
+        if require_cached:
+            config, others = missing[0], f" (nor are {len(missing) - 1} others)" if len(missing) > 1 else ""
+            raise InputError(
+                f"require_cached is true, but the training {run_key(config)} ({config.architecture} "
+                f"×{config.width_multiplier:g} on {config.dataset}, weight decay {config.weight_decay:g}, "
+                f"seed {config.seed}) is not in {run_folder(config).parent}{others}: train it with require_cached false"
+            )
+        scratch.make()
+        for group in _groups(missing):
+            data = load(group[0].dataset) if splits is None else splits
+            diverged |= _train_group(group, data, device=device, progress=progress, deadline=deadline)
+        if diverged:
+            raise TrainingsDiverged(diverged)
+
+
+def _stored(config: TrainingConfig) -> Run | None:
+    """The run of ``config`` if it is in the store; another process may forget it while it is read.
+
+    Raises:
+        DamagedRun: the stored files differ from their manifest.
+    """
+    try:
+        return _read(run_folder(config), config) if is_stored(config) else None
+    except DamagedRun:
+        if is_stored(config):
+            raise
+        return None
 
 
 def forget(config: TrainingConfig) -> None:
@@ -152,13 +167,17 @@ def forget(config: TrainingConfig) -> None:
     if is_stored(config):
         scratch.make()
         gone = private_path(scratch.folder() / folder.name)
-        os.rename(folder, gone)
+        with suppress(FileNotFoundError):  # another process has forgotten it meanwhile
+            os.rename(folder, gone)
         remove(gone)
     scratch.unmark(folder.name)
 
 
 # Each holds a lock, and a process may have no more than 256 files open.
 _MOST_AT_ONCE = 64
+
+_TRIES = 3
+"""Times that a run is renamed to its place, while others put something there and take it away."""
 
 
 def _groups(configs: Iterable[TrainingConfig]) -> list[list[TrainingConfig]]:
@@ -244,18 +263,27 @@ def _publish(config: TrainingConfig, trained: TrainedModel, dataset_sha256: str,
 
 
 def _take_place(private: Path, folder: Path, config: TrainingConfig) -> None:
-    """Rename a whole run to its place, unless another process was first: where locks do not hold, both trained it."""
-    try:
-        os.rename(private, folder)
-    except OSError:
-        if is_stored(config) or not os.path.lexists(folder):
-            if not is_stored(config):
-                raise
+    """Rename a whole run to its place, unless another process was first: where locks do not hold, both trained it.
+
+    Raises:
+        OSError: it cannot be renamed, whatever others do there.
+    """
+    for _ in range(_TRIES):
+        try:
+            os.rename(private, folder)
             return
+        except OSError as error:
+            if is_stored(config):
+                return
+            failure = error
         aside = folder.with_name(f"{folder.name}.set-aside-{secrets.token_hex(4)}")
-        os.rename(folder, aside)
-        print(f"{folder} was in the way of a trained network and held no whole run; it is {aside} now", file=sys.stderr)
-        os.rename(private, folder)
+        with suppress(FileNotFoundError):  # what was in the way is gone: another process set it aside, or forgot it
+            os.rename(folder, aside)
+            print(
+                f"{folder} was in the way of a trained network and held no whole run; it is {aside} now",
+                file=sys.stderr,
+            )
+    raise failure
 
 
 def _weights(path: Path) -> StateDict:

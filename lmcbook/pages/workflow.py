@@ -193,8 +193,10 @@ def reproduce(
 
 
 @contextmanager
-def _locked(file: Path, otherwise: str) -> Iterator[int]:
+def _locked(file: Path, otherwise: str) -> Iterator[int | None]:
     """Hold the lock ``file`` and give its descriptor, for a child that is to hold it too.
+
+    Where the file system has no locks, it says so and gives none: work done twice is kept once.
 
     Raises:
         InputError: another process holds it, of which ``otherwise`` tells, or it cannot be made.
@@ -208,20 +210,32 @@ def _locked(file: Path, otherwise: str) -> Iterator[int]:
             "checkout that is yours"
         ) from error
     with lock:
+        ours: int | None = lock.fileno()
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError as error:
+        except BlockingIOError as error:
             raise InputError(otherwise) from error
-        yield lock.fileno()
+        except OSError as error:
+            ours = None
+            told = f"{file} cannot be locked here ({error.strerror}): start no other reproduction beside this one"
+            print(told, file=sys.stderr)
+        yield ours
 
 
-def _measure(root: Path, settings: Mapping[str, str], *, cores: int, profile: str | None, locks: Sequence[int]) -> int:
-    """Let Snakemake work off what has no receipt; returns its exit code."""
+def _measure(
+    root: Path, settings: Mapping[str, str], *, cores: int, profile: str | None, locks: Sequence[int | None]
+) -> int:
+    """Let Snakemake work off what has no receipt; returns its exit code.
+
+    Args:
+        locks: Descriptors of the locks on checkout and runs, ``None`` where there are none.
+    """
+    held = [lock for lock in locks if lock is not None]
     command = [sys.executable, "-m", "snakemake", "--snakefile", str(root / "Snakefile"), "--directory", str(root)]
     environment = writable_home(os.environ, paths.runs() / "home")
-    # We hold both locks, so a lock that Snakemake left behind belongs to a process that was killed
-    if any((root / ".snakemake" / "locks").glob("*")):
-        subprocess.run([*command, "--cores", "1", "--unlock"], check=True, pass_fds=locks, env=environment)
+    # If we hold both locks, one that Snakemake left behind belongs to a process that was killed
+    if len(held) == len(locks) and any((root / ".snakemake" / "locks").glob("*")):
+        subprocess.run([*command, "--cores", "1", "--unlock"], check=True, pass_fds=held, env=environment)
     if profile:  # its scheduler knows the GPUs; a limit of ours would be that of this machine, and each job's as well
         command += ["--profile", profile]
     else:
@@ -230,7 +244,7 @@ def _measure(root: Path, settings: Mapping[str, str], *, cores: int, profile: st
     command += ["--rerun-triggers", "mtime", "input", "params"]
     command += ["--config", *(f"{name}={value}" for name, value in settings.items() if value)]
     # Snakemake inherits the locks: they are held until Snakemake ends, even if this process is killed
-    return subprocess.run([*command, "--", "measurements"], pass_fds=locks, env=environment).returncode
+    return subprocess.run([*command, "--", "measurements"], pass_fds=held, env=environment).returncode
 
 
 def _number_of_gpus(device: str) -> int:

@@ -4,15 +4,17 @@ import errno
 import fcntl
 import multiprocessing
 import os
+import time
 from collections.abc import Callable
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 from unittest import mock
 
 import pytest
 
 from lmcbook.data.locks import held, held_if_free
-from lmcbook.data.whole_files import DAY, private_path, sweep
+from lmcbook.data.whole_files import private_path, read_json, sweep
 from lmcbook.errors import InputError
 from lmcbook.lab import paths, scratch, store
 from lmcbook.lab.missing import measure_missing
@@ -144,7 +146,19 @@ def test_what_the_dead_left_is_swept_and_what_the_living_write_is_not(tmp_path):
     assert mine.exists() and elsewhere.exists() and not dead.exists()
     os.utime(elsewhere, (0, 0))
     sweep(tmp_path)
-    assert mine.exists() and not elsewhere.exists() and DAY > 0
+    assert mine.exists() and not elsewhere.exists()
+
+
+@pytest.mark.parametrize("now", [0.0, 4e9], ids=["1970", "2096"])
+def test_what_another_machine_writes_stays_whatever_this_ones_clock_says(tmp_path, monkeypatch, now):
+    monkeypatch.setattr(time, "time", lambda: now)
+    living, older, later = (tmp_path / f".{name}.00000000-1.00000000.partial" for name in "abc")
+    for path, date in ((living, None), (older, 0), (later, 4_000_000_000)):
+        path.mkdir()
+        if date is not None:
+            os.utime(path, (date, date))
+    sweep(tmp_path)
+    assert list(tmp_path.glob(".*")) == [living]
 
 
 def test_checkpoints_beside_a_stored_run_and_old_temporary_files_are_removed():
@@ -183,6 +197,72 @@ def test_what_is_in_the_way_of_a_trained_network_is_moved_aside(capsys):
         store.ensure(NARROW, progress=False)
     (aside,) = folder.parent.glob("*.set-aside-*")
     assert (aside / ".DS_Store").read_text() == "of somebody" and str(aside) in capsys.readouterr().err
+
+
+def once(act: Callable[[], Any]) -> Callable[[], None]:
+    """The same, and nothing when it is called again: the act itself may come by."""
+    left = [act]
+    return lambda: left.pop()() if left else None
+
+
+@pytest.mark.parametrize("stored", [True, False], ids=["that was stored", "that was trained just now"])
+def test_a_network_that_another_process_forgets_while_it_is_read_is_trained_again(monkeypatch, stored):
+    if stored:
+        store.ensure(NARROW, progress=False)
+    forget = once(lambda: store.forget(NARROW))
+
+    def reading(path: Any) -> Any:
+        forget()
+        return read_json(path)
+
+    monkeypatch.setattr(store, "read_json", reading)
+    assert store.ensure(NARROW, progress=False).folder.is_dir()
+
+
+def test_two_processes_may_forget_the_same_network(monkeypatch):
+    store.ensure(NARROW, progress=False)
+    make, forget = scratch.make, once(lambda: store.forget(NARROW))
+
+    def making() -> None:
+        make()
+        forget()
+
+    monkeypatch.setattr(scratch, "make", making)
+    store.forget(NARROW)
+    assert not store.is_stored(NARROW)
+
+
+def forgetting(number: int) -> int:
+    """How often this process has had a network that the others forget all the time."""
+    with at_every_step():
+        for _ in range(5):
+            assert store.ensure(NARROW, progress=False).state
+            store.forget(NARROW)
+    return 5
+
+
+def test_processes_that_train_and_forget_the_same_network_all_end_well():
+    assert crowd(4, forgetting) == [5] * 4
+
+
+@pytest.mark.parametrize("aside", [False, True], ids=["forgotten", "set aside"])
+def test_a_trained_network_takes_its_place_though_others_come_and_go_there(monkeypatch, aside):
+    """Without locks: the run that was in the way is gone, or a rest of it is set aside by another, before we are."""
+    folder = store.run_folder(NARROW)
+    rename, left = os.rename, [None, None]
+
+    def renaming(source: Any, target: Any) -> None:
+        if Path(target) == folder and left:
+            left.pop()
+            raise OSError(errno.ENOTEMPTY, os.strerror(errno.ENOTEMPTY), str(target))
+        if Path(source) == folder:
+            raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), str(source))
+        rename(source, target)
+
+    if aside:
+        folder.mkdir(parents=True)
+    monkeypatch.setattr(os, "rename", renaming)
+    assert store.ensure(NARROW, progress=False).state and not left
 
 
 def test_more_networks_than_files_may_be_open_are_trained(monkeypatch):

@@ -1,5 +1,6 @@
 """Odd surroundings: umask, clock, names of folders, no network, older files. The job ends the same in all of them."""
 
+import json
 import os
 import socket
 import stat
@@ -15,7 +16,8 @@ from safetensors import safe_open
 from safetensors.torch import save_file
 
 from lmcbook.lab import paths, scratch, store
-from lmcbook.training import TimeIsUp
+from lmcbook.training import TimeIsUp, team
+from lmcbook.training.checkpoint import put_into
 from tests.faults.job_kinds import JOBS
 from tests.faults.jobs import NARROW, WIDE, at_every_step, content_of, import_dots
 
@@ -50,6 +52,30 @@ def test_a_job_ends_the_same_whatever_is_around_it(tmp_path):
             found[name] = ended(tmp_path / name)
     found["odd names"] = ended(tmp_path / "λ = ½ 'x' $HOME {a}\nb")
     assert all(content == found["as usual"] for content in found.values())
+
+
+@pytest.mark.parametrize(("before", "after"), [(4e9, 0.0), (0.0, 4e9)], ids=["back", "on"])
+def test_a_clock_that_is_set_in_the_middle_of_a_training_changes_nothing(tmp_path, before, after):
+    whole = ended(tmp_path / "whole")
+    folder = tmp_path / "set"
+    folder.mkdir()
+    with JOB.place(folder) as root, at_every_step():
+        with mock.patch.object(time, "time", lambda: before), suppress(TimeIsUp):
+            store.ensure(WIDE, progress=False, deadline=0.0)
+        (checkpoint,) = root.glob("unfinished/*checkpoint*")
+        stopped = safe_open(checkpoint, framework="pt").metadata()["progress"]
+        for path in folder.rglob("*"):
+            os.utime(path, (before, before))
+        began = []
+
+        def telling(content: Any, *others: Any) -> None:
+            began.append(content[2].step)
+            put_into(content, *others)
+
+        with mock.patch.object(time, "time", lambda: after), mock.patch.object(team, "put_into", telling):
+            JOB.run()
+        assert began == [json.loads(stopped)["step"]], "it did not go on from its checkpoint"
+        assert content_of(root) == whole
 
 
 @pytest.mark.parametrize("mask", [0o022, 0o077, 0o007])
