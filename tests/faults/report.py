@@ -28,12 +28,17 @@ def check(part: str, name: str, found: dict[str, int]) -> None:
 
 def state(part: str, name: str, found: dict[str, int]) -> None:
     """Write what was counted into the file of counts and the page."""
-    stated = _stated()
-    stated.setdefault(part, {}).setdefault(name, {}).update(found)
-    COUNTS.write_text(json.dumps(stated, indent=1, sort_keys=True) + "\n")
+    counts = _stated()
+    counts.setdefault(part, {}).setdefault(name, {}).update(found)
+    COUNTS.write_text(json.dumps(counts, indent=1, sort_keys=True) + "\n")
     text = PAGE.read_text(encoding="utf-8")
     before, _, rest = text.partition(START)
-    PAGE.write_text(before + START + tables(stated) + END + rest.partition(END)[2], encoding="utf-8")
+    PAGE.write_text(before + START + tables(counts) + END + rest.partition(END)[2], encoding="utf-8")
+
+
+def stated(part: str) -> dict[str, Any]:
+    """What the book counts of a part of the suite; nothing where it does not know it."""
+    return _stated().get(part, {})
 
 
 def _stated() -> dict[str, dict[str, Any]]:
@@ -41,10 +46,10 @@ def _stated() -> dict[str, dict[str, Any]]:
     return content
 
 
-def tables(stated: dict[str, dict[str, dict[str, int]]]) -> str:
+def tables(counts: dict[str, dict[str, dict[str, int]]]) -> str:
     """The counts as the page shows them."""
     text = ""
-    for part, rows in sorted(stated.items()):
+    for part, rows in sorted(counts.items()):
         columns = sorted({column for row in rows.values() for column in row})
         text += f"\n| {part} | {' | '.join(columns)} |\n|---|{'---:|' * len(columns)}\n"
         for name, row in sorted(rows.items()):
