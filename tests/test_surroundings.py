@@ -102,6 +102,29 @@ def test_two_reproductions_of_one_checkout_do_not_meet_whatever_their_folders(sm
         workflow.reproduce()
 
 
+def test_a_state_of_the_book_that_is_no_file_is_replaced(small_checkout, monkeypatch):
+    """So is one that is nested too deeply to be read."""
+    built = small_checkout / "book" / "_build"
+    (built / "html").mkdir(parents=True)
+    (built.parent / "_config.yml").touch()
+    (small_checkout / "CHANGELOG.md").touch()
+    state = built / "made_from.json"
+    state.mkdir()
+    monkeypatch.setattr(subprocess, "run", lambda command, **_: subprocess.CompletedProcess(command, 0))
+    assert workflow.build_book() == 0 and set(workflow.read_state(state)) == {"book", "foundations", "pages"}
+    state.write_text("[" * 100_000)
+    assert workflow.build_book() == 0 and set(workflow.read_state(state)) == {"book", "foundations", "pages"}
+
+
+def test_a_lock_that_is_a_link_leaves_what_it_leads_to_as_it_is(small_checkout, tmp_path, monkeypatch):
+    of_somebody = tmp_path / "of somebody"
+    of_somebody.write_text("content")
+    (small_checkout / ".reproduce.lock").symlink_to(of_somebody)
+    monkeypatch.setattr(subprocess, "run", lambda command, **_: subprocess.CompletedProcess(command, 0))
+    assert workflow.reproduce(with_book=False, device="cpu") == 0
+    assert of_somebody.read_text() == "content"
+
+
 def test_where_there_are_no_locks_a_reproduction_runs_and_takes_no_lock_of_snakemakes_away(
     small_checkout, monkeypatch, capsys
 ):

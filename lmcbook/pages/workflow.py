@@ -14,7 +14,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from lmcbook.data.paths import checkout
-from lmcbook.data.whole_files import write_whole
+from lmcbook.data.whole_files import read_json, remove, write_whole
 from lmcbook.errors import InputError, check_choice, check_number
 from lmcbook.lab import paths, plan
 from lmcbook.lab.plan import PlannedPair
@@ -99,11 +99,11 @@ def build_book(scale: str | None = None, *, jobs: int = 2) -> int:
     built = root / "book" / "_build" / "html"
     state = built.parent / "made_from.json"
     made_from = {"book": judge.book_key(root), "foundations": judge.foundations(root)}
-    before = _read_state(state)
+    before = read_state(state)
     if before == made_from | {"pages": tree_sha256(built)}:
         print("notebooks and book: nothing to be done")
         return 0
-    state.unlink(missing_ok=True)  # a build that fails or is killed leaves pages whose warnings are not told again
+    remove(state)  # a build that fails or is killed leaves pages whose warnings are not told again
     untouched = before.get("pages") == tree_sha256(built) and before.get("foundations") == made_from["foundations"]
     start = "from jupyter_book.cli.main import main; main()"
     command = [sys.executable, "-c", start, "build", str(root / "book"), "-W", "--keep-going"]
@@ -114,9 +114,10 @@ def build_book(scale: str | None = None, *, jobs: int = 2) -> int:
     return code
 
 
-def _read_state(file: Path) -> dict[str, str]:
+def read_state(file: Path) -> dict[str, str]:
+    """What a whole build of the book was made from, by what it was made of; nothing where the file does not tell."""
     try:
-        content = json.loads(file.read_text(encoding="utf-8"))
+        content = read_json(file)
     except (OSError, ValueError):
         return {}
     return content if isinstance(content, dict) else {}
@@ -203,7 +204,7 @@ def _locked(file: Path, otherwise: str) -> Iterator[int | None]:
     """
     try:
         file.parent.mkdir(parents=True, exist_ok=True)
-        lock = file.open("w")
+        lock = file.open("a")  # what a link leads to stays
     except OSError as error:
         raise InputError(
             f"{file} cannot be written ({error.strerror or error}): let LMCBOOK_RUNS name another folder, or take a "

@@ -1,4 +1,4 @@
-"""500 damaged files of every kind: each is named, mended or without effect; none changes what is read."""
+"""Damaged files of every kind, some hundreds: each is named, mended or without effect; none changes what is read."""
 
 import json
 import random
@@ -13,12 +13,14 @@ import pytest
 
 from lmcbook.data import dataset_sha256, load
 from lmcbook.data.locks import held
+from lmcbook.data.whole_files import write_whole
 from lmcbook.errors import InputError
 from lmcbook.lab import paths, scratch, store
 from lmcbook.lab.missing import measure_missing
 from lmcbook.lab.receipts import open_jobs, receipt_path, write_receipt
 from lmcbook.lab.records import RecordIndex
 from lmcbook.pages.notebooks import stale
+from lmcbook.pages.workflow import read_state
 from lmcbook.training import TimeIsUp
 from tests.faults import report
 from tests.faults.damage import DAMAGES
@@ -103,6 +105,18 @@ def _read_notebook() -> Any:
     return "again" if stale(target, "key", {"name": "source"}) else json.loads(target.read_text())
 
 
+def _states() -> tuple[Path, Path]:
+    results = paths.runs().parent / "results"
+    return results / "made_from.json", results / "made_from_other.json"
+
+
+def _read_state() -> Any:
+    return "holds" if read_state(_states()[0]) == _STATE else "again"
+
+
+_STATE = {"book": "a", "foundations": "b", "pages": "c"}
+
+
 def _read_lock() -> Any:
     with held([scratch.lock("a")], "trains"):
         return "held"
@@ -115,6 +129,7 @@ KINDS = {
     "record": Kind(_records, _read_record),
     "dataset": Kind(_datasets, _read_dataset),
     "receipt": Kind(_receipts, _read_receipt),
+    "state of the book": Kind(_states, _read_state),
     "executed notebook": Kind(_notebooks, _read_notebook),
     "lock": Kind(lambda: (scratch.lock("a"), scratch.lock("b")), _read_lock),
 }
@@ -136,6 +151,8 @@ def whole(tmp_path_factory) -> Iterator[State]:
                 store.ensure(replace(UNFINISHED, seed=seed), progress=False, deadline=0.0)
         for name in ("source", "other"):
             execute(folder, name)
+        for file, content in zip(_states(), (_STATE, {**_STATE, "book": "d"}), strict=True):
+            write_whole(file, json.dumps(content))
         for name in "ab":
             scratch.lock(name).write_text("left")
         locks: State = {str(file.relative_to(folder)): file.read_bytes() for file in scratch.folder().glob("?.lock")}
@@ -151,15 +168,17 @@ def outcome(folder: Path, kind: Kind, damage: str, seed: int, wanted: Any, capsy
     """What became of one case: named, made again, or harmless."""
     file, other = kind.files()
     DAMAGES[damage](file, other, random.Random(seed))
+    of_somebody = {path: path.read_bytes() for path in folder.rglob(".of-somebody-*")}
     capsys.readouterr()
     try:
         found = kind.read()
     except (InputError, store.DamagedRun) as error:
         assert "\n" not in str(error), error
         assert any(name in str(error) for name in (file.name, file.stem, file.parent.name)), error
-        return "named"
-    if found == "again":
-        return "made again"
+        found = "named"
+    assert all(path.read_bytes() == content for path, content in of_somebody.items()), "it was written through a link"
+    if found in ("named", "again"):
+        return "named" if found == "named" else "made again"
     assert found == wanted, "silent"
     return "made again" if file.name in capsys.readouterr().err else "harmless"
 

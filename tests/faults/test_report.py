@@ -8,12 +8,19 @@ from collections import Counter
 import pytest
 
 from tests.faults import kills, report
+from tests.faults.damage import DAMAGES
 from tests.faults.report import COUNTS, shown, tables
 from tests.faults.reproductions import KINDS
+from tests.faults.test_damage import SEEDS
 
 
 def test_the_page_shows_what_was_counted():
     assert shown() == tables(json.loads(COUNTS.read_text()))
+
+
+def test_the_page_says_in_how_many_ways_and_how_often_files_are_damaged():
+    assert len(SEEDS) == 5
+    assert f"damaged in {len(DAMAGES)} ways, five times each" in report.PAGE.read_text(encoding="utf-8")
 
 
 @pytest.mark.parametrize(("words", "before"), [([], 33), (["--anew"], 0)])
