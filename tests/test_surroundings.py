@@ -170,11 +170,12 @@ def test_this_machines_gpus_limit_the_jobs_that_run_here_and_not_those_of_a_clus
         return subprocess.CompletedProcess(command, 0)
 
     monkeypatch.setattr(subprocess, "run", run)
-    for profile in (None, "profiles/slurm"):
+    slurm = str(ROOT / "profiles" / "slurm")
+    for profile in (None, slurm):
         assert workflow.reproduce(notebooks=["01_width"], with_book=False, profile=profile) == 0
     here, cluster = started
     assert here[here.index("--resources") + 1] == "gpu=0" and "--profile" not in here
-    assert cluster[cluster.index("--profile") + 1] == "profiles/slurm" and "--resources" not in cluster
+    assert cluster[cluster.index("--profile") + 1] == slurm and "--resources" not in cluster
 
 
 def test_a_reduced_reproduction_starts_its_own_jobs_alone(small_checkout, monkeypatch):

@@ -1,10 +1,11 @@
 """Where datasets lie, and how every variable that names a folder is read."""
 
+import errno
 import os
 from collections.abc import Mapping
 from pathlib import Path
 
-from lmcbook.errors import InputError
+from lmcbook.errors import InputError, described
 
 
 def checkout() -> Path | None:
@@ -23,12 +24,18 @@ def named(variable: str, environment: Mapping[str, str] | None = None) -> Path |
     cluster; outside a checkout, from the working directory.
 
     Raises:
-        InputError: it names a file, or the home folder of a user that is unknown here.
+        InputError: it names a file, what no folder can be called, or the home folder of a user that is unknown here.
     """
     given = (os.environ if environment is None else environment).get(variable)
     if not given:
         return None
     folder = (checkout() or Path.cwd()) / home_expanded(given, variable)
+    try:
+        folder.stat()
+    except OSError as error:
+        if error.errno == errno.ENAMETOOLONG:
+            told = f"{described(given)}: {error.strerror}"
+            raise InputError(f"{variable} is {told}; it must name a folder, or be unset") from error
     if os.path.exists(folder) and not os.path.isdir(folder):
         seen = "" if str(folder) == given else f" (seen as {folder})"
         raise InputError(f"{variable} is {given!r}, which is no folder{seen}; it must name one, or be unset")

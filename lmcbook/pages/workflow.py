@@ -15,7 +15,7 @@ from pathlib import Path
 
 from lmcbook.data.paths import checkout
 from lmcbook.data.whole_files import read_json, remove, write_whole
-from lmcbook.errors import InputError, check_choice, check_number
+from lmcbook.errors import InputError, check_choice, check_number, described
 from lmcbook.lab import paths, plan
 from lmcbook.lab.plan import PlannedPair
 from lmcbook.lab.receipts import open_jobs, write_receipt
@@ -151,15 +151,17 @@ def reproduce(
         notebooks: Measure what these show alone, likewise.
 
     Raises:
-        InputError: unknown scale, recipe, notebook or device, or a device that is not here; not inside a checkout;
-            another reproduction is running; Snakemake is not installed.
+        InputError: unknown scale, recipe, notebook, profile or device, or a device that is not here; not inside a
+            checkout; another reproduction is running; Snakemake is not installed.
         NotebookError: notebooks failed.
     """
     check_choice("scale", scale, plan.SCALES)
     # a cluster has more of them than the machine that asks for its jobs
-    most = None if profile else os.cpu_count()
+    most = os.cpu_count() if profile is None else None
     check_number("cores", cores, minimum=1, maximum=most, integer=True)
     check_device(device)
+    if profile is not None:
+        _check_profile(profile)
     if device.startswith("cuda") and profile is None:  # a cluster's nodes may have what this machine has not
         resolve_device(device)
     root = _checkout("reproduce")
@@ -191,6 +193,21 @@ def reproduce(
         else:
             print(f"measurements of the scale {scale}: nothing to be done")
         return build_book(scale, jobs=cores) if with_book else 0
+
+
+def _check_profile(profile: str) -> None:
+    """Refuse, in one line and at once, what Snakemake would stop at with a traceback."""
+    from snakemake.cli import get_profile_dir
+
+    try:
+        found = get_profile_dir(profile)
+    except OSError:  # a name that is too long, or a folder that must not be read
+        found = None
+    if found is None:
+        raise InputError(
+            f"profile is {described(profile)}, where Snakemake finds no config.yaml; give a folder that holds one, for "
+            "example profiles/slurm"
+        )
 
 
 @contextmanager
@@ -237,7 +254,8 @@ def _measure(
     # If we hold both locks, one that Snakemake left behind belongs to a process that was killed
     if len(held) == len(locks) and any((root / ".snakemake" / "locks").glob("*")):
         subprocess.run([*command, "--cores", "1", "--unlock"], check=True, pass_fds=held, env=environment)
-    if profile:  # its scheduler knows the GPUs; a limit of ours would be that of this machine, and each job's as well
+    # its scheduler knows the GPUs; a limit of ours would be that of this machine, and each job's as well
+    if profile is not None:
         command += ["--profile", profile]
     else:
         command += ["--cores", str(cores), "--resources", f"gpu={_number_of_gpus(settings['device'])}"]
