@@ -23,7 +23,7 @@ export MPLBACKEND ?= Agg
 export SE_OFFLINE := true
 
 .DEFAULT_GOAL := help
-.PHONY: help setup book test check lock audit bench pdf clean
+.PHONY: help setup book test check lock audit trial bench pdf clean
 
 help:
 	@echo "make setup   install into .venv with the exact versions of requirements.lock; nothing if it is done already"
@@ -32,6 +32,7 @@ help:
 	@echo "make check   lint, formatting, types"
 	@echo "make lock    versions and hashes of requirements.lock anew from the index (needs uv)"
 	@echo "make audit   licences of all locked packages, and what is known against them if the index can be asked"
+	@echo "make trial   type all that the pages tell to type, in a fresh environment; once a release, half an hour"
 	@echo "make bench   speed against naive baselines, as ratios"
 	@echo "make pdf     the book as one file, book/_build/lmcbook.pdf (needs chromium)"
 	@echo "make clean   remove what the builds made; trained weights in runs/ and the environment stay"
@@ -75,6 +76,10 @@ lock: setup
 
 audit: setup
 	@$(BIN)/python -m tests.audit
+
+# TRIAL="--only papermill" and other options: python -m tests.trial --help
+trial:
+	@$(PYTHON) -m tests.trial $(TRIAL)
 
 # Not those that take long or a GPU: matching_cost.py makes the appendix's figure, gpu.py the estimates of the plan, and
 # rebuild.py builds the book.
