@@ -158,6 +158,13 @@ def test_the_site_is_small_enough_to_send_around() -> None:
     assert not [file for file, size in sizes.items() if size > 7e6]
 
 
+def test_the_texts_of_the_previews_are_few_enough_to_be_loaded_at_a_link() -> None:
+    texts = (SITE / "_static" / "previews-texts.js").read_text(encoding="utf-8")
+    assert len(texts.encode()) + (SITE / "_static" / "previews.js").stat().st_size < 40_000
+    for kind in ("#thm-", "#equation-", "#id", "#term-", "#fig-"):
+        assert kind in texts, kind
+
+
 # --- the site in a browser -----------------------------------------------------------------------------------
 
 
@@ -286,3 +293,66 @@ def test_a_solution_is_hidden_until_it_is_opened_by_keyboard(browser: Browser, s
         assert not content.is_displayed()
         solution.find_element("css selector", "summary").send_keys(Keys.ENTER)
         assert content.is_displayed()
+
+
+@pytest.mark.browser
+@pytest.mark.slow
+@pytest.mark.parametrize("protocol", ["http", "file"])
+def test_a_link_shows_the_theorem_of_another_chapter_with_its_formulas_set(
+    protocol: str, browser: Browser, server: str
+) -> None:
+    from selenium.webdriver.common.action_chains import ActionChains
+    from selenium.webdriver.common.keys import Keys
+
+    base = server if protocol == "http" else SITE.as_uri() + "/"
+    browser.resize(None)
+    visit = browser.visit(base + "results/02_temperature.html")
+    browser.run(
+        "const before = document.createElement('button');"
+        "document.querySelector('.bd-article a[href*=\"_theorem.html#thm-\"]').before(before); before.focus();"
+    )
+    ActionChains(browser.driver).send_keys(Keys.TAB).perform()
+    formulas = 0
+    for _ in range(80):
+        formulas = browser.run("return document.querySelectorAll('.lmc-preview:not([hidden]) mjx-container').length")
+        if formulas:
+            break
+        time.sleep(0.1)
+    text = browser.run("return document.querySelector('.lmc-preview').textContent")
+    browser.drain(visit)
+    assert formulas and text.lstrip().startswith("Theorem") and "\\(" not in text
+    assert_clean(visit, base if protocol == "http" else "file://")
+
+
+SAVED = """
+const done = arguments[arguments.length - 1];
+HTMLAnchorElement.prototype.click = function () {
+  const name = this.download, image = new Image();
+  image.onload = () => {
+    const canvas = document.createElement("canvas");
+    [canvas.width, canvas.height] = [image.naturalWidth, image.naturalHeight];
+    const context = canvas.getContext("2d");
+    context.drawImage(image, 0, 0);
+    const points = new Uint32Array(context.getImageData(0, 0, canvas.width, canvas.height).data.buffer);
+    const drawn = points.filter((point) => point !== points[0]).length;
+    done([name, canvas.width, canvas.height, points[0], new Set(points).size, drawn]);
+  };
+  image.src = this.href;
+};
+[...document.querySelectorAll(".lmc-slide button")].find((button) => button.textContent === arguments[0]).click();
+"""
+
+
+@pytest.mark.browser
+@pytest.mark.slow
+@pytest.mark.parametrize("kind", ["PNG", "SVG"])
+def test_a_figure_is_saved_for_a_slide_from_the_disk_and_on_white_in_the_dark(kind: str, browser: Browser) -> None:
+    browser.resize(None)
+    visit = browser.visit((SITE / "results" / "01_width.html").as_uri())
+    browser.use_theme("dark")
+    name, width, height, corner, colours, drawn = browser.run_async(SAVED, kind)
+    assert name == f"accuracy-against-coefficient.{kind.lower()}"
+    assert (width, height, corner) == (1920, 1080, 0xFFFFFFFF)
+    assert colours > 20 and drawn > 50_000  # lines, letters and axes, not a blank page
+    browser.drain(visit)
+    assert_clean(visit, "file://")

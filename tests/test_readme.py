@@ -1,9 +1,11 @@
 """The picture and the table at the top of the README are those of the records."""
 
+import io
 import re
 
 import matplotlib
 import pytest
+from PIL import Image
 
 from lmcbook.errors import InputError
 from lmcbook.pages import readme
@@ -50,3 +52,15 @@ def test_the_picture_is_the_same_each_time_and_has_two_grounds():
     assert light == readme.picture(records) and light != dark
     assert style.INK in light and style.INK not in dark and style.DARK[style.FAINT] in dark
     assert f"matplotlib {matplotlib.__version__}" in light
+
+
+def test_the_card_has_the_size_that_is_asked_for_and_shows_its_records():
+    sizes = {}
+    for widths in ((1, 16), (1, 4)):
+        content = readme.card(width_sweep(widths=widths, pairs=1))
+        with Image.open(io.BytesIO(content)) as image:
+            sizes[content] = image.size
+    assert list(sizes.values()) == [(1200, 630)] * 2
+    assert (ROOT / readme.CARD).stat().st_size < 150_000
+    with Image.open(ROOT / readme.CARD) as image:
+        assert image.size == (1200, 630)

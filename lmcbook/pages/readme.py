@@ -1,4 +1,4 @@
-"""The README's picture and table of results, made from the records: ``python -m lmcbook.pages.readme``."""
+"""The README's picture and table of results, and the pages' card: ``python -m lmcbook.pages.readme`` makes them."""
 
 import io
 import re
@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import matplotlib
+from PIL import Image
 
 from lmcbook.errors import InputError
 from lmcbook.lab import plan, present
@@ -19,6 +20,7 @@ from lmcbook.pages.figures.curves import accuracy_against_coefficient
 from lmcbook.pages.tables import to_markdown
 
 BEGIN, END = "<!-- results: python -m lmcbook.pages.readme -->", "<!-- end of results -->"
+CARD = ".github/averages-card.png"
 PICTURES = {"light": ".github/averages-light.svg", "dark": ".github/averages-dark.svg"}
 _ON_DARK = {**style.DARK, style.INK: "#e6edf3", style.GROUND: "#0d1117"}
 
@@ -41,6 +43,19 @@ def picture(records: Sequence[Record], *, dark: bool = False) -> str:
     return re.sub(r"#[0-9a-f]{6}\b", lambda found: _ON_DARK.get(found[0], found[0]), svg) if dark else svg
 
 
+def card(records: Sequence[Record]) -> bytes:
+    """The same figure as PNG, in the size that social networks ask for: 1200 × 630 pixels."""
+    figure = accuracy_against_coefficient(Measurements.of(records).table(accuracy_table))
+    buffer = io.BytesIO()
+    with style.applied():
+        figure.set_size_inches(8, 4.2)
+        figure.savefig(buffer, format="png", dpi=150, facecolor=style.GROUND)
+    small = io.BytesIO()  # few colours take a third of the bytes
+    with Image.open(buffer) as image:
+        image.convert("RGB").quantize(64).save(small, format="png", optimize=True)
+    return small.getvalue()
+
+
 def with_results(text: str, records: Sequence[Record]) -> str:
     """``text`` with the table of results between its two marks.
 
@@ -54,11 +69,12 @@ def with_results(text: str, records: Sequence[Record]) -> str:
 
 
 def write(folder: Path, records: Sequence[Record]) -> None:
-    """Write both pictures and the table of results into the README of a checkout."""
+    """Write the pictures and the table of results of a checkout's README, and the card of its pages."""
     readme = folder / "README.md"
     text = with_results(readme.read_text(encoding="utf-8"), records)
     for kind, name in PICTURES.items():
         (folder / name).write_text(picture(front_page(), dark=kind == "dark"), encoding="utf-8")
+    (folder / CARD).write_bytes(card(front_page()))
     readme.write_text(text, encoding="utf-8")
 
 

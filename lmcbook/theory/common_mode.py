@@ -34,9 +34,9 @@ class Shares(NamedTuple):
     """Three numbers of one layer that, with its number of units, give the expected reciprocal orthogonality."""
 
     weights: float
-    r"""$s = \lVert W\mathbf 1\rVert^2 / (n \lVert W\rVert_F^2)$, the weights' energy on the all-ones direction."""
+    r"""$c_W = \lVert W\mathbf 1\rVert^2 / (n \lVert W\rVert_F^2)$, the weights' energy on the all-ones direction."""
     features: float
-    r"""$m' = n\,\mathbb{E}[\bar z^2] / \mathbb{E}\lVert z\rVert^2$, the features' energy in the mean over the units."""
+    r"""$c_z = n\,\mathbb{E}[\bar z^2] / \mathbb{E}\lVert z\rVert^2$, the features' energy in the units' mean."""
     gain: float
     r"""$\alpha = \mathbb{E}\lVert Wz\rVert^2 / (\lVert W\rVert_F^2\,\mathbb{E}\lVert z\rVert^2)$, on own features."""
 
@@ -117,7 +117,7 @@ def random_placements(units: int, count: int, generator: Generator) -> Int[Tenso
 
 
 def layer_shares(weight: Float[Tensor, "outputs units"], features: Float[Tensor, "examples inputs"]) -> Shares:
-    r"""$s$, $m'$ and α of one network's layer: its weights, and the features that it reads itself.
+    r"""$c_W$, $c_z$ and α of one network's layer: its weights, and the features that it reads itself.
 
     Raises:
         InputError: there are fewer than two units, the two tensors disagree on them, or one of them is 0.
@@ -137,7 +137,7 @@ def layer_shares(weight: Float[Tensor, "outputs units"], features: Float[Tensor,
 def expected_orthogonality(units: int, shares: Shares, weight_ratio: float = 1.0) -> CrossTalk:
     r"""The square of reciprocal orthogonality that randomly placed units have, in its two parts.
 
-    $\frac{\rho}{\alpha}\,\frac{(1-s)(1-m')}{n-1}$ is isotropic and $\frac{\rho}{\alpha}\,s\,m'$ common. ρ is
+    $\frac{\rho}{\alpha}\,\frac{(1-c_W)(1-c_z)}{n-1}$ is isotropic and $\frac{\rho}{\alpha}\,c_W\,c_z$ common. ρ is
     ``weight_ratio``, $\lVert W^b\rVert_F^2 / \lVert W^a\rVert_F^2$; s is b's, m′ and α are a's. From one
     network alone: all a's own, and ρ = 1.
 
@@ -177,7 +177,7 @@ def widened(
 ) -> tuple[Float[Tensor, "outputs more"], Float[Tensor, "examples more"]]:
     r"""The same layer with ``copies`` copies of each unit, each read with the fraction 1/copies of its weight.
 
-    The layer computes what it did, and $s$, $m'$ and α stay what they are.
+    The layer computes what it did, and $c_W$, $c_z$ and α stay what they are.
 
     Raises:
         InputError: ``copies`` is not a positive whole number.
