@@ -1,6 +1,6 @@
 """Do we really need permutations? Merge, calibrate and measure pairs of networks, and train them.
 
-The core is at the top: what two networks of one's own need. `lmcbook.lab` trains from a plan, stores, measures and
+The core is at the top: what two networks of your own need. `lmcbook.lab` trains from a plan, stores, measures and
 records; `lmcbook.pages` makes the book. The public names are loaded when they are first used, so that `import lmcbook`
 costs nothing.
 """

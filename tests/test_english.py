@@ -9,7 +9,9 @@ from tests.helpers.chapters import ROOT, SOURCES, prose
 TICS = {
     r"\b(?:in|out)side of\b": "inside, outside",
     r"\bso (?:many|much)\b(?! (?:that|as)\b)(?=[^.;:]*[.;:,)\n])(?<!with so many)": "this many, or the number",
-    r"\bwhat (?:[\w']+ ){1,9}(?:is|are) worth\b": "how good they are",
+    r"\bwhat\s+(?:[\w']+\s+){1,9}(?:is|are|was|were)\s+worth\b": "how good they are",
+    r"\b(?<!this )one's own\b": "your own",
+    r"\beach one(?:'s)?\b": "each network, each step",
     r"\bby its word\b": "literally",
     r"\boff the ground\b": "fails to train",
     r"\bdoes not care for\b": "does not depend on",
@@ -22,8 +24,9 @@ ALLOWED = ("so many units that their product overflows", "so many that they do n
 
 
 def texts() -> dict[str, str]:
-    pages = [*(ROOT / "book").glob("*.md"), ROOT / "README.md", ROOT / "CONTRIBUTING.md"]
+    pages = [*(ROOT / "book").glob("*.md"), *(ROOT / f"{name}.md" for name in ("README", "CONTRIBUTING", "CHANGELOG"))]
     code = [*(ROOT / "lmcbook").rglob("*.py"), *(ROOT / "lmcbook").rglob("*.toml")]
+    code += [*(ROOT / "book").glob("_extensions/*.py"), *(ROOT / "book").glob("_assets/*.js")]
     found = {str(path.relative_to(ROOT)): path.read_text("utf-8") for path in (*pages, *code)}
     return found | {path.name: prose(path) for path in SOURCES}
 
@@ -51,6 +54,9 @@ def test_a_tic_is_gone(tic):
         "what the logits are worth at this inverse temperature",
         "an ensemble of the two, in a lower voice",
         "one did not come off the ground with small batches",
+        "watch what the mixture of\ntheir weights is worth",
+        "what two networks of one's own need",
+        "before and after each one",
     ],
 )
 def test_the_patterns_find_what_they_are_for(sentence):

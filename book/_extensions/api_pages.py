@@ -15,7 +15,7 @@ from sphinx.application import Sphinx
 PARTS = {
     "": (
         "The core",
-        "What two networks of one's own need. Imports neither the lab nor the pages.",
+        "What two networks of your own need. Imports neither the lab nor the pages.",
     ),
     "lab": (
         "The lab",

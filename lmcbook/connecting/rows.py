@@ -62,7 +62,7 @@ class Row:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Scored:
-    """A row, with what its images were worth one by one."""
+    """A row, with the outcome of every image."""
 
     row: Row
     right: Float[Tensor, " examples"] | None

@@ -28,7 +28,7 @@ INPUT_SHAPE = (3, 224, 224)
 """Images of any size are cropped to this one."""
 MEAN = (0.485, 0.456, 0.406)
 STD = (0.229, 0.224, 0.225)
-"""ImageNet's, as the field uses them: to compute one's own would take a pass over all images."""
+"""ImageNet's, as the field uses them: computing others would take a pass over all images."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

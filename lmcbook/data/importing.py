@@ -1,4 +1,4 @@
-"""Images of one's own: class folders of image files become a dataset whose name works everywhere."""
+"""Images of your own: class folders of image files become a dataset whose name works everywhere."""
 
 import math
 import shlex

@@ -13,7 +13,7 @@ class InputError(ValueError):
 
 
 FOR_THE_BOOK = ("IPython", "ipywidgets", "jupyter_book", "nbformat", "pandas", "papermill", "seaborn", "snakemake")
-"""Packages of the extra ``book``: tables, figures and pages need them, and two networks of one's own do not."""
+"""Packages of the extra ``book``: tables, figures and pages need them, and two networks of your own do not."""
 
 
 def not_installed(error: ModuleNotFoundError) -> Exception:

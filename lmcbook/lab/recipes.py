@@ -64,7 +64,7 @@ def full_epochs(training: TrainingConfig, chosen: Recipe) -> int:
 
 
 FULL_RATE_BATCH = 256
-"""From this batch on a network's learning rate holds on images of one's own; below it falls with the batch (Goyal et
+"""From this batch on a network's learning rate holds on images of your own; below it falls with the batch (Goyal et
 al., 2017), or small sets diverge."""
 
 USUAL_BATCH, MOST_STEPS = 32, 1500
@@ -164,7 +164,7 @@ def recipe(name: str) -> Recipe:
 
 
 def _schedule(network: _Network, num_examples: int, *, is_known: bool) -> tuple[int, float, int]:
-    """Batch, learning rate and epochs; of images of one's own they follow from how many there are."""
+    """Batch, learning rate and epochs; of images of your own they follow from how many there are."""
     batch_size = min(network.batch_size, max(1, num_examples // 8))
     if is_known or batch_size >= FULL_RATE_BATCH:
         rate = network.learning_rate

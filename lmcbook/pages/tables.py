@@ -249,7 +249,7 @@ def show(
 def show_verdicts(records: Sequence[Record], claims: Iterable[Claim] = CLAIMS, *, command: str = "") -> None:
     """Show the verdicts on those of ``claims`` that the records say anything of, and how many they are."""
     judged = [verdict for verdict in judge(records, claims) if verdict.values]
-    if not judged:  # as on images of one's own
+    if not judged:  # as on images of your own
         from IPython.display import display
 
         display({"text/markdown": "*No claim of the book is about networks that are trained so.*"}, raw=True)

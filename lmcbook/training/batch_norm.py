@@ -10,7 +10,7 @@ from lmcbook.models import LayeredModel
 
 
 class _Total(torch.autograd.Function):
-    """The sum over all processes, to which each one's share has the gradient of all of them."""
+    """The sum over all processes, where the share of each process has the gradient of all of them."""
 
     @staticmethod
     def forward(context: Any, share: Tensor) -> Tensor:

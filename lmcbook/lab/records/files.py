@@ -134,7 +134,7 @@ def read_records(
     """Read the records of ``folders``, in a stable order; of one configuration, the first folder's counts.
 
     Without folders: what was measured on this machine, then what came with the checkout, of the recipes that the book
-    plans, unless ``recipe`` names others: trials on one's own images are no part of the book. What a later version of
+    plans, unless ``recipe`` names others: trials on your own images are no part of the book. What a later version of
     the code would measure differently is left out, unless ``outdated``; so is what was measured on other images than
     the dataset of that name holds now, and what `left_out` names. A missing folder has no records.
 
