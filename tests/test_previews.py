@@ -92,8 +92,9 @@ def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Browser]:
 
 def texts(site: Path) -> dict[str, str]:
     script = (site / "_static" / "previews-texts.js").read_text(encoding="utf-8")
-    [found] = re.fullmatch(r"window\.lmcPreviews=(.*);\n", script, re.DOTALL).groups()
-    return json.loads(found)
+    found = re.fullmatch(r"window\.lmcPreviews=(.*);\n", script, re.DOTALL)
+    assert found is not None
+    return json.loads(found[1])
 
 
 # --- as files --------------------------------------------------------------------------------------------------------
