@@ -20,7 +20,12 @@ WRITTEN = [claim for claim in CLAIMS if claim not in OTHER_BATCHES]
 
 def test_other_batches_are_judged_by_the_same_tolerances():
     own = {claim.id: claim for claim in WRITTEN}
-    assert {claim.recipe for claim in OTHER_BATCHES} == {"mlp-mnist", "mlp-fashion_mnist"}
+    assert {claim.recipe for claim in OTHER_BATCHES} == {
+        "mlp-mnist",
+        "mlp-fashion_mnist",
+        "vgg11-cifar10",
+        "resnet20-cifar10",
+    }
     for claim in OTHER_BATCHES:
         name, _, size = claim.id.partition("-batches-of-")
         assert claim == replace(own[name], id=claim.id, batch_size=int(size)) and own[name].batch_size == 500
