@@ -30,7 +30,7 @@ from lmcbook.pages.claims.statistics import seen_by
 
 Word = Literal["reproduced", "partly", "not reproduced", "undecided", "not judged", "not measured"]
 VERDICTS: tuple[Word, ...] = ("reproduced", "partly", "not reproduced", "undecided", "not measured")
-"""What the book's records may say; *not judged* is for trials of one's own."""
+"""What the book's records may say; *not judged* is for trials of your own."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
