@@ -23,11 +23,12 @@ from lmcbook.permutation import derive_spec, random_permutation
 from lmcbook.randomness import random_stream
 from lmcbook.training import TrainingConfig
 
-PACKAGES = ("", ".calibration", ".evaluation", ".matching", ".merging", ".permutation")
+PACKAGES = ("", ".calibration", ".evaluation", ".layerwise", ".matching", ".merging", ".permutation")
 ELSEWHERE = {
     **dict.fromkeys(("connect", "merge_networks", "read_network"), "tests/test_connect.py, with files and options"),
     **dict.fromkeys(("load", "random_stream"), "names and labels: tests/test_data.py, tests/test_randomness.py"),
     **dict.fromkeys(("gather", "gather_indices", "groups_of", "stretches"), "steps of apply, which checks"),
+    "symmetry_of": "derive_spec, which calls the images an example",
     "check_logits": "what the functions of logits call",
 }
 
@@ -67,6 +68,11 @@ def calls() -> dict[str, dict[str, Any]]:
     pair = {"state_a": g["a"], "state_b": g["b"]}
     net = {"model": g["model"], **pair}
     spec, grid = {"spec": g["spec"]}, [0, 0.5, 1]
+    outputs = torch.randn(5, 3, 2, generator=random_stream(0, "outputs"))
+    moments = {"second_moments_a": outputs[:, 0, 0] ** 2, "second_moments_b": outputs[:, 1, 0] ** 2}
+    sides = {"pre_activations_a": outputs, "pre_activations_b": -outputs[:, [1, 0, 2]]}
+    activated = {**sides, "coefficient": 0.5, "activation": torch.relu}
+    two = {"output_a": outputs, "output_b": -outputs}
     curve = {"coefficients": grid, "losses": [1.0, 2.0, 1.5]}
     generator = random_stream(0, "generator")
     quiet = {"progress": False}
@@ -132,6 +138,26 @@ def calls() -> dict[str, dict[str, Any]]:
         "measure_common_mode": {
             "model": g["model"], "images": images, **pair, **spec, "batch_size": 5
         },
+        "lewc_prediction": {**two, "coefficient": 0.5, "depth": 2},
+        "llfc_prediction": {**two, "coefficient": 0.5},
+        **{name: {"first": outputs, "second": outputs + 1} for name in ("cosines", "mean_cosine")},
+        "relative_error": {"actual": outputs, "predicted": outputs + 1},
+        "decay_exponent": {"merged": outputs, **two},
+        "reciprocal_orthogonality": {"output_of_b_on_a": outputs, "output_of_a_on_a": outputs + 1},
+        "weight_norm_ratio": {"weight_b": outputs, "weight_a": outputs},
+        "commutativity": {
+            **{"output_of_a_on_a": outputs, "output_of_b_on_b": outputs},
+            **{"output_of_a_on_b": outputs + 1, "output_of_b_on_a": outputs - 1},
+        },
+        **{name: {"weight": outputs} for name in ("singular_values", "rank_measures")},
+        **{name: {"values": torch.tensor([2.0, 1, 0])} for name in ("stable_rank", "effective_rank")},
+        "second_moments": {"pre_activations": outputs},
+        "histogram": {"root_second_moments": moments["second_moments_a"], "bins": 3},
+        **dict.fromkeys(("overlap", "expected_overlap"), moments),
+        "active_share": {"second_moments": moments["second_moments_a"], "mass": 0.5},
+        "quantiles": {"root_second_moments": moments["second_moments_a"]},
+        **dict.fromkeys(("weak_additivity_sides", "weak_additivity", "weak_additivity_error"), activated),
+        "opposite_signs": sides,
     }  # fmt: skip
 
 

@@ -5,19 +5,27 @@ import math
 from jaxtyping import Float
 from torch import Tensor, exp2, isfinite, log2, where
 
+from lmcbook.errors import check_number
+from lmcbook.errors.tensors import checked_tensors
 from lmcbook.layerwise.running_sums import Mean, RatioOfNorms, example_norms
 
 
+@checked_tensors
 def lewc_prediction(
     output_a: Float[Tensor, "*shape"], output_b: Float[Tensor, "*shape"], coefficient: float, depth: int
 ) -> Float[Tensor, "*shape"]:
     r"""Layer ℓ of the merged model under LEWC: $\lambda^\ell f_\ell(x;\theta_a) + (1-\lambda)^\ell f_\ell(x;\theta_b)$.
 
     Definition 4.1. ``depth`` is ℓ, counted from 1; ``coefficient`` is λ and multiplies model a.
+
+    Raises:
+        InputError: ``depth`` is not a whole number at least 1, or the outputs differ in their shapes.
     """
+    check_number("depth", depth, minimum=1, integer=True)
     return (coefficient**depth * output_a).add_(output_b, alpha=(1 - coefficient) ** depth)
 
 
+@checked_tensors
 def llfc_prediction(
     output_a: Float[Tensor, "*shape"], output_b: Float[Tensor, "*shape"], coefficient: float
 ) -> Float[Tensor, "*shape"]:
@@ -28,6 +36,7 @@ def llfc_prediction(
     return (coefficient * output_a).add_(output_b, alpha=1 - coefficient)
 
 
+@checked_tensors
 def cosines(
     first: Float[Tensor, "examples units *positions"], second: Float[Tensor, "examples units *positions"]
 ) -> Float[Tensor, " examples"]:
@@ -49,6 +58,7 @@ def cosines(
     return where(lengths == 0, ((norms == 0) & (other_norms == 0)).double(), cosine.clamp(-1, 1))
 
 
+@checked_tensors
 def mean_cosine(
     first: Float[Tensor, "examples units *positions"], second: Float[Tensor, "examples units *positions"]
 ) -> float:
@@ -60,6 +70,7 @@ def mean_cosine(
     return Mean().add(cosines(first, second)).value
 
 
+@checked_tensors
 def relative_error(
     actual: Float[Tensor, "examples units *positions"], predicted: Float[Tensor, "examples units *positions"]
 ) -> float:
@@ -67,6 +78,7 @@ def relative_error(
     return RatioOfNorms().add(example_norms(actual - predicted), example_norms(predicted)).value
 
 
+@checked_tensors
 def decay_exponent(
     merged: Float[Tensor, "examples units *positions"],
     output_a: Float[Tensor, "examples units *positions"],

@@ -8,11 +8,13 @@ models see the same input, so that orthogonality cannot hold and commutativity a
 from jaxtyping import Float
 from torch import Tensor
 
+from lmcbook.errors.tensors import checked_tensors
 from lmcbook.layerwise.running_sums import RatioOfNorms, example_norms
 
 Features = Float[Tensor, "examples units *positions"]
 
 
+@checked_tensors
 def reciprocal_orthogonality(output_of_b_on_a: Features, output_of_a_on_a: Features) -> float:
     r"""$\sqrt{\mathbb{E}\lVert W_\ell^b z_{\ell-1}^a\rVert^2 /
     \mathbb{E}\lVert W_\ell^a z_{\ell-1}^a\rVert^2}$.
@@ -25,6 +27,7 @@ def reciprocal_orthogonality(output_of_b_on_a: Features, output_of_a_on_a: Featu
     return RatioOfNorms().add(example_norms(output_of_b_on_a), example_norms(output_of_a_on_a)).value
 
 
+@checked_tensors
 def weight_norm_ratio(
     weight_b: Float[Tensor, "outputs inputs *kernel"], weight_a: Float[Tensor, "outputs inputs *kernel"]
 ) -> float:
@@ -32,6 +35,7 @@ def weight_norm_ratio(
     return RatioOfNorms().add(example_norms(weight_b), example_norms(weight_a)).value
 
 
+@checked_tensors
 def commutativity(
     output_of_a_on_a: Features, output_of_b_on_b: Features, output_of_a_on_b: Features, output_of_b_on_a: Features
 ) -> float:

@@ -7,12 +7,14 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from lmcbook.errors import InputError, check_number
+from lmcbook.errors.tensors import checked_tensors
 from lmcbook.layerwise.running_sums import UnitSecondMoments
 
 QUANTILES: tuple[float, ...] = (0.0, 0.05, 0.25, 0.5, 0.75, 0.95, 1.0)
 """The quantiles over the units that stand in a record."""
 
 
+@checked_tensors
 def second_moments(pre_activations: Float[Tensor, "examples units *positions"]) -> Float[Tensor, " units"]:
     r"""$\mathbb{E}[\tilde z_i^2]$ of every unit, over examples and (of a convolution) positions; float64.
 
@@ -21,6 +23,7 @@ def second_moments(pre_activations: Float[Tensor, "examples units *positions"]) 
     return UnitSecondMoments().add(pre_activations).value
 
 
+@checked_tensors
 def histogram(
     root_second_moments: Float[Tensor, " units"], *, bins: int = 40
 ) -> tuple[Int[Tensor, " bins"], Float[Tensor, " edges"]]:
@@ -36,6 +39,7 @@ def histogram(
     return torch.bincount(places, minlength=bins), edges
 
 
+@checked_tensors
 def overlap(second_moments_a: Float[Tensor, " units"], second_moments_b: Float[Tensor, " units_of_b"]) -> float:
     r"""$\sum_i \min(p_i, q_i)$ of the two models' second moments, each normalised to sum 1.
 
@@ -48,6 +52,7 @@ def overlap(second_moments_a: Float[Tensor, " units"], second_moments_b: Float[T
     return torch.minimum(first, second).sum().item()
 
 
+@checked_tensors
 def expected_overlap(
     second_moments_a: Float[Tensor, " units"], second_moments_b: Float[Tensor, " units_of_b"]
 ) -> float:
@@ -66,6 +71,7 @@ def expected_overlap(
     return ((sum_below + first * (len(second) - below)).sum() / len(first)).item()
 
 
+@checked_tensors
 def active_share(second_moments: Float[Tensor, " units"], *, mass: float = 0.9) -> float:
     """The smallest share of the units that together carry ``mass`` of the layer's second moment; small is sparse.
 
@@ -81,6 +87,7 @@ def active_share(second_moments: Float[Tensor, " units"], *, mass: float = 0.9) 
     return min(int((carried < mass - 1e-12).sum()) + 1, len(carried)) / len(carried)
 
 
+@checked_tensors
 def quantiles(root_second_moments: Float[Tensor, " units"]) -> dict[float, float]:
     """The `QUANTILES` over the units, linearly interpolated (exact for any number of units)."""
     ordered = root_second_moments.double().sort().values

@@ -5,12 +5,15 @@ from collections.abc import Callable
 from jaxtyping import Float
 from torch import Tensor, relu
 
+from lmcbook.errors import InputError, described
+from lmcbook.errors.tensors import checked_tensors
 from lmcbook.layerwise.lewc import llfc_prediction, mean_cosine, relative_error
 from lmcbook.layerwise.running_sums import Mean
 
 Activation = Callable[[Tensor], Tensor]
 
 
+@checked_tensors
 def weak_additivity_sides(
     pre_activations_a: Float[Tensor, "examples units *positions"],
     pre_activations_b: Float[Tensor, "examples units *positions"],
@@ -19,12 +22,26 @@ def weak_additivity_sides(
 ) -> tuple[Float[Tensor, "examples units *positions"], Float[Tensor, "examples units *positions"]]:
     r"""Both sides of Definition 5.1: $\sigma(\lambda \tilde z_a + (1-\lambda) \tilde z_b)$ and
     $\lambda\sigma(\tilde z_a) + (1-\lambda)\sigma(\tilde z_b)$.
+
+    Raises:
+        InputError: ``activation`` is no function of the entries of a tensor.
     """
     mean = llfc_prediction(pre_activations_a, pre_activations_b, coefficient)
-    mean_of_outputs = llfc_prediction(activation(pre_activations_a), activation(pre_activations_b), coefficient)
-    return activation(mean), mean_of_outputs
+    of_a, of_b, of_mean = (_activated(activation, each) for each in (pre_activations_a, pre_activations_b, mean))
+    return of_mean, llfc_prediction(of_a, of_b, coefficient)
 
 
+def _activated(activation: Activation, pre_activations: Tensor) -> Tensor:
+    try:
+        found = activation(pre_activations)
+    except Exception as error:
+        raise InputError(f"activation fails ({' '.join(str(error).split())[:200]}); it must take a tensor") from error
+    if not isinstance(found, Tensor) or found.shape != pre_activations.shape:
+        raise InputError(f"activation gives {described(found)}; it must give a tensor of the shape that it was given")
+    return found
+
+
+@checked_tensors
 def weak_additivity(
     pre_activations_a: Float[Tensor, "examples units *positions"],
     pre_activations_b: Float[Tensor, "examples units *positions"],
@@ -38,6 +55,7 @@ def weak_additivity(
     return mean_cosine(*weak_additivity_sides(pre_activations_a, pre_activations_b, coefficient, activation))
 
 
+@checked_tensors
 def weak_additivity_error(
     pre_activations_a: Float[Tensor, "examples units *positions"],
     pre_activations_b: Float[Tensor, "examples units *positions"],
@@ -48,6 +66,7 @@ def weak_additivity_error(
     return relative_error(*weak_additivity_sides(pre_activations_a, pre_activations_b, coefficient, activation))
 
 
+@checked_tensors
 def opposite_signs(
     pre_activations_a: Float[Tensor, "examples units *positions"],
     pre_activations_b: Float[Tensor, "examples units *positions"],
