@@ -148,6 +148,18 @@ def test_bad_input_is_one_line_and_exit_code_2(folder, capsys, words, message):
     assert message in printed.err
 
 
+def test_images_of_a_folder_that_the_network_does_not_take_lead_to_their_size(folder, capsys):
+    for place in (folder / "photographs" / label for label in "ab"):
+        place.mkdir(parents=True)
+        for number in range(6):
+            Image.new("RGB", (9 + number, 8)).save(place / f"{number}.png")
+    words = ["connect", "a.safetensors", "near.pt", "--model", MODEL, "--data", "photographs"]
+    assert main(words) == 2
+    told = capsys.readouterr().err.splitlines()[-1]
+    assert "shape (2, 3, 224, 224)" in told
+    assert told.endswith("; images of a folder are made 224×224: --image-size changes it")
+
+
 @pytest.mark.parametrize(
     ("error", "told"),
     [(RuntimeError("out of\nmemory"), "RuntimeError: out of memory"), (MemoryError(), "failed: MemoryError\n")],

@@ -1,6 +1,7 @@
 """`lmcbook connect A B`: the command line of `lmcbook.connect`."""
 
 import argparse
+import os
 import sys
 from dataclasses import replace
 from pathlib import Path
@@ -78,8 +79,13 @@ def run(options: argparse.Namespace) -> int:
     """
     try:
         return _answer(options)
-    except InputError:
-        raise
+    except InputError as error:
+        from lmcbook.states import NotTaken  # not above, for it takes torch along
+
+        if not isinstance(error, NotTaken) or options.data is None or not os.path.isdir(options.data):
+            raise
+        size = options.image_size
+        raise InputError(f"{error}; images of a folder are made {size}×{size}: --image-size changes it") from error
     except Exception as error:
         reason = " ".join(str(error).split())[:300]
         raise InputError(f"the comparison failed: {type(error).__name__}{': ' if reason else ''}{reason}") from error
