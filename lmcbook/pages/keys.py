@@ -83,17 +83,20 @@ class Judge:
         Raises:
             InputError: a file cannot be read.
         """
+        return content_sha256({"files": self.book_files(root), "foundations": self.foundations(root)})
+
+    def book_files(self, root: Path) -> dict[str, str]:
+        """The SHA-256 of all files that the book of the checkout ``root`` shows, by their paths below ``root``.
+
+        Raises:
+            InputError: a file cannot be read.
+        """
         book = root / "book"
         pages = [file for file in _files(book) if not _GENERATED & set(file.relative_to(book).parts)]
         results = sorted((book / "results").glob("*.ipynb"))
         notebooks = sorted((root / "notebooks").glob("*.ipynb"))
-        return content_sha256(
-            {
-                "pages": self._hashes_of([*pages, *results, *notebooks, root / "CHANGELOG.md"], root),
-                "package": self._hashes_of(self._package.files, self._package.folder),
-                "foundations": self.foundations(root),
-            }
-        )
+        package = self._hashes_of(self._package.files, self._package.folder.parent)
+        return self._hashes_of([*pages, *results, *notebooks, root / "CHANGELOG.md"], root) | package
 
     def foundations(self, root: Path) -> str:
         """The key of what every page of the book rests on: settings, extensions and all that is installed."""

@@ -12,6 +12,7 @@ import sys
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 from lmcbook.data.paths import checkout
 from lmcbook.data.whole_files import read_json, remove, write_whole
@@ -80,7 +81,7 @@ def build_book(scale: str | None = None, *, jobs: int = 2) -> int:
     """Execute the notebooks that are stale, from records that exist, and build the book if it is; returns an exit code.
 
     Pages that did not change are left alone, unless the book was not built to its end before, its files were changed
-    since, or what all pages rest on is another.
+    since, what all pages rest on is another, or Sphinx would not see a change by its date.
 
     Args:
         scale: What notebooks must have been executed at; by default any will do.
@@ -98,13 +99,21 @@ def build_book(scale: str | None = None, *, jobs: int = 2) -> int:
     notebooks.bring_up_to_date(pairs, wanted, jobs=jobs, judge=judge)
     built = root / "book" / "_build" / "html"
     state = built.parent / "made_from.json"
-    made_from = {"book": judge.book_key(root), "foundations": judge.foundations(root)}
+    made_from = {
+        "book": judge.book_key(root),
+        "foundations": judge.foundations(root),
+        "files": judge.book_files(root),
+    }
     before = read_state(state)
     if before == made_from | {"pages": tree_sha256(built)}:
         print("notebooks and book: nothing to be done")
         return 0
+    untouched = (
+        before.get("pages") == tree_sha256(built)
+        and before.get("foundations") == made_from["foundations"]
+        and _sees_changes(root, state, before.get("files"), judge.book_files(root))
+    )
     remove(state)  # a build that fails or is killed leaves pages whose warnings are not told again
-    untouched = before.get("pages") == tree_sha256(built) and before.get("foundations") == made_from["foundations"]
     start = "from jupyter_book.cli.main import main; main()"
     command = [sys.executable, "-c", start, "build", str(root / "book"), "-W", "--keep-going"]
     known = {**os.environ, JUDGED_BY: str(os.getpid())}
@@ -114,7 +123,19 @@ def build_book(scale: str | None = None, *, jobs: int = 2) -> int:
     return code
 
 
-def read_state(file: Path) -> dict[str, str]:
+def _sees_changes(root: Path, state: Path, before: Any, now: Mapping[str, str]) -> bool:
+    """Whether Sphinx, which goes by the dates of files alone, sees all that changed since ``state`` was written.
+
+    It does not where a clock was set back since, or a file was put there with the date that it had elsewhere.
+    """
+    if not isinstance(before, dict):
+        return False
+    built_at = state.stat().st_mtime
+    changed = [root / name for name, sha256 in now.items() if before.get(name) != sha256]
+    return all(file.is_file() and file.stat().st_mtime > built_at for file in changed)
+
+
+def read_state(file: Path) -> dict[str, Any]:
     """What a whole build of the book was made from, by what it was made of; nothing where the file does not tell."""
     try:
         content = read_json(file)
