@@ -39,7 +39,7 @@ def checked_tensors(function: Callable[P, R]) -> Callable[P, R]:
                     raise InputError(
                         f"{' and '.join(alike)} have the shapes {shapes}; axes that they share must be alike"
                     )
-                if 0 in found.shape:
+                if 0 in given[name].shape:
                     raise refused(name, found, "one number or more")
                 tensors.append(name)
         return function(*bound.args, **bound.kwargs)
