@@ -27,7 +27,11 @@ from tests.helpers.browser import (
     opened_browser,
     served_site,
 )
+from tests.helpers.numbers import numbers_in
 
+MOST_NUMBERS = 12
+BULK = r"<(svg|script|style)\b.*?</\1\s*>"
+"""What of a page is no text."""
 SOURCES = sorted(page.relative_to(SITE).as_posix() for page in SITE.glob("_modules/lmcbook/*.html"))[:1]
 """One page of highlighted source, which is looked at for all of them."""
 
@@ -126,6 +130,19 @@ def test_every_figure_has_number_caption_words_data_origin_and_command(page: str
         assert command is not None and (ROOT / command[1]).is_file(), name[1]
         stamp = ("Scale:", "commit", "Computed on this page", "Measured on", "A drawing; nothing in it is measured")
         assert any(word in figure for word in stamp), name[1]
+
+
+@pytest.mark.parametrize("page", [page for page in PAGES if page.startswith("results/")])
+def test_no_generated_sentence_is_a_table_in_disguise(page: str) -> None:
+    """Numbers by the dozen stand in tables; a sentence says what they mean."""
+    from bs4 import BeautifulSoup
+
+    soup = BeautifulSoup(re.sub(BULK, "", (SITE / page).read_text("utf-8"), flags=re.DOTALL), "html.parser")
+    for element in soup.select(".lmc-origin, table"):
+        element.decompose()
+    said = [element.get_text() for element in soup.select(".cell_output :is(p, li)")]
+    sentences = [sentence for text in said for sentence in re.split(r"(?<=[.!?])\s+(?=[A-Z*])", text)]
+    assert [sentence for sentence in sentences if len(numbers_in(sentence)) > MOST_NUMBERS] == []
 
 
 def test_buttons_lead_elsewhere_only_where_the_configuration_has_an_address() -> None:

@@ -11,6 +11,7 @@ from lmcbook.errors import InputError
 from lmcbook.pages import figures, sentences
 from lmcbook.pages.analysis.floor_fit import fit_floor, lack_of_fit
 from lmcbook.pages.analysis.floors import decided, ensemble_fits, floor_fits, floor_table
+from lmcbook.pages.analysis.told import numbers_of
 from tests.helpers.drawn import drawn
 from tests.helpers.synthetic_records import make_record, width_sweep
 
@@ -110,7 +111,11 @@ def test_the_number_of_fits_decides_as_well():
 def test_sentences_say_whether_there_is_a_floor():
     floored, counted = sentences.floor_finding(sweep(0.1))
     assert floored.startswith("MLP on digits, weight decay 3e-3: accuracy barrier: a floor of ")
-    assert "95% interval" in floored and "18 pairs at 6 widths" in floored and "lack of fit p = " in floored
+    table = numbers_of(floored)
+    assert len(table) == 4 and set(table["network"]) == {"MLP on digits, 3e-3"}
+    assert set(table["pairs, widths"]) == {"18, 6"} and (table["p, lack of fit"].astype(float) > 0.01).all()
+    [low, high] = map(float, table["95% interval of the floor"][0].split(" to "))
+    assert 0 < low < float(floored.split("a floor of ")[1].split()[0]) < high
     assert "accuracy below the ensemble's: a floor of " in floored
     assert counted.startswith("4 fits were made") and counted.endswith("5 % / 4 = 0.013.")
     assert "cannot be decided" in sentences.floor_finding(sweep(0.0))[0]

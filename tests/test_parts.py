@@ -7,6 +7,7 @@ from typing import Any
 from lmcbook.lab.records import Record
 from lmcbook.pages import figures, sentences
 from lmcbook.pages.analysis.parts import against_batches, parts_table
+from lmcbook.pages.analysis.told import numbers_of
 from tests.helpers.control_records import changed
 from tests.helpers.synthetic_records import make_record
 
@@ -53,7 +54,14 @@ def test_the_width_with_the_most_batch_sizes_is_shown_and_sizes_are_told_in_orde
     table = parts_table(sweep())
     assert set(against_batches(table)["width_multiplier"]) == {4.0}
     widths, sizes = (each.replace("\u00a0", " ") for each in sentences.parts_finding(sweep()))
-    assert widths.startswith("MLP on digits, ×1 → ×4: isotropic part 2.55 ± 0.00 → 1.27 ± 0.00; common part 0.40")
-    assert sizes.startswith("MLP on digits ×4, batches of 7 → 32: isotropic part 1.27") and "(2 pairs each)" in sizes
+    assert widths == "MLP on digits, ×1 → ×4: the isotropic part falls, the common part stays (2 pairs each)."
+    assert sizes.startswith("MLP on digits ×4, batches of 7 → 32: the isotropic part ") and "(2 pairs each)" in sizes
+    rows = numbers_of(sentences.parts_finding(sweep())).to_numpy().tolist()
+    assert [" | ".join(row).replace("\u00a0", " ") for row in rows] == [
+        "MLP on digits | ×1 | 2.55 ± 0.00 | 0.40 ± 0.00",
+        "MLP on digits | ×4 | 1.27 ± 0.00 | 0.40 ± 0.00",
+        "MLP on digits ×4 | batches of 7 | 1.27 ± 0.00 | 0.40 ± 0.00",
+        "MLP on digits ×4 | batches of 32 | 1.27 ± 0.00 | 0.40 ± 0.00",
+    ]
     page = figures.to_html(figures.parts_of_orthogonality, sweep(), [widths])
     assert "MLP on digits ×4: isotropic 1.27, common 0.40" in page

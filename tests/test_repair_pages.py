@@ -1,6 +1,7 @@
 """What the book says of repairs: tables, falls with width, figures and sentences, on records of known numbers."""
 
 import math
+import re
 
 import numpy as np
 import pytest
@@ -18,6 +19,7 @@ from lmcbook.pages.analysis.repairs import (
     excesses,
     ways_table,
 )
+from lmcbook.pages.analysis.told import numbers_of
 from lmcbook.pages.claims.statistics import STATISTICS
 from lmcbook.randomness import random_stream
 from tests.helpers.repair_records import make_repair_record, repair_sweep
@@ -131,30 +133,35 @@ def test_curves_are_of_one_width_and_tell_the_highest_point():
     assert len(table) == 3 * 5 * len(WAYS) and curves_of_ways([]).empty
     [said] = sentences.repair_curve_finding(repair_sweep())
     plain = table[(table["way"] == PLAIN) & (table["coefficient"] == 0.5)]["calibrated_loss"].mean() - 0.15
-    assert f"as it is {plain:.3f} at λ = 0.50" in said and "matched, then REPAIR" in said
+    row = numbers_of(said).set_index("").loc["as it is"]
+    assert f"as it is {plain:.3f}" in said and list(row)[1:] == [f"{plain:.3f}", "0.50"]
+    assert "matched, then REPAIR" in numbers_of(said)[""].tolist()
     page = figures.to_html(figures.repaired_curves, repair_sweep(), ["said"])
     assert "MLP on digits at ×4: as it is 0." in page
 
 
 def test_sentences_count_pairs_and_name_their_intervals():
     records = repair_sweep()
-    said = text(sentences.repair_finding(records))
-    assert "MLP on digits at ×1, weight decay 3e-3, batches of 32: points of accuracy lost 25.1 as it is" in said
-    assert "(3 pairs)" in said
-    batches = text(sentences.repair_by_batch([*records, *repair_sweep(widths=(4,), batch_size=128, floor=0.2)]))
-    assert (
-        batches.startswith("MLP on digits at ×4, points of accuracy lost with batches of 32: ")
-        and "LEWC's means (3 pairs); 128: " in batches
-    )
+    found = sentences.repair_finding(records)
+    assert "MLP on digits at ×1, weight decay 3e-3, batches of 32: points of accuracy lost 25.1 as it is" in text(found)
+    assert "(3 pairs)" in text(found)
+    table = numbers_of(found)
+    assert len(table) == len(found) and table[PLAIN][0] == "25.1" and set(WAYS.values()) <= set(table.columns)
+    batches, *_ = sentences.repair_by_batch([*records, *repair_sweep(widths=(4,), batch_size=128, floor=0.2)])
+    assert batches.startswith("MLP on digits at ×4: one bias for each hidden layer lowers the loss of accuracy with ")
+    assert batches.endswith("of 2 batch sizes (3 pairs each).")
+    assert list(numbers_of(batches)["batches of"]) == ["32", "128"]
     assert sentences.repair_by_batch(records) == []
 
 
 def test_the_verdict_tells_gains_harms_and_what_matching_adds():
     verdict = text(sentences.repair_verdict(repair_sweep()))
-    assert "It brings points in 5 of 10 settings and widths" in verdict
-    assert "It does harm in 5: MLP on digits ×" in verdict and "weight decay 1e-4, batches of 32: −10" in verdict
-    assert "The pairs cannot tell in 0." in verdict
-    assert "Weight matching with REPAIR behind it brings on top: MLP on digits ×" in verdict
+    assert "It brings points in 5 of 10 settings and widths, does harm in 5, and the pairs cannot tell in 0" in verdict
+    assert re.search(r"Weight matching with REPAIR behind it brings more on top in [1-9]\d*\.", verdict)
+    table = numbers_of(sentences.repair_verdict(repair_sweep()))
+    harm = table[table["verdict"] == "harm"]
+    assert len(table) == 10 and len(harm) == 5 and harm["setting"].str.contains("weight decay 1e-4").all()
+    assert harm["points brought"].str.startswith("−").all()
     assert sentences.repair_verdict([]) == "**Verdict.** Nothing is measured that could tell."
     alone = [make_repair_record(2.0)]
     assert sentences.repair_verdict(alone) == "**Verdict.** Nothing is measured that could tell.", "one pair tells none"
@@ -164,8 +171,8 @@ def test_what_the_pairs_cannot_tell_is_neither_a_gain_nor_harm():
     shares = {(0, 1): 0.2, (2, 3): 2.0}
     records = [make_repair_record(2.0, shares={"lewc_mean": share}, seeds=seeds) for seeds, share in shares.items()]
     verdict = text(sentences.repair_verdict(records))
-    assert "It brings points in 0 of 1 settings" in verdict and "It does harm in 0." in verdict
-    assert "The pairs cannot tell in 1: MLP on digits ×2" in verdict
+    assert "It brings points in 0 of 1 settings and widths, does harm in 0, and the pairs cannot tell in 1" in verdict
+    assert list(numbers_of(sentences.repair_verdict(records))["network"]) == ["MLP on digits ×2"]
 
 
 def test_both_decays_side_by_side_before_and_after_the_repair():
@@ -177,8 +184,12 @@ def test_both_decays_side_by_side_before_and_after_the_repair():
     ]
     [one] = sentences.decay_after_repair(records)
     assert text(one) == (
-        "MLP on digits at ×4, batches of 32, points lost with 3e-3 against 1e-4: as it is 20.0 ± 0.0 against 10.0 ± "
-        "0.0 (less in 0 of 2 pairs); bias: LEWC's means 5.0 ± 0.0 against 20.0 ± 0.0 (less in 2 of 2 pairs); "
-        "means and variances 4.0 ± 0.0 against 2.0 ± 0.0 (less in 0 of 2 pairs)."
+        "MLP on digits at ×4, batches of 32: of 2 pairs, less is lost with 3e-3 than with 1e-4 in 0 (as it is), "
+        "2 (bias: LEWC's means), 0 (means and variances)."
     )
+    assert [text(list(row)) for row in numbers_of(one).drop(columns="network").to_numpy()] == [
+        "as it is 20.0 ± 0.0 10.0 ± 0.0",
+        "bias: LEWC's means 5.0 ± 0.0 20.0 ± 0.0",
+        "means and variances 4.0 ± 0.0 2.0 ± 0.0",
+    ]
     assert sentences.decay_after_repair(records[::2]) == [], "one decay alone"

@@ -9,10 +9,16 @@ from lmcbook.pages import sentences
 from lmcbook.pages.analysis.told import Told, by_decay, change, from_narrow_to_wide, numbers_of
 from lmcbook.pages.figures.markup import listed
 from lmcbook.pages.sentences.showing import as_markdown
-from tests.helpers.control_records import batch_sweep, decay_sweep, penalty_sweep, start_sweep
+from tests.helpers.control_records import batch_sweep, decay_sweep, flatness_sweep, penalty_sweep, start_sweep
+from tests.helpers.numbers import numbers_in
+from tests.helpers.repair_records import repair_sweep
 from tests.helpers.synthetic_records import layers_sweep, width_sweep
+from tests.test_floors import sweep as floor_sweep
+from tests.test_parts import sweep as parts_sweep
 
 MOST = 8
+PRODUCTS = decay_sweep(dips={1e-3: (0.05, 0.06)}) + decay_sweep(dips={3e-3: (0.04, 0.05)}, epochs=3)
+SPARED = decay_sweep("vgg11-digits") + decay_sweep("vgg11-digits", decay_normalisation=False)
 LAYERS, WIDTHS = layers_sweep(), width_sweep(widths=(1, 4, 16))
 TOLD = {
     sentences.width_finding: WIDTHS,
@@ -35,12 +41,17 @@ TOLD = {
     sentences.plateau_finding: LAYERS,
     sentences.depth_finding: [*LAYERS, *WIDTHS],
     sentences.penalty_finding: penalty_sweep(),
+    sentences.product_finding: PRODUCTS,
+    sentences.last_layer_finding: decay_sweep(),
+    sentences.normalisation_finding: SPARED,
+    sentences.parts_finding: parts_sweep(),
+    sentences.lines_finding: flatness_sweep(pair=0.2),
+    sentences.halfway_finding: flatness_sweep(pair=0.2),
+    sentences.repair_finding: repair_sweep(),
+    sentences.repair_by_batch: [*repair_sweep(), *repair_sweep(widths=(4,), batch_size=128)],
+    sentences.decay_after_repair: repair_sweep(),
+    sentences.floor_finding: floor_sweep(0.1),
 }
-
-
-def numbers_in(text: str) -> list[str]:
-    """The numbers of a sentence: not those of names such as ResNet-20, nor of 2…L."""
-    return re.findall(r"(?<![\w.…-])[−×]?\d[\d.,]*(?:e-?\d+)?(?:/\d+)?(?!\w|…)", text)
 
 
 @pytest.mark.parametrize("finding", TOLD, ids=lambda finding: finding.__name__)

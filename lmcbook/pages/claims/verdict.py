@@ -253,7 +253,7 @@ def verdict_sentence(verdicts: Sequence[Verdict]) -> str:
 
 
 def group_sentence(verdicts: Sequence[Verdict]) -> str:
-    """The same for each of `GROUPS`: ``Of 36 claims on the paper's data: 12 reproduced, …; of 64 …``."""
+    """The same for each of `GROUPS`: ``Of 36 claims on the paper's data: 12 reproduced, …. Of 64 …``."""
     names = (
         "claims on the paper's data, with batches as in the authors' earlier code",
         "claims on the paper's data, with batches as usual in the field",
@@ -264,9 +264,8 @@ def group_sentence(verdicts: Sequence[Verdict]) -> str:
     for group, name in zip(GROUPS, names, strict=True):
         measured = [verdict for verdict in verdicts if verdict.values and verdict.claim.group == group]
         if measured:
-            parts.append(f"of {len(measured)} {name}: {_counted(measured)}")
-    text = "; ".join(parts)
-    return f"{text[0].upper()}{text[1:]}." if text else "No claim is measured yet."
+            parts.append(f"Of {len(measured)} {name}: {_counted(measured)}.")
+    return " ".join(parts) or "No claim is measured yet."
 
 
 def _counted(verdicts: Sequence[Verdict]) -> str:

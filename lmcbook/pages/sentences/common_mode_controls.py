@@ -15,6 +15,7 @@ from lmcbook.pages.analysis.common_mode_controls import (
 )
 from lmcbook.pages.analysis.labels import pair_count, recipe_label, signed, spread, width_label
 from lmcbook.pages.analysis.measurements import Measurements
+from lmcbook.pages.analysis.told import Told
 from lmcbook.pages.analysis.vocabulary import groups
 from lmcbook.pages.claims.predictions import STATISTICS
 
@@ -87,18 +88,22 @@ def common_parts_finding(records: Sequence[Record]) -> list[str]:
 def many_finding(records: Sequence[Record]) -> list[str]:
     """Points lost by averages of the fewest and the most networks, plain and repaired, beside what β should be."""
     table = Measurements.of(records).table(many_table)
-    sentences = []
+    sentences: list[str] = []
     for (recipe,), rows in groups(table, "recipe"):
-        parts = []
+        parts, found = [], []
         for count in (rows["networks"].min(), rows["networks"].max()):
             chosen = rows[rows["networks"] == count]
-            errors = " and ".join(spread(2 ** chosen[f"{kind}_error"], 1, 2) for kind in ("plain", "lewc_mean"))
-            parts.append(
-                f"of {count:g} networks {spread(chosen['plain'], 1, 1)} points lost plain and "
-                f"{spread(chosen['lewc_mean'], 1, 1)} repaired, with β {errors} times what LEWC says"
-            )
+            lost, repaired = (spread(chosen[kind], 1, 1) for kind in ("plain", "lewc_mean"))
+            parts.append(f"of {count:g} networks {lost} points lost plain and {repaired} repaired")
+            errors = {
+                f"β over LEWC's, {said}": spread(2 ** chosen[f"{kind}_error"], 1, 2)
+                for kind, said in (("plain", "plain"), ("lewc_mean", "repaired"))
+            }
+            names = {"network": recipe_label(recipe), "networks": f"{count:g}"}
+            found.append({**names, "points lost, plain": lost, "repaired": repaired, **errors})
         groups_of = rows[["seed_a", "seed_b"]].drop_duplicates()
-        sentences.append(f"{recipe_label(recipe)}: {'; '.join(parts)} ({len(groups_of)} groups of networks).")
+        said = f"{recipe_label(recipe)}: {'; '.join(parts)} ({len(groups_of)} groups of networks)."
+        sentences.append(Told(said, found))
     return sentences
 
 

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from pandas import DataFrame
 
 from lmcbook.lab.records import LINES, Record, pairs_table
-from lmcbook.pages.analysis.labels import network_of, pair_count, recipe_label, signed, spread, width_of
+from lmcbook.pages.analysis.labels import network_of, pair_count, recipe_label, signed, spread
 from lmcbook.pages.analysis.lines import KINDS, along_lines_table
 from lmcbook.pages.analysis.measurements import Measurements
 from lmcbook.pages.analysis.starts import NOTHING, ORDER, name_of, spawned_table
@@ -61,14 +61,7 @@ def penalty_verdict(records: Sequence[Record]) -> str:
         both = plain.merge(penalised, on=_KEYS, suffixes=("", "_penalised"))
         if both.empty or strongest == 0:
             continue
-        conditions = [
-            f"{name} {_verb(both, column, sign)} from {both[column].mean():.{digits}f} to "
-            f"{both[f'{column}_penalised'].mean():.{digits}f}"
-            for column, name, sign, digits in (
-                ("reciprocal_orthogonality", "reciprocal orthogonality", 1, 2),
-                ("weak_additivity", "weak additivity", -1, 3),
-            )
-        ]
+        conditions = [f"{column.replace('_', ' ')} {_verb(both, column, sign)}" for column, sign in _CONDITIONS]
         broken = any(_verb(both, *each) == "worsens" for each in _CONDITIONS)
         more = both[f"{ACCURACY}_penalised"] - both[ACCURACY]
         merging = _MERGING[broken][_verb(both, ACCURACY, 1)]
@@ -106,38 +99,44 @@ def _verb(both: DataFrame, column: str, sign: int) -> str:
 
 def lines_finding(records: Sequence[Record]) -> list[str]:
     """Calibrated loss, accuracy and β halfway, of the widest: a sentence for each network."""
-    sentences = []
+    sentences: list[str] = []
     for _, table in groups(Measurements.of(records).table(along_lines_table), "recipe"):
-        parts = []
-        for kind in LINES:
-            halfway = table[(table["kind"] == kind) & (table["distance"] == 0.5)]
-            if not halfway.empty:
-                beta = halfway["inverse_temperature"].median()
-                parts.append(f"{_line(kind)} {_calibrated(halfway)} at β = {beta:.2f}")
-        start = table[table["distance"] == 0]
-        sentences.append(
-            f"{network_of(table)}: calibrated, network a has {_calibrated(start)}; halfway {'; '.join(parts)} "
-            f"({pair_count(len(table.groupby(['seed_a', 'seed_b'])))})."
-        )
+        halfway = {kind: table[(table["kind"] == kind) & (table["distance"] == 0.5)] for kind in LINES}
+        places = {
+            "network a": table[table["distance"] == 0],
+            **{f"halfway, {_line(k)}": of for k, of in halfway.items()},
+        }
+        found = [
+            {
+                "network": network_of(table),
+                "": place,
+                "calibrated nats": f"{rows['calibrated_loss'].mean():.3f}",
+                "accuracy (%)": f"{100 * rows['accuracy'].mean():.1f}",
+                "β": f"{rows['inverse_temperature'].median():.2f}",
+            }
+            for place, rows in places.items()
+            if not rows.empty
+        ]
+        losses = {_line(kind): rows["calibrated_loss"].mean() for kind, rows in halfway.items() if not rows.empty}
+        said = f"halfway, calibrated, the least is lost on the line {min(losses, key=lambda each: losses[each])}"
+        counted = pair_count(len(table.groupby(["seed_a", "seed_b"])))
+        sentences.append(Told(f"{network_of(table)}: {said} ({counted}).", found))
     return sentences
-
-
-def _calibrated(table: DataFrame) -> str:
-    return f"{table['calibrated_loss'].mean():.3f} nats and {100 * table['accuracy'].mean():.1f} %"
 
 
 def halfway_finding(records: Sequence[Record]) -> list[str]:
     """How many of the random lines lie above that of the pair halfway, narrowest and widest: one for each network."""
-    sentences = []
+    sentences: list[str] = []
     for _, table in groups(_with_lines(records), "recipe"):
-        parts = []
-        for chosen in ends(table):
-            shares = [f"{100 * chosen[f'{kind}_above'].mean():.0f} % ({_line(kind)})" for kind in LINES[1:]]
-            parts.append(f"at {width_of(chosen)} {', '.join(shares)}")
-        sentences.append(
-            f"{recipe_label(table['recipe'].iloc[0])}: these shares of lines have a higher calibrated loss halfway "
-            f"than that to network b: {'; '.join(parts)}."
-        )
+        shares = [{_line(kind): chosen[f"{kind}_above"].mean() for kind in LINES[1:]} for chosen in ends(table)]
+        found = [
+            {"network": network_of(chosen), **{f"above, {kind}": f"{100 * each:.0f} %" for kind, each in of.items()}}
+            for chosen, of in zip(ends(table), shares, strict=True)
+        ]
+        most = [kind for kind, share in shares[-1].items() if share > 0.5]
+        said = "at the widest, lines that cost more halfway than the one to network b in most cases: "
+        said += ", ".join(most) or "none"
+        sentences.append(Told(f"{recipe_label(table['recipe'].iloc[0])}: {said}.", found))
     return sentences
 
 
@@ -266,8 +265,8 @@ def _listed(kinds: Sequence[str], order: Sequence[str]) -> str:
 
 
 def _verdict(parts: Sequence[str], otherwise: str) -> str:
-    said = "; ".join(parts)
-    return f"**Verdict.** {said[0].upper()}{said[1:]}." if parts else f"**Verdict**: {otherwise}."
+    said = ". ".join(part[0].upper() + part[1:] for part in parts)
+    return f"**Verdict.** {said}." if parts else f"**Verdict**: {otherwise}."
 
 
 def _with_lines(records: Sequence[Record]) -> DataFrame:

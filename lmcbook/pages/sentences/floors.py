@@ -7,6 +7,7 @@ from lmcbook.pages.analysis.floor_fit import CONFIDENCE, FloorFit
 from lmcbook.pages.analysis.floors import Fitted, decided, ensemble_fits, floor_fits
 from lmcbook.pages.analysis.labels import decay_label, recipe_label, width_label
 from lmcbook.pages.analysis.measurements import Measurements
+from lmcbook.pages.analysis.told import Told
 
 
 def floor_finding(records: Sequence[Record]) -> list[str]:
@@ -19,13 +20,16 @@ def floor_finding(records: Sequence[Record]) -> list[str]:
     measured = Measurements.of(records)
     fits = [*measured.table(floor_fits), *measured.table(ensemble_fits)]
     num_fits = sum(each.fit is not None for each in fits)
-    said: dict[tuple[str, float], list[str]] = {}
+    said: dict[tuple[str, float], list[tuple[str, dict[str, str]]]] = {}
     for fitted in fits:
         name = fitted.label.removesuffix(")").partition(" (")[0]
-        text = _of_fit(fitted, fitted.fit, num_fits) if fitted.fit else _of_none(fitted)
-        said.setdefault((fitted.recipe, fitted.weight_decay), []).append(f"{name}: {text}")
-    told = [
-        f"{recipe_label(recipe)}, weight decay {decay_label(decay)}: {'; '.join(parts)}."
+        text, row = _of_fit(fitted, fitted.fit, num_fits) if fitted.fit else (_of_none(fitted), {})
+        said.setdefault((fitted.recipe, fitted.weight_decay), []).append((f"{name}: {text}", row))
+    told: list[str] = [
+        Told(
+            f"{recipe_label(recipe)}, weight decay {decay_label(decay)}: {'; '.join(text for text, _ in parts)}.",
+            [{"network": f"{recipe_label(recipe)}, {decay_label(decay)}", **row} for _, row in parts if row],
+        )
         for (recipe, decay), parts in said.items()
     ]
     if num_fits > 1:
@@ -36,18 +40,20 @@ def floor_finding(records: Sequence[Record]) -> list[str]:
     return told
 
 
-def _of_fit(fitted: Fitted, fit: FloorFit, num_fits: int) -> str:
-    """What a fit says, in words."""
-    factor, unit = fitted.factor, fitted.label.removesuffix(")").partition(" (")[2]
-    interval = f"{CONFIDENCE:.0%} interval {factor * fit.low:.2g} to {factor * fit.high:.2g} {unit}"
-    misses = "" if fit.lack_of_fit != fit.lack_of_fit else f", lack of fit p = {fit.lack_of_fit:.2g}"
-    numbers = f"p = {fit.p_value:.2g}{misses}, {fit.num_pairs} pairs at {fit.num_widths} widths"
+def _of_fit(fitted: Fitted, fit: FloorFit, num_fits: int) -> tuple[str, dict[str, str]]:
+    """What a fit says in words, and its numbers."""
+    factor, (name, _, unit) = fitted.factor, fitted.label.removesuffix(")").partition(" (")
+    row = {
+        "of": f"{name}, {unit}",
+        f"{CONFIDENCE:.0%} interval of the floor": f"{factor * fit.low:.2g} to {factor * fit.high:.2g}",
+        "p": f"{fit.p_value:.2g}",
+        "p, lack of fit": "–" if fit.lack_of_fit != fit.lack_of_fit else f"{fit.lack_of_fit:.2g}",
+        "pairs, widths": f"{fit.num_pairs}, {fit.num_widths}",
+    }
     word = decided(fit, num_fits=num_fits)
     if word == "no such curve":
-        return f"the pairs do not lie on such a curve, so its floor means nothing ({numbers})"
-    if word == "a floor":
-        return f"a floor of {factor * fit.floor:.2g} {unit} ({interval}, {numbers})"
-    return f"cannot be decided ({interval}, {numbers})"
+        return "the pairs do not lie on such a curve, so its floor means nothing", row
+    return (f"a floor of {factor * fit.floor:.2g} {unit}" if word == "a floor" else word), row
 
 
 def _of_none(fitted: Fitted) -> str:

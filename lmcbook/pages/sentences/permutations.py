@@ -58,21 +58,21 @@ def plain_against_matched(records: Sequence[Record]) -> str:
 
     Of everything that was measured, whatever its weight decay, batches and depth; pairs trained apart.
     """
-    parts, better, counted = [], 0, 0
+    rows, better, counted = [], 0, 0
     for recipe, table in _recipes(Measurements.of(records).table(plain_and_matched_table)):
         gains = table["gain"]
         better, counted = better + int((gains > 0).sum()), counted + len(gains)
         means = gains.groupby(table["width_multiplier"]).mean()
-        said = ", ".join(f"{signed(100 * means[width], 1)} at {width_label(width)}" for width in sorted(means.index))
-        parts.append(f"{recipe_label(recipe)} {said}")
+        saved = {width_label(width): signed(100 * means[width], 1) for width in sorted(means.index)}
+        rows += [
+            {"network": recipe_label(recipe), "width": at, "points saved by matching": by} for at, by in saved.items()
+        ]
     if not counted:
         return "No pair was merged both ways."
     everywhere = "In everything measured here" if better == counted else "In most of what is measured here"
     least = "" if better == counted else f"; in {counted - better} it does not"
-    return (
-        f"{everywhere}, weight matching beats the plain average: in {better} of {counted} pairs{least}. Points of "
-        f"accuracy that it saves, on average: {'; '.join(parts)}."
-    )
+    said = f"{everywhere}, weight matching beats the plain average: in {better} of {counted} pairs{least}."
+    return Told(f"{said} The table has the points of accuracy that it saves, on average.", rows)
 
 
 def search_finding(records: Sequence[Record]) -> list[str]:
@@ -82,19 +82,23 @@ def search_finding(records: Sequence[Record]) -> list[str]:
 
 def matched_calibration_finding(records: Sequence[Record]) -> list[str]:
     """What calibrating the matched model changes, narrowest and widest: a sentence for each network."""
-    sentences = []
+    sentences: list[str] = []
     for recipe, table in _recipes(Measurements.of(records).table(alignment_table)):
         matched = table[table["alignment"] == "weight_matching"]
-        parts = []
-        for chosen in ends(matched):
-            raw, calibrated = (spread(chosen[each], 1, 3) for each in (LOSS, CALIBRATED))
-            beta = spread(chosen["inverse_temperature_midpoint"], 1, 2)
-            parts.append(f"from {raw} to {calibrated} at {width_of(chosen)}, with β = {beta}")
-        if parts and not matched.empty:
-            sentences.append(
-                f"{recipe_label(recipe)}: calibrating the model merged after weight matching takes its loss barrier "
-                f"{', and '.join(parts)} (nats, {number_of_pairs(matched)})."
-            )
+        shown = ends(matched) if not matched.empty else []
+        found = [
+            {
+                "network": f"{recipe_label(recipe)} at {width_of(chosen)}",
+                "loss barrier, matched (nats)": spread(chosen[LOSS], 1, 3),
+                "calibrated": spread(chosen[CALIBRATED], 1, 3),
+                "β": spread(chosen["inverse_temperature_midpoint"], 1, 2),
+            }
+            for chosen in shown
+        ]
+        lower = [width_of(chosen) for chosen in shown if chosen[CALIBRATED].mean() < chosen[LOSS].mean()]
+        said = f"calibration lowers the loss barrier that weight matching leaves at {' and '.join(lower) or 'no width'}"
+        if shown:
+            sentences.append(Told(f"{recipe_label(recipe)}: {said} ({number_of_pairs(matched)}).", found))
     return sentences
 
 

@@ -21,6 +21,7 @@ from lmcbook.pages.analysis.repairs import (
     excesses,
     ways_table,
 )
+from lmcbook.pages.analysis.told import Told
 from lmcbook.pages.analysis.vocabulary import ACCURACY, PAIR, ends, groups
 
 _SHOWN = (PLAIN, AVERAGED, REPAIRED, RESCALED, MATCHED, BOTH, ENSEMBLE)
@@ -28,46 +29,53 @@ _SHOWN = (PLAIN, AVERAGED, REPAIRED, RESCALED, MATCHED, BOTH, ENSEMBLE)
 
 def repair_finding(records: Sequence[Record]) -> list[str]:
     """Points lost at the narrowest and widest in each way of merging: a sentence for each network and setting."""
-    sentences = []
+    sentences: list[str] = []
     for (_, setting), part in groups(Measurements.of(records).table(against_width_table), "recipe", "setting"):
         for table in ends(part):
             counts = [len(rows) for _, rows in groups(table, "way")]
-            sentences.append(
+            said = (
                 f"{network_of(table)}, {setting}: points of accuracy lost {_each_way(table)} ({pair_count(*counts)})."
             )
+            sentences.append(Told(said, [{"network": network_of(table), "setting": setting, **_by_way(table)}]))
     return sentences
 
 
 def repair_curve_finding(records: Sequence[Record]) -> list[str]:
     """The highest calibrated loss along λ above the line between the ends, in each way: one for each network."""
-    sentences = []
+    sentences: list[str] = []
     for _, table in groups(Measurements.of(records).table(curves_of_ways), "recipe"):
         means = table.groupby(["way", "coefficient"])["calibrated_loss"].mean()
         ends_of = [means[PLAIN, at] for at in (0.0, 1.0)]
-        said = []
+        found = []
         for way in _SHOWN:
             if way in means.index.get_level_values("way"):
                 excess = means[way] - [ends_of[0] + at * (ends_of[1] - ends_of[0]) for at in means[way].index]
-                said.append(f"{way} {signed(excess.max(), 3)} at λ = {excess.idxmax():.2f}")
-        sentences.append(
-            f"{network_of(table)}, most calibrated loss above the line between the ends: {'; '.join(said)}."
+                most, at = signed(excess.max(), 3), f"{excess.idxmax():.2f}"
+                found.append({"network": network_of(table), "": way, "most above the chord (nats)": most, "at λ": at})
+        said = "; ".join(
+            f"{each['']} {each['most above the chord (nats)']}" for each in found if each[""] in (PLAIN, REPAIRED)
         )
+        sentences.append(Told(f"{network_of(table)}, most calibrated loss above the chord, in nats: {said}.", found))
     return sentences
 
 
 def repair_by_batch(records: Sequence[Record]) -> list[str]:
     """Points lost as it is and repaired for each batch size at one width and decay, with pairs, for each network."""
-    sentences = []
+    sentences: list[str] = []
     table = Measurements.of(records).table(ways_table)
     for (_, _, _), part in groups(table, "recipe", "weight_decay", "width_multiplier"):
         sizes = groups(part.sort_values("batch_size", kind="stable"), "batch_size")
         if len(sizes) < 2:
             continue
-        said = "; ".join(
-            f"{size:g}: {_each_way(rows, (PLAIN, REPAIRED))} ({pair_count(int((rows['way'] == REPAIRED).sum()))})"
+        means = [[rows[rows["way"] == way][ACCURACY].mean() for way in (PLAIN, REPAIRED)] for _, rows in sizes]
+        counts = [int((rows["way"] == REPAIRED).sum()) for _, rows in sizes]
+        found = [
+            {"network": network_of(part), "batches of": f"{size:g}", **_by_way(rows, (PLAIN, REPAIRED))}
             for (size,), rows in sizes
-        )
-        sentences.append(f"{network_of(part)}, points of accuracy lost with batches of {said}.")
+        ]
+        said = f"one bias for each hidden layer lowers the loss of accuracy with {sum(a > b for a, b in means)}"
+        said += f" of {len(sizes)} batch sizes"
+        sentences.append(Told(f"{network_of(part)}: {said} ({pair_count(*counts)} each).", found))
     return sentences
 
 
@@ -96,28 +104,32 @@ def excess_finding(records: Sequence[Record]) -> list[str]:
 
 def repair_verdict(records: Sequence[Record]) -> str:
     """What one bias for each hidden layer brings, where it does not, and what matching would bring on top of it."""
-    found: dict[str, list[tuple[float, str]]] = {"gain": [], "undecided": [], "harm": [], "on top": []}
+    words: list[str] = []
+    rows, on_top = [], 0
     for _, table in groups(Measurements.of(records).table(ways_table), "recipe", "setting", "width_multiplier"):
-        name = f"{recipe_label(table['recipe'].iloc[0])} {width_of(table)}, {table['setting'].iloc[0]}"
-        change = _paired(table, PLAIN, REPAIRED)
+        change, top = _paired(table, PLAIN, REPAIRED), _paired(table, REPAIRED, BOTH)
         if len(change) > 1:
-            found[_decided(change)].append((sum(change), f"{name}: {_points(change)}"))
-        top = _paired(table, REPAIRED, BOTH)
-        if len(top) > 1 and _decided(top) == "gain":
-            found["on top"].append((sum(top), f"{name}: {_points(top)}"))
-    said = {word: [text for _, text in sorted(each, reverse=word != "harm")] for word, each in found.items()}
-    settings = sum(len(said[word]) for word in ("gain", "undecided", "harm"))
-    if not settings:
+            words.append(_decided(change))
+            on_top += len(top) > 1 and _decided(top) == "gain"
+            rows.append(
+                {
+                    "network": f"{recipe_label(table['recipe'].iloc[0])} {width_of(table)}",
+                    "setting": table["setting"].iloc[0],
+                    "points brought": _points(change),
+                    "verdict": words[-1],
+                    "matching with REPAIR on top": _points(top) if len(top) > 1 else "–",
+                }
+            )
+    if not rows:
         return "**Verdict.** Nothing is measured that could tell."
     lines = [
-        f"- It brings points in {len(said['gain'])} of {settings} settings and widths (the 95 % interval over "
-        f"pairs lies above 0){_most(said['gain'])}",
-        f"- It does harm in {len(said['harm'])}{_most(said['harm'])}",
-        f"- The pairs cannot tell in {len(said['undecided'])}{_most(said['undecided'])}",
-        f"- Weight matching with REPAIR behind it brings on top{_most(said['on top'])}" if said["on top"] else "",
+        f"- It brings points in {words.count('gain')} of {len(rows)} settings and widths, does harm in "
+        f"{words.count('harm')}, and the pairs cannot tell in {words.count('undecided')} (95 % intervals over pairs).",
+        f"- Weight matching with REPAIR behind it brings more on top in {on_top}." if on_top else "",
     ]
     text = "\n".join(line for line in lines if line)
-    return f"**Verdict.** One bias for each hidden layer, set to LEWC's means, against the average as it is:\n\n{text}"
+    said = "**Verdict.** One bias for each hidden layer, set to LEWC's means, against the average as it is"
+    return Told(f"{said}:\n\n{text}", rows)
 
 
 def _decided(change: Sequence[float]) -> str:
@@ -126,16 +138,13 @@ def _decided(change: Sequence[float]) -> str:
     return "gain" if interval.low > 0 else "harm" if interval.high < 0 else "undecided"
 
 
-def _most(said: Sequence[str], most: int = 4) -> str:
-    if not said:
-        return "."
-    more = f"; and {len(said) - most} more" if len(said) > most else ""
-    return f": {'; '.join(said[:most])}{more}."
+def _by_way(table: DataFrame, shown: Sequence[str] = _SHOWN) -> dict[str, str]:
+    found = {way: table[table["way"] == way][ACCURACY] for way in shown}
+    return {way: signed(100 * values.mean(), 1) for way, values in found.items() if len(values)}
 
 
-def _each_way(table: DataFrame, shown: Sequence[str] = _SHOWN) -> str:
-    found = [(way, table[table["way"] == way][ACCURACY]) for way in shown]
-    return ", ".join(f"{signed(100 * values.mean(), 1)} {way}" for way, values in found if len(values))
+def _each_way(table: DataFrame) -> str:
+    return ", ".join(f"{points} {way}" for way, points in _by_way(table, (PLAIN, REPAIRED, ENSEMBLE)).items())
 
 
 def _paired(table: DataFrame, first: str, second: str) -> list[float]:

@@ -16,7 +16,7 @@ def show(*findings: str | Sequence[str]) -> None:
 
     text = "\n\n".join(map(as_markdown, findings))
     display({"text/markdown": text, "text/plain": text}, raw=True)
-    told = [sentence for finding in findings if not isinstance(finding, str) for sentence in finding]
+    told = [sentence for finding in findings for sentence in ([finding] if isinstance(finding, str) else finding)]
     if numbers := numbers_html(told):
         display({"text/html": f"<style>{STYLE}</style>{numbers}", "text/plain": numbers_of(told).to_string()}, raw=True)
 

@@ -15,16 +15,21 @@ from lmcbook.pages.analysis.vocabulary import PAIR, decays, groups, widest
 
 def condition_finding(records: Sequence[Record]) -> list[str]:
     """Fitted over predicted β beside both conditions, at the widest, for each decay: a sentence for each network."""
-    sentences = []
+    sentences: list[str] = []
     for _, of_recipe in groups(Measurements.of(records).table(temperature_conditions_table), "recipe"):
         chosen = widest(of_recipe)
-        parts = []
-        for decay, rows in decays(chosen):
-            parts.append(
-                f"{spread(rows['ratio'], 1, 2)} with weight decay {decay_label(decay)} (orthogonality "
-                f"{spread(rows['reciprocal_orthogonality'], 1, 2)}, additivity {spread(rows['weak_additivity'], 1, 3)})"
-            )
-        sentences.append(f"{network_of(chosen)}: fitted over predicted β is {', '.join(parts)}.")
+        found = [
+            {
+                "network": network_of(chosen),
+                "weight decay": decay_label(decay),
+                "fitted over predicted β": spread(rows["ratio"], 1, 2),
+                "reciprocal orthogonality": spread(rows["reciprocal_orthogonality"], 1, 2),
+                "weak additivity": spread(rows["weak_additivity"], 1, 3),
+            }
+            for decay, rows in decays(chosen)
+        ]
+        parts = ", ".join(f"{row['fitted over predicted β']} with weight decay {row['weight decay']}" for row in found)
+        sentences.append(Told(f"{network_of(chosen)}: fitted over predicted β is {parts}.", found))
     return sentences
 
 

@@ -44,16 +44,21 @@ def decay_finding(records: Sequence[Record]) -> list[str]:
 
 def normalisation_finding(records: Sequence[Record]) -> list[str]:
     """What leaving batch norm's own parameters alone changes, at each weight decay; nothing where not measured."""
-    sentences = []
+    sentences: list[str] = []
     spared = _of(records, SPARED)
     for (recipe,), table in groups(spared, "recipe"):
         full = _of(records, FULL)
         both = _together(table, full[full["recipe"] == recipe])
-        parts = [f"{spread(rows['difference'], 100, 1)} with {decay_label(decay)}" for decay, rows in _decays(both)]
-        sentences.append(
-            f"{network_of(table)}: leaving batch norm's own parameters alone moves the accuracy barrier by "
-            f"{', '.join(parts)} points ({_pair_count(table)})."
+        moved = {decay_label(decay): spread(rows["difference"], 100, 1) for decay, rows in _decays(both)}
+        found = [
+            {"network": network_of(table), "weight decay": decay, "points moved by sparing batch norm": points}
+            for decay, points in moved.items()
+        ]
+        lower = sum(rows["difference"].mean() < 0 for _, rows in _decays(both))
+        said = (
+            f"leaving batch norm's own parameters alone lowers the accuracy barrier with {lower} of {len(moved)} decays"
         )
+        sentences.append(Told(f"{network_of(table)}: {said} ({_pair_count(table)}).", found))
     return sentences
 
 
@@ -92,7 +97,7 @@ def decay_after_repair(records: Sequence[Record]) -> list[str]:
 
     At the widest width that was measured with both.
     """
-    sentences = []
+    sentences: list[str] = []
     table = Measurements.of(records).table(ways_table)
     for (recipe, size), chosen in groups(table, "recipe", "batch_size"):
         strong, usual = (chosen[chosen["weight_decay"] == decay] for decay in (PAPER_DECAY, USUAL_DECAY))
@@ -102,16 +107,19 @@ def decay_after_repair(records: Sequence[Record]) -> list[str]:
         both = strong[strong["width_multiplier"] == max(widths)].merge(
             usual, on=["width_multiplier", "way", "seed_a", "seed_b"], suffixes=("_strong", "_usual")
         )
-        parts = []
+        where, parts, found = f"{recipe_label(recipe)} at {width_label(max(widths))}, batches of {size:g}", [], []
         for way in (PLAIN, REPAIRED, RESCALED):
             rows = both[both["way"] == way]
             less = (rows[f"{ACCURACY}_strong"] < rows[f"{ACCURACY}_usual"]).sum()
-            values = [spread(rows[f"{ACCURACY}_{each}"], 100, 1) for each in ("strong", "usual")]
-            parts.append(f"{way} {values[0]} against {values[1]} (less in {less} of {pair_count(len(rows))})")
-        sentences.append(
-            f"{recipe_label(recipe)} at {width_label(max(widths))}, batches of {size:g}, points lost with "
-            f"{decay_label(PAPER_DECAY)} against {decay_label(USUAL_DECAY)}: {'; '.join(parts)}."
-        )
+            parts.append((len(rows), f"{less} ({way})"))
+            decays = ((PAPER_DECAY, "strong"), (USUAL_DECAY, "usual"))
+            lost = {
+                f"points lost, {decay_label(each)}": spread(rows[f"{ACCURACY}_{key}"], 100, 1) for each, key in decays
+            }
+            found.append({"network": where, "": way, **lost})
+        said = f"less is lost with {decay_label(PAPER_DECAY)} than with {decay_label(USUAL_DECAY)} in "
+        said += ", ".join(less for _, less in parts)
+        sentences.append(Told(f"{where}: of {pair_count(*(count for count, _ in parts))}, {said}.", found))
     return sentences
 
 
@@ -126,25 +134,32 @@ def last_layer_finding(records: Sequence[Record]) -> list[str]:
     ]
     keys = ["recipe", "width_multiplier", "weight_decay", "seed_a", "seed_b"]
     full = _of(records, FULL)[keys]
-    sentences = []
+    sentences: list[str] = []
     for _, rows in groups(table.merge(full, on=keys).dropna(subset=["depth"]), "recipe"):
         last = rows["depth"].max()
-        parts = [
-            f"{spread(chosen[chosen['depth'] == last - 1]['value'], 1, 3)} → "
-            f"{spread(chosen[chosen['depth'] == last]['value'], 1, 3)} with {decay_label(decay)}"
+        two = [
+            (decay_label(decay), [chosen[chosen["depth"] == depth]["value"] for depth in (last - 1, last)])
             for decay, chosen in _decays(rows)
             if decay in (USUAL_DECAY, PAPER_DECAY)
         ]
-        if parts:
-            sentences.append(
-                f"{network_of(rows)}, cosine with LEWC's prediction, last hidden layer → logits: {', '.join(parts)}."
-            )
+        found = [
+            {
+                "network": network_of(rows),
+                "weight decay": decay,
+                "cosine in the last hidden layer": spread(hidden, 1, 3),
+                "at the logits": spread(logits, 1, 3),
+            }
+            for decay, (hidden, logits) in two
+        ]
+        ways = ", ".join(f"{change(hidden.mean(), logits.mean())} with {decay}" for decay, (hidden, logits) in two)
+        said = f"from the last hidden layer to the logits the cosine with LEWC's prediction {ways}"
+        sentences += [Told(f"{network_of(rows)}: {said}.", found)] if two else []
     return sentences
 
 
 def product_finding(records: Sequence[Record]) -> list[str]:
     """Trainings of different lengths and decays whose products are alike, beside each other; a sentence for two."""
-    sentences = []
+    sentences: list[str] = []
     table = Measurements.of(records).table(decay_table)
     for (recipe, _), shorter in groups(table[table["kind"] == SHORTER], "recipe", "weight_decay"):
         product = shorter["decay_product"].iloc[0]
@@ -157,19 +172,20 @@ def product_finding(records: Sequence[Record]) -> list[str]:
         epochs = " and ".join(f"{rows['epochs'].iloc[0]}" for rows in both)
         decays = " and ".join(decay_label(rows["weight_decay"].iloc[0]) for rows in both)
         products = " and ".join(f"{rows['decay_product'].iloc[0]:.2g}" for rows in both)
-        values = ", ".join(
-            f"{name} {' and '.join(spread(rows[column], factor, digits) for rows in both)}"
-            for column, name, factor, digits in (
-                ("relative_effective_rank", "relative effective rank", 1, 3),
-                ("weak_additivity", "weak additivity", 1, 3),
-                ("reciprocal_orthogonality", "reciprocal orthogonality", 1, 2),
-                (ACCURACY, "points of accuracy lost", 100, 1),
-            )
-        )
-        sentences.append(
-            f"{network_of(shorter)}, {epochs} epochs with weight decay {decays}: products {products}, {values} "
-            f"({_pair_count(shorter)} each)."
-        )
+        found = [
+            {
+                "network": network_of(shorter),
+                "epochs": f"{rows['epochs'].iloc[0]}",
+                "weight decay": decay_label(rows["weight_decay"].iloc[0]),
+                "relative effective rank": spread(rows["relative_effective_rank"], 1, 3),
+                "weak additivity": spread(rows["weak_additivity"], 1, 3),
+                "reciprocal orthogonality": spread(rows["reciprocal_orthogonality"], 1, 2),
+                "points lost": spread(rows[ACCURACY], 100, 1),
+            }
+            for rows in both
+        ]
+        said = f"{network_of(shorter)}, {epochs} epochs with weight decay {decays}: products {products}"
+        sentences.append(Told(f"{said} ({_pair_count(shorter)} each).", found))
     return sentences
 
 
@@ -197,23 +213,23 @@ def decay_verdict(records: Sequence[Record]) -> str:
         )
     if not parts:
         return "**Verdict.** Without both weight decays at one width there is none."
-    return f"**Verdict.** {'; '.join(parts)}."
+    return f"**Verdict.** {'. '.join(parts)}."
 
 
 def _inside(table: DataFrame) -> str:
     """Which way the conditions go from the usual decay to the paper's."""
     strong, weak = (table[table["weight_decay"] == decay] for decay in (PAPER_DECAY, USUAL_DECAY))
     parts = []
-    for column, name, digits, improves in (
-        ("weak_additivity", "weak additivity", 3, 1),
-        ("reciprocal_orthogonality", "reciprocal orthogonality", 2, -1),
-        ("relative_effective_rank", "the relative effective rank", 2, 0),
+    for column, name, improves in (
+        ("weak_additivity", "weak additivity", 1),
+        ("reciprocal_orthogonality", "reciprocal orthogonality", -1),
+        ("relative_effective_rank", "the relative effective rank", 0),
     ):
         before, after = weak[column].mean(), strong[column].mean()
         if before != before or after != after:
             continue
-        verb = "goes" if improves == 0 else "improves" if improves * (after - before) > 0 else "worsens"
-        parts.append(f"{name} {verb} from {before:.{digits}f} to {after:.{digits}f}")
+        verb = "improves" if improves * (after - before) > 0 else "worsens" if improves else change(before, after)
+        parts.append(f"{name} {verb}")
     listed = ", ".join(parts[:-1]) + (" and " if len(parts) > 1 else "") + "".join(parts[-1:])
     return f", while {listed}" if parts else ""
 
