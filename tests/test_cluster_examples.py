@@ -63,3 +63,10 @@ def test_skypilots_machines_measure_the_whole_plan_each_in_a_store_of_its_own(tm
         run(script, folder, SKYPILOT_NODE_RANK=rank, SKYPILOT_NUM_NODES="2")
         found.append(len(read_records(bucket)))
     assert 0 < found[0] < 8 and found[1] == 8
+
+
+def test_the_gate_runs_the_plan_on_a_slurm_with_the_plugin_that_the_guide_names():
+    gate, guide = ((ROOT / name).read_text(encoding="utf-8") for name in (".ci/run", "CONTRIBUTING.md"))
+    named = [set(re.findall(r"snakemake-executor-plugin-slurm[\w-]*==[\d.]+", text)) for text in (gate, guide)]
+    assert len(named[0]) == 2 and named[0] == named[1]
+    assert re.search("^PYTHONPATH=.* pytest tests/test_slurm.py$", gate, re.MULTILINE)

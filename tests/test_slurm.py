@@ -22,8 +22,14 @@ REASON = loopback.missing() or (
     else None
 )
 
-# some 90 s for each on a machine that does nothing else; every job starts Snakemake twice
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(1000), pytest.mark.skipif(REASON is not None, reason=str(REASON))]
+LIMIT = 900
+"""Seconds for what takes 120 s at most where nothing else runs; every job starts Snakemake twice."""
+
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.timeout(2 * LIMIT + 300),
+    pytest.mark.skipif(REASON is not None, reason=str(REASON)),
+]
 
 TELLING = """
 
@@ -41,7 +47,10 @@ def _publish(config, *others):
 @pytest.fixture
 def slurm(tmp_path) -> Iterator[Path]:
     folder = tmp_path / "slurm"
-    loopback.start(folder)
+    try:
+        loopback.start(folder)
+    except RuntimeError as error:  # for want of rights that a container has not
+        pytest.skip(f"no SLURM can be started here: {error}")
     yield folder
     loopback.stop(folder)
 
@@ -89,7 +98,7 @@ def queue(slurm: Path, column: str, *states: str) -> list[str]:
 
 def test_a_killed_engine_goes_on_and_every_network_is_trained_once(slurm, checkout):
     engine = reproduce(slurm, checkout)
-    limit = time.monotonic() + 400
+    limit = time.monotonic() + LIMIT
     while not trained(checkout) and engine.poll() is None and time.monotonic() < limit:
         time.sleep(0.1)
     os.killpg(engine.pid, signal.SIGKILL)
@@ -98,7 +107,7 @@ def test_a_killed_engine_goes_on_and_every_network_is_trained_once(slurm, checko
     assert queue(slurm, "jobid"), "jobs that were submitted go on without the engine"
 
     again = reproduce(slurm, checkout)
-    assert again.wait(timeout=400) == 0, (checkout / "engine.log").read_text()[-4000:]
+    assert again.wait(timeout=LIMIT) == 0, (checkout / "engine.log").read_text()[-4000:]
     assert len(trained(checkout)) == len(set(trained(checkout))) == 8
     assert len(read_records(checkout / "runs" / "records")) == 8
     assert len(list((checkout / "runs" / "models").iterdir())) == 8
@@ -112,7 +121,7 @@ def test_the_example_of_an_array_is_one_and_measures_everything(slurm, checkout)
     given = environment(slurm, checkout) | {"PYTHON": sys.executable}
     chosen = ["--scale", "embedded", "--device", "cpu", "--threads", "1"]
     command = ["sbatch", "--wait", "--cpus-per-task=1", "array.sbatch", *chosen]
-    done = subprocess.run(command, cwd=checkout, env=given, capture_output=True, text=True, timeout=500)
+    done = subprocess.run(command, cwd=checkout, env=given, capture_output=True, text=True, timeout=LIMIT)
     logs = [path.read_text() for path in checkout.glob("lmcbook-*.log")]
     assert done.returncode == 0, (done.stderr, logs)
     assert sum(log.startswith("shard ") for log in logs) == 2

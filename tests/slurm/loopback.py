@@ -18,8 +18,8 @@ from pathlib import Path
 
 DAEMONS = ("munged", "slurmctld", "slurmd")
 CLIENTS = ("sbatch", "srun", "squeue", "scancel", "sinfo", "scontrol", "sacct")
-SECONDS = 30
-"""Until it must have started or ended."""
+SECONDS = 120
+"""Until it must have started or ended, on a machine that has other things to do."""
 
 CONFIGURATION = """\
 ClusterName=loopback
@@ -48,6 +48,9 @@ ReturnToService=2
 MpiDefault=none
 MinJobAge=3600
 KillWait=2
+MessageTimeout=60
+TCPTimeout=30
+BatchStartTimeout=120
 GresTypes=gpu
 JobAcctGatherType=jobacct_gather/none
 AccountingStorageType=accounting_storage/none
