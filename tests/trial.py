@@ -2,7 +2,8 @@
 
 The commands are read from the pages, in their order. `RULES` says of each kind whether it is run as it stands, at a
 reduced size, or not here, and why; `tests/test_trial.py` holds that no command is without a rule. What the pages take
-for granted is made first: a clone, an environment, photographs of many sizes, two networks. Minutes are told of each.
+for granted is made first: a clone, an environment, photographs of many sizes, two networks. Minutes are told of each,
+and those that it took of a processor core, which count on a busy machine.
 
     python -m tests.trial --folder /tmp/trial --only papermill     # goes on in a folder that is there
 """
@@ -10,6 +11,7 @@ for granted is made first: a clone, an environment, photographs of many sizes, t
 import argparse
 import os
 import re
+import resource
 import shlex
 import subprocess
 import sys
@@ -139,6 +141,12 @@ def rule_of(command: str) -> Rule | None:
     return next((rule for rule in RULES if re.fullmatch(rule.pattern, command)), None)
 
 
+def _of_children() -> float:
+    """Seconds of processors that ended children took: what a command takes where no others work on the machine."""
+    usage = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return usage.ru_utime + usage.ru_stime
+
+
 @dataclass
 class Trial:
     """A folder with a clone and an environment, and how each command in it ended."""
@@ -165,16 +173,16 @@ class Trial:
         """Run a command line, and tell how long it took and whether it ended well."""
         variables = {name: value for name, value in os.environ.items() if name not in ("PYTHONPATH", "LMCBOOK_RUNS")}
         variables["PATH"] = f"{self.folder / 'venv' / 'bin'}:{variables['PATH']}"
-        begun = time.monotonic()
+        begun, before = time.monotonic(), _of_children()
         done = subprocess.run(
             ["bash", "-c", line], cwd=self.checkout, env=variables, capture_output=True, text=True, errors="replace"
         )
-        minutes = (time.monotonic() - begun) / 60
+        minutes, of_a_core = (time.monotonic() - begun) / 60, (_of_children() - before) / 60
         printed = done.stdout + done.stderr
         good = done.returncode in codes and "Traceback (most recent call last)" not in printed
         with (self.folder / "log.txt").open("a", encoding="utf-8") as log:
-            log.write(f"$ {line}\n{printed}\n[{done.returncode}, {minutes:.1f} min]\n\n")
-        print(f"{'ok' if good else 'FAILED':6} {minutes:5.1f} min  {told}", flush=True)
+            log.write(f"$ {line}\n{printed}\n[{done.returncode}, {minutes:.1f} min, {of_a_core:.1f} of a core]\n\n")
+        print(f"{'ok' if good else 'FAILED':6} {minutes:5.1f} min, {of_a_core:4.1f} of a core  {told}", flush=True)
         if not good:
             self.failed.append(told)
             print("\n".join(printed.splitlines()[-8:]), flush=True)
@@ -187,7 +195,7 @@ class Trial:
             if not re.search(only, command):
                 continue
             if rule is None or rule.why_not:
-                print(f"{'-':6} {'':9}  {command}: {rule.why_not if rule else 'there is no rule for it'}", flush=True)
+                print(f"{'-':6} {'':25}  {command}: {rule.why_not if rule else 'there is no rule for it'}", flush=True)
                 continue
             line = rule.typed(command)
             if not self.cpu_index:
