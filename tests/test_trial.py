@@ -15,19 +15,24 @@ from tests.helpers.command_lines import as_papermill_reads
 COMMANDS = sorted({each for page in trial.PAGES for each in trial.documented((ROOT / page).read_text("utf-8"))})
 
 
+def rule_of(command: str) -> trial.Rule:
+    rule = trial.rule_of(command)
+    assert rule is not None, command
+    return rule
+
+
 def test_every_command_of_the_pages_has_a_rule_and_every_rule_a_command():
     assert len(COMMANDS) > 40
     assert [command for command in COMMANDS if trial.rule_of(command) is None] == []
     assert [rule.pattern for rule in trial.RULES if rule not in {trial.rule_of(each) for each in COMMANDS}] == []
-    typed = [command for command in COMMANDS if (rule := trial.rule_of(command)) and not rule.why_not]
+    typed = [command for command in COMMANDS if not rule_of(command).why_not]
     for program in ("pip", "jupyter-book", "papermill", "lmcbook connect", "python -m lmcbook"):
         assert any(command.startswith(program) for command in typed)
 
 
 @pytest.mark.parametrize("command", [each for each in COMMANDS if re.search("lmcbook |papermill ", each)])
 def test_what_is_typed_at_a_reduced_size_is_understood(command, capsys):
-    rule = trial.rule_of(command)
-    assert rule is not None
+    rule = rule_of(command)
     if rule.why_not or not re.match(trial.LMCBOOK + "|papermill ", command):
         return
     words = shlex.split(rule.typed(command))

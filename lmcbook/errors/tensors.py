@@ -3,7 +3,7 @@
 import functools
 import inspect
 from collections.abc import Callable
-from typing import ParamSpec, TypeVar
+from typing import Any, ParamSpec, TypeVar
 
 from jaxtyping import AbstractArray, jaxtyped
 
@@ -25,23 +25,21 @@ def checked_tensors(function: Callable[P, R]) -> Callable[P, R]:
     @functools.wraps(function)
     def run(*args: P.args, **kwargs: P.kwargs) -> R:
         bound = signature.bind(*args, **kwargs)
-        given, tensors = bound.arguments, list[str]()
+        given: dict[str, Any] = bound.arguments
+        tensors: dict[str, Any] = {}
+        for name, value in given.items():
+            annotation, look = signature.parameters[name].annotation, BY_NAME.get(name)
+            given[name] = fit(name, value, annotation) if look is None else look(name, value)
+            if isinstance(annotation, type) and issubclass(annotation, AbstractArray):
+                tensors[name] = annotation
+                if given[name].numel() == 0:
+                    raise refused(name, given[name], "one number or more")
         with jaxtyped("context"):  # in which an axis keeps the size that it had first
-            for name, value in given.items():
-                annotation = signature.parameters[name].annotation
-                look = BY_NAME.get(name)
-                given[name] = found = fit(name, value, annotation) if look is None else look(name, value)
-                if not (isinstance(annotation, type) and issubclass(annotation, AbstractArray)):
-                    continue
-                if not isinstance(found, annotation):
-                    alike = [*tensors, name]
-                    shapes = " and ".join(str(tuple(given[each].shape)) for each in alike)
-                    raise InputError(
-                        f"{' and '.join(alike)} have the shapes {shapes}; axes that they share must be alike"
-                    )
-                if 0 in given[name].shape:
-                    raise refused(name, found, "one number or more")
-                tensors.append(name)
+            if not all(isinstance(given[name], annotation) for name, annotation in tensors.items()):
+                shapes = " and ".join(str(tuple(given[name].shape)) for name in tensors)
+                raise InputError(
+                    f"{' and '.join(tensors)} have the shapes {shapes}; axes that they share must be alike"
+                )
         return function(*bound.args, **bound.kwargs)
 
     return run
