@@ -161,6 +161,13 @@ def test_the_lock_has_every_dependency_at_a_version_that_is_allowed():
     assert [str(one) for one in wanted if locked[canonicalize_name(one.name)] not in one.specifier] == []
 
 
+def test_every_dependency_has_a_lower_bound_and_those_that_break_with_time_an_upper_one():
+    wanted = requirements(*PROJECT["optional-dependencies"])
+    assert [str(one) for one in wanted if not any(bound.operator == ">=" for bound in one.specifier)] == []
+    bounded = {one.name for one in wanted if any(bound.operator == "<" for bound in one.specifier)}
+    assert bounded == {"torchvision", "jupyter-book"}
+
+
 def test_torch_is_named_alike_everywhere():
     locked = lock()
     assert f"TORCH := torch=={locked['torch']}\n" in MAKEFILE

@@ -155,6 +155,8 @@ class Trial:
     cpu_index: bool = True
     """Whether torch comes from PyTorch's index of CPU builds, as the pages have it."""
     failed: list[str] = field(default_factory=list)
+    met: set[str] = field(default_factory=set)
+    """Commands of the pages so far: those of two pages are typed once."""
 
     @property
     def checkout(self) -> Path:
@@ -190,10 +192,11 @@ class Trial:
     def follow(self, page: str, only: str = "") -> None:
         """Type the commands of a page that match ``only``, then run its examples in Python that need nothing else."""
         text = (self.checkout / page).read_text(encoding="utf-8")
-        for command in dict.fromkeys(documented(text)):
+        for command in documented(text):
             rule = rule_of(command)
-            if not re.search(only, command):
+            if command in self.met or not re.search(only, command):
                 continue
+            self.met.add(command)
             if rule is None or rule.why_not:
                 print(f"{'-':6} {'':25}  {command}: {rule.why_not if rule else 'there is no rule for it'}", flush=True)
                 continue
