@@ -1,11 +1,13 @@
 """Weight matching: exact where exactness is possible, never worse on the way, the same answer by every shortcut."""
 
 import itertools
+import math
+import re
 
 import pytest
 import torch
 from scipy.optimize import linear_sum_assignment
-from torch import Tensor
+from torch import Tensor, nn
 
 from lmcbook.errors import InputError
 from lmcbook.matching import (
@@ -14,13 +16,14 @@ from lmcbook.matching import (
     activation_matching,
     merge_many_matching,
     observe_layers,
+    observe_modules,
     weight_matching,
 )
 from lmcbook.matching.assignment import RepeatedAssignment
 from lmcbook.matching.descent import Descent
 from lmcbook.matching.similarity import Similarities, objective_and_distance
 from lmcbook.models import ARCHITECTURES, permutation_spec
-from lmcbook.permutation import Part, Permutation, PermutationSpec, apply, identity
+from lmcbook.permutation import Part, Permutation, PermutationSpec, apply, derive_spec, identity
 from lmcbook.randomness import random_stream
 from lmcbook.states import StateDict, weight_names
 from tests.helpers.matching_pairs import FOREIGN, Network, noisy, other, planted, quiet, same
@@ -302,3 +305,24 @@ def test_bad_input_is_said_in_one_line():
         quiet(spec, state, {**state, "another": torch.ones(2)})
     with pytest.raises(InputError, match="no group of two or more units"):
         quiet(PermutationSpec({name: (None,) * tensor.ndim for name, tensor in state.items()}), state, state)
+
+
+@pytest.mark.parametrize("bad", [math.inf, math.nan])
+@pytest.mark.parametrize("place", [0, 1], ids=["a", "b"])
+@pytest.mark.parametrize("match", ["weights", "activations", "many"])
+def test_a_state_that_is_not_finite_is_named_before_anything_is_tried(match, place, bad):
+    model = nn.Sequential(nn.Linear(3, 6), nn.ReLU(), nn.Linear(6, 2))
+    images = torch.randn(8, 3, generator=random_stream(0))
+    spec = derive_spec(model, images)
+    states = [{name: tensor.detach().clone() for name, tensor in model.state_dict().items()} for _ in range(2)]
+    states[place]["2.bias"][0] = bad  # no objective holds it
+    matchings = {
+        "weights": lambda: weight_matching(spec, *states, model=model, images=images, progress=False),
+        "activations": lambda: activation_matching(
+            spec, *states, observe=observe_modules(model, spec), images=images, model=model, progress=False
+        ),
+        "many": lambda: merge_many_matching(spec, states, model=model, images=images, progress=False),
+    }
+    label = f"states[{place}]" if match == "many" else f"state_{'ab'[place]}"
+    with pytest.raises(InputError, match=re.escape(f"{label}'s 2.bias holds values that are not finite")):
+        matchings[match]()

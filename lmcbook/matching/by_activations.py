@@ -13,7 +13,7 @@ from lmcbook.errors import InputError, check_number, described
 from lmcbook.errors.arguments import checked
 from lmcbook.matching.assignment import RepeatedAssignment
 from lmcbook.matching.by_weights import Matching, check_before_matching
-from lmcbook.matching.similarity import check_pair, objective_and_distance, plain_objective
+from lmcbook.matching.similarity import check_finite_states, check_pair, objective_and_distance, plain_objective
 from lmcbook.merging.linear_layers import LINEAR_LAYERS, TRANSPOSED
 from lmcbook.models import LayeredModel, layer_outputs
 from lmcbook.models.examples import as_images
@@ -65,6 +65,7 @@ def activation_matching(
     """
     check_number("batch_size", batch_size, minimum=1, integer=True)
     images = as_images("images", images)
+    check_finite_states({"state_a": state_a, "state_b": state_b})
     check_before_matching(spec, state_b, model=model, images=images[:_CHECKED], seed=seed)
     began = time.perf_counter()
     sizes = check_pair(spec, state_a, state_b)

@@ -13,7 +13,7 @@ from tqdm import tqdm
 from lmcbook.errors import InputError, check_choice, check_number
 from lmcbook.errors.arguments import checked
 from lmcbook.matching.descent import Descent
-from lmcbook.matching.similarity import Similarities, objective_and_distance, plain_objective
+from lmcbook.matching.similarity import Similarities, check_finite_states, objective_and_distance, plain_objective
 from lmcbook.permutation import Permutation, PermutationSpec, check_function_preserved
 from lmcbook.randomness import random_stream
 from lmcbook.states import StateDict
@@ -104,6 +104,7 @@ def weight_matching(
     names, default_shakes = _effort(starts)
     if shakes is not None:
         check_number("shakes", shakes, minimum=0, integer=True)
+    check_finite_states({"state_a": state_a, "state_b": state_b})
     check_before_matching(spec, state_b, model=model, images=images, seed=seed)
     began = time.perf_counter()
     similarities = Similarities(spec, state_a, state_b)

@@ -11,6 +11,7 @@ from tqdm import tqdm
 from lmcbook.errors import InputError, check_number
 from lmcbook.errors.arguments import checked
 from lmcbook.matching.by_weights import check_before_matching, weight_matching
+from lmcbook.matching.similarity import check_finite_states
 from lmcbook.permutation import Permutation, PermutationSpec, apply, compose, identity, invert
 from lmcbook.randomness import random_stream
 from lmcbook.states import StateDict, weight_names
@@ -66,6 +67,7 @@ def merge_many_matching(
     if len(states) < 2:
         raise InputError(f"states holds {len(states)}; matching needs two or more")
     check_number("max_rounds", max_rounds, minimum=1, integer=True)
+    check_finite_states({f"states[{place}]": state for place, state in enumerate(states)})
     check_before_matching(spec, states[0], model=model, images=images, seed=seed)
     began = time.perf_counter()
     permutations = [identity(spec, state) for state in states]

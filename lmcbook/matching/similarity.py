@@ -1,7 +1,7 @@
 """How alike the units of two networks are, group by group, kept up to date while the other groups move."""
 
 import math
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -240,11 +240,20 @@ def plain_objective(state_a: StateDict, state_b: StateDict) -> float:
     pairs = [(state_a[name].detach(), state_b[name].detach()) for name in weight_names(state_a)]
     objective = sum(inner_product(a, b) for a, b in _in_chunks(pairs))
     if not math.isfinite(objective):
-        for name in weight_names(state_a):
-            for label, state in (("state_a", state_a), ("state_b", state_b)):
-                if not bool(torch.isfinite(state[name]).all()):
-                    raise InputError(f"{label}'s {name} holds values that are not finite; there is nothing to match")
+        check_finite_states({"state_a": state_a, "state_b": state_b})
     return objective
+
+
+def check_finite_states(states: Mapping[str, StateDict]) -> None:
+    """Refuse states, by their names in the errors, of which a tensor is infinite or not a number somewhere.
+
+    Raises:
+        InputError: names the state and the tensor.
+    """
+    for label, state in states.items():
+        for name, tensor in state.items():
+            if not bool(torch.isfinite(tensor).all()):
+                raise InputError(f"{label}'s {name} holds values that are not finite; there is nothing to match")
 
 
 def objective_and_distance(
