@@ -27,7 +27,7 @@ from tests.helpers.browser import (
     opened_browser,
     served_site,
 )
-from tests.helpers.numbers import numbers_in
+from tests.helpers.counting import numbers_in
 
 MOST_NUMBERS = 12
 BULK = r"<(svg|script|style)\b.*?</\1\s*>"

@@ -10,7 +10,7 @@ from lmcbook.pages.analysis.told import Told, by_decay, change, from_narrow_to_w
 from lmcbook.pages.figures.markup import listed
 from lmcbook.pages.sentences.showing import as_markdown
 from tests.helpers.control_records import batch_sweep, decay_sweep, flatness_sweep, penalty_sweep, start_sweep
-from tests.helpers.numbers import numbers_in
+from tests.helpers.counting import numbers_in
 from tests.helpers.repair_records import repair_sweep
 from tests.helpers.synthetic_records import layers_sweep, width_sweep
 from tests.test_floors import sweep as floor_sweep
