@@ -62,11 +62,12 @@ class _Quiet(http.server.SimpleHTTPRequestHandler):
 
 FADED = """
 const done = arguments[0];
+setTimeout(() => done(0), 10000);  // no frame is drawn, or something stands still in the middle
 const ending = () => document.getAnimations().filter((each) => each.effect.getComputedTiming().endTime < Infinity);
 requestAnimationFrame(() => requestAnimationFrame(
   () => Promise.allSettled(ending().map((each) => each.finished)).then(() => done(1))));
 """
-"""Waits until all transitions of the page have ended."""
+"""Waits until all transitions of the page have ended, ten seconds at most."""
 
 
 class Browser:
