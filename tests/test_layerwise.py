@@ -570,3 +570,11 @@ def test_bad_input_is_said_in_one_line():
         measure_layers(model, state_a, state_b, {1.5: state_a}, random_images(2))
     with pytest.raises(InputError, match="batch_size is 0"):
         measure_layers(model, state_a, state_b, {}, random_images(2), batch_size=0)
+
+
+def test_an_activation_that_lacks_memory_is_no_bad_input():
+    def greedy(_: torch.Tensor) -> torch.Tensor:
+        raise RuntimeError("DefaultCPUAllocator: not enough memory: you tried to allocate 1 bytes")
+
+    with pytest.raises(RuntimeError, match="not enough memory"):
+        layerwise.weak_additivity(torch.ones(2, 3), torch.ones(2, 3), activation=greedy)

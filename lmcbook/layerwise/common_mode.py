@@ -75,13 +75,13 @@ def cross_talk(moments: UnitMoments, products: tuple[Square, Square]) -> CrossTa
 
 
 def weight_share(products: tuple[Square, Square], units: int) -> float:
-    r"""$s = \lVert W\mathbf{1} \rVert^2 / (n \lVert W \rVert_F^2)$: 1/n of a weight drawn at random."""
+    r"""$c_W = \lVert W\mathbf{1} \rVert^2 / (n \lVert W \rVert_F^2)$: 1/n of a weight drawn at random."""
     rows, sums = products
     return float(sums.trace() / (units * rows.trace()))
 
 
 def activation_share(moments: UnitMoments) -> float:
-    r"""$m' = n\,\mathbb{E}[\bar z^2] / \mathbb{E}\lVert z \rVert^2$: the mean over units, as a share of the energy."""
+    r"""$c_z = n\,\mathbb{E}[\bar z^2] / \mathbb{E}\lVert z \rVert^2$: the mean over units, as a share of the energy."""
     return float(moments.of_means.trace() / (moments.of_means + moments.of_deviations).trace())
 
 
@@ -89,7 +89,7 @@ def own_gain(own_energy: float, moments: UnitMoments, products: tuple[Square, Sq
     r"""$\alpha = \mathbb{E}\lVert W z \rVert^2 / (\lVert W \rVert_F^2 \mathbb{E}\lVert z \rVert^2)$.
 
     How much a network's weight makes of its own features. With it the common part of a dense layer's reciprocal
-    orthogonality, squared, is $s\,m'/\alpha$. Of a convolution the energy is that of all patches, and the product
+    orthogonality, squared, is $c_W\,c_z/\alpha$. Of a convolution the energy is that of all patches, and the product
     holds only if the places of a kernel are not correlated.
     """
     energy = float(products[0].trace()) * moments.energy

@@ -138,7 +138,7 @@ def expected_orthogonality(units: int, shares: Shares, weight_ratio: float = 1.0
     r"""The square of reciprocal orthogonality that randomly placed units have, in its two parts.
 
     $\frac{\rho}{\alpha}\,\frac{(1-c_W)(1-c_z)}{n-1}$ is isotropic and $\frac{\rho}{\alpha}\,c_W\,c_z$ common. ρ is
-    ``weight_ratio``, $\lVert W^b\rVert_F^2 / \lVert W^a\rVert_F^2$; s is b's, m′ and α are a's. From one
+    ``weight_ratio``, $\lVert W^b\rVert_F^2 / \lVert W^a\rVert_F^2$; $c_W$ is b's, $c_z$ and α are a's. From one
     network alone: all a's own, and ρ = 1.
 
     Raises:
