@@ -56,6 +56,21 @@ def test_a_measured_time_replaces_the_estimate(small_plan, tmp_path):
     assert not known["mlp-digits_L3_x64_wd0.003 seeds 0,1 batch 100 short (20 epochs)"].is_measured
 
 
+def test_of_measured_times_the_fastest_counts_and_the_first_task_of_a_pair_trains_it(small_plan):
+    from lmcbook.lab.missing import Bench
+
+    record = Bench(progress=False).measure(small_plan[2])
+    [quick, slow] = (
+        replace(record, provenance={**record.provenance, "training": [{"device": "cpu", "seconds": seconds}]})
+        for seconds in (20.0, 900.0)
+    )
+    pair = replace(small_plan[2].pair, measurement="flatness", num_directions=3)
+    plan = [replace(small_plan[2], pair=pair), small_plan[2]]  # the walk is named first
+    for records in ([quick, slow], [slow, quick]):
+        seconds = {one.planned[0].pair.measurement: one.seconds for one in budget.tasks(plan, costs=CPU, records=records)}
+        assert 40 < seconds["interpolation"] < 60 and seconds["flatness"] < 20
+
+
 def test_only_what_fits_is_bought(small_plan):
     tasks = budget.tasks(small_plan, costs=CPU)
     assert budget.within(tasks, 0) == []

@@ -1,5 +1,6 @@
 """Measurements as tasks, in the order in which they are worth doing, and what of them a time budget buys."""
 
+import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
@@ -54,13 +55,15 @@ class Task:
 def tasks(planned: Iterable[PlannedPair], *, costs: Costs, records: Sequence[Record] = ()) -> list[Task]:
     """``planned`` grouped by pair of networks: first what has its turn at the paper's scale, then by value per cost.
 
-    ``records`` are those already measured: their training times on the same kind of device replace estimates.
+    ``records`` are those already measured: their training times on the same kind of device replace estimates. Of each
+    network the fastest counts: slower ones had neighbours.
     """
-    measured_seconds = {}
+    measured_seconds: dict[str, float] = {}
     for record in records:
         for training in record.provenance.get("training", []):
             if training["device"].split(":")[0] == costs.kind:
-                measured_seconds[record.config.training.digest] = training["seconds"]
+                digest, seconds = record.config.training.digest, training["seconds"]
+                measured_seconds[digest] = min(seconds, measured_seconds.get(digest, math.inf))
     groups: dict[tuple, list[PlannedPair]] = {}
     for one in planned:
         pair = one.pair
@@ -70,7 +73,8 @@ def tasks(planned: Iterable[PlannedPair], *, costs: Costs, records: Sequence[Rec
     trained: set[TrainingConfig] = set()
     seen: dict[tuple, int] = {}
     found = []
-    for (digest, _, *apart), group in groups.items():
+    # the walks come after what needs the same networks, which trains them
+    for (digest, _, *apart), group in sorted(groups.items(), key=lambda item: item[0][-1]):
         pair = group[0].pair
         known = measured_seconds.get(digest)
         seconds = known if known is not None else estimated_training_seconds(pair.training, costs)
