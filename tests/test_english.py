@@ -17,6 +17,9 @@ TICS = {
     r"\bdoes not care for\b": "does not depend on",
     r"\bin (?:too low|a lower) a? ?voice\b": "with smaller logits",
     r"\bfor a reason of its own\b": "has a cause of its own",
+    r"\bwhat of\b(?! (?:it|them|that)\?)": "which part of, the part of it that",
+    r"\bof it they\b": "they … it",
+    r"\bcomputed from the mean over pairs\b": "given by the interval over pairs",
     r"\bW_[ab] z_[ab]\b": "W^b z^a",
 }
 """A pattern → what says it plainly. Each was found in the book, most of them many times."""
@@ -57,6 +60,9 @@ def test_a_tic_is_gone(tic):
         "watch what the mixture of\ntheir weights is worth",
         "what two networks of one's own need",
         "before and after each one",
+        "what of it is the same for all images, one bias takes away",
+        "of it they describe, of other networks they test",
+        "verdicts are computed from the mean over pairs",
     ],
 )
 def test_the_patterns_find_what_they_are_for(sentence):

@@ -97,7 +97,7 @@ def _said(records: Sequence[Record], column: str, factor: float) -> str:
 
 
 def coverage(records: Sequence[Record], recipes: Sequence[str]) -> DataFrame:
-    """What of the paper's main measurement is there: widths and pairs merged as they are, at the paper's weight decay.
+    """How far the paper's main measurement goes here: widths, and pairs merged as they are, at its weight decay.
 
     One row for each of ``recipes`` and each of `BATCHES` that it has records with, its own always.
     """

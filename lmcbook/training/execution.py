@@ -23,7 +23,7 @@ VARIABLES: dict[str, str] = {
 @no_type_check  # what users give is checked below, in words of ours
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Execution:
-    """What of a training is not in its address (`lmcbook.training.config.TrainingConfig`), but in its manifest.
+    """How a training runs: what is not in its address (`lmcbook.training.config.TrainingConfig`), but in its manifest.
 
     Raises:
         InputError: a value is outside what it may be.

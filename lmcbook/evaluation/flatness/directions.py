@@ -10,8 +10,8 @@ from lmcbook.errors import InputError, check_choice
 from lmcbook.states import StateDict, check_same_tensors
 
 RESCALINGS: tuple[str, ...] = ("global", "layer", "filter")
-"""What of a random direction is made as long as the difference of two networks: all of it together, each tensor, or the
-weights of each output unit."""
+"""Which parts of a random direction are made as long as the difference of two networks: all of it together, each
+tensor, or the weights of each output unit."""
 
 
 def difference(state_a: StateDict, state_b: StateDict, names: Collection[str]) -> StateDict:

@@ -25,7 +25,7 @@ def describe_plan(
     shard: str | None = None,
     every: bool = False,
 ) -> str:
-    """What of a scale exists, what is missing, what that would cost, and what ``max_minutes`` would buy.
+    """Which records of a scale exist, which are missing, what that would cost, and what ``max_minutes`` would buy.
 
     Args:
         shard: ``"K/N"``: tell of the K-th of N shares alone, as `run_within_budget` takes it.

@@ -1,4 +1,4 @@
-"""Measurements as tasks, in the order in which they are worth doing, and what of them a time budget buys."""
+"""Measurements as tasks, in the order in which they are worth doing, and how many of them a time budget buys."""
 
 import math
 from collections.abc import Iterable, Sequence

@@ -1,4 +1,4 @@
-"""What of a scale is there and what is missing: by what is planned, measured, and possible here."""
+"""Which records of a scale are there and which are missing: by what is planned, measured, and possible here."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -27,7 +27,7 @@ class Todo:
 
 
 def todo(planned: Sequence[PlannedPair], *folders: Path, device: str, gpu: str | None = None) -> Todo:
-    """What of ``planned`` has no record in ``folders``, as tasks for ``device``.
+    """The measurements in ``planned`` that have no record in ``folders``, as tasks for ``device``.
 
     Raises:
         InputError: a record is damaged, edited, or of a later version of the format; the rates cannot be read.
@@ -67,7 +67,7 @@ def planned_of(
 
 
 def missing_of(planned: Iterable[PlannedPair], *folders: Path) -> list[PlannedPair]:
-    """What of ``planned`` no record is there of.
+    """The measurements in ``planned`` of which there is no record.
 
     Raises:
         InputError: a record is damaged, edited, or of a later version of the format.

@@ -50,7 +50,7 @@ class Claim:
     statement: str
     """What is claimed, in words."""
     source: str
-    """Where the paper says it, or what of the paper it follows from; else who asks."""
+    """Where the paper says it, or from what in the paper it follows; else who asks."""
     recipe: str
     """The recipe whose records decide."""
     statistic: str

@@ -64,7 +64,7 @@ class Companions:
     alt: Callable[[Any], str]
     """What it shows, for those who do not see it."""
     data: Callable[[Any], DataFrame] = lambda table: table
-    """What of it readers can take away as CSV."""
+    """What readers can take away as CSV."""
 
 
 FIGURES: dict[Draw, Companions] = {
