@@ -1,4 +1,4 @@
-"""Which seed decides which part of a training: a pair may share its initialisation, or its examples' order for a while."""
+"""Which seed decides which part of a training: a pair may share its initialisation, or the order for a while."""
 
 from lmcbook.training.config import TrainingConfig
 

@@ -176,7 +176,7 @@ def assignment_seconds(config: TrainingConfig) -> float:
 
 
 def _network_of(config: TrainingConfig) -> TrainingConfig:
-    """The part of a configuration that decides the network: thousands of planned trainings have some dozens of networks."""
+    """The part of a configuration that decides the network: thousands of trainings have some dozens of networks."""
     kept = ("dataset", "architecture", "width_multiplier", "hidden_width", "num_layers", "bias", "activation")
     return TrainingConfig(epochs=1, batch_size=1, learning_rate=1.0, **{name: getattr(config, name) for name in kept})
 
