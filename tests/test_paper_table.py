@@ -4,10 +4,12 @@ from dataclasses import replace
 
 import pytest
 
+from lmcbook.lab import paths
 from lmcbook.lab.recipes import recipe
 from lmcbook.lab.records import Record
 from lmcbook.pages.claims import PAPER_TABLE_1
-from lmcbook.pages.paper_table import NOT_MEASURED, against_paper, coverage, name_of_batches, schedule_of
+from lmcbook.pages.paper_table import NOT_MEASURED, against_paper, coverage, known, name_of_batches, schedule_of
+from tests.helpers.chapters import ROOT
 from tests.helpers.synthetic_records import PROVENANCE, SEED_PAIRS, make_record
 
 BARRIER = "barrier at λ = ½"
@@ -146,3 +148,13 @@ def test_coverage_counts_pairs_at_each_width():
 def test_every_row_of_the_paper_has_a_recipe_with_that_width():
     for row in PAPER_TABLE_1:
         assert row.width_multiplier == recipe(row.recipe).width_multipliers[-1]
+
+
+def test_every_network_on_the_papers_data_that_came_with_the_book_is_in_its_table(committed_records, monkeypatch):
+    monkeypatch.setattr(paths, "committed_records", lambda: ROOT / "records")
+    committed = [one for one in committed_records if one.scale == "paper" and not one.outdated]
+    there, alone = against_paper(committed, alignments=["identity"]), against_paper(known(), alignments=["identity"])
+    for one, other in zip(there.to_dict("records"), alone.to_dict("records"), strict=True):
+        assert one == other
+    measured = there[there[OURS_SMALL] != NOT_MEASURED]["network"].unique()
+    assert len(measured) >= 2 and any("CIFAR-10" in name for name in measured)

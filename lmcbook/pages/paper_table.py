@@ -6,6 +6,7 @@ from dataclasses import replace
 from pandas import DataFrame
 
 from lmcbook.data import describe
+from lmcbook.lab import plan, recorded
 from lmcbook.lab.recipes import MAIN_WEIGHT_DECAY, recipe
 from lmcbook.lab.records import Record, barriers_table
 from lmcbook.pages.analysis.labels import mean_and_spread, recipe_label, width_label
@@ -37,6 +38,11 @@ _ROWS = {
     ),
 }
 """Alignment and title → the paper's value, our column, and the factor from fractions to what the title says."""
+
+
+def known() -> list[Record]:
+    """The records of the paper's data that are there, with each of `BATCHES`: what its Table 1 is compared with."""
+    return [*recorded(plan.width, "paper"), *recorded(plan.small_batches, "paper")]
 
 
 def against_paper(
