@@ -20,6 +20,7 @@ from lmcbook.pages.analysis.common_mode_controls import (
     placement_table,
 )
 from lmcbook.pages.analysis.labels import spread
+from lmcbook.pages.analysis.told import numbers_of
 from lmcbook.pages.claims.predictions import PREDICTIONS, STATISTICS, Prediction, judged, read_predictions
 from tests.helpers.drawn import alt_of, data_of, drawn
 from tests.helpers.synthetic_records import make_layerwise_record, make_record
@@ -204,16 +205,20 @@ def test_placed_networks_are_compared_at_the_active_share_of_trained_ones(record
     found: Any = table.loc[8, "placed_lost"]
     assert found[0] == pytest.approx(20 - 19 / 3) and len(found) == 8
     said = sentences.placed_beside_trained_finding(records, trained)
-    assert len(said) == 1 and "×8: 25 % of the units" in said[0]
-    assert "averaging costs 9.0\xa0±\xa00.0 points (2 pairs)" in said[0]
+    assert said == ["MLP on digits: networks at random places with as few active units lose more than trained ones at "
+                    "1 of 1 widths."]  # fmt: skip
+    [row] = numbers_of(said).to_dict("records")
+    assert row["width"] == "×8" and row["units that carry 90 % of the second moment"] == "25 %"
+    assert row["points lost by averaging"] == "9.0\xa0±\xa00.0 (2 pairs)"
     assert placed_beside_trained([], trained).empty and placed_beside_trained(records, []).empty
 
 
 def test_both_parts_are_told_of_each_control(records):
     said = sentences.common_parts_finding(records)
-    parts = f"common part {spread([0.2, 0.2])}, isotropic part {spread([0.2, 0.2])}"
-    assert f"tanh, batches of 128: {parts} (6 pairs)." in said
-    assert len(said) == 2 * len(plan.CONTROLS) and sentences.common_parts_finding([]) == []
+    rows = numbers_of(said).set_index(["batches", "changed"])
+    assert list(rows.loc["batches of 128", "tanh"]) == [spread([0.2, 0.2]), spread([0.2, 0.2]), "6"]
+    assert len(rows) == 2 * len(plan.CONTROLS) and sentences.common_parts_finding([]) == []
+    assert said[0].endswith(f"the common part is the larger one in 0 of {len(plan.CONTROLS)} trainings.")
 
 
 # --- sentences and figures -------------------------------------------------------------------------------------------
@@ -222,20 +227,29 @@ def test_both_parts_are_told_of_each_control(records):
 def test_the_verdict_says_every_prediction_with_its_numbers(records):
     said = sentences.controls_verdict(records)
     outcomes = outcomes_table(records)
-    assert said.count("\n- **") == len(outcomes) and "nan" not in said
+    rows = numbers_of(said)
+    assert len(rows) == len(outcomes) and "nan" not in rows.to_string()
     held = (outcomes["verdict"] == "held").sum()
     assert f"Of {len(outcomes)} predictions: {held} held, " in said and "4 not trained" in said
-    assert "**refuted**: four times the rate, batches of 500." in said
-    assert "(predicted between −2 and 2; n = 6)" in said
-    assert "between hidden units: 0.20, 95 % interval" in said
+    rate = rows[rows["training"] == "four times the rate, batches of 500"]
+    assert list(rate["verdict"]) == ["refuted"] and list(rate["bounds"]) == ["at least 0"]
+    assert (rows["bounds"] == "between −2 and 2").any()
+    assert list(rate["n"]) == ["3"]
+    common = rows[rows["what was predicted"].str.contains("between hidden units")]
+    assert common["seen (95 % interval)"].str.startswith("0.20 (").any()
     assert sentences.controls_verdict([]) == "**Verdict.** Nothing is measured that could tell."
 
 
 def test_findings_say_what_the_records_say(records):
     found = sentences.control_sentences(records)
-    assert any("tanh, batches of 128: 4.1 ± 0.1 points lost plain, 4.1 ± 0.1 repaired (6 pairs)." in
-               each.replace("\u00a0", " ") for each in found)  # fmt: skip
-    assert any("layer norm, batches of 32: the networks themselves are right on 10 % only" in each for each in found)
+    rows = numbers_of(found).set_index(["batches", "changed"])
+    tanh = rows.loc["batches of 128", "tanh"]
+    assert [each.replace("\u00a0", " ") for each in tanh[["points lost, plain", "repaired", "pairs"]]] == [
+        "4.1 ± 0.1", "4.1 ± 0.1", "6",
+    ]  # fmt: skip
+    norm = rows.loc["batches of 32", "layer norm"]
+    assert norm["networks are right (%)"] == "10.0" and norm["repaired"] == "–"
+    assert any("did not train" in each for each in found)
     [placed] = sentences.placement_finding(records)
     assert "1.1 ± 0.1 where each uses 1/8 of them; with all of 512 places" in placed.replace("\u00a0", " ")
     [many] = sentences.many_finding(records)

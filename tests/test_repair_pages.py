@@ -108,8 +108,11 @@ def test_beyond_the_ensemble_the_repaired_falls_as_a_root_and_the_plain_levels_o
     assert repaired is not None and repaired.is_power and repaired.slope == pytest.approx(-0.5, abs=0.02)
     assert plain is not None and plain.is_power is False
     said = text(sentences.excess_finding(repair_sweep()))
-    assert "bias: LEWC's means: exponent −0.50 (" in said and "its interval holds −½ (15 pairs at 5 widths)" in said
-    assert "it is no power; between the two widest the exponent is" in said
+    assert "bias: LEWC's means: one power is not rejected; its interval holds −½." in said
+    assert "as it is: it is no power." in said
+    rows = numbers_of(sentences.excess_finding(repair_sweep())).set_index(["network", "merge"])
+    row = rows.loc[f"MLP on digits, {strong}", REPAIRED]
+    assert row["exponent (95 % interval)"].startswith("−0.50 (") and row["pairs, widths"] == "15, 5"
     assert "cannot be decided (too few widths or pairs)" in text(sentences.excess_finding(repair_sweep(widths=(1, 2))))
     nothing = text(sentences.excess_finding(repair_sweep(floor=-0.03)))
     assert "as it is: cannot be decided (3 of 15 pairs lose nothing)" in nothing
@@ -143,10 +146,11 @@ def test_curves_are_of_one_width_and_tell_the_highest_point():
 def test_sentences_count_pairs_and_name_their_intervals():
     records = repair_sweep()
     found = sentences.repair_finding(records)
-    assert "MLP on digits at ×1, weight decay 3e-3, batches of 32: points of accuracy lost 25.1 as it is" in text(found)
-    assert "(3 pairs)" in text(found)
+    said = "LEWC's means lose less than the average as it is at 5 of 5 widths."
+    assert f"MLP on digits, weight decay 3e-3, batches of 32: {said}" in text(found)
     table = numbers_of(found)
-    assert len(table) == len(found) and table[PLAIN][0] == "25.1" and set(WAYS.values()) <= set(table.columns)
+    assert len(table) == 2 * len(found) and set(WAYS.values()) <= set(table.columns)
+    assert list(table.loc[0, ["width", "pairs", PLAIN]]) == ["×1", "3", "25.1"]
     batches, *_ = sentences.repair_by_batch([*records, *repair_sweep(widths=(4,), batch_size=128, floor=0.2)])
     assert batches.startswith("MLP on digits at ×4: one bias for each hidden layer lowers the loss of accuracy with ")
     assert batches.endswith("of 2 batch sizes (3 pairs each).")
@@ -160,7 +164,7 @@ def test_the_verdict_tells_gains_harms_and_what_matching_adds():
     assert re.search(r"Weight matching with REPAIR behind it brings more on top in [1-9]\d*\.", verdict)
     table = numbers_of(sentences.repair_verdict(repair_sweep()))
     harm = table[table["verdict"] == "harm"]
-    assert len(table) == 10 and len(harm) == 5 and harm["setting"].str.contains("weight decay 1e-4").all()
+    assert len(table) == 10 and len(harm) == 5 and harm["network"].str.contains("weight decay 1e-4").all()
     assert harm["points brought"].str.startswith("−").all()
     assert sentences.repair_verdict([]) == "**Verdict.** Nothing is measured that could tell."
     alone = [make_repair_record(2.0)]
@@ -172,7 +176,8 @@ def test_what_the_pairs_cannot_tell_is_neither_a_gain_nor_harm():
     records = [make_repair_record(2.0, shares={"lewc_mean": share}, seeds=seeds) for seeds, share in shares.items()]
     verdict = text(sentences.repair_verdict(records))
     assert "It brings points in 0 of 1 settings and widths, does harm in 0, and the pairs cannot tell in 1" in verdict
-    assert list(numbers_of(sentences.repair_verdict(records))["network"]) == ["MLP on digits ×2"]
+    [row] = numbers_of(sentences.repair_verdict(records)).to_dict("records")
+    assert (row["network"], row["width"]) == ("MLP on digits, weight decay 3e-3, batches of 32", "×2")
 
 
 def test_both_decays_side_by_side_before_and_after_the_repair():

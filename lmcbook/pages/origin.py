@@ -2,6 +2,7 @@
 
 import base64
 import html
+import re
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
@@ -80,9 +81,9 @@ def _hardware(records: Sequence[Record]) -> str:
 
 
 def _device(given: Mapping[str, Any]) -> str:
-    """The card or, without one, the processor and its threads."""
+    """The card or, without one, the processor, without its name's trade marks, and its threads."""
     threads = given.get("threads")
-    on_cpu = given.get("processor") or "a processor of unknown name"
+    on_cpu = re.sub(r"\((R|TM)\)| Processor$", "", given.get("processor") or "a processor of unknown name")
     on_cpu += f" ({threads} thread{'s' if threads != 1 else ''})" if threads else ""
     return str(given.get("gpu") or on_cpu)
 

@@ -51,8 +51,7 @@ def against_paper(
     """The paper's Table 1 beside ours, at the paper's weight decay, with each of `BATCHES` side by side.
 
     Ours are at the paper's width or, where nobody measured that yet, at our widest; it stands beside each number.
-    Two rows for each network and alignment: mean ± standard deviation (number of pairs), the schedule and the hardware
-    of the trainings.
+    Two rows for each network and alignment: mean ± standard deviation (number of pairs), and the trainings' schedule.
 
     Args:
         records: those of other recipes, trainings and measurements are passed over.
@@ -74,7 +73,7 @@ def against_paper(
                     "barrier at λ = ½": title,
                     "paper": f"{factor * getattr(paper, value):.3f}".replace("-", "−"),
                     **{name_of_batches(size): _said(chosen, column, factor) for size, chosen in ours.items()},
-                    **_training_of([record for chosen in ours.values() for record in chosen]),
+                    "schedule": _listed(schedule_of(record) for chosen in ours.values() for record in chosen),
                 }
             )
     return DataFrame(rows)
@@ -124,7 +123,8 @@ def coverage(records: Sequence[Record], recipes: Sequence[str]) -> DataFrame:
                     "batches": f"{size}, {BATCHES[size]}",
                     "widths asked for": ", ".join(map(width_label, chosen.width_multipliers)),
                     "widths measured (pairs)": measured or "none yet",
-                    **_training_of(used),
+                    "schedule": _listed(schedule_of(record) for record in used),
+                    "trained on": _listed(trained_on(record) for record in used),
                 }
             )
     return DataFrame(rows)
@@ -147,13 +147,6 @@ def _measured(records: Sequence[Record], name: str, alignment: str, batch_size: 
         and record.config.shared == "nothing"
         and all(getattr(record.config.training, field) == getattr(own, field) for field in _SHARED)
     ]
-
-
-def _training_of(records: Sequence[Record]) -> dict[str, str]:
-    return {
-        "schedule": _listed(schedule_of(record) for record in records),
-        "trained on": _listed(trained_on(record) for record in records),
-    }
 
 
 def schedule_of(record: Record) -> str:

@@ -29,6 +29,7 @@ from lmcbook.pages.claims import (
     verdict_table,
 )
 from lmcbook.pages.origin import origin, origin_html
+from lmcbook.pages.table_markup import head_and_body
 
 Columns = Mapping[str, tuple[str, float, int]]
 """Title → column, factor and digits."""
@@ -290,18 +291,6 @@ def to_html(
     groups: int = 0,
 ) -> str:
     """What `show` puts on the page: a table that scrolls by itself where the page is narrower than it."""
-    columns = [str(column) for column in table.columns]
-    head = "".join(f'<th scope="col">{html.escape(column)}</th>' for column in columns[groups:])
-    body, group = [], None
-    for row in table.itertuples(index=False):
-        cells = [str(value) for value in row]
-        if groups and cells[:groups] != group:
-            group = cells[:groups]
-            # the first speaks for itself, the others need their column's name: "MLP on digits, weight decay 3e-3"
-            words = [group[0], *(f"{column} {cell}" for column, cell in zip(columns[1:groups], group[1:], strict=True))]
-            span = len(columns) - groups
-            body.append(f'<tr><th scope="rowgroup" colspan="{span}">{html.escape(", ".join(words))}</th></tr>')
-        body.append(f"<tr>{''.join(f'<td>{html.escape(cell)}</td>' for cell in cells[groups:])}</tr>")
     label = html.escape(caption)
     data = table if name else None
     sources = origin_html(origin(records), command=command, table=data, name=name) if records else ""
@@ -309,7 +298,7 @@ def to_html(
     return (
         f'<style>{_STYLE}</style><div class="lmc-table" role="region" tabindex="0" aria-label="{label}">'
         f'<table class="dataframe"><caption>{label}</caption>'
-        f"<thead><tr>{head}</tr></thead><tbody>{''.join(body)}</tbody></table></div>{sources}"
+        f"{head_and_body(table, groups)}</table></div>{sources}"
     )
 
 

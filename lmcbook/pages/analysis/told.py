@@ -24,9 +24,21 @@ class Told(str):
 
 
 def numbers_of(finding: str | Iterable[str]) -> DataFrame:
-    """The rows of all sentences of a finding, one below the other; empty where they have none."""
+    """The rows of all sentences of a finding, one below the other; empty where they have none.
+
+    Rows that say different things of the same (network and weight decay, say) are one row.
+    """
     sentences = [finding] if isinstance(finding, str) else finding
-    rows = [row for sentence in sentences if isinstance(sentence, Told) for row in sentence.rows]
+    rows: list[dict[str, str]] = []
+    for sentence in sentences:
+        for row in sentence.rows if isinstance(sentence, Told) else ():
+            for earlier in rows:
+                shared = earlier.keys() & row.keys()
+                if len(shared) > 1 and shared != row.keys() and all(earlier[name] == row[name] for name in shared):
+                    earlier.update(row)
+                    break
+            else:
+                rows.append(dict(row))
     return DataFrame(rows).fillna("–")
 
 

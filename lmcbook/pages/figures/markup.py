@@ -3,12 +3,14 @@
 import html
 import re
 from collections.abc import Callable, Sequence
+from itertools import pairwise
 
 from matplotlib.figure import Figure
 
 from lmcbook.errors import InputError
 from lmcbook.pages.analysis.told import numbers_of
 from lmcbook.pages.figures.svg import dark_colours, to_svg
+from lmcbook.pages.table_markup import head_and_body
 
 _PHONE = "600px"
 
@@ -22,7 +24,10 @@ STYLE = f"""
 .lmc-figure {{text-align: left}}
 .lmc-finding {{margin: .75rem 0 .25rem; padding-left: 1.25rem; font-size: .9375em}}
 .lmc-numbers {{overflow-x: auto; font-size: .875em; margin: .25rem 0 .5rem}}
-.lmc-numbers td, .lmc-numbers th {{padding: .1rem .75rem .1rem 0; text-align: left; font-weight: inherit}}
+.lmc-numbers td, .lmc-numbers th {{padding: .1rem .75rem .1rem 0; text-align: left; vertical-align: top}}
+.lmc-numbers th {{font-weight: inherit}}
+.lmc-numbers th[scope="rowgroup"] {{padding-top: .4rem; font-weight: 600}}
+.lmc-numbers td {{font-variant-numeric: tabular-nums}}
 .lmc-origin {{font-size: .875em; margin: .25rem 0 .5rem}}
 .lmc-origin ul {{margin: .25rem 0; padding-left: 1.25rem}}
 .lmc-origin code {{overflow-wrap: anywhere; white-space: normal}}
@@ -62,15 +67,17 @@ def listed(finding: Sequence[str]) -> str:
 
 
 def numbers_html(finding: str | Sequence[str]) -> str:
-    """The numbers that sentences have beside them as one small table; nothing, where they have none."""
+    """The numbers that sentences have beside them as one small table; nothing, where they have none.
+
+    Where rows that follow each other begin alike, as with the same network, that becomes a heading over them.
+    """
     table = numbers_of(finding)
     if table.empty:
         return ""
-    head = "".join(f'<th scope="col">{html.escape(column)}</th>' for column in table.columns)
-    rows = ("".join(f"<td>{html.escape(cell)}</td>" for cell in row) for row in table.itertuples(index=False))
-    body = "".join(f"<tr>{row}</tr>" for row in rows)
+    first = list(table.iloc[:, 0])
+    repeats = any(one == other for one, other in pairwise(first))
     region = '<div class="lmc-numbers" role="region" tabindex="0" aria-label="Numbers of this figure">'
-    return f"{region}<table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table></div>"
+    return f"{region}<table>{head_and_body(table, groups=int(repeats))}</table></div>"
 
 
 def file_name(name: str) -> str:

@@ -1,8 +1,7 @@
 """Sentences about the controls of the common mode; numbers and verdicts are computed."""
 
 from collections.abc import Sequence
-
-from pandas import DataFrame
+from statistics import fmean
 
 from lmcbook.lab.records import Record
 from lmcbook.pages.analysis.common_mode_controls import (
@@ -24,23 +23,35 @@ _DIGITS = {"common_part": 2, "exponent_error": 2}
 
 
 def control_sentences(records: Sequence[Record]) -> list[str]:
-    """Each control in a sentence: points lost plain and repaired for each batch size, and over how many pairs."""
+    """How many of the controls the repair helps, a sentence for each batch size; beside it what each loses."""
     table = Measurements.of(records).table(controls_table)
     table = table[~table["control"].str.endswith(" networks")] if len(table) else table
-    return [
-        f"{_with_size(name, size)}: {_lost(rows)} ({pair_count(len(rows))})."
-        for (name, size), rows in groups(table, "control", "batch_size")
-    ]
+    sentences: list[str] = []
+    for (size,), part in groups(table, "batch_size"):
+        rows, helped = [], []
+        for (name,), pairs in groups(part, "control"):
+            is_trained = bool(pairs["trained"].all())
+            lost = {kind: spread(pairs[kind], 1, 1) if is_trained else "–" for kind in ("plain", "lewc_mean")}
+            rows.append(
+                {
+                    **_changed(name, size),
+                    "networks are right (%)": f"{100 * pairs['network_accuracy'].mean():.1f}",
+                    "points lost, plain": lost["plain"],
+                    "repaired": lost["lewc_mean"],
+                    "pairs": str(len(pairs)),
+                }
+            )
+            if is_trained:
+                helped.append(pairs["lewc_mean"].mean() < pairs["plain"].mean())
+        untrained = len(rows) - len(helped)
+        said = f"Batches of {size:g}: the repaired average loses less than the plain one in {sum(helped)} of"
+        said += f" {len(helped)} trainings{f', and {untrained} did not train' if untrained else ''}."
+        sentences.append(Told(said, rows))
+    return sentences
 
 
-def _with_size(name: str, size: float) -> str:
-    return name if name == f"batches of {size:g}" else f"{name}, batches of {size:g}"
-
-
-def _lost(rows: DataFrame) -> str:
-    if not rows["trained"].all():
-        return f"the networks themselves are right on {100 * rows['network_accuracy'].mean():.0f} % only"
-    return f"{spread(rows['plain'], 1, 1)} points lost plain, {spread(rows['lewc_mean'], 1, 1)} repaired"
+def _changed(name: str, size: float) -> dict[str, str]:
+    return {"batches": f"batches of {size:g}", "changed": "nothing" if name == f"batches of {size:g}" else name}
 
 
 def placement_finding(records: Sequence[Record]) -> list[str]:
@@ -62,27 +73,51 @@ def placement_finding(records: Sequence[Record]) -> list[str]:
 
 
 def placed_beside_trained_finding(placed: Sequence[Record], trained: Sequence[Record]) -> list[str]:
-    """Each width: units that carry the features, points lost, and what placed networks lose with as few of them."""
-    return [
-        f"{recipe_label(row['recipe'])} {width_label(row['width_multiplier'])}: {100 * row['active']:.0f} % of the "
-        f"units carry 90 % of a layer's second moment, and averaging costs {_points(row['lost'])}; networks at "
-        f"random places with as few lose {_points(row['placed_lost'])}."
-        for _, row in placed_beside_trained(placed, trained).iterrows()
-    ]
+    """Whether placed networks lose more than trained ones with as few active units, a sentence for each network."""
+    sentences: list[str] = []
+    for (recipe,), table in groups(placed_beside_trained(placed, trained), "recipe"):
+        rows = [
+            {
+                "network": recipe_label(recipe),
+                "width": width_label(row["width_multiplier"]),
+                "units that carry 90 % of the second moment": f"{100 * row['active']:.0f} %",
+                "points lost by averaging": _points(row["lost"]),
+                "at random places, with as few": _points(row["placed_lost"]),
+            }
+            for _, row in table.iterrows()
+        ]
+        more = sum(fmean(row["placed_lost"]) > fmean(row["lost"]) for _, row in table.iterrows())
+        said = f"{recipe_label(recipe)}: networks at random places with as few active units lose more than trained ones"
+        sentences.append(Told(f"{said} at {more} of {len(rows)} widths.", rows))
+    return sentences
 
 
 def _points(values: list[float]) -> str:
-    return f"{spread(values, 1, 1)} points ({pair_count(len(values))})"
+    return f"{spread(values, 1, 1)} ({pair_count(len(values))})"
 
 
 def common_parts_finding(records: Sequence[Record]) -> list[str]:
-    """Both parts of reciprocal orthogonality in each control, means over layers between hidden units."""
+    """Which part of reciprocal orthogonality is larger, a sentence for each batch size; beside it both, by control.
+
+    The parts are means over layers between hidden units.
+    """
     table = Measurements.of(records).table(common_parts_table)
-    return [
-        f"{_with_size(name, size)}: common part {spread(rows['common'])}, isotropic part {spread(rows['isotropic'])} "
-        f"({pair_count(len(rows))})."
-        for (name, size), rows in groups(table, "control", "batch_size")
-    ]
+    sentences: list[str] = []
+    for (size,), part in groups(table, "batch_size"):
+        kinds = groups(part, "control")
+        rows = [
+            {
+                **_changed(name, size),
+                "common part": spread(pairs["common"]),
+                "isotropic part": spread(pairs["isotropic"]),
+                "pairs": str(len(pairs)),
+            }
+            for (name,), pairs in kinds
+        ]
+        larger = sum(pairs["common"].mean() > pairs["isotropic"].mean() for _, pairs in kinds)
+        said = f"Batches of {size:g}: the common part is the larger one in {larger} of {len(rows)} trainings."
+        sentences.append(Told(said, rows))
+    return sentences
 
 
 def many_finding(records: Sequence[Record]) -> list[str]:
@@ -108,24 +143,30 @@ def many_finding(records: Sequence[Record]) -> list[str]:
 
 
 def controls_verdict(records: Sequence[Record]) -> str:
-    """How many predictions held, were refuted or are undecided, and every sentence with what became of it."""
+    """How many predictions held, were refuted or are undecided; beside it every sentence and what became of it."""
     outcomes = Measurements.of(records).table(outcomes_table)
     if outcomes.empty:
         return "**Verdict.** Nothing is measured that could tell."
     counts = outcomes["verdict"].value_counts()
     counted = ", ".join(f"{counts[word]} {word}" for word in _WORDS if word in counts)
-    lines = []
+    rows = []
     for _, row in outcomes.iterrows():
-        said = f"- **{row['verdict']}**: {row['control']}, batches of {row['batch_size']:g}. {row['statement']} "
+        seen = predicted = "–"
         if row["pairs"]:
             mean, low, high = (signed(row[name], _DIGITS.get(row["statistic"], 1)) for name in ("mean", "low", "high"))
-            interval = "" if row["pairs"] == 1 else f", 95 % interval {low} to {high}"
-            said += (
-                f"Seen: {STATISTICS[row['statistic']]}: {mean}{interval} "
-                f"(predicted {_range(row['predicted_low'], row['predicted_high'])}; n = {row['pairs']})."
-            )
-        lines.append(said.rstrip())
-    return f"**Verdict.** Of {len(outcomes)} predictions: {counted}.\n\n" + "\n".join(lines)
+            seen = mean if row["pairs"] == 1 else f"{mean} ({low} to {high})"
+            predicted = _range(row["predicted_low"], row["predicted_high"])
+        rows.append(
+            {
+                "training": f"{row['control']}, batches of {row['batch_size']:g}",
+                "what was predicted": f"{row['statement']} Measured: {STATISTICS[row['statistic']]}.",
+                "bounds": predicted,
+                "seen (95 % interval)": seen,
+                "n": str(row["pairs"]),
+                "verdict": str(row["verdict"]),
+            }
+        )
+    return Told(f"**Verdict.** Of {len(outcomes)} predictions: {counted}.", rows)
 
 
 def _range(low: float, high: float) -> str:

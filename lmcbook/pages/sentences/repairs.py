@@ -28,15 +28,26 @@ _SHOWN = (PLAIN, AVERAGED, REPAIRED, RESCALED, MATCHED, BOTH, ENSEMBLE)
 
 
 def repair_finding(records: Sequence[Record]) -> list[str]:
-    """Points lost at the narrowest and widest in each way of merging: a sentence for each network and setting."""
+    """At how many widths the repair loses less, a sentence for each network and setting.
+
+    Beside it the points lost at the narrowest and the widest in each way of merging.
+    """
     sentences: list[str] = []
-    for (_, setting), part in groups(Measurements.of(records).table(against_width_table), "recipe", "setting"):
-        for table in ends(part):
-            counts = [len(rows) for _, rows in groups(table, "way")]
-            said = (
-                f"{network_of(table)}, {setting}: points of accuracy lost {_each_way(table)} ({pair_count(*counts)})."
-            )
-            sentences.append(Told(said, [{"network": network_of(table), "setting": setting, **_by_way(table)}]))
+    for (recipe, setting), part in groups(Measurements.of(records).table(against_width_table), "recipe", "setting"):
+        network = f"{recipe_label(recipe)}, {setting}"
+        rows = [
+            {
+                "network": network,
+                "width": width_of(table),
+                "pairs": str(max(len(each) for _, each in groups(table, "way"))),
+                **_by_way(table),
+            }
+            for table in ends(part)
+        ]
+        means = part.groupby(["width_multiplier", "way"])[ACCURACY].mean().unstack()
+        less = int((means[REPAIRED] < means[PLAIN]).sum()) if REPAIRED in means else 0
+        said = f"LEWC's means lose less than the average as it is at {less} of {len(means)} widths"
+        sentences.append(Told(f"{network}: {said}.", rows))
     return sentences
 
 
@@ -80,25 +91,33 @@ def repair_by_batch(records: Sequence[Record]) -> list[str]:
 
 
 def excess_finding(records: Sequence[Record]) -> list[str]:
-    """How what is lost beyond the ensemble falls with width, and whether it is one power: one for each setting."""
-    sentences = []
+    """Whether what is lost beyond the ensemble falls with width as one power: a sentence for each setting and way."""
+    sentences: list[str] = []
     for each in Measurements.of(records).table(excesses):
-        fall = each.fall
+        network, fall = f"{recipe_label(each.recipe)}, {each.setting}", each.fall
+        rows = []
         if fall is None:
             lost = (each.pairs["excess"] <= 0).sum()
             reason = f"{lost} of {len(each.pairs)} pairs lose nothing" if lost else "too few widths or pairs"
             text = f"cannot be decided ({reason})"
         else:
-            slope = f"exponent {signed(fall.slope, 2)} ({_interval(fall.interval, 2)})"
             half = "holds −½" if fall.interval.low <= -0.5 <= fall.interval.high else "does not hold −½"
-            verdict = {
+            text = {
                 True: f"one power is not rejected; its interval {half}",
-                False: f"it is no power; between the two widest the exponent is {signed(fall.last_slope, 2)}",
+                False: "it is no power",
                 None: "whether it is a power cannot be decided with so few widths",
             }[fall.is_power]
-            text = f"{slope}, lack of fit p = {fall.lack_of_fit:.2g}: {verdict}"
-            text += f" ({fall.num_pairs} pairs at {fall.num_widths} widths)"
-        sentences.append(f"{recipe_label(each.recipe)}, {each.setting}, {each.way}: {text}.")
+            rows.append(
+                {
+                    "network": network,
+                    "merge": each.way,
+                    "exponent (95 % interval)": f"{signed(fall.slope, 2)} ({_interval(fall.interval, 2)})",
+                    "p, lack of fit": f"{fall.lack_of_fit:.2g}",
+                    "between the two widest": signed(fall.last_slope, 2),
+                    "pairs, widths": f"{fall.num_pairs}, {fall.num_widths}",
+                }
+            )
+        sentences.append(Told(f"{network}, {each.way}: {text}.", rows))
     return sentences
 
 
@@ -113,8 +132,8 @@ def repair_verdict(records: Sequence[Record]) -> str:
             on_top += len(top) > 1 and _decided(top) == "gain"
             rows.append(
                 {
-                    "network": f"{recipe_label(table['recipe'].iloc[0])} {width_of(table)}",
-                    "setting": table["setting"].iloc[0],
+                    "network": f"{recipe_label(table['recipe'].iloc[0])}, {table['setting'].iloc[0]}",
+                    "width": width_of(table),
                     "points brought": _points(change),
                     "verdict": words[-1],
                     "matching with REPAIR on top": _points(top) if len(top) > 1 else "–",
@@ -141,10 +160,6 @@ def _decided(change: Sequence[float]) -> str:
 def _by_way(table: DataFrame, shown: Sequence[str] = _SHOWN) -> dict[str, str]:
     found = {way: table[table["way"] == way][ACCURACY] for way in shown}
     return {way: signed(100 * values.mean(), 1) for way, values in found.items() if len(values)}
-
-
-def _each_way(table: DataFrame) -> str:
-    return ", ".join(f"{points} {way}" for way, points in _by_way(table, (PLAIN, REPAIRED, ENSEMBLE)).items())
 
 
 def _paired(table: DataFrame, first: str, second: str) -> list[float]:
