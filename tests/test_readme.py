@@ -2,12 +2,15 @@
 
 import io
 import re
+from dataclasses import replace
 
 import matplotlib
 import pytest
 from PIL import Image
 
 from lmcbook.errors import InputError
+from lmcbook.lab import paths, plan, present
+from lmcbook.lab.records import write_record
 from lmcbook.pages import readme
 from lmcbook.pages.figures import style
 from tests.helpers.chapters import ROOT
@@ -19,6 +22,16 @@ TEXT = (ROOT / "README.md").read_text("utf-8")
 def test_the_table_is_that_of_the_committed_records(committed_records):
     current = [record for record in committed_records if not record.outdated]
     assert readme.with_results(TEXT, current) == TEXT, "run python -m lmcbook.pages.readme"
+
+
+def test_what_was_measured_here_since_is_not_in_the_picture(monkeypatch):
+    monkeypatch.setattr(paths, "committed_records", lambda: ROOT / "records")
+    committed = readme.front_page()
+    first = committed[0]
+    data = {**first.data, "measured_since": True}
+    write_record(replace(first, data=data), paths.fresh_records())
+    assert present([one for one in plan.width(plan.Selection()) if one.pair == first.config])[0].data == data
+    assert len(committed) > 20 and readme.front_page() == committed
 
 
 def test_the_table_follows_the_records():

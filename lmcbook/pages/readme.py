@@ -10,8 +10,8 @@ import matplotlib
 from PIL import Image
 
 from lmcbook.errors import InputError
-from lmcbook.lab import plan, present
-from lmcbook.lab.records import Record, read_records
+from lmcbook.lab import paths, plan
+from lmcbook.lab.records import Record, RecordIndex, read_records
 from lmcbook.pages.analysis.curves import accuracy_table
 from lmcbook.pages.analysis.measurements import Measurements
 from lmcbook.pages.analysis.summary import cost_of_averaging
@@ -26,8 +26,10 @@ _ON_DARK = {**style.DARK, style.INK: "#e6edf3", style.GROUND: "#0d1117"}
 
 
 def front_page() -> list[Record]:
-    """The records of the figure of the book's front page."""
-    return present(plan.width(plan.Selection(recipes=["mlp-digits"]), alignments=["identity"]))
+    """The records of the figure of the book's front page that came with the checkout; none measured here since."""
+    index = RecordIndex(paths.committed_records())
+    planned = plan.width(plan.Selection(recipes=["mlp-digits"]), alignments=["identity"])
+    return [record for one in planned if (record := index.find(one.pair)) is not None]
 
 
 def picture(records: Sequence[Record], *, dark: bool = False) -> str:
@@ -79,4 +81,4 @@ def write(folder: Path, records: Sequence[Record]) -> None:
 
 
 if __name__ == "__main__":
-    write(Path(sys.argv[1] if len(sys.argv) > 1 else "."), read_records())
+    write(Path(sys.argv[1] if len(sys.argv) > 1 else "."), read_records(paths.committed_records()))
