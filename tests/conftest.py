@@ -9,6 +9,10 @@ import pandas  # noqa: F401
 import pytest
 import torch
 
+# before anything of the package is imported
+import tests.helpers.type_checks  # noqa: F401
+
+# isort: split
 from lmcbook.data import Splits, load
 from lmcbook.lab.config import PairConfig
 from lmcbook.lab.records import Record, read_records
