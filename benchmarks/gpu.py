@@ -67,7 +67,7 @@ def wait(device: torch.device) -> None:
         torch.cuda.synchronize(device)
 
 
-def seconds_of(work: Callable[[], Any], device: torch.device, *, least: float, repeats: int = 5) -> float:
+def seconds_of(work: Callable[[], Any], device: torch.device, *, least: float, quick: bool) -> float:
     """Median time of one call over several groups of calls, each of them ``least`` seconds long or one call."""
     work()
     wait(device)
@@ -76,7 +76,7 @@ def seconds_of(work: Callable[[], Any], device: torch.device, *, least: float, r
     wait(device)
     calls = max(1, math.ceil(least / max(time.perf_counter() - started, 1e-6)))
     groups = []
-    for _ in range(repeats):
+    for _ in range(1 if quick else 5):
         started = time.perf_counter()
         for _ in range(calls):
             work()
@@ -89,10 +89,10 @@ def ceilings(device: torch.device, *, quick: bool) -> tuple[float, float]:
     """Operations and bytes a second: a bfloat16 matrix product, and a copy in memory."""
     size, numbers = (512, 2**22) if quick else (8192, 2**31)
     a, b = (torch.randn(size, size, device=device).bfloat16() for _ in range(2))
-    product = seconds_of(lambda: a @ b, device, least=0.02 if quick else 0.3)
+    product = seconds_of(lambda: a @ b, device, least=0.02 if quick else 0.3, quick=quick)
     source = torch.rand(numbers, device=device)
     target = torch.empty_like(source)
-    copy = seconds_of(lambda: target.copy_(source), device, least=0.02 if quick else 0.3)
+    copy = seconds_of(lambda: target.copy_(source), device, least=0.02 if quick else 0.3, quick=quick)
     return 2 * size**3 / product, 2 * source.nbytes / copy
 
 
@@ -154,7 +154,7 @@ def train_row(
 
         for _ in range(1 if quick else 5):
             one()
-        seconds = seconds_of(one, device, least=0.01 if quick else 0.5)
+        seconds = seconds_of(one, device, least=0.01 if quick else 0.5, quick=quick)
         peak = torch.cuda.max_memory_allocated(device) if device.type == "cuda" else None
     return {
         "step_operations": operations,
@@ -183,7 +183,10 @@ def measure_row(config: TrainingConfig, device: torch.device, *, quick: bool) ->
     images = noise(facts, batch, device).test.images
     with memory_explained(config, model, Execution(), device, alone=True):
         seconds = seconds_of(
-            lambda: predict_logits(model, state, images, batch_size=batch), device, least=0.01 if quick else 0.3
+            lambda: predict_logits(model, state, images, batch_size=batch),
+            device,
+            least=0.01 if quick else 0.3,
+            quick=quick,
         )
     return {"forward_operations": forward_flops(model, facts.input_shape), "forward_seconds": seconds / batch}
 
@@ -219,7 +222,8 @@ def row_of(
 
 
 def free(device: torch.device) -> None:
-    torch.compiler.reset()
+    if "torch._dynamo" in sys.modules:  # which takes seconds to load, and has nothing to forget where it is not
+        torch.compiler.reset()
     gc.collect()
     if device.type == "cuda":
         torch.cuda.empty_cache()

@@ -7,6 +7,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from matplotlib.figure import Figure
+
+from lmcbook.pages.figures import markup
+from lmcbook.pages.figures.svg import to_svg
 
 ROOT = Path(__file__).resolve().parents[2]
 SOURCES = sorted((ROOT / "notebooks").glob("*.ipynb"))
@@ -50,9 +54,15 @@ def figures_of(chapter: Path) -> list[dict[str, str]]:
     return [figure for figure in metadata if figure]
 
 
+def _for_phones(figure: Figure, name: str, alt: str) -> str:
+    """A figure as SVG; one for a wide page, which is less crowded, is not laid out: that takes most of the time."""
+    return to_svg(figure, name, alt) if name.endswith("-narrow") else "<svg></svg>"
+
+
 def run(chapter: Path, monkeypatch: pytest.MonkeyPatch) -> Executed:
     """Run the cells of a chapter in this process, on records that are there."""
     executed = Executed([], {})
+    monkeypatch.setattr(markup, "to_svg", _for_phones)
     monkeypatch.setattr("IPython.display.display", lambda bundle, raw: executed.shown.append(bundle))
     for cell in cells(chapter):
         if cell["cell_type"] == "code":
