@@ -1,5 +1,6 @@
 """Fixtures shared by all tests: real data and one small pair of networks, trained once for the whole session."""
 
+import gc
 import importlib
 import os
 from pathlib import Path
@@ -46,6 +47,11 @@ def pytest_collection_modifyitems(items):
     for item in items:
         if "resnet50" in item.name.partition("[")[2]:
             item.add_marker(pytest.mark.slow)
+
+
+def pytest_collection_finish():
+    """Keep what is loaded by now out of every collection of garbage to come: it stays to the end, and is a lot."""
+    gc.freeze()
 
 
 @pytest.fixture(autouse=True)

@@ -13,11 +13,7 @@ from lmcbook.pages.analysis.sweeps import one_width, rank_bounds, several_widths
 from lmcbook.pages.analysis.told import numbers_of
 from lmcbook.training.schedule import decay_product
 from tests.helpers.control_records import batch_sweep, changed
-
-
-def text(sentences: list[str] | str) -> str:
-    return " ".join([sentences] if isinstance(sentences, str) else sentences).replace("\u00a0", " ")
-
+from tests.helpers.drawn import text
 
 # --- the plan --------------------------------------------------------------------------------------------------------
 

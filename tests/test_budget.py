@@ -34,6 +34,18 @@ def small_plan(pico_pair, monkeypatch):
     return planned
 
 
+@pytest.fixture
+def small(small_plan, monkeypatch):
+    """Its two narrow pairs as the whole plan, trained as briefly as can be: nothing asks how well."""
+    planned = [replace(one, pair=brief(one.pair)) for one in small_plan[1:]]
+    monkeypatch.setattr(plan, "pairs", lambda scale, notebooks=None, precision=None: planned)
+    return planned
+
+
+def brief(pair):
+    return replace(pair, training=replace(pair.training, epochs=1))
+
+
 def test_cheap_and_first_comes_before_dear_and_repeated(small_plan):
     tasks = budget.tasks(small_plan, costs=CPU)
     names = [task.name for task in tasks]
@@ -80,22 +92,18 @@ def test_only_what_fits_is_bought(small_plan):
     assert "0.0001 minutes buy 0 of 3: none" in budget.describe_plan("embedded", device="cpu", max_minutes=1e-4)
 
 
-def test_the_run_stops_at_its_deadline_and_goes_on_afterwards(small_plan, tmp_path, monkeypatch):
+def test_the_run_stops_at_its_deadline_and_goes_on_afterwards(small, tmp_path):
     lines: list[str] = []
     written = budget.run_within_budget("embedded", folder=tmp_path, device="cpu", max_minutes=1e-9, report=lines.append)
-    assert written == [] and lines[-1] == "0 records written, 3 still missing"
-    small = [one for one in small_plan if one.pair.training.width_multiplier == 1]
-    monkeypatch.setattr(plan, "pairs", lambda scale, notebooks=None, precision=None: small)
+    assert written == [] and lines[-1] == "0 records written, 2 still missing"
     written = budget.run_within_budget("embedded", folder=tmp_path, device="cpu", report=lines.append)
     assert {record.digest for record in written} == {one.pair.digest for one in small}
     assert all(RecordIndex(tmp_path).find(one.pair) for one in small)
     assert budget.run_within_budget("embedded", folder=tmp_path, device="cpu", report=lines.append) == []
 
 
-def test_what_is_there_anywhere_is_not_measured_unless_its_folder_is_named(small_plan, tmp_path, monkeypatch):
+def test_what_is_there_anywhere_is_not_measured_unless_its_folder_is_named(small, tmp_path):
     """The plan counts committed records too; to measure them on this machine, its folder is named."""
-    small = [one for one in small_plan if one.pair.training.width_multiplier == 1]
-    monkeypatch.setattr(plan, "pairs", lambda scale, notebooks=None, precision=None: small)
     [record, other] = budget.run_within_budget("embedded", folder=tmp_path / "elsewhere", device="cpu")
     write_record(record, paths.committed_records())
     lines: list[str] = []
@@ -106,9 +114,7 @@ def test_what_is_there_anywhere_is_not_measured_unless_its_folder_is_named(small
     assert budget.run_within_budget("embedded", device="cpu", report=lines.append) == []
 
 
-def test_the_networks_are_counted_where_bars_are_not_seen(small_plan, tmp_path, monkeypatch, capsys):
-    small = [one for one in small_plan if one.pair.training.width_multiplier == 1]
-    monkeypatch.setattr(plan, "pairs", lambda scale, notebooks=None, precision=None: small)
+def test_the_networks_are_counted_where_bars_are_not_seen(small, tmp_path, capsys):
     budget.run_within_budget("embedded", folder=tmp_path, device="cpu", report=lambda line: None)
     told = capsys.readouterr().err
     assert told.startswith("networks 1 to 4 of 4: mlp ×1 on digits, weight decay 0.003, together, seeds ")
@@ -116,9 +122,7 @@ def test_the_networks_are_counted_where_bars_are_not_seen(small_plan, tmp_path, 
 
 
 @pytest.mark.slow
-def test_weights_are_forgotten_only_if_asked_for_and_not_before_their_records(small_plan, tmp_path, monkeypatch):
-    small = [one for one in small_plan if one.pair.training.width_multiplier == 1]
-    monkeypatch.setattr(plan, "pairs", lambda scale, notebooks=None, precision=None: small)
+def test_weights_are_forgotten_only_if_asked_for_and_not_before_their_records(small, tmp_path):
     written = budget.run_within_budget("embedded", folder=tmp_path, device="cpu", forget_weights=True)
     assert len(written) == 2
     assert not any(store.is_stored(config) for one in small for config in (one.pair.training_a, one.pair.training_b))
@@ -393,7 +397,8 @@ def test_what_fails_is_left_out_and_the_rest_is_measured(problems, small_plan, t
         return real(bench, replace_width(one))
 
     def replace_width(one):
-        return replace(one, pair=replace(one.pair, training=replace(one.pair.training, width_multiplier=1.0)))
+        pair = brief(one.pair)
+        return replace(one, pair=replace(pair, training=replace(pair.training, width_multiplier=1.0)))
 
     monkeypatch.setattr(Bench, "measure", measure)
     lines: list[str] = []
@@ -409,6 +414,7 @@ def test_what_fails_is_left_out_and_the_rest_is_measured(problems, small_plan, t
 def test_a_measurement_that_would_not_end_in_time_is_not_begun(pico_pair, tmp_path, monkeypatch):
     from lmcbook.lab.budget import work
 
+    pico_pair = brief(pico_pair)
     matched = replace(pico_pair, alignment="weight_matching")
     planned = [plan.PlannedPair(scale="embedded", recipe="mlp-digits", pair=pair) for pair in (matched, pico_pair)]
     monkeypatch.setattr(plan, "pairs", lambda scale, notebooks=None, precision=None: planned)

@@ -23,7 +23,7 @@ from lmcbook.permutation import PermutationSpec, apply, derive_spec, random_perm
 from lmcbook.randomness import random_stream
 from lmcbook.theory.common_mode import CrossTalk, expected_cross_talk
 from lmcbook.theory.one_law import midpoint_exponents
-from tests.helpers.small_networks import ALL, random_images, small_config, small_model
+from tests.helpers.small_networks import ALL, Wrapped, random_images, small_config, small_model
 
 
 def normal(*shape: int, seed: int = 0) -> Tensor:
@@ -109,17 +109,6 @@ def test_more_units_shrink_the_isotropic_part_alone():
 
 
 # --- the walk through networks ---------------------------------------------------------------------------------------
-
-
-class Wrapped(nn.Module):
-    """A network as a stranger's module."""
-
-    def __init__(self, inner: nn.Module) -> None:
-        super().__init__()
-        self.inner = inner
-
-    def forward(self, images: Tensor) -> Tensor:
-        return self.inner(images)
 
 
 class Flattened(nn.Module):

@@ -34,7 +34,7 @@ from tests.helpers.control_records import (
     temperature_sweep,
     with_temperatures,
 )
-from tests.helpers.drawn import alt_of, check_layout, data_of, drawn, first_of_each_module, page_of
+from tests.helpers.drawn import alt_of, check_layout, data_of, drawn, first_of_each_module, page_of, text
 from tests.helpers.synthetic_records import make_record
 
 OF_TEMPERATURES = (
@@ -59,10 +59,6 @@ def records():
 @pytest.fixture(scope="module")
 def pages(records):
     return cache(lambda draw: page_of(draw, records[draw]))
-
-
-def text(sentences) -> str:
-    return " ".join([sentences] if isinstance(sentences, str) else sentences).replace("\u00a0", " ")
 
 
 # --- every figure ----------------------------------------------------------------------------------------------------

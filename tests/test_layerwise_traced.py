@@ -18,23 +18,12 @@ from lmcbook.layerwise.traced import TracedNetwork
 from lmcbook.merging import merge
 from lmcbook.models import ARCHITECTURES
 from lmcbook.randomness import random_stream
-from tests.helpers.small_networks import ADDED, ALL, random_images, small_model
+from tests.helpers.small_networks import ADDED, ALL, Wrapped, random_images, small_model
 
 
 @pytest.fixture(autouse=True)
 def added_architecture(monkeypatch):
     monkeypatch.setitem(ARCHITECTURES, ADDED.name, ADDED)
-
-
-class Wrapped(nn.Module):
-    """A network as a stranger's module."""
-
-    def __init__(self, inner: nn.Module) -> None:
-        super().__init__()
-        self.inner = inner
-
-    def forward(self, images: Tensor) -> Tensor:
-        return self.inner(images)
 
 
 class Convolutions(nn.Module):

@@ -35,7 +35,7 @@ from tests.helpers.control_records import (
     start_sweep,
     with_metrics,
 )
-from tests.helpers.drawn import alt_of, check_layout, data_of, drawn, first_of_each_module, page_of
+from tests.helpers.drawn import alt_of, check_layout, data_of, drawn, first_of_each_module, page_of, text
 from tests.helpers.synthetic_records import make_layerwise_record, make_record
 
 ALL = (
@@ -63,10 +63,6 @@ def records():
 @pytest.fixture(scope="module")
 def pages(records):
     return cache(lambda draw: page_of(draw, records[draw]))
-
-
-def text(sentences) -> str:
-    return " ".join([sentences] if isinstance(sentences, str) else sentences).replace("\u00a0", " ")
 
 
 # --- every figure ----------------------------------------------------------------------------------------------------

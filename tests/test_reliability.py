@@ -20,7 +20,7 @@ pytestmark = pytest.mark.slow
 
 @pytest.fixture
 def checkout(tmp_path) -> Path:
-    return copy_checkout(tmp_path / "checkout", (0.5, 1.0))
+    return copy_checkout(tmp_path / "checkout")
 
 
 def start(folder: Path, runs: Path) -> subprocess.Popen:

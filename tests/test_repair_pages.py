@@ -22,12 +22,8 @@ from lmcbook.pages.analysis.repairs import (
 from lmcbook.pages.analysis.told import numbers_of
 from lmcbook.pages.claims.statistics import STATISTICS
 from lmcbook.randomness import random_stream
+from tests.helpers.drawn import text
 from tests.helpers.repair_records import make_repair_record, repair_sweep
-
-
-def text(said: list[str] | str) -> str:
-    return " ".join([said] if isinstance(said, str) else said).replace("\u00a0", " ")
-
 
 # --- falls -----------------------------------------------------------------------------------------------------------
 

@@ -6,6 +6,7 @@ from lmcbook.lab.records import Record
 from lmcbook.pages import sentences
 from lmcbook.pages.analysis.told import numbers_of
 from tests.helpers.control_records import changed
+from tests.helpers.drawn import text
 from tests.helpers.one_network_records import told_records
 
 
@@ -26,10 +27,6 @@ RECORDS = [
     for size in sizes
     for seeds in ((0, 1), (2, 3))
 ]
-
-
-def text(said: list[str]) -> str:
-    return " ".join(said).replace("\u00a0", " ")
 
 
 def test_one_part_falls_with_width_and_the_other_does_not():

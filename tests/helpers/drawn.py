@@ -35,6 +35,11 @@ def data_of(draw: Any, records: Sequence[Record]) -> DataFrame:
     return FIGURES[draw].data(drawn_from(draw, records))
 
 
+def text(said: str | Sequence[str]) -> str:
+    """Sentences as one, with plain spaces."""
+    return " ".join([said] if isinstance(said, str) else said).replace("\u00a0", " ")
+
+
 def first_of_each_module(draws: Sequence[Any]) -> list[Any]:
     """Parameters of a test of every figure: the fast part takes a figure of each module."""
     first = {draw.__module__: draw for draw in reversed(draws)}.values()

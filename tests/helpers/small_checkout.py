@@ -10,7 +10,7 @@ from lmcbook.lab.records import read_records
 ROOT = Path(__file__).resolve().parents[2]
 
 
-def copy_checkout(folder: Path, widths: tuple[float, ...] = (1.0, 16.0)) -> Path:
+def copy_checkout(folder: Path, widths: tuple[float, ...] = (0.5, 1.0)) -> Path:
     """Make ``folder`` such a copy: MLPs of these widths, one pair, two weight decays, a few epochs."""
     folder.mkdir()
     for name in ("lmcbook", "notebooks"):
@@ -20,7 +20,7 @@ def copy_checkout(folder: Path, widths: tuple[float, ...] = (1.0, 16.0)) -> Path
     every_scale = '{scale: ("mlp-digits",) for scale in ("embedded", "desk", "paper")}'
     assign(folder, "plan/grid.py", "SCALE_RECIPES", every_scale)
     assign(folder, "plan/grid.py", "SEED_PAIRS", "((0, 1),)")
-    assign(folder, "recipes.py", "DECAY_PRODUCT", "1.0")
+    assign(folder, "recipes.py", "DECAY_PRODUCT", "0.25")
     chosen = f"lambda selection: width(selection.filled(width_multipliers={widths}))"
     assign(folder, "plan/experiments.py", "EXPERIMENTS", f'{{"01_width": ({chosen},)}}')
     return folder

@@ -23,6 +23,17 @@ INPUT_SHAPE = (3, 8, 8)
 NUM_CLASSES = 5
 
 
+class Wrapped(nn.Module):
+    """A network as a stranger's module."""
+
+    def __init__(self, inner: nn.Module) -> None:
+        super().__init__()
+        self.inner = inner
+
+    def forward(self, images: Tensor) -> Tensor:
+        return self.inner(images)
+
+
 def two_convolutions(config: TrainingConfig, input_shape: tuple[int, int, int], num_classes: int) -> LayeredModel:
     """What a reader writes to add a network: its layers, by name."""
     units = scaled_width(8, config.width_multiplier)

@@ -3,8 +3,6 @@
 import re
 from collections.abc import Sequence
 
-from scipy.cluster.hierarchy import DisjointSet
-
 from lmcbook.data import describe
 from lmcbook.errors import InputError
 from lmcbook.lab.budget.costs import Costs, estimated_measuring_seconds, estimated_training_seconds
@@ -56,6 +54,8 @@ def _parsed(shard: str) -> tuple[int, int]:
 
 def _groups(planned: Sequence[PlannedPair]) -> list[list[PlannedPair]]:
     """What must stay together, in the order of the plan."""
+    from scipy.cluster.hierarchy import DisjointSet  # slow to import, and only a shard of a plan needs it
+
     from lmcbook.lab.session import same_networks
 
     trainings = [
