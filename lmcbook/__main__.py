@@ -4,7 +4,7 @@ import argparse
 import os
 import sys
 from pathlib import Path
-from typing import NoReturn
+from typing import Any, NoReturn
 
 from lmcbook.connecting.command import add_parser as add_connect
 from lmcbook.data.command import add_parser as add_data
@@ -177,19 +177,20 @@ def _plan(options: argparse.Namespace) -> None:
     from lmcbook.lab.budget import describe_plan
 
     _check_folder(options.records)
-    print(
-        describe_plan(
-            options.scale,
-            device=options.device,
-            max_minutes=options.max_minutes,
-            folder=options.records,
-            precision=options.precision,
-            recipes=options.recipe,
-            notebooks=options.notebook,
-            shard=options.shard,
-            every=options.all,
-        )
-    )
+    print(describe_plan(options.scale, every=options.all, **_asked_for(options)))
+
+
+def _asked_for(options: argparse.Namespace) -> dict[str, Any]:
+    """What of the plan, where and for how long: options of `plan` and of `run`."""
+    return {
+        "device": options.device,
+        "max_minutes": options.max_minutes,
+        "folder": options.records,
+        "precision": options.precision,
+        "recipes": options.recipe,
+        "notebooks": options.notebook,
+        "shard": options.shard,
+    }
 
 
 def _run(options: argparse.Namespace) -> int:
@@ -204,17 +205,7 @@ def _run(options: argparse.Namespace) -> int:
             failed.append(error)
 
     def begin() -> None:
-        run_within_budget(
-            options.scale,
-            folder=options.records,
-            recipes=options.recipe,
-            notebooks=options.notebook,
-            shard=options.shard,
-            device=options.device,
-            max_minutes=options.max_minutes,
-            precision=options.precision,
-            forget_weights=options.forget_weights,
-        )
+        run_within_budget(options.scale, forget_weights=options.forget_weights, **_asked_for(options))
 
     if number_of_processes() > 1:  # torchrun started this process and others
         from lmcbook.training.processes import conduct
