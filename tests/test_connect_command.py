@@ -362,6 +362,19 @@ def test_the_pages_commands_and_options_are_understood(capsys):
         assert _parser().parse_args(command.split()).command is not None
 
 
+def test_the_page_tells_what_the_benchmark_measured():
+    found = json.loads(Path("benchmarks/results/connecting.json").read_text(encoding="utf-8"))
+    seconds, text = found["curve"]["cpu_seconds"], " ".join(page("book/connect.md").split())
+    told = (
+        "less than a third of the CPU time, {lmcbook:.0f} seconds against {field:.0f} of one core for {images:,} images"
+    )
+    assert told.format(**seconds, images=found["curve"]["images"]) in text and 3 * seconds["lmcbook"] < seconds["field"]
+    assert found["curve"]["images"] == 10_000 and found["first_answer"]["cpu_seconds_of_one_thread"] < 20
+    assert (
+        f"{found['first_answer']['images']:,} images of 32×32 pixels it takes less than 20 seconds of one core" in text
+    )
+
+
 def test_the_notebook_asks_about_a_named_pair(folder, capsys):
     """Its cells, one after the other, as papermill runs them with parameters of the user's own."""
     source = Path(__file__).parents[1] / "notebooks" / "15_your_own_pair.ipynb"
