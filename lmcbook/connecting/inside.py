@@ -160,10 +160,12 @@ def expected(inputs: Inputs, spec: PermutationSpec, repairs: Sequence[str], *, s
             if repairing is None or not repairing.layers:
                 break  # batch norm follows every layer
             try:
-                model, repaired = remedies.repaired(copies, repairing, merged, 0.5, kind)
+                repaired = remedies.repaired(copies, repairing, merged, 0.5, kind)
             except InputError:
                 continue  # this kind is told where the merge is repaired
-            changed.setdefault(kind, []).append(_change(own, predict_logits(model, repaired, images), inputs))
+            answers = predict_logits(repairing.module, repaired, images)
+            del repaired  # before the next kind makes its own
+            changed.setdefault(kind, []).append(_change(own, answers, inputs))
     return {kind: fmean(values) for kind, values in changed.items()}
 
 

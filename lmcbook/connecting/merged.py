@@ -137,7 +137,8 @@ def merge_networks(
         state_b = inputs.b if match == "none" else align(inputs, symmetry(inputs), match, starts=starts, seed=seed)
         answers, merged = inputs.model, averaged(inputs, state_b, at)
         if kinds:
-            answers, merged = repaired(inputs, repairer(inputs, state_b), merged, at, kinds[0])
+            repairing = repairer(inputs, state_b)
+            answers, merged = repairing.module, repaired(inputs, repairing, merged, at, kinds[0])
         made = _loaded(copy.deepcopy(add_biases(model) if kinds else model).to(device), merged)
         beta, folded = None, None
         if labelled and inputs.task == "classification":

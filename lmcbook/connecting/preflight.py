@@ -24,7 +24,7 @@ Level = Literal["error", "warning", "info"]
 SHARED_START = 0.2
 """Cosine of two layers' weights above which independent starts do not explain it, in the median over layers."""
 
-STATES_HELD = {"the average": 2, "a repair": 6, "matching and a repair": 8}
+STATES_HELD = {"the average": 1, "a repair": 3, "the layers": 5, "matching": 8}
 """Networks' worth of memory that is held at a time, beside both networks, the module, and one batch and its layers."""
 
 _SHARED, _SAME = "the two share their start", "a and b hold the same weights"

@@ -3,12 +3,10 @@
 from collections.abc import Sequence
 from typing import Any
 
-from torch import nn
-
 from lmcbook.connecting.inputs import Inputs
 from lmcbook.errors import InputError, check_choice
 from lmcbook.matching import activation_matching, observe_layers, observe_modules, weight_matching
-from lmcbook.merging import REPAIRS, Repairer, add_biases, merge, recompute_batch_norm_
+from lmcbook.merging import REPAIRS, Repairer, merge, recompute_batch_norm_
 from lmcbook.models import LayeredModel, permutation_spec
 from lmcbook.permutation import PermutationSpec, apply, derive_spec
 from lmcbook.states import StateDict, has_batch_norm
@@ -69,17 +67,14 @@ def averaged(inputs: Inputs, state_b: StateDict, coefficient: float | int) -> St
     return merge(inputs.model, inputs.a, state_b, coefficient, images)
 
 
-def repaired(
-    inputs: Inputs, repairing: Repairer, merged: StateDict, coefficient: float | int, kind: str
-) -> tuple[nn.Module, StateDict]:
-    """An `averaged` merge repaired by a few images, then with batch norm recomputed from all of them; and its module.
+def repaired(inputs: Inputs, repairing: Repairer, merged: StateDict, coefficient: float | int, kind: str) -> StateDict:
+    """An `averaged` merge repaired by a few images, then with batch norm recomputed from all: of ``repairing.module``.
 
     Raises:
         InputError: as `Repairer.repair`.
     """
     state = repairing.repair(merged, (coefficient, 1 - coefficient), kind)
-    model = add_biases(inputs.model)
-    return model, recompute_batch_norm_(model, state, inputs.images) if has_batch_norm(model) else state
+    return recompute_batch_norm_(repairing.module, state, inputs.images)
 
 
 def align(inputs: Inputs, spec: PermutationSpec, kind: str, *, starts: str = "fast", seed: int = 0) -> StateDict:
@@ -90,13 +85,15 @@ def align(inputs: Inputs, spec: PermutationSpec, kind: str, *, starts: str = "fa
     """
     model = inputs.model
     few = inputs.images[:REPAIR_IMAGES]
+    # a derived table was tried where it was derived
+    untried = model if isinstance(model, LayeredModel) else None
     if kind == "weights":
         found = weight_matching(
-            spec, inputs.a, inputs.b, model=model, images=few[:_TRACED], starts=starts, seed=seed, progress=False
+            spec, inputs.a, inputs.b, model=untried, images=few[:_TRACED], starts=starts, seed=seed, progress=False
         )
     else:
         observe = observe_layers(model) if isinstance(model, LayeredModel) else observe_modules(model, spec)
         found = activation_matching(
-            spec, inputs.a, inputs.b, observe=observe, images=few, model=model, seed=seed, progress=False
+            spec, inputs.a, inputs.b, observe=observe, images=few, model=untried, seed=seed, progress=False
         )
     return apply(spec, found.permutation, inputs.b)

@@ -117,11 +117,10 @@ class Stages:
             self._score(name, f"network {name}", logits, self._pair, coefficient=None, seconds=each)
 
     def _average(self) -> None:
-        merged = interpolate(self.inputs.a, self.inputs.b, self.at)
         ends = self.line.trained
         parts = [ensemble_logits(x, y, self.at) for x, y in zip(*ends, strict=True)]
         if self.normalised:
-            averaged = self._predict(self.inputs.model, merged)
+            averaged = self._predict(self.inputs.model, interpolate(self.inputs.a, self.inputs.b, self.at))
             self._score("plain", "plain average (averaged statistics)", averaged, self._pair)
             found = self.line.logits(self.at)
             self._score("recomputed", "batch norm recomputed", found, self._pair + self._pool)
@@ -144,18 +143,24 @@ class Stages:
             if not repairing.layers:
                 if name == "repaired":
                     self.notes.append(
-                        "no repair: batch norm follows every hidden layer, and recomputing it is the repair"
+                        "no repair: "
+                        + (
+                            "batch norm follows every hidden layer, and recomputing it is the repair"
+                            if self.normalised
+                            else "no hidden layer is a linear layer or convolution that is called once, as a module"
+                        )
                     )
                 return
             merged = remedies.averaged(inputs, b, self.at) if merged is None else merged
             for kind in self.repairs:
                 with self._noted(f"{name}:{kind} row"):
                     self._clock = perf_counter()
-                    biased, state = remedies.repaired(inputs, repairing, merged, self.at, kind)
+                    state = remedies.repaired(inputs, repairing, merged, self.at, kind)
                     passes = self._pair + 3 * few + (2 * self._pool + few if self.normalised else 0)
                     label = f"{prefix}{kind.replace('_', ' ')} repaired"
                     note = f"{len(repairing.layers)} layers, {few} images without labels"
-                    self._score(f"{name}:{kind}", label, self._predict(biased, state), passes, note=note)
+                    self._score(f"{name}:{kind}", label, self._predict(repairing.module, state), passes, note=note)
+                    del state  # before the next kind makes its own
 
     def _matched(self, kind: str) -> None:
         with self._noted(f"matching by {kind}"):

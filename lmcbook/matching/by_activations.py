@@ -14,7 +14,7 @@ from lmcbook.errors.arguments import checked
 from lmcbook.matching.assignment import RepeatedAssignment
 from lmcbook.matching.by_weights import Matching, check_before_matching
 from lmcbook.matching.similarity import check_finite_states, check_pair, objective_and_distance, plain_objective
-from lmcbook.merging.linear_layers import LINEAR_LAYERS, TRANSPOSED
+from lmcbook.merging.linear_layers import TRANSPOSED, is_linear, is_turned
 from lmcbook.models import LayeredModel, layer_outputs
 from lmcbook.models.examples import as_images
 from lmcbook.permutation import PermutationSpec, groups_of, stretches
@@ -26,6 +26,7 @@ Units = str | tuple[str, int]
 Observe = Callable[[StateDict, Tensor], Mapping[Any, Tensor]]
 """From weights and images to activations [examples, units, …positions], by the place of their `Units`."""
 
+_ROWS = 256  # of a matrix of correlations that are computed together
 _CHECKED = 4  # images on which the spec is tried; a wrong one changes the function of each
 
 
@@ -101,7 +102,7 @@ def activation_matching(
         )
     permutation, total, units_in_all = {}, 0.0, 0
     for group in sizes:
-        own = [found.correlation() for (of, _, _), found in moments.items() if of == group]
+        own = [moments.pop(key).correlation() for key in [*moments] if key[0] == group]
         correlation = sum(own[1:], start=own[0]) / len(own)
         permutation[group] = RepeatedAssignment().solve(correlation)
         total += float(correlation.gather(1, permutation[group].to(correlation.device)[:, None]).sum())
@@ -160,8 +161,8 @@ def observe_modules(model: nn.Module, spec: PermutationSpec) -> Observe:
 
             return hook
 
-        kinds = (*LINEAR_LAYERS, nn.RNNBase, nn.RNNCellBase)
-        named = [(name, module) for name, module in model.named_modules() if isinstance(module, kinds)]
+        kinds = (nn.RNNBase, nn.RNNCellBase)
+        named = [(name, each) for name, each in model.named_modules() if is_linear(each) or isinstance(each, kinds)]
         hooks = [module.register_forward_hook(keep(name)) for name, module in named]
         try:
             with torch.no_grad(), evaluation_mode(model):
@@ -187,10 +188,11 @@ def _units_made(prefix: str, module: nn.Module, output: Any, spec: PermutationSp
         return made
     if isinstance(module, nn.RNNCellBase):
         return {(f"{prefix}weight_hh", 1): output[0] if isinstance(output, tuple) else output}
-    if isinstance(module, nn.Linear) and output.ndim > 2:
+    turned = is_turned(module)
+    if (turned or isinstance(module, nn.Linear)) and output.ndim > 2:
         output = output.movedim(-1, 1)
     # the weight of a transposed convolution has its outputs on axis 1; of a grouped one only those of one group
-    axis = 1 if isinstance(module, TRANSPOSED) else 0
+    axis = 1 if turned or isinstance(module, TRANSPOSED) else 0
     for tensor in ("weight", "parametrizations.weight.original", "parametrizations.weight.original1", "weight_v"):
         axes = spec.axes.get(prefix + tensor, ())
         if len(axes) > axis and groups_of(axes[axis]) and getattr(module, "groups", 1) * (axis > 0) <= 1:
@@ -219,10 +221,15 @@ class _Moments:
         self._count += len(a)
 
     def correlation(self) -> Tensor:
-        product, mean_a, mean_b, square_a, square_b = (each / self._count for each in self._sums)
-        covariance = product - mean_a[:, None] * mean_b
+        products, (mean_a, mean_b, square_a, square_b) = self._sums[0], (each / self._count for each in self._sums[1:])
         variance_a, variance_b = square_a - mean_a.square(), square_b - mean_b.square()
         # rounding leaves a unit that never varies a variance of about that size
         still_a, still_b = (v <= 1e-6 * s for v, s in ((variance_a, square_a), (variance_b, square_b)))
-        scale = variance_a.clamp_min(0).sqrt()[:, None] * variance_b.clamp_min(0).sqrt()
-        return torch.where(still_a[:, None] | still_b, 0.0, covariance / scale).float()
+        deviation_a, deviation_b = (variance.clamp_min(0).sqrt() for variance in (variance_a, variance_b))
+        found = torch.empty_like(products, dtype=torch.float32)
+        for rows in torch.arange(len(products)).split(_ROWS):  # all at once would take several matrices in float64
+            here = slice(int(rows[0]), int(rows[-1]) + 1)
+            covariance = products[here] / self._count - mean_a[here, None] * mean_b
+            scaled = covariance / (deviation_a[here, None] * deviation_b)
+            found[here] = torch.where(still_a[here, None] | still_b, 0.0, scaled)
+        return found

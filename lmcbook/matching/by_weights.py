@@ -130,16 +130,19 @@ def weight_matching(
         for number in range(shakes):
             _shake(best, random_stream(seed, "weight matching", "shake", number))
             bar.set_postfix_str(f"objective {best.objective:.6g} ({best.start})")
-    objective, l2_distance = objective_and_distance(spec, state_a, state_b, best.permutation)
+    sweeps = sum(descent.sweeps for descent in descents)
+    permutation, best_start, trajectory = best.permutation, best.start, tuple(best.trajectory)
+    del similarities, descents, result, best  # several times what the networks take
+    objective, l2_distance = objective_and_distance(spec, state_a, state_b, permutation)
     return Matching(
-        permutation=best.permutation,
+        permutation=permutation,
         objective=objective,
         identity_objective=identity_objective,
         l2_distance=l2_distance,
-        sweeps=sum(descent.sweeps for descent in descents),
+        sweeps=sweeps,
         seconds=time.perf_counter() - began,
-        start=best.start,
-        trajectory=tuple(best.trajectory),
+        start=best_start,
+        trajectory=trajectory,
     )
 
 

@@ -90,7 +90,7 @@ class Term:
                 torch.mm(self.a.reshape(-1, units).T, self._permuted(indices), out=known)
             elif changed.shape[0]:
                 new, old = (each[0][changed].to(self.b.device) for each in (indices, before))
-                difference = (self.b[new] - self.b[old]).reshape(-1, units)
+                difference = self.b[new].sub_(self.b[old]).reshape(-1, units)
                 known.addmm_(self.a[changed.to(self.a.device)].reshape(-1, units).T, difference)
         else:
             torch.mm(self.a.reshape(-1, units).T, self._permuted(indices), out=known)

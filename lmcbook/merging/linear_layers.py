@@ -81,16 +81,30 @@ class LinearLayer:
             bias.copy_(offset + change.shift)
 
     def _rows(self, weight: Tensor, factor: Tensor) -> Tensor:
+        if is_turned(self.module):
+            return weight.mul_(factor)
         if not isinstance(self.module, TRANSPOSED):
-            return weight * factor.view(-1, *[1] * (weight.ndim - 1))
+            return weight.mul_(factor.view(-1, *[1] * (weight.ndim - 1)))
         # the outputs of one group after the other, and only those of an input's group on axis 1
         groups = self.module.groups
         grouped = weight.unflatten(0, (groups, -1))
         return (grouped * factor.view(groups, 1, -1, *[1] * (weight.ndim - 2))).flatten(0, 1)
 
 
+def is_turned(module: nn.Module) -> bool:
+    """Whether it is the linear layer of transformers' GPT-2, ``Conv1D``, whose weight is (inputs, outputs)."""
+    return type(module).__name__ == "Conv1D" and hasattr(module, "nf")  # transformers need not be there
+
+
+def is_linear(module: nn.Module) -> bool:
+    """Whether it is a linear layer or convolution."""
+    return isinstance(module, LINEAR_LAYERS) or is_turned(module)
+
+
 def number_of_units(module: nn.Module) -> int:
     """How many outputs or channels a linear layer or convolution makes."""
+    if is_turned(module):
+        return int(module.nf)  # type: ignore[arg-type]
     assert isinstance(module, LINEAR_LAYERS)
     return module.out_channels if isinstance(module, CONVOLUTIONS) else module.out_features
 
@@ -104,7 +118,7 @@ def linear_layers(model: nn.Module) -> dict[str, LinearLayer]:
     names: dict[nn.Module, list[str]] = {}
     followers: dict[nn.Module, nn.Module] = {}
     for name, module in model.named_modules(remove_duplicate=False):
-        if isinstance(module, LINEAR_LAYERS):
+        if is_linear(module):
             names.setdefault(module, []).append(name)
         elif isinstance(module, Layer):
             if module.normalisation is None:

@@ -33,7 +33,7 @@ from lmcbook.merging.linear_layers import (
 )
 from lmcbook.models.examples import as_images
 from lmcbook.models.layered import LayeredModel
-from lmcbook.states import StateDict, check_same_tensors, has_batch_norm, with_state
+from lmcbook.states import StateDict, check_same_tensors, has_batch_norm, swapped, with_state
 
 REPAIRS = ("none", "mean", "lewc_mean", "mean_and_variance")
 r"""What each hidden unit's pre-activation is brought to; μ and σ are its mean and standard deviation over images.
@@ -52,7 +52,10 @@ def add_biases(model: nn.Module) -> nn.Module:
     A repaired state is one of such a copy. It is saved as any other, and loaded by
     ``add_biases(model).load_state_dict(torch.load("merged.pt"))``.
     """
-    copied = copy.deepcopy(model)
+    return _biased(copy.deepcopy(model))
+
+
+def _biased(copied: nn.Module) -> nn.Module:
     for module in copied.modules():
         if isinstance(module, LINEAR_LAYERS) and module.bias is None:
             zeros = torch.zeros(number_of_units(module), dtype=module.weight.dtype, device=module.weight.device)
@@ -132,6 +135,9 @@ class Repairer:
     layers: dict[str, int]
     """The layers that are repaired, by their names in ``model``, and ℓ of each."""
 
+    module: nn.Module
+    """What repaired states are states of: ``model`` as `add_biases` makes it, in evaluation mode, with its tensors."""
+
     @checked
     def __init__(
         self, model: nn.Module, states: Sequence[StateDict], images: Shaped[Tensor, "examples ..."] | Any
@@ -143,8 +149,10 @@ class Repairer:
             raise InputError(f"states holds {len(states)} state(s); a repair needs those of at least 2 networks")
         for index, state in enumerate(states):
             check_same_tensors("states[0]", states[0], f"states[{index}]", state)
-        self._scratch = add_biases(model).eval()
-        self._linear = linear_layers(self._scratch)
+        # a copy that runs with the tensors of states alone needs none of its own
+        tensors = {id(tensor): tensor for _, tensor in swapped(model)}
+        self.module = _biased(copy.deepcopy(model, tensors)).eval()
+        self._linear = linear_layers(self.module)
         passes = [self._observe(self._with_biases("states", state)) for state in states]
         calls = passes[0].calls
         if not calls:
@@ -202,20 +210,20 @@ class Repairer:
             changes[name] = self._change(name, layer.moments(output), coefficients, kind, torch.finfo(output.dtype).eps)
             return layer.changed(output, changes[name])
 
-        if has_batch_norm(self._scratch):
+        if has_batch_norm(self.module):
             # what batch norm writes into the state of this pass is not what `recompute_batch_norm_` would; instance
             # norm in training mode would normalise each image by itself, which evaluation does not
-            for module in self._scratch.modules():
+            for module in self.module.modules():
                 module.training = isinstance(module, _BatchNorm)
             try:
                 self._run({name: tensor.clone() for name, tensor in repaired.items()}, visit)
             finally:
-                self._scratch.eval()
+                self.module.eval()
         else:
             self._run(repaired, visit)
         for name, change in changes.items():
             self._linear[name].write(change, repaired)
-        return recompute_batch_norm_(self._scratch, repaired, self._images)
+        return recompute_batch_norm_(self.module, repaired, self._images)
 
     def _change(
         self, name: str, found: Moments, coefficients: Sequence[float | int], kind: str, precision: float
@@ -239,8 +247,8 @@ class Repairer:
                 like = next((tensor for key, tensor in biased.items() if key.startswith(f"{name}.")), None)
                 if like is not None and f"{name}.bias" not in biased:
                     biased[f"{name}.bias"] = torch.zeros(layer.units, dtype=like.dtype, device=like.device)
-        check_same_tensors("the model", self._scratch.state_dict(), argument, biased, shapes_only=True)
-        return {name: biased[name] for name in self._scratch.state_dict()}
+        check_same_tensors("the model", self.module.state_dict(), argument, biased, shapes_only=True)
+        return {name: biased[name] for name in self.module.state_dict()}
 
     def _observe(self, state: StateDict) -> "_Seen":
         calls: list[str] = []
@@ -254,14 +262,14 @@ class Repairer:
         return _Seen(calls, self._run(state, visit), moments)
 
     def _run(self, state: StateDict, visit: Visit) -> set[str]:
-        run = with_state(self._scratch, state)
-        with torch.no_grad(), visiting(self._scratch, self._linear, visit) as normalised:
+        run = with_state(self.module, state)
+        with torch.no_grad(), visiting(self.module, self._linear, visit) as normalised:
             run(self._images)
         return normalised
 
     def _check_weights(self, state: StateDict) -> None:
         owners: dict[int, int] = {}
-        for module in self._scratch.modules():
+        for module in self.module.modules():
             for parameter in module._parameters.values():
                 owners[id(parameter)] = owners.get(id(parameter), 0) + 1
         for name in self.layers:

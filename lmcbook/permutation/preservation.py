@@ -1,6 +1,7 @@
 """The test of a table of symmetry: does the network compute the same when its units are permuted?"""
 
 import math
+from collections.abc import Iterator
 from contextlib import nullcontext
 from typing import Any
 
@@ -113,11 +114,18 @@ def _outputs_near(
 ) -> "_Outputs":
     """In float64, if the network can be computed in it; the numbers are those near ``state`` in any case."""
     shaken = _shaken(state, generator)
-    precise = {name: each.double() if each.is_floating_point() else each for name, each in shaken.items()}
+    # one after the other, so that there is never a copy in both types
+    precise = {name: each.double() if each.is_floating_point() else each for name, each in _taken_from(shaken)}
     try:
         return _Outputs(model, precise, in_type(inputs, torch.float64))
     except NotTaken:
+        shaken = {name: each.to(state[name].dtype) for name, each in _taken_from(precise)}
         return _Outputs(model, shaken, in_type(inputs, float_type(state, model=model)))
+
+
+def _taken_from(state: StateDict) -> Iterator[tuple[str, Tensor]]:
+    for name in [*state]:
+        yield name, state.pop(name)
 
 
 class _Outputs:
@@ -128,11 +136,18 @@ class _Outputs:
         if normalised and len(inputs[0]) < 2:
             raise InputError(f"images holds {len(inputs[0])} examples; batch norm in training mode needs at least 2")
         self.model, self.inputs, self.state = model, inputs, state
+        self._written = {*state}
         if normalised:
             _, self.state = self._run(state, train_normalisation=True)
-        modes = (False, True) if normalised else (False,)
+            del state
+        written: set[str] = set()
         precision = _Precision()
-        self.expected = {mode: self._run(self.state, train_normalisation=mode, seen_by=precision)[0] for mode in modes}
+        self.expected: dict[bool, Tensor] = {}
+        for mode in (False, True) if normalised else (False,):
+            self.expected[mode], after = self._run(self.state, train_normalisation=mode, seen_by=precision)
+            written |= {name for name, before in self.state.items() if not torch.equal(before, after.pop(name))}
+        # the others are not copied any more: in float64 that is what takes the most memory of a comparison
+        self._written = written
         self.precision = precision.least
         self.tolerance = self.precision**0.5
         if not all(bool(torch.isfinite(values).all()) for values in self.expected.values()):
@@ -176,7 +191,7 @@ class _Outputs:
     ) -> tuple[Tensor, StateDict]:
         """The model's outputs as one vector, and its state afterwards."""
         # running statistics are written into the tensors of the state
-        own = {name: tensor.clone() for name, tensor in state.items()}
+        own = {name: tensor.clone() if name in self._written else tensor for name, tensor in state.items()}
         run = with_state(self.model, own)  # this reads the model's own tensors, whose precision says nothing here
         with evaluation_mode(self.model, train_normalisation=train_normalisation), seen_by or nullcontext():
             outputs = run(*self.inputs)
@@ -206,9 +221,9 @@ def _shaken(state: StateDict, generator: torch.Generator, most: float = 0.1) -> 
             shaken[name] = tensor
             continue
         noise = torch.rand(tensor.shape, generator=generator, device=generator.device, dtype=torch.float64)
-        noise = (most * (2 * noise - 1)).to(tensor)
+        noise = noise.mul_(2).sub_(1).mul_(most).to(tensor)
         # a factor keeps variances positive; tensors of zeros get additive noise instead
-        shaken[name] = tensor * (1 + noise) if bool(tensor.any()) else tensor + noise
+        shaken[name] = noise.add_(1).mul_(tensor) if bool(tensor.any()) else noise.add_(tensor)
     return shaken
 
 
