@@ -181,7 +181,7 @@ def _plan(options: argparse.Namespace) -> None:
 
 
 def _asked_for(options: argparse.Namespace) -> dict[str, Any]:
-    """What of the plan, where and for how long: options of `plan` and of `run`."""
+    """Which part of the plan, where and for how long: options of `plan` and of `run`."""
     return {
         "device": options.device,
         "max_minutes": options.max_minutes,

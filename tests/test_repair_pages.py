@@ -106,8 +106,8 @@ def test_beyond_the_ensemble_the_repaired_falls_as_a_root_and_the_plain_levels_o
     said = text(sentences.excess_finding(repair_sweep()))
     assert "bias: LEWC's means: one power is not rejected; its interval holds −½." in said
     assert "as it is: it is no power." in said
-    rows = numbers_of(sentences.excess_finding(repair_sweep())).set_index(["network", "merge"])
-    row = rows.loc[f"MLP on digits, {strong}", REPAIRED]
+    rows = numbers_of(sentences.excess_finding(repair_sweep())).to_dict("records")
+    [row] = [row for row in rows if (row["network"], row["merge"]) == (f"MLP on digits, {strong}", REPAIRED)]
     assert row["exponent (95 % interval)"].startswith("−0.50 (") and row["pairs, widths"] == "15, 5"
     assert "cannot be decided (too few widths or pairs)" in text(sentences.excess_finding(repair_sweep(widths=(1, 2))))
     nothing = text(sentences.excess_finding(repair_sweep(floor=-0.03)))
