@@ -235,7 +235,7 @@ def test_the_verdict_says_every_prediction_with_its_numbers(records):
     assert list(rate["verdict"]) == ["refuted"] and list(rate["bounds"]) == ["at least 0"]
     assert (rows["bounds"] == "between −2 and 2").any()
     assert list(rate["n"]) == ["3"]
-    common = rows[rows["what was predicted"].str.contains("between hidden units")]
+    common = rows[rows["prediction"].str.contains("between hidden units")]
     assert common["seen (95 % interval)"].str.startswith("0.20 (").any()
     assert sentences.controls_verdict([]) == "**Verdict.** Nothing is measured that could tell."
 

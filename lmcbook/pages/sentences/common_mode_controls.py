@@ -158,8 +158,8 @@ def controls_verdict(records: Sequence[Record]) -> str:
             predicted = _range(row["predicted_low"], row["predicted_high"])
         rows.append(
             {
+                "prediction": f"{row['statement']} Measured: {STATISTICS[row['statistic']]}.",
                 "training": f"{row['control']}, batches of {row['batch_size']:g}",
-                "what was predicted": f"{row['statement']} Measured: {STATISTICS[row['statistic']]}.",
                 "bounds": predicted,
                 "seen (95 % interval)": seen,
                 "n": str(row["pairs"]),
