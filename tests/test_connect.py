@@ -14,7 +14,7 @@ from torch import nn
 from torch.utils.data import DataLoader, TensorDataset
 
 import lmcbook
-from lmcbook.connecting.answers import logits_of
+from lmcbook.connecting.answers import answering, logits_of
 from lmcbook.connecting.inputs import Inputs
 from lmcbook.connecting.rows import Row, bootstrap_error, score
 from lmcbook.connecting.verdict import judge
@@ -22,17 +22,18 @@ from lmcbook.data.torchvision_guard import import_torchvision
 from lmcbook.errors import InputError
 from lmcbook.evaluation import accuracy, interpolation_curve, loss, predict_logits
 from lmcbook.evaluation.line import Logits
-from lmcbook.merging import add_biases, interpolate, recompute_batch_norm
+from lmcbook.matching import activation_matching, observe_modules
+from lmcbook.merging import Repairer, add_biases, interpolate, recompute_batch_norm
 from lmcbook.models import build_model
 from lmcbook.models.examples import Labelled
 from lmcbook.permutation import apply, derive_spec, random_permutation
 from lmcbook.randomness import random_stream
 from lmcbook.states import state_sha256
 from tests.helpers.small_networks import NUM_CLASSES, random_images, small_model
-from tests.helpers.strangers import STRANGERS, inputs_of, two_of
+from tests.helpers.strangers import CLASSES, STRANGERS, inputs_of, two_of
 
-IN_SHORT = ("tied encoder", "odd", "group norm", "weight norm")
-"""Of the networks that others wrote, those of the fast part: an encoder, odd modules, and two parametrisations."""
+IN_SHORT = ("tied encoder", "gpt-2 style", "odd", "group norm", "weight norm")
+"""Of the networks that others wrote, those of the fast part: two encoders, odd modules, and two parametrisations."""
 
 
 @pytest.fixture(scope="module")
@@ -199,6 +200,59 @@ def test_networks_of_all_kinds_are_measured_and_left_as_they_were(name):
     # what was permuted computes the same, to rounding
     assert float(re.findall(r"an output by (\S+)", row(found, "matched:weights").note)[0]) < 1e-4
     assert "\n" not in found.verdict.sentence and str(found).isascii()
+    assert found.layers or any(note.startswith("no layers: model has no linear layer") for note in found.notes)
+
+
+def test_linear_layers_of_gpt_2_are_repaired_and_observed():
+    """Their weights are (inputs, outputs), and they are no `nn.Linear`."""
+    model, a, b = two_of(STRANGERS["gpt-2 style"])
+    images = inputs_of(model, 400)
+    model = answering(model, a, images[:8])
+    own = Repairer(model, (a, b), images)
+    assert own.layers == {"c_fc": 1, "c_proj": 2}
+    merged = own.repair(interpolate(a, b, 0.5), (0.5, 0.5), "mean_and_variance")
+
+    def moments(state):
+        hidden = nn.functional.embedding(images, state["wte.weight"]).flatten(0, 1) @ state["c_fc.weight"]
+        return torch.stack([*torch.std_mean(hidden + state["c_fc.bias"], 0, correction=0)])
+
+    assert torch.allclose(moments(merged), (moments(a) + moments(b)) / 2, atol=1e-5)
+    spec = derive_spec(model, images[:8])
+    planted = random_permutation(spec, a, random_stream(0, "planted"))
+    found = activation_matching(
+        spec, apply(spec, planted, a), a, observe=observe_modules(model, spec), images=images, model=model,
+        progress=False,
+    )  # fmt: skip
+    assert "c_fc" in planted and all(torch.equal(found.permutation[group], planted[group]) for group in planted)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["GPT2", "Bert", "ViT"])
+def test_networks_of_transformers(name):
+    import_torchvision()  # transformers would import it, unguarded
+    transformers = pytest.importorskip("transformers")
+    small = {"hidden_size": 16, "num_hidden_layers": 1, "num_attention_heads": 2, "intermediate_size": 24}
+    kind, configuration = {
+        "GPT2": ("GPT2ForSequenceClassification", {"n_embd": 16, "n_layer": 1, "n_head": 2, "pad_token_id": 0,
+                 "bos_token_id": 1, "eos_token_id": 1, "vocab_size": 10, "n_positions": 8}),
+        "Bert": ("BertForSequenceClassification", small | {"vocab_size": 10, "max_position_embeddings": 8}),
+        "ViT": ("ViTForImageClassification", small | {"image_size": 8, "patch_size": 4}),
+    }[name]  # fmt: skip
+    config = getattr(transformers, f"{name}Config")(num_labels=CLASSES, **configuration)
+    states = []
+    for seed in (0, 1):
+        torch.manual_seed(seed)
+        model = getattr(transformers, kind)(config).eval()
+        states.append({key: tensor.clone() for key, tensor in model.state_dict().items()})
+    images = inputs_of(model, 24).clamp_min(1) if name != "ViT" else inputs_of(model, 24)
+    found = lmcbook.connect(
+        model, *states, test=(images, labels_of(model, states[0], images)), images=images, match="all"
+    )
+    left_out = ("no layers", "no split", "no forecast", "no repair", "no matching")
+    assert row(found, "a").accuracy == 1 and found.layers and not any(note.startswith(left_out) for note in found.notes)
+    for kind in ("weights", "activations"):
+        assert float(re.findall(r"an output by (\S+)", row(found, f"matched:{kind}").note)[0]) < 1e-4
+        assert f"matched and repaired:{kind}:mean_and_variance" in found.by_name
 
 
 def test_a_repair_that_a_network_does_not_allow_leaves_the_others():
@@ -419,12 +473,14 @@ class Wrapped(nn.Module):
 def test_whatever_a_model_returns(digits_pair, digits, answer, output):
     model, a, b = digits_pair
     states = [{f"inner.{name}": tensor for name, tensor in state.items()} for state in (a, b)]
-    arguments = {"test": digits.test, "calibration": digits.calibration, "repair": "lewc_mean", "layers": False}
+    arguments = {"test": digits.test, "calibration": digits.calibration, "repair": "lewc_mean"}
     plain = lmcbook.connect(model, a, b, **arguments)
     found = lmcbook.connect(Wrapped(model, answer), *states, output=output, **arguments)
     for name in ("a", "plain", "repaired:lewc_mean"):
         assert row(found, name).loss == pytest.approx(row(plain, name).loss, abs=1e-6)
     assert row(found, "matched:weights").accuracy > row(found, "plain").accuracy
+    depths = [[entry["depth"] for entry in each.layers] for each in (found, plain)]
+    assert depths[0] == depths[1] and len(found.forecast) == 2
 
 
 def test_outputs_that_are_random_are_told(digits_pair, digits):

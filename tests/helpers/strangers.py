@@ -43,6 +43,34 @@ class TiedEncoder(nn.Module):
         return self.read(self.encoder(self.embed(words)).mean(1))
 
 
+class Conv1D(nn.Module):
+    """A linear layer as transformers' GPT-2 has it: its weight is (inputs, outputs)."""
+
+    def __init__(self, nf: int, nx: int) -> None:
+        super().__init__()
+        self.nf, self.nx = nf, nx
+        self.weight, self.bias = nn.Parameter(torch.randn(nx, nf) / nx**0.5), nn.Parameter(torch.randn(nf) / 9)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return torch.addmm(self.bias, x.reshape(-1, self.nx), self.weight).view(*x.shape[:-1], self.nf)
+
+
+class GPT2Style(nn.Module):
+    """Words in, a block of `Conv1D` with a skip, and the logits of the last word's successor by the tied table."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.wte = nn.Embedding(10, 8)
+        self.c_fc, self.c_proj, self.ln = Conv1D(16, 8), Conv1D(8, 16), nn.LayerNorm(8)
+        self.lm_head = nn.Linear(8, 10, bias=False)
+        self.lm_head.weight = self.wte.weight
+
+    def forward(self, input_ids: Tensor, past: Any = None, use_cache: bool = True, **more: Any) -> Any:
+        hidden = self.wte(input_ids)
+        hidden = hidden + self.c_proj(nn.functional.gelu(self.c_fc(hidden)))
+        return SimpleNamespace(logits=self.lm_head(self.ln(hidden)[:, -1]), past=past, hidden_states=(hidden,))
+
+
 class Odd(nn.Module):
     """A list of submodules, a layer that is called twice, parameters and buffers that nobody uses."""
 
@@ -72,6 +100,7 @@ def _convolutional(*middle: nn.Module, channels: int) -> nn.Module:
 STRANGERS: dict[str, Callable[[], nn.Module]] = {
     "hugging face style": HuggingFaceStyle,
     "tied encoder": TiedEncoder,
+    "gpt-2 style": GPT2Style,
     "odd": Odd,
     "weight norm": lambda: _perceptron(weight_norm),
     "spectral norm": lambda: _perceptron(spectral_norm),

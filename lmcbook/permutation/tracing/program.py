@@ -1,14 +1,17 @@
 """A network's computation as a graph of elementary operations, and the names of the tensors that it reads."""
 
+import inspect
 import io
 import logging
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager, redirect_stderr, redirect_stdout
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 from torch.func import functional_call
+from torch.utils._pytree import tree_map
 
 from lmcbook.errors import InputError
 from lmcbook.errors.machine import of_the_machine
@@ -34,7 +37,7 @@ def exported(
         InputError: the network cannot compute the inputs, or it cannot be traced.
         RuntimeError: memory is too little, or the device failed.
     """
-    sizes = tuple({0: torch.export.Dim.AUTO} for _ in inputs) if any_number_of_examples else None
+    sizes = _any_number(model, inputs) if any_number_of_examples else None
     with evaluation_mode(model), random_state_kept(inputs):
         try:
             # inputs that do not fit are told from computations that cannot be followed
@@ -56,6 +59,15 @@ def exported(
             raise InputError(
                 f"model cannot be traced by torch.export with this example{depends} ({first[:200]}); {way_out}"
             ) from error
+
+
+def _any_number(model: nn.Module, inputs: tuple[Tensor, ...]) -> tuple[Any, ...]:
+    """A size of its own for the first axis of each input, as the arguments of the forward take them (``*inputs``)."""
+    try:
+        given = tuple(inspect.signature(model.forward).bind(*inputs).arguments.values())
+    except (TypeError, ValueError):  # too many for it, which its call tells
+        given = inputs
+    return tree_map(lambda _: {0: torch.export.Dim.AUTO}, given)
 
 
 def _copies(model: nn.Module) -> dict[str, Tensor]:
