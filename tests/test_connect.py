@@ -29,6 +29,7 @@ from lmcbook.models.examples import Labelled
 from lmcbook.permutation import apply, derive_spec, random_permutation
 from lmcbook.randomness import random_stream
 from lmcbook.states import state_sha256
+from tests.helpers.browser import PHONE, opened_browser
 from tests.helpers.small_networks import NUM_CLASSES, random_images, small_model
 from tests.helpers.strangers import CLASSES, STRANGERS, inputs_of, two_of
 
@@ -686,3 +687,28 @@ def test_reports(connection, tmp_path):
         connection.report(tmp_path / "report.pdf")
     with pytest.raises(InputError, match="no folder"):
         connection.report(tmp_path / "gone" / "report.md")
+
+
+@pytest.mark.browser
+@pytest.mark.slow
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize(("medium", "width"), [("screen", 390), ("print", 718)])
+def test_a_report_is_readable_on_a_phone_and_on_paper(connection, tmp_path, scheme, medium, width):
+    """Nothing sticks out of the page, and ink stands out from what is behind it; 718 points are A4 without margins."""
+    path = connection.report(tmp_path / "report.html")
+    with opened_browser(tmp_path / "chromium") as browser:
+        media = {"media": medium, "features": [{"name": "prefers-color-scheme", "value": scheme}]}
+        browser.driver.execute_cdp_cmd("Emulation.setEmulatedMedia", media)
+        browser.resize(PHONE | {"width": width})
+        browser.driver.get(path.as_uri())
+        widest, ink, page = browser.run(
+            "const root = document.documentElement, body = getComputedStyle(document.body);"
+            "const tables = [...document.querySelectorAll('table, svg, pre')].map((each) => "
+            "  (each.parentElement.className == 'table' && matchMedia('screen').matches ? each.parentElement : each)"
+            "  .getBoundingClientRect().right);"
+            "return [Math.max(root.scrollWidth, ...tables), body.color, body.backgroundColor];"
+        )
+        assert widest <= width
+    ink, page = ([int(part) for part in re.findall(r"\d+", colour)[:3]] for colour in (ink, page))
+    dark_on_light = scheme == "light" or medium == "print"
+    assert (sum(page) - sum(ink)) * (1 if dark_on_light else -1) > 500

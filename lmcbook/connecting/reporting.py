@@ -45,9 +45,10 @@ th:first-child, td:first-child { text-align: left; white-space: normal; min-widt
 pre { background: var(--box); padding: .6rem; white-space: pre-wrap; overflow-wrap: anywhere; font-size: .85rem; }
 tr.chosen td { font-weight: 600; } .soft { color: var(--soft); font-size: .88rem; }
 svg { max-width: 100%; height: auto; color: var(--ink); }
-@media print { :root { --ink: #000; --page: #fff; --line: #bbb; --box: #fff; } body { max-width: none; }
+@media print { :root { color-scheme: light; --ink: #000; --page: #fff; --soft: #555; --line: #bbb; --box: #fff; }
+  body { max-width: none; padding: 0; font-size: 10.5pt; } svg { max-height: 16cm; width: auto; }
   .table { overflow: visible; } table { font-size: .6rem; } th, td { padding: .2rem; white-space: normal; }
-  h2 { break-after: avoid; } table, svg { break-inside: avoid; } }
+  h1, h2 { break-after: avoid; } tr, svg, li, pre { break-inside: avoid; } }
 """
 
 
