@@ -252,6 +252,21 @@ def test_a_pipe_and_an_ascii_terminal(folder):
     assert "[1/" in done.stderr and "s left" in done.stderr
 
 
+@pytest.mark.slow
+def test_whoever_reads_the_progress_may_stop(folder):
+    words = [sys.executable, "-m", "lmcbook", "connect", "a.safetensors", "near.pt", *GIVEN, "--report", "r.html"]
+    environment = {"PYTHONPATH": str(Path(__file__).parents[1]), "OMP_NUM_THREADS": "1"}
+    with subprocess.Popen(
+        words, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment, cwd=folder
+    ) as running:
+        assert running.stdout is not None and running.stderr is not None
+        assert running.stderr.readline().startswith("[1/")
+        running.stderr.close()
+        answer = running.stdout.read()
+    # the code of a comparison that is done, not that of one whose networks are not connected
+    assert running.returncode == 0 and answer.startswith("Yes") and (folder / "r.html").is_file()
+
+
 def test_a_dry_run_with_data_tells_a_forecast_and_merges_nothing(folder, capsys, monkeypatch):
     monkeypatch.setattr("lmcbook.connecting.measure.connect", lambda *_, **__: pytest.fail("it measured"))
     assert connect("a.safetensors", "near.pt", *GIVEN, "--dry-run") == 0

@@ -86,6 +86,8 @@ def run(options: argparse.Namespace) -> int:
             raise
         size = options.image_size
         raise InputError(f"{error}; images of a folder are made {size}×{size}: --image-size changes it") from error
+    except BrokenPipeError:
+        raise  # nobody reads the answer any more: no fault of the comparison
     except Exception as error:
         reason = " ".join(str(error).split())[:300]
         raise InputError(f"the comparison failed: {type(error).__name__}{': ' if reason else ''}{reason}") from error

@@ -1,5 +1,6 @@
 """How far a comparison is, on stderr: the stage, its number, and the time that is left."""
 
+import os
 import sys
 import time
 from collections.abc import Mapping
@@ -48,19 +49,23 @@ class Progress:
     def tell(self, text: str) -> None:
         """A line that stays, above what comes next."""
         if self._show:
-            self._stream.write("\r" + text.ljust(self._width) + "\n" if self._stream.isatty() else text + "\n")
-            self._stream.flush()
+            self._put("\r" + text.ljust(self._width) + "\n" if self._stream.isatty() else text + "\n")
 
     def end(self) -> None:
         """Clear the line."""
         if self._show and self._stream.isatty():
-            self._stream.write("\r" + " " * self._width + "\r")
-            self._stream.flush()
+            self._put("\r" + " " * self._width + "\r")
 
     def _write(self, text: str) -> None:
         if self._stream.isatty():
-            self._stream.write("\r" + text.ljust(self._width))
+            self._put("\r" + text.ljust(self._width))
             self._width = len(text)
         else:
-            self._stream.write(text + "\n")
-        self._stream.flush()
+            self._put(text + "\n")
+
+    def _put(self, text: str) -> None:
+        try:
+            self._stream.write(text)
+            self._stream.flush()
+        except BrokenPipeError:  # whoever read it has read enough; the comparison goes on
+            os.dup2(os.open(os.devnull, os.O_WRONLY), self._stream.fileno())
