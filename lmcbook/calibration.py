@@ -8,7 +8,7 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from lmcbook.errors import InputError, check_number
+from lmcbook.errors import AtFault, InputError, check_number
 from lmcbook.errors.arguments import checked
 
 CalibrationFlag = Literal["", "smoothed_targets", "worse_than_chance"]
@@ -68,9 +68,9 @@ def check_logits(logits: Float[Tensor, "examples classes"], labels: Int[Tensor, 
         )
     low, high = int(labels.min()), int(labels.max())
     if low < 0 or high >= logits.shape[1]:
-        raise InputError(
-            f"labels go from {low} to {high}; with {logits.shape[1]} classes they must lie in 0…{logits.shape[1] - 1}"
-        )
+        may_be = f"0…{logits.shape[1] - 1}"
+        message = f"labels go from {low} to {high}; with {logits.shape[1]} classes they must lie in {may_be}"
+        raise AtFault(message, "labels", [labels])
 
 
 @checked
@@ -144,7 +144,7 @@ def reliability(
     """
     check_logits(logits, labels)
     check_number("inverse_temperature", inverse_temperature, above=0)
-    check_number("bins", bins, minimum=1, integer=True)
+    check_number("bins", bins, minimum=1, maximum=10**6, integer=True)
     exact = logits.detach().double()
     largest, predicted = exact.max(dim=1)
     confidence = 1 / ((exact - largest[:, None]) * inverse_temperature).exp_().sum(dim=1)

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from torch.func import functional_call
 from torch.nn.modules.batchnorm import _BatchNorm, _NormBase
 
-from lmcbook.errors import InputError
+from lmcbook.errors import AtFault, InputError
 from lmcbook.errors.machine import of_the_machine
 
 StateDict = dict[str, Tensor]
@@ -142,7 +142,7 @@ def fitted(model: nn.Module, argument: str, state: StateDict) -> StateDict:
     """``state`` under all the names that ``model`` has for its tensors, if it is one of ``model``.
 
     Raises:
-        InputError: a tensor is missing, unknown or of another shape.
+        InputError: a tensor is missing, unknown, of another shape, or not of floating point where the model's is.
     """
     own, state = model.state_dict(), complete_tied(model, state)
     if own.keys() != state.keys():
@@ -160,6 +160,13 @@ def fitted(model: nn.Module, argument: str, state: StateDict) -> StateDict:
         raise InputError(
             f"{argument} does not fit model in the shape of {some(different)}: {different[0]} is {shapes[0]} in model "
             f"and {shapes[1]} in {argument}; were they made with the same width?"
+        )
+    whole = [name for name in own if own[name].is_floating_point() and not state[name].is_floating_point()]
+    if whole:
+        kinds = [_kind(tensors[whole[0]]) for tensors in (own, state)]
+        raise InputError(
+            f"{argument} does not fit model in the type of {some(whole)}: {whole[0]} is {kinds[0]} in model and "
+            f"{kinds[1]} in {argument}; give weights of floating point"
         )
     return state
 
@@ -218,11 +225,11 @@ def with_state(model: nn.Module, state: StateDict) -> Callable[..., Any]:
     return run
 
 
-class NotTaken(InputError, RuntimeError):
+class NotTaken(AtFault, RuntimeError):
     """A network failed on the inputs that it was given."""
 
-    def __init__(self, message: str, cause: Exception) -> None:
-        super().__init__(message)
+    def __init__(self, message: str, what: str, inputs: Sequence[Tensor], cause: Exception) -> None:
+        super().__init__(message, what, inputs)
         self.cause = cause
         """What it raised."""
 
@@ -237,6 +244,8 @@ def not_taken(inputs: Sequence[Any], error: Exception, what: str = "images") -> 
     given = f"{what} of {shapes}" if tensors else what
     return NotTaken(
         f"model does not take {given} ({reason}); give them as in its training{hint if whole else ''}",
+        what,
+        tensors,
         error,
     )
 

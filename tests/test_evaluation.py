@@ -125,7 +125,8 @@ def test_what_cannot_be_predicted_is_refused(mlp_pair):
     with pytest.raises(InputError, match="state does not fit model: it holds extra"):
         predict_logits(model, state | {"extra": torch.zeros(1)}, mlp_pair.test.images)
     with pytest.raises(
-        InputError, match=r"model returned shape \(4, 2, 2\); it must return logits of shape \(examples, c"
+        InputError,
+        match=r"model returned shape \(4, 2, 2\) for images .*; it must return logits of shape \(examples, c",
     ):
         predict_logits(nn.Identity(), {}, torch.zeros(4, 2, 2))
     with pytest.raises(InputError, match="coefficients is 1.5"):

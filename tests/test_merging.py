@@ -11,7 +11,7 @@ from lmcbook.errors import InputError
 from lmcbook.merging import batch_norm, interpolate, merge, merge_many, recompute_batch_norm, recompute_batch_norm_
 from lmcbook.models import ARCHITECTURES, build_model
 from lmcbook.randomness import random_stream
-from lmcbook.states import has_batch_norm
+from lmcbook.states import check_same_tensors, has_batch_norm
 from lmcbook.training.config import TrainingConfig
 
 
@@ -162,7 +162,7 @@ def test_states_that_do_not_fit_each_other_are_refused_by_name():
     with pytest.raises(InputError, match=r"type of weight: .*float32 in state_a .*float64 in state_b.*\.to\(dtype\)"):
         interpolate(state, state | {"weight": state["weight"].double()}, 0.5)
     with pytest.raises(InputError, match=r"device of bias: bias is cpu in state_a and meta in state_b.*\.to\(device\)"):
-        interpolate(state, state | {"bias": state["bias"].to("meta")}, 0.5)
+        check_same_tensors("state_a", state, "state_b", state | {"bias": state["bias"].to("meta")})
 
 
 def test_a_long_list_of_names_is_cut():
@@ -343,6 +343,7 @@ def test_the_model_is_what_it_was_and_dropout_stays_off(network, images, trainin
     torch.manual_seed(1)
     again = recompute_batch_norm(network, state, images, batch_size=10)
     assert bits_equal(recomputed, again), "dropout was on"
+    assert bits_equal(recompute_batch_norm(network, recomputed, images, batch_size=10), recomputed), "not idempotent"
     after = all_state(network)
     assert after[0] == before[0] and bits_equal(after[1], before[1])
     assert not bits_equal(recomputed, state)

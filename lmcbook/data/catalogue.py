@@ -10,7 +10,7 @@ from lmcbook.data.canonical import dataset_digest, example_digests
 from lmcbook.data.datasets import DATASETS, Dataset
 from lmcbook.data.files import Arrays, path_of, read_arrays, read_header
 from lmcbook.data.folders import INPUT_SHAPE, folder_of, is_folder_dataset, read_folder
-from lmcbook.errors import InputError
+from lmcbook.errors import InputError, described
 
 NAME_PATTERN = re.compile(r"[A-Za-z][A-Za-z0-9_]{0,99}")
 NAME_RULE = "letters, digits and underscores, a letter first, at most 100"
@@ -26,9 +26,9 @@ def known_names() -> tuple[str, ...]:
 
 def check_name(name: str) -> None:
     """Raise `InputError` unless the name is that of a known or an imported dataset."""
-    if name not in known_names():
+    if not isinstance(name, str) or name not in known_names():
         raise InputError(
-            f"dataset is {name!r}; it may be one of: {', '.join(known_names())}; "
+            f"dataset is {described(name)}; it may be one of: {', '.join(known_names())}; "
             "`python -m lmcbook data import FOLDER --name NAME` adds images of your own"
         )
 

@@ -18,6 +18,7 @@ from lmcbook.data.files import Arrays, path_of, read_arrays, read_header
 from lmcbook.data.folders import MEAN, STD, is_folder_dataset, read_folder
 from lmcbook.data.streaming import StreamedImages
 from lmcbook.errors import InputError
+from lmcbook.errors.machine import no_such_device
 
 CHUNK = 4096
 """Examples converted at a time: what is in flight stays in the processor's cache."""
@@ -244,6 +245,5 @@ def _normalised(
 def _check_device(device: str | torch.device) -> None:
     try:
         torch.empty(0, device=device)
-    except (RuntimeError, AssertionError) as error:
-        reason = str(error).splitlines()[0]
-        raise InputError(f"device is {str(device)!r}, which cannot be used here ({reason}); 'cpu' always can") from None
+    except (RuntimeError, AssertionError, TypeError, ValueError) as error:
+        raise no_such_device(device, error) from None

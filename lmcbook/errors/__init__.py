@@ -1,6 +1,6 @@
 """The one exception of the package: bad input, said in one line."""
 
-from collections.abc import Collection
+from collections.abc import Collection, Hashable, Sequence
 from typing import Any, no_type_check
 
 
@@ -10,6 +10,24 @@ class InputError(ValueError):
     The message is one line: the argument, what it was, what it may be, and the way out. The command line prints it
     and exits with 2; under papermill it is the last line of the error.
     """
+
+
+class AtFault(InputError):
+    """Of tensors that the function at hand may call otherwise than the one that was called with them."""
+
+    def __init__(self, message: str, what: str, tensors: Sequence[Any]) -> None:
+        super().__init__(message)
+        self.what, self.tensors = what, tensors
+
+    def call(self, name: str) -> None:
+        """Call the tensors ``name`` from here on."""
+        self.args = (str(self).replace(self.what, name, 1),)
+        self.what = name
+
+    def say_before(self, reason: str) -> None:
+        """Begin the message with a reason, once."""
+        if not str(self).startswith(reason):
+            self.args = (f"{reason}: {self}",)
 
 
 FOR_THE_BOOK = ("IPython", "ipywidgets", "jupyter_book", "nbformat", "pandas", "papermill", "seaborn", "snakemake")
@@ -27,8 +45,8 @@ def not_installed(error: ModuleNotFoundError) -> Exception:
 @no_type_check  # planning asks a hundred thousand times, where checking the arguments takes longer than the answer
 def check_choice(argument: str, value: object, choices: Collection[object]) -> None:
     """Raise `InputError` unless ``value`` is one of ``choices``."""
-    if value not in tuple(choices):
-        raise InputError(f"{argument} is {value!r}; it may be one of: {', '.join(map(str, choices))}")
+    if not isinstance(value, Hashable) or value not in tuple(choices):
+        raise InputError(f"{argument} is {described(value)}; it may be one of: {', '.join(map(str, choices))}")
 
 
 def described(given: Any) -> str:
@@ -51,7 +69,9 @@ def as_number(value: object) -> object:
     """The number that a scalar of numpy or torch holds; anything else as it is."""
     if isinstance(value, int | float) and type(value).__module__ == "builtins":
         return value
-    return value.item() if getattr(value, "ndim", None) == 0 and hasattr(value, "item") else value
+    # a tensor on the device meta has no number
+    has_one = getattr(value, "ndim", None) == 0 and hasattr(value, "item") and not getattr(value, "is_meta", False)
+    return value.item() if has_one else value
 
 
 @no_type_check

@@ -6,18 +6,16 @@
 
 import functools
 import inspect
-import types
 from collections.abc import Callable, Mapping, Sequence
-from pathlib import Path
-from typing import Any, Literal, ParamSpec, TypeVar, Union, get_args, get_origin
+from typing import Any, ParamSpec, TypeVar, get_args
 
 import numpy as np
 import torch
-from jaxtyping import AbstractArray
 from torch import Tensor, nn
 
-from lmcbook.errors import InputError, as_number, check_number, described
-from lmcbook.errors.arrays import tensor_of
+from lmcbook.errors import AtFault, InputError, as_number, check_number, described
+from lmcbook.errors.annotations import MISFIT, fit, fitting, is_as_it_was, refused
+from lmcbook.errors.arrays import is_plain, tensor_of
 from lmcbook.errors.machine import of_the_machine
 from lmcbook.states import StateDict, fitted, float_type
 
@@ -49,6 +47,10 @@ def checked_by_annotation(function: Callable[P, R]) -> Callable[P, R]:
     return _checked(function, {"model": a_module})
 
 
+def _may_be_none(annotation: Any) -> bool:
+    return type(None) in get_args(annotation)
+
+
 def _checked(function: Callable[P, R], by_name: "Mapping[str, Callable[[str, Any], Any]]") -> Callable[P, R]:
     signature = inspect.signature(function)
 
@@ -69,7 +71,11 @@ def _checked(function: Callable[P, R], by_name: "Mapping[str, Callable[[str, Any
             if look is a_module and isinstance(annotation, type) and not isinstance(value, annotation):
                 raise refused(name, value, f"a {annotation.__name__}")
         _put_together(given)
-        return function(*bound.args, **bound.kwargs)
+        try:
+            return function(*bound.args, **bound.kwargs)
+        except AtFault as error:
+            _tell_of(error, given)
+            raise
 
     return run
 
@@ -80,6 +86,8 @@ def _put_together(given: dict[str, Any]) -> None:
     if isinstance(model, nn.Module):
         for name in states:
             given[name] = fitted(model, name, given[name])
+        if given.get("states") is not None:
+            given["states"] = [fitted(model, f"states[{at}]", state) for at, state in enumerate(given["states"])]
     if not states:
         return
     kind = float_type(*(given[name] for name in states), model=model if isinstance(model, nn.Module) else None)
@@ -93,10 +101,28 @@ def _put_together(given: dict[str, Any]) -> None:
             given[name] = images.to(kind) if name in _IMAGES else in_pairs(name, (images.to(kind), held.labels))
 
 
-def refused(name: str, value: object, may_be: str) -> InputError:
-    """The error of an argument that is not what it may be; it names the attribute of ``value`` that would be."""
-    way_out = f": give its .{name}" if hasattr(value, name) and not isinstance(value, Tensor) else ""
-    return InputError(f"{name} is {described(value)}; it must be {may_be}{way_out}")
+def _tell_of(error: AtFault, given: Mapping[str, Any]) -> None:
+    """Have the error name the argument that its tensors came with, or the weights whose types differ."""
+    states = [name for name in _STATES if given.get(name) is not None]
+    if error.what.startswith("logits"):
+        if states or "line" in given:
+            error.call(f"logits of {' or '.join(states) or 'line'}")
+        return
+    held_types = {held.dtype for name in states for held in given[name].values() if held.is_floating_point()}
+    if len(held_types) > 1 and "dtype" in str(error):
+        kinds = " and ".join(sorted(str(kind).removeprefix("torch.") for kind in held_types))
+        error.say_before(f"the weights of {' and '.join(states)} are of {kinds}")
+    parts = {name: given[name] for name in _IMAGES if name in given}
+    for name in _EXAMPLES:
+        parts |= {f"{name}'s {part}": getattr(given.get(name), part, None) for part in ("images", "labels")}
+    for called, held in parts.items():
+        if type(held) is Tensor and any(_share(held, tensor) for tensor in error.tensors):
+            error.call(called)
+            return
+
+
+def _share(one: Tensor, other: Tensor) -> bool:
+    return one.untyped_storage().data_ptr() == other.untyped_storage().data_ptr()
 
 
 # --- by name ---------------------------------------------------------------------------------------------------------
@@ -116,13 +142,15 @@ def a_state(name: str, value: Any) -> StateDict:
         raise InputError(f"{name} is a module ({type(value).__name__}); give its state_dict()")
     if not isinstance(value, Mapping):
         raise refused(name, value, "a state dict, tensors by their names, as state_dict() gives it")
-    tensors = {key: _fit(held, Tensor) for key, held in value.items()}
+    tensors = {key: fitting(held, Tensor) for key, held in value.items()}
     for key, held in value.items():
-        if tensors[key] is _MISFIT or not isinstance(key, str):
+        if isinstance(held, Tensor) and not is_plain(held):
+            raise refused(f"{name}[{key!r}]", held, "")
+        if tensors[key] is MISFIT or not isinstance(key, str):
             raise InputError(
                 f"{name} holds {key!r}: {described(held)}; a state holds tensors alone, by their names: leave it out"
             )
-    return value if isinstance(value, dict) and _is_as_it_was(value, tensors) else tensors
+    return value if isinstance(value, dict) and is_as_it_was(value, tensors) else tensors
 
 
 def states_of_networks(name: str, value: Any) -> list[StateDict]:
@@ -198,7 +226,7 @@ def finite_logits(name: str, value: Any) -> Tensor:
     if not logits.is_floating_point():
         logits = logits.float()
     check_finite(name, logits, "look for a training that diverged")
-    return logits
+    return logits.detach()
 
 
 def shares(name: str, value: Any) -> tuple[float | int, ...]:
@@ -241,7 +269,7 @@ BY_NAME: dict[str, Callable[[str, Any], Any]] = {
 
 def as_tensor(name: str, value: Any) -> Tensor:
     """A tensor of a tensor, an array or a list of numbers."""
-    if isinstance(value, Tensor):
+    if isinstance(value, Tensor) and is_plain(value):
         return value
     if isinstance(value, np.ndarray | list | tuple):
         try:
@@ -259,133 +287,5 @@ def check_finite(name: str, values: Tensor, way_out: str = "mend those examples 
         return
     bad = int((~torch.isfinite(values)).reshape(len(values), -1).any(dim=1).sum())
     if bad:
-        raise InputError(
-            f"{name} are infinite or not a number for {bad} of {len(values)} examples; they must be finite: {way_out}"
-        )
-
-
-# --- by annotation ---------------------------------------------------------------------------------------------------
-
-
-def _may_be_none(annotation: Any) -> bool:
-    return type(None) in get_args(annotation)
-
-
-def fit(name: str, value: Any, annotation: Any) -> Any:
-    """``value`` as the annotation has it.
-
-    Raises:
-        InputError: it is of another type, or a number that is not finite.
-    """
-    found = _fit(value, annotation)
-    if found is _MISFIT:
-        raise _refused_inside(name, value, annotation)
-    return found
-
-
-def _refused_inside(name: str, value: Any, annotation: Any) -> InputError:
-    """`refused`, of that value within dicts which does not fit."""
-    if get_origin(annotation) in (Mapping, dict) and isinstance(value, Mapping):
-        of_keys, of_values = get_args(annotation)
-        for key, held in value.items():
-            if _fit(key, of_keys) is _MISFIT:
-                return refused(f"a key of {name}", key, _may_be(of_keys))
-            if _fit(held, of_values) is _MISFIT:
-                return _refused_inside(f"{name}[{key!r}]", held, of_values)
-    return refused(name, value, _may_be(annotation))
-
-
-_MISFIT = object()
-_LARGEST = 2**63
-
-
-def _fit(value: Any, annotation: Any) -> Any:
-    origin, inner = get_origin(annotation), get_args(annotation)
-    if origin in (Union, types.UnionType):
-        fits = (_fit(value, each) for each in inner)
-        return next((found for found in fits if found is not _MISFIT), _MISFIT)
-    if annotation in (int, float):
-        number = as_number(value)
-        good = isinstance(number, int if annotation is int else int | float) and abs(number) < _LARGEST
-        return number if good else _MISFIT
-    if annotation is bool:
-        return bool(value) if isinstance(value, bool | np.bool_) else _MISFIT
-    if annotation is Any:
-        return value
-    if annotation is None or annotation is type(None):
-        return None if value is None else _MISFIT
-    if annotation is Tensor or (isinstance(annotation, type) and issubclass(annotation, AbstractArray)):
-        if isinstance(value, np.ndarray | np.generic):
-            try:
-                value = tensor_of(np.asarray(value))
-            except TypeError:
-                return _MISFIT
-        return value if isinstance(value, annotation) else _MISFIT
-    if annotation is Path:
-        return Path(value) if isinstance(value, str | Path) else _MISFIT
-    if origin is Literal:
-        return value if value in inner else _MISFIT
-    if origin in (Sequence, tuple, list) and inner:
-        return _fit_all(value, inner, origin)
-    if origin in (Mapping, dict):
-        return _fit_items(value, *inner)
-    if origin is Callable:
-        return value if callable(value) else _MISFIT
-    if isinstance(annotation, type):
-        return value if isinstance(value, annotation) else _MISFIT
-    if isinstance(annotation, str):  # a class that is not loaded here
-        return value if annotation in [each.__name__ for each in type(value).__mro__] else _MISFIT
-    return value
-
-
-def _fit_items(value: Any, of_keys: Any, of_values: Any) -> Any:
-    if not isinstance(value, Mapping):
-        return _MISFIT
-    found = {_fit(key, of_keys): _fit(held, of_values) for key, held in value.items()}
-    if _MISFIT in found or any(held is _MISFIT for held in found.values()):
-        return _MISFIT
-    return value if _is_as_it_was(value, found) else found
-
-
-def _is_as_it_was(before: Mapping[Any, Any], after: Mapping[Any, Any]) -> bool:
-    """Whether these are the very objects, so that what was given can be passed on and may be written into."""
-    same_size = len(before) == len(after)  # two keys may be one number
-    return same_size and all(
-        x is y and held is kept for (x, held), (y, kept) in zip(before.items(), after.items(), strict=True)
-    )
-
-
-def _fit_all(value: Any, inner: tuple[Any, ...], origin: Any) -> Any:
-    if isinstance(value, np.ndarray | Tensor) and inner[0] is not Tensor:
-        value = value.tolist()
-    if isinstance(value, str) or not isinstance(value, Sequence):
-        return _MISFIT
-    if origin is tuple and inner[-1] is not Ellipsis:
-        if len(inner) != len(value):
-            return _MISFIT
-        each_of = inner
-    else:
-        each_of = (inner[0],) * len(value)
-    found = [_fit(each, annotation) for each, annotation in zip(value, each_of, strict=True)]
-    if any(each is _MISFIT for each in found):
-        return _MISFIT
-    return found if origin is list else tuple(found)
-
-
-def _may_be(annotation: Any) -> str:
-    """What fits an annotation, in words."""
-    origin, inner = get_origin(annotation), get_args(annotation)
-    if origin in (Union, types.UnionType):
-        return " or ".join(dict.fromkeys(_may_be(each) for each in inner))
-    if isinstance(annotation, type) and issubclass(annotation, AbstractArray):
-        return f"a tensor of {annotation.__name__.partition('[')[0].lower()} of shape ({annotation.dim_str})"
-    if origin in (Sequence, tuple, list):
-        return f"a sequence of {_may_be(inner[0])}"
-    if origin in (Mapping, dict):
-        return f"a dict of {_may_be(inner[1])}"
-    if origin is Literal:
-        return f"one of: {', '.join(map(str, inner))}"
-    if isinstance(annotation, str):
-        return f"a {annotation}"
-    known = {int: "a whole number", float: "a finite number", bool: "True or False", str: "a name", type(None): "None"}
-    return known.get(annotation) or (f"a {annotation.__name__}" if isinstance(annotation, type) else "a function")
+        flaw = f"infinite or not a number for {bad} of {len(values)} examples"
+        raise AtFault(f"{name} are {flaw}; they must be finite: {way_out}", name, [values])

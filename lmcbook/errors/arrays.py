@@ -1,4 +1,4 @@
-"""numpy's arrays as tensors, whichever way they lie in memory."""
+"""numpy's arrays as tensors, whichever way they lie in memory, and tensors that nothing can be computed from."""
 
 import numpy as np
 import torch
@@ -16,3 +16,17 @@ def tensor_of(array: np.ndarray) -> Tensor:
     native = array.astype(array.dtype.newbyteorder("="), copy=False)
     shared = native.flags.writeable and all(stride >= 0 for stride in native.strides)
     return torch.as_tensor(native if shared else native.copy())
+
+
+def is_plain(tensor: Tensor) -> bool:
+    """Whether the tensor's values lie one beside another, as all that is computed here takes them."""
+    return not (tensor.is_meta or tensor.is_nested or tensor.is_quantized) and tensor.layout is torch.strided
+
+
+def plain_form(tensor: Tensor) -> str:
+    """What a tensor must be that is not plain, and how it becomes so."""
+    if tensor.is_meta:
+        return "one with values, which the device meta has not: load it on a device that has them"
+    way_out = {"nested": "to_padded_tensor(0)", "quantized": "dequantize()"}
+    kind = "nested" if tensor.is_nested else "quantized" if tensor.is_quantized else "sparse"
+    return f"an ordinary tensor, and this one is {kind}: give its {way_out.get(kind, 'to_dense()')}"

@@ -1,5 +1,7 @@
 """Errors of the machine: too little memory, or a device that failed. Nothing that somebody gave is wrong then."""
 
+from lmcbook.errors import InputError, described
+
 _MEMORY = ("allocate memory", "not enough memory", "out of memory", "std::bad_alloc", "status_alloc_failed")
 _DEVICE = (
     *("cuda error", "cuda driver error", "hip error", "nccl error"),
@@ -20,6 +22,12 @@ def device_failed(error: BaseException) -> bool:
 def of_the_machine(error: BaseException) -> bool:
     """Whether memory was too little or a device failed: whoever turns errors into bad input lets these through."""
     return lacks_memory(error) or device_failed(error)
+
+
+def no_such_device(device: object, error: BaseException) -> InputError:
+    """What to raise for a device that torch refused."""
+    reason = (str(error).splitlines() or [""])[0]
+    return InputError(f"device is {described(device)}, which cannot be used here ({reason}); 'cpu' always can")
 
 
 def _kinds(error: BaseException) -> list[str]:

@@ -6,9 +6,11 @@ from collections.abc import Callable
 from typing import Any, ParamSpec, TypeVar
 
 from jaxtyping import AbstractArray, jaxtyped
+from torch import Tensor
 
 from lmcbook.errors import InputError
-from lmcbook.errors.arguments import BY_NAME, fit, refused
+from lmcbook.errors.annotations import fit, refused
+from lmcbook.errors.arguments import BY_NAME
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -18,7 +20,7 @@ def checked_tensors(function: Callable[P, R]) -> Callable[P, R]:
     """A function whose arguments are what its annotations say, shapes included, or are refused by name.
 
     An axis that two arguments name alike has one size. Values may be infinite or no number, as those of a training that
-    diverged; what then comes out is no number either.
+    diverged, or so large that their squares are; what then comes out is infinite or no number too.
     """
     signature = inspect.signature(function)
 
@@ -43,3 +45,10 @@ def checked_tensors(function: Callable[P, R]) -> Callable[P, R]:
         return function(*bound.args, **bound.kwargs)
 
     return run
+
+
+def check_not_negative(**given: Tensor) -> None:
+    """Raise `InputError` where one of the tensors holds a number below 0."""
+    for name, values in given.items():
+        if bool((values < 0).any()):
+            raise InputError(f"{name} holds {float(values.min()):g}; its numbers must be at least 0")

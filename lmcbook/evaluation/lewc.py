@@ -5,7 +5,7 @@ from collections.abc import Sequence
 
 from torch import nn
 
-from lmcbook.errors import check_number
+from lmcbook.errors import InputError, check_number
 from lmcbook.errors.arguments import checked
 from lmcbook.models.layered import Layer
 from lmcbook.states import batch_norm_modules
@@ -85,8 +85,14 @@ def predicted_inverse_temperature(ensemble_inverse_temperature: float, coefficie
     the conditions of our theorem on it hold.
 
     Raises:
-        InputError: β* is not positive, λ lies outside [0, 1], or ``exponent`` is not a positive whole number.
+        InputError: β* is not positive, λ lies outside [0, 1], or ``exponent`` is not a positive whole number, or so
+            large that β is above what a float holds.
     """
     check_number("ensemble_inverse_temperature", ensemble_inverse_temperature, above=0)
     check_number("coefficient", coefficient, minimum=0, maximum=1)
-    return ensemble_inverse_temperature / lewc_scale((coefficient, 1 - coefficient), exponent)
+    scale = lewc_scale((coefficient, 1 - coefficient), exponent)
+    if scale == 0 or math.isinf(ensemble_inverse_temperature / scale):
+        raise InputError(
+            f"exponent is {exponent}; with λ = {coefficient:g} the prediction is above any float: give less"
+        )
+    return ensemble_inverse_temperature / scale

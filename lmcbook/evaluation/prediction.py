@@ -7,7 +7,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from lmcbook.errors import InputError, check_number
+from lmcbook.errors import AtFault, InputError, check_number
 from lmcbook.errors.arguments import checked
 from lmcbook.merging import interpolate, recompute_batch_norm_
 from lmcbook.models.examples import as_images
@@ -177,7 +177,10 @@ def _logits(run: Callable[..., Any], images: Tensor, **arguments: Tensor) -> Ten
     logits = run(images, **arguments)
     if not isinstance(logits, Tensor) or logits.ndim != 2:
         what = f"shape {tuple(logits.shape)}" if isinstance(logits, Tensor) else type(logits).__name__
-        raise InputError(
-            f"model returned {what}; it must return logits of shape (examples, classes): wrap it in a module"
+        raise AtFault(
+            f"model returned {what} for images of shape {tuple(images.shape)}; it must return logits of shape "
+            "(examples, classes): wrap it in a module",
+            "images",
+            [images],
         )
     return logits

@@ -17,7 +17,7 @@ from lmcbook.layerwise.ranks import rank_measures
 from lmcbook.layerwise.running_sums import finite_or_none
 from lmcbook.layerwise.traced import layered_network
 from lmcbook.models.examples import as_images
-from lmcbook.states import StateDict
+from lmcbook.states import StateDict, check_same_tensors, fitted
 
 MEASURED_COEFFICIENTS: tuple[float, ...] = (0.25, 0.5, 0.75)
 """λ of the merged models that a layerwise record is about."""
@@ -77,6 +77,13 @@ def measure_layers(
     check_number("batch_size", batch_size, minimum=1, integer=True)
     for coefficient in merged_states:
         check_number("merged_states's coefficient", coefficient, minimum=0, maximum=1)
+    merged_states = {
+        coefficient: fitted(model, f"merged_states[{coefficient:g}]", state)
+        for coefficient, state in merged_states.items()
+    }
+    check_same_tensors("state_a", state_a, "state_b", state_b)
+    for coefficient, state in merged_states.items():
+        check_same_tensors("state_a", state_a, f"merged_states[{coefficient:g}]", state)
     images = as_images("images", images)
     if len(images) == 0:
         raise InputError("images holds 0 examples; layers are measured on test images, give at least one")

@@ -9,7 +9,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from lmcbook.errors import InputError
-from lmcbook.errors.tensors import checked_tensors
+from lmcbook.errors.tensors import check_not_negative, checked_tensors
 
 
 def as_matrix(weight: Float[Tensor, "outputs inputs *kernel"]) -> Float[Tensor, "outputs columns"]:
@@ -38,7 +38,12 @@ def singular_values(weight: Float[Tensor, "outputs inputs *kernel"]) -> Float[Te
 
 @checked_tensors
 def stable_rank(values: Float[Tensor, " values"]) -> float:
-    r"""$\lVert W \rVert_F^2 / \lVert W \rVert_2^2$ from the singular values; 0 of a zero matrix."""
+    r"""$\lVert W \rVert_F^2 / \lVert W \rVert_2^2$ from the singular values; 0 of a zero matrix.
+
+    Raises:
+        InputError: a value is below 0.
+    """
+    check_not_negative(values=values)
     squares = values.double().square()
     largest = squares.max()
     return (squares.sum() / largest).item() if largest > 0 else 0.0
@@ -49,7 +54,11 @@ def effective_rank(values: Float[Tensor, " values"]) -> float:
     r"""$\exp(-\sum_i p_i \log p_i)$ with $p_i = s_i / \sum_j s_j$ from the singular values (Roy, Vetterli 2007).
 
     1 of a matrix of rank one, the full rank of an orthogonal one, 0 of a zero matrix.
+
+    Raises:
+        InputError: a value is below 0.
     """
+    check_not_negative(values=values)
     total = values.double().sum()
     if not total > 0:
         return 0.0

@@ -7,7 +7,7 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from lmcbook.errors import InputError, check_number
-from lmcbook.errors.tensors import checked_tensors
+from lmcbook.errors.tensors import check_not_negative, checked_tensors
 from lmcbook.layerwise.running_sums import UnitSecondMoments
 
 QUANTILES: tuple[float, ...] = (0.0, 0.05, 0.25, 0.5, 0.75, 0.95, 1.0)
@@ -30,9 +30,10 @@ def histogram(
     """Units per bin, and the edges of ``bins`` equal bins from 0 to the largest root second moment (Fig. 5).
 
     Raises:
-        InputError: ``bins`` is not a positive whole number.
+        InputError: ``bins`` is not a whole number from 1 to a million, or a moment is below 0.
     """
-    check_number("bins", bins, minimum=1, integer=True)
+    check_number("bins", bins, minimum=1, maximum=10**6, integer=True)
+    check_not_negative(root_second_moments=root_second_moments)
     largest = root_second_moments.max().item() if len(root_second_moments) else 0.0
     edges = torch.linspace(0, largest or 1.0, bins + 1, dtype=torch.float64)
     places = torch.bucketize(root_second_moments.double(), edges[1:-1], right=True)
@@ -46,7 +47,7 @@ def overlap(second_moments_a: Float[Tensor, " units"], second_moments_b: Float[T
     1: the same units carry the same shares; 0: no unit is active in both. NaN if a model has no activity at all.
 
     Raises:
-        InputError: the two models do not have as many units.
+        InputError: the two models do not have as many units, or a moment is below 0.
     """
     first, second = _normalised(second_moments_a, second_moments_b)
     return torch.minimum(first, second).sum().item()
@@ -62,7 +63,7 @@ def expected_overlap(
     trainings from independent seeds must give, for the order of units means nothing to either of them.
 
     Raises:
-        InputError: the two models do not have as many units.
+        InputError: the two models do not have as many units, or a moment is below 0.
     """
     first, second = _normalised(second_moments_a, second_moments_b)
     second = second.sort().values
@@ -76,9 +77,10 @@ def active_share(second_moments: Float[Tensor, " units"], *, mass: float = 0.9) 
     """The smallest share of the units that together carry ``mass`` of the layer's second moment; small is sparse.
 
     Raises:
-        InputError: ``mass`` is not between 0 and 1.
+        InputError: ``mass`` is not between 0 and 1, or a moment is below 0.
     """
     check_number("mass", mass, above=0, maximum=1)
+    check_not_negative(second_moments=second_moments)
     total = second_moments.double().sum()
     if not total > 0:
         return math.nan
@@ -112,5 +114,6 @@ def _normalised(second_moments_a: Tensor, second_moments_b: Tensor) -> tuple[Ten
             f"second_moments_b has {len(second_moments_b)} units and second_moments_a has {len(second_moments_a)}; "
             "the two models must have the same width_multiplier"
         )
+    check_not_negative(second_moments_a=second_moments_a, second_moments_b=second_moments_b)
     first, second = second_moments_a.double(), second_moments_b.double()
     return first / first.sum(), second / second.sum()

@@ -96,6 +96,9 @@ def repair(
     """
     check_number("coefficient", coefficient, minimum=0, maximum=1)
     check_choice("kind", kind, (*REPAIRS, "cross_talk"))
+    check_same_tensors("state_a", state_a, "state_b", state_b)
+    own = {name: tensor for name, tensor in merged_state.items() if name in state_a}  # it may have more biases
+    check_same_tensors("state_a", {name: state_a[name] for name in own}, "merged_state", own)
     if kind == "cross_talk":
         sizes, images = (coefficient, 1 - coefficient), as_images("images", images)
         if isinstance(model, LayeredModel):

@@ -114,9 +114,9 @@ def build_model(
     if len(input_shape) != 3:
         raise InputError(f"input_shape is {input_shape}; it must be (channels, height, width)")
     for name, size in zip(("channels", "height", "width"), input_shape, strict=True):
-        check_number(f"input_shape's {name}", size, minimum=1, integer=True)
+        check_number(f"input_shape's {name}", size, minimum=1, maximum=10**6, integer=True)
     channels, height, width = input_shape
-    check_number("num_classes", num_classes, minimum=2, integer=True)
+    check_number("num_classes", num_classes, minimum=2, maximum=10**6, integer=True)
     generator = random_stream(config.seed, "init") if generator is None else generator
     with torch.random.fork_rng(devices=[]), torch.device(device):
         seed = int(torch.randint(2**62, (), generator=generator, device=generator.device))

@@ -1,6 +1,6 @@
 """Examples in the forms in which people have them: tensors, arrays, a split, a pair, a dataset, a `DataLoader`."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any, NamedTuple, Protocol, runtime_checkable
 
 import numpy as np
@@ -9,7 +9,8 @@ from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
 from lmcbook.errors import InputError, described
-from lmcbook.errors.arrays import tensor_of
+from lmcbook.errors.annotations import refused
+from lmcbook.errors.arrays import is_plain, tensor_of
 from lmcbook.errors.machine import of_the_machine
 
 
@@ -44,6 +45,8 @@ def as_examples(argument: str, given: Any) -> Examples:
         InputError: it is nothing of that kind, or there are not as many labels as images.
     """
     if isinstance(given, Examples):
+        _plain(f"{argument}'s images", given.images)
+        _plain(f"{argument}'s labels", given.labels)
         return given
     batches = _batches(argument, given)
     pairs = [[_tensor(part) for part in batch] for batch in batches if isinstance(batch, tuple | list)]
@@ -53,7 +56,7 @@ def as_examples(argument: str, given: Any) -> Examples:
             f"{argument} is {described(given)}; it may be (images, labels), something with .images and .labels, "
             "a dataset of such pairs, or an iterable of batches (images, labels) such as a DataLoader"
         )
-    found = Labelled(*(torch.cat(parts) for parts in zip(*pairs, strict=True)))
+    found = Labelled(*(_joined(argument, parts) for parts in zip(*pairs, strict=True)))
     if len(found.images) != len(found.labels):
         raise InputError(
             f"{argument} holds {len(found.images)} images and {len(found.labels)} labels; give one label for each image"
@@ -73,17 +76,40 @@ def as_images(argument: str, given: Any) -> Tensor:
         InputError: it is nothing of that kind.
     """
     if isinstance(given, Tensor | np.ndarray) and isinstance(given := _tensor(given), Tensor):
-        return given
+        return _plain(argument, given)
     if isinstance(images := getattr(given, "images", None), Tensor):
-        return images
+        return _plain(argument, images)
     batches = _batches(argument, given)
+    if isinstance(given, tuple) and len(given) > 2:
+        batches = []  # rows of images, say
     parts = [_tensor(batch[0] if isinstance(batch, tuple | list) and batch else batch) for batch in batches]
     if not parts or not all(isinstance(part, Tensor) for part in parts):
         raise InputError(
             f"{argument} is {described(given)}; it may be a tensor, (images, labels), something with .images, "
             "or an iterable of batches such as a DataLoader"
         )
-    return torch.cat(parts)
+    return _joined(argument, parts)
+
+
+def _plain(argument: str, tensor: Tensor) -> Tensor:
+    if type(tensor) is Tensor and not is_plain(tensor):
+        raise refused(argument, tensor, "a tensor")
+    return tensor
+
+
+def _joined(argument: str, parts: Sequence[Tensor]) -> Tensor:
+    for part in parts:
+        _plain(argument, part)
+    try:
+        return torch.cat(list(parts))
+    except RuntimeError as error:
+        if of_the_machine(error):
+            raise
+        reason = " ".join(str(error).split())[:160]
+        raise InputError(
+            f"{argument} holds batches that cannot be put together ({reason}); give tensors of one shape but for the "
+            "first axis, that of the examples"
+        ) from None
 
 
 def _batches(argument: str, given: Any) -> list[Any]:
@@ -101,7 +127,11 @@ def _batches(argument: str, given: Any) -> list[Any]:
                 f"{argument} is a {type(given).__name__} whose examples cannot be put into batches ({reason}); give it "
                 "a transform that makes tensors of one shape, or give a DataLoader"
             ) from None
-    return list(given) if isinstance(given, Iterable) and not isinstance(given, str | bytes | dict | Tensor) else []
+    return (
+        list(given)
+        if isinstance(given, Iterable) and not isinstance(given, str | bytes | memoryview | dict | Tensor)
+        else []
+    )
 
 
 def _tensor(part: Any) -> Any:

@@ -1,5 +1,7 @@
 """What can be done with permutations: apply, undo, compose, draw."""
 
+from collections.abc import Mapping
+
 import torch
 from torch import Tensor
 
@@ -25,7 +27,12 @@ def random_permutation(spec: PermutationSpec, state: StateDict, generator: torch
 
 @checked
 def invert(permutation: Permutation) -> Permutation:
-    """The permutation that undoes ``permutation``."""
+    """The permutation that undoes ``permutation``.
+
+    Raises:
+        InputError: ``permutation`` does not hold each unit of a group once.
+    """
+    _check_orders("permutation", permutation)
     return {group: torch.argsort(indices) for group, indices in permutation.items()}
 
 
@@ -34,8 +41,10 @@ def compose(first: Permutation, second: Permutation) -> Permutation:
     """The one permutation that does what ``first`` and then ``second`` do.
 
     Raises:
-        InputError: the two permute different groups, or groups of different sizes.
+        InputError: the two permute different groups, or groups of different sizes, or are no permutations.
     """
+    _check_orders("first", first)
+    _check_orders("second", second)
     sizes = [{group: len(indices) for group, indices in each.items()} for each in (first, second)]
     if sizes[0] != sizes[1]:
         differing = {group for group, _ in sizes[0].items() ^ sizes[1].items()}
@@ -73,14 +82,18 @@ def _check_permutation(spec: PermutationSpec, permutation: Permutation, state: S
         raise InputError(
             f"permutation has groups {listed(permutation)}; it must have those of the spec: {listed(sizes)}"
         )
-    for group, size in sizes.items():
-        indices = permutation[group]
+    _check_orders("permutation", permutation, sizes)
+
+
+def _check_orders(name: str, permutation: Permutation, sizes: Mapping[str, int] | None = None) -> None:
+    for group, indices in permutation.items():
+        size = indices.numel() if sizes is None else sizes[group]
         if (
             indices.shape != (size,)
             or indices.dtype != torch.int64
             or not torch.equal(indices.sort().values.cpu(), torch.arange(size))
         ):
             raise InputError(
-                f"permutation[{group!r}] of shape {tuple(indices.shape)} and type {indices.dtype} is no permutation of "
+                f"{name}[{group!r}] of shape {tuple(indices.shape)} and type {indices.dtype} is no permutation of "
                 f"{size} units; it must hold each of 0 … {size - 1} once, as int64"
             )

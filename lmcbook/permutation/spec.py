@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from lmcbook.errors import InputError
+from lmcbook.errors import InputError, described
 from lmcbook.permutation.axes import Axis, Part, groups_of, is_axis, listed, stretches
 from lmcbook.states import StateDict
 
@@ -25,6 +25,9 @@ class PermutationSpec:
     """Tensors that `derive_spec` left in place because it could not prove that their units may move → why."""
 
     def __post_init__(self) -> None:
+        for name in ("axes", "sizes", "unproved"):
+            if not isinstance(getattr(self, name), Mapping):
+                raise InputError(f"{name} is {described(getattr(self, name))}; it must be a dict")
         for name, axes in self.axes.items():
             if not isinstance(axes, tuple) or isinstance(axes, Part) or not all(map(is_axis, axes)):
                 raise InputError(
@@ -60,14 +63,18 @@ class PermutationSpec:
         for name, axes in self.axes.items():
             shape = tuple(state[name].shape)
             if len(axes) != len(shape):
-                raise InputError(f"spec gives {name} {len(axes)} axes {axes}; it has shape {shape}: one entry per axis")
+                raise InputError(
+                    f"spec gives {name} {len(axes)} axes {axes} and the state dict the shape {shape}; "
+                    "there must be one entry per axis"
+                )
             for group, size in zip(axes, shape, strict=True):
                 if not isinstance(group, str):
                     continue
                 if sizes.setdefault(group, size) != size:
                     raise InputError(
-                        f"spec puts an axis of {size} of {name} (shape {shape}) into group {group}, "
-                        f"which has {sizes[group]} units in {first.get(group, 'sizes')}; units of a group move together"
+                        f"spec puts an axis of {size} of {name} (shape {shape}), as the state dict has it, into "
+                        f"group {group}, which has {sizes[group]} units in {first.get(group, 'sizes')}; units of a "
+                        "group move together"
                     )
                 first.setdefault(group, name)
         self._add_groups_in_parts(sizes, state)
@@ -100,5 +107,6 @@ class PermutationSpec:
             if found != rows:
                 units = ", ".join(f"{group} has {sizes[group]} units" for group in groups_of(axis))
                 raise InputError(
-                    f"spec divides an axis of {rows} of {name} into parts of {found} rows in all ({units})"
+                    f"spec divides an axis of {rows} of {name} into parts of {found} rows in all ({units}), "
+                    "and the state dict does not fit it"
                 )

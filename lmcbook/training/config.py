@@ -5,7 +5,7 @@ from dataclasses import dataclass, fields, replace
 from typing import Any, no_type_check
 
 from lmcbook.data.whole_files import content_sha256
-from lmcbook.errors import InputError, as_number, check_choice, check_number
+from lmcbook.errors import InputError, as_number, check_choice, check_number, described
 
 SCHEDULES: tuple[str, ...] = ("linear", "cosine")
 PRECISIONS: tuple[str, ...] = ("float32", "bfloat16")
@@ -119,7 +119,7 @@ class TrainingConfig:
                 raise InputError(f"{name} is {getattr(self, name)!r}; it must be a name")
         for name in ("bias", "decay_normalisation", "augment", "centred_rows", "skip"):
             if not isinstance(getattr(self, name), bool):
-                raise InputError(f"{name} is {getattr(self, name)!r}; it must be true or false")
+                raise InputError(f"{name} is {described(getattr(self, name))}; it must be true or false")
         check_number("width_multiplier", self.width_multiplier, above=0)
         for name, minimum in (("hidden_width", 1), ("num_layers", 2)):
             if getattr(self, name) is not None:
