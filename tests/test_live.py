@@ -5,6 +5,7 @@ import json
 import re
 from collections.abc import Iterator
 from dataclasses import replace
+from statistics import fmean
 from pathlib import Path
 from typing import Any
 
@@ -101,13 +102,16 @@ def test_rounded_weights_answer_as_the_trained_ones(pairs):
 
 @pytest.mark.slow
 def test_the_networks_are_those_that_the_recipe_trains(pairs, splits):
-    """Another machine may add in another order, so not bit for bit: the same answers to nearly all images."""
+    """Another machine may add in another order, so not bit for bit; but weights of another seed are strangers."""
     pair = pairs[0]
     fresh = train(replace(pair.training, seed=0), splits, progress=False).state
-    rounded = {name: made.unpacked([made.packed(weight)], [name])[name] for name, weight in fresh.items()}
-    logits = [predict_logits(pair.model, state, splits.test.images) for state in (rounded, pair.states[0])]
-    agree = (logits[0].argmax(1) == logits[1].argmax(1)).double().mean().item()
-    assert agree >= 0.98
+
+    def cosine(state):
+        return fmean(float(torch.cosine_similarity(fresh[name].flatten(), state[name].flatten(), 0)) for name in fresh)
+
+    assert cosine(pair.states[0]) > 0.25 > 0.1 > abs(cosine(pair.states[1]))
+    logits = [predict_logits(pair.model, state, splits.test.images) for state in (fresh, pair.states[0])]
+    assert (logits[0].argmax(1) == logits[1].argmax(1)).double().mean().item() > 0.95
 
 
 def test_packing_loses_less_than_a_step():
