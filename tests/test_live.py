@@ -5,8 +5,8 @@ import json
 import re
 from collections.abc import Iterator
 from dataclasses import replace
-from statistics import fmean
 from pathlib import Path
+from statistics import fmean
 from typing import Any
 
 import pytest
