@@ -3,6 +3,7 @@
 import re
 
 import pytest
+import yaml
 
 from tests.helpers.chapters import ROOT, SOURCES, prose
 
@@ -73,3 +74,11 @@ def test_no_symbol_stands_for_two_concepts():
 def test_whose_a_thing_is_stands_above_it(page):
     """Weights, features, outputs and parameters of network a are W^a, z^a, f^a, θ^a."""
     assert re.findall(r"(?:\bW|\bz|\bf|\\theta|\\params)_\{?[ab]\b", " ".join(FORMULA.findall(TEXTS[page]))) == []
+
+
+def test_formulas_need_no_macros_of_the_books_own_for_jupyter_does_not_know_them():
+    config = yaml.safe_load((ROOT / "book" / "_config.yml").read_text("utf-8"))
+    tex = config["sphinx"]["config"]["mathjax3_config"]["tex"]
+    assert "macros" not in tex
+    defined = [page for page, text in TEXTS.items() if re.search(r"\\(?:re)?newcommand|\\def\b|\\DeclareMath", text)]
+    assert defined == []
