@@ -39,7 +39,13 @@ def checked(function: Any = None, *, typechecker: Callable[[Any], Any] | None = 
     looks_itself = "AbstractArray" in getattr(function, "__globals__", {})
     if looks_itself or any(map(tells_shapes, getattr(function, "__annotations__", {}).values())):
         return _shapes_checked(function, typechecker=typechecker)
-    return typechecker(function)
+    typed = typechecker(function)
+
+    @functools.wraps(function)
+    def run(*arguments: Any, **named: Any) -> Any:
+        return (function if jaxtyping.config.jaxtyping_disable else typed)(*arguments, **named)
+
+    return run
 
 
 jaxtyping.jaxtyped = checked  # type: ignore[assignment]
