@@ -4,6 +4,9 @@ import html
 
 from pandas import DataFrame
 
+HEADING = "position: sticky; left: .6rem; display: inline-block; max-width: min(44rem, calc(100vw - 4rem))"
+"""Style of the text of such a heading: it stays in view, and wraps, where the table is wider than the page."""
+
 
 def head_and_body(table: DataFrame, groups: int = 0) -> str:
     """``<thead>`` and ``<tbody>``; of ``groups`` columns from the left, headings, which save their width."""
@@ -17,6 +20,7 @@ def head_and_body(table: DataFrame, groups: int = 0) -> str:
             # the first speaks for itself, the others need their column's name: "MLP on digits, weight decay 3e-3"
             words = [group[0], *(f"{column} {cell}" for column, cell in zip(columns[1:groups], group[1:], strict=True))]
             span = len(columns) - groups
-            body.append(f'<tr><th scope="rowgroup" colspan="{span}">{html.escape(", ".join(words))}</th></tr>')
+            said = f"<span>{html.escape(', '.join(words))}</span>"
+            body.append(f'<tr><th scope="rowgroup" colspan="{span}">{said}</th></tr>')
         body.append(f"<tr>{''.join(f'<td>{html.escape(cell)}</td>' for cell in cells[groups:])}</tr>")
     return f"<thead><tr>{head}</tr></thead><tbody>{''.join(body)}</tbody>"

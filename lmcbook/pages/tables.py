@@ -29,19 +29,20 @@ from lmcbook.pages.claims import (
     verdict_table,
 )
 from lmcbook.pages.origin import origin, origin_html
-from lmcbook.pages.table_markup import head_and_body
+from lmcbook.pages.table_markup import HEADING, head_and_body
 
 Columns = Mapping[str, tuple[str, float, int]]
 """Title → column, factor and digits."""
 
-_STYLE = """
-.lmc-table {overflow-x: auto; margin: 1rem 0}
-.lmc-table table {font-size: .875em; border-collapse: collapse; width: auto; min-width: 100%}
-.lmc-table th, .lmc-table td {padding: .3rem .6rem; text-align: left; vertical-align: top}
-.lmc-table td {font-variant-numeric: tabular-nums}
-.lmc-table th[scope="rowgroup"] {padding-top: .8rem}
-.lmc-table caption {caption-side: top; text-align: left}
-.lmc-ledger summary {cursor: pointer; font-weight: 600; padding: .35rem 0}
+_STYLE = f"""
+.lmc-table {{overflow-x: auto; margin: 1rem 0}}
+.lmc-table table {{font-size: .875em; border-collapse: collapse; width: auto; min-width: 100%}}
+.lmc-table th, .lmc-table td {{padding: .3rem .6rem; text-align: left; vertical-align: top}}
+.lmc-table td {{font-variant-numeric: tabular-nums}}
+.lmc-table th[scope="rowgroup"] {{padding-top: .8rem}}
+.lmc-table th[scope="rowgroup"] span {{{HEADING}}}
+.lmc-table caption {{caption-side: top; text-align: left}}
+.lmc-ledger summary {{cursor: pointer; font-weight: 600; padding: .35rem 0}}
 """
 
 

@@ -10,7 +10,7 @@ from matplotlib.figure import Figure
 from lmcbook.errors import InputError
 from lmcbook.pages.analysis.told import numbers_of
 from lmcbook.pages.figures.svg import dark_colours, to_svg
-from lmcbook.pages.table_markup import head_and_body
+from lmcbook.pages.table_markup import HEADING, head_and_body
 
 _PHONE = "600px"
 
@@ -27,6 +27,7 @@ STYLE = f"""
 .lmc-numbers td, .lmc-numbers th {{padding: .1rem .75rem .1rem 0; text-align: left; vertical-align: top}}
 .lmc-numbers th {{font-weight: inherit}}
 .lmc-numbers th[scope="rowgroup"] {{padding-top: .4rem; font-weight: 600}}
+.lmc-numbers th[scope="rowgroup"] span {{{HEADING}}}
 .lmc-numbers td {{font-variant-numeric: tabular-nums}}
 .lmc-origin {{font-size: .875em; margin: .25rem 0 .5rem}}
 .lmc-origin ul {{margin: .25rem 0; padding-left: 1.25rem}}
