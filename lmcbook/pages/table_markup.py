@@ -4,7 +4,7 @@ import html
 
 from pandas import DataFrame
 
-HEADING = "position: sticky; left: .6rem; display: inline-block; max-width: min(44rem, calc(100vw - 4rem))"
+HEADING = "position: sticky; left: 0; display: inline-block; max-width: min(44rem, calc(100vw - 4rem))"
 """Style of the text of such a heading: it stays in view, and wraps, where the table is wider than the page."""
 
 
