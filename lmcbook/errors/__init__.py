@@ -13,7 +13,10 @@ class InputError(ValueError):
 
 
 class AtFault(InputError):
-    """Of tensors that the function at hand may call otherwise than the one that was called with them."""
+    """Bad tensors, found where they have another name than in the public function that they were given to.
+
+    That function (`lmcbook.errors.arguments.checked`) puts its own argument's name in the place of ``what``.
+    """
 
     def __init__(self, message: str, what: str, tensors: Sequence[Any]) -> None:
         super().__init__(message)

@@ -103,13 +103,17 @@ def _joined(argument: str, parts: Sequence[Tensor]) -> Tensor:
     try:
         return torch.cat(list(parts))
     except RuntimeError as error:
-        if of_the_machine(error):
-            raise
-        reason = " ".join(str(error).split())[:160]
         raise InputError(
-            f"{argument} holds batches that cannot be put together ({reason}); give tensors of one shape but for the "
-            "first axis, that of the examples"
+            f"{argument} holds batches that cannot be put together ({_reason(error)}); give tensors of one shape but "
+            "for the first axis, that of the examples"
         ) from None
+
+
+def _reason(error: Exception) -> str:
+    """The error's message, shortened; an error of the machine is not the input's, and is raised again."""
+    if of_the_machine(error):
+        raise error
+    return " ".join(str(error).split())[:160]
 
 
 def _batches(argument: str, given: Any) -> list[Any]:
@@ -120,12 +124,9 @@ def _batches(argument: str, given: Any) -> list[Any]:
         try:
             return list(DataLoader(given, batch_size=500))
         except (TypeError, RuntimeError) as error:
-            if of_the_machine(error):
-                raise
-            reason = " ".join(str(error).split())[:160]
             raise InputError(
-                f"{argument} is a {type(given).__name__} whose examples cannot be put into batches ({reason}); give it "
-                "a transform that makes tensors of one shape, or give a DataLoader"
+                f"{argument} is a {type(given).__name__} whose examples cannot be put into batches ({_reason(error)}); "
+                "give it a transform that makes tensors of one shape, or give a DataLoader"
             ) from None
     return (
         list(given)

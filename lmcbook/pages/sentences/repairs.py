@@ -44,8 +44,9 @@ def repair_finding(records: Sequence[Record]) -> list[str]:
             }
             for table in ends(part)
         ]
-        means = part.groupby(["width_multiplier", "way"])[ACCURACY].mean().unstack()
-        less = int((means[REPAIRED] < means[PLAIN]).sum()) if REPAIRED in means else 0
+        means = part.groupby(["width_multiplier", "way"])[ACCURACY].mean().unstack().reindex(columns=[PLAIN, REPAIRED])
+        means = means.dropna()  # widths that have both
+        less = int((means[REPAIRED] < means[PLAIN]).sum())
         said = f"LEWC's means lose less than the average as it is at {less} of {len(means)} widths"
         sentences.append(Told(f"{network}: {said}.", rows))
     return sentences
