@@ -47,6 +47,26 @@ return [...document.querySelectorAll('.lmc-explorer, .lmc-explorer *')].filter((
   .map((e) => e.tagName + '.' + e.getAttribute('class')).slice(0, 6);
 """
 
+PLAYED = """
+const [explorer, play] = arguments;
+const stage = explorer.querySelector('.lmc-stage');
+const picture = () => [...stage.querySelectorAll('[role=img]')].filter((e) => e.checkVisibility())
+  .map((e) => e.ariaLabel).join();
+const seen = window.played = [[play.ariaLabel, stage.ariaLive, picture()]];
+let stopped = false;
+new MutationObserver(() => {
+  const now = [play.ariaLabel, stage.ariaLive, picture()];
+  if (String(now) !== String(seen.at(-1))) seen.push(now);
+  if (stopped || new Set(seen.map((state) => state[2]).filter(Boolean)).size < 3) return;
+  stopped = true;
+  play.click();
+}).observe(explorer, {subtree: true, childList: true, attributes: true});
+"""
+"""Notes in the page all that an explorer shows, and presses its Play again at the third picture.
+
+From outside, a busy machine looks too late: Play has come to its end before a question about it is answered.
+"""
+
 
 @pytest.fixture(scope="module")
 def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Browser]:
@@ -125,6 +145,19 @@ def changed(browser: Browser, explorer: Any, before: str) -> str:
     return shown(browser, explorer)
 
 
+def settled(browser: Browser, explorer: Any) -> str:
+    """What it shows as soon as that has stayed the same for a second, longer than Play takes for a picture."""
+    seen, since = shown(browser, explorer), time.monotonic()
+    until = since + PATIENCE
+    while time.monotonic() < until:
+        time.sleep(0.1)
+        if browser.run(SHOWN, explorer) != [seen]:
+            seen, since = shown(browser, explorer), time.monotonic()
+        elif time.monotonic() - since > 1:
+            return seen
+    pytest.fail(f"still changes after {PATIENCE} seconds")
+
+
 @pytest.mark.parametrize("protocol", ["http", "file"])
 def test_there_are_five_explorers_with_names_and_one_picture_each(protocol, browser):
     with served_site() if protocol == "http" else nullcontext(SITE.as_uri() + "/") as site:
@@ -185,19 +218,18 @@ def test_play_plays_stops_and_goes_back_to_the_start(browser, explorers):
         browser.run("arguments[0].scrollIntoView({block: 'center'})", play)
         back.click()  # from wherever it stands
         wait_for(has, handle, "aria-valuenow", "0.0")
-        assert (play.get_attribute("aria-label"), back.get_attribute("aria-label")) == ("Play", "Back to the start")
-        before = shown(browser, explorer)
-        play.click()
-        seen = [changed(browser, explorer, before)]
-        assert play.get_attribute("aria-label") == "Pause"
-        assert browser.run("return arguments[0].querySelector('.lmc-stage').ariaLive", explorer) == "off"
-        seen.append(changed(browser, explorer, seen[-1]))
-        assert len({before, *seen}) == 3
-        play.click()
         wait_for(has, play, "aria-label", "Play")
-        still = shown(browser, explorer)
-        time.sleep(1)
-        assert shown(browser, explorer) == still
+        assert back.get_attribute("aria-label") == "Back to the start"
+        start = settled(browser, explorer)
+        browser.run(PLAYED, explorer, play)
+        play.click()
+        wait_for(lambda: len({picture for _, _, picture in browser.run("return played")} - {""}) >= 3)
+        wait_for(has, play, "aria-label", "Play")
+        still = settled(browser, explorer)
+        played = browser.run("return played")
+        assert played[0] == ["Play", "polite", start]
+        assert played[-1] == ["Play", "polite", still]
+        assert ["Pause", "off", still] in played
 
 
 def test_nothing_blinks_or_jumps_while_a_slider_moves(browser, explorers):
