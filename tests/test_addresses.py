@@ -84,6 +84,11 @@ def test_without_its_images_a_record_is_found_and_left_out_of_the_tables(old, fo
     assert missing_of([planned(old)], folder) == []
 
 
+def test_images_that_no_record_is_of_are_not_read(folder, monkeypatch):
+    monkeypatch.setattr("lmcbook.lab.records.index.images_now", lambda dataset: pytest.fail(f"{dataset} is read"))
+    assert RecordIndex(folder).find(of_flowers(make_record(), import_flowers(seed=0)).config) is None
+
+
 def test_without_the_images_records_of_several_are_named(old, folder):
     new = replace(old, dataset_sha256=dataset_sha256("flowers"))
     write_record(new, folder)

@@ -450,12 +450,16 @@ def test_pinned_digest_needs_no_file_and_unpinned_says_how_to_get_it(folder):
         data.dataset_sha256("cifar100")
 
 
-def test_table_of_datasets_needs_no_torch():
+def test_table_and_digests_of_datasets_need_no_torch(folder):
+    save(folder / "mine.safetensors", random_content(train=5000))  # more than are read at a time
     code = (
         "import sys; from lmcbook.data import DATASETS, dataset_sha256, describe, is_available, list_datasets;"
-        "list_datasets(); dataset_sha256('digits'); assert 'torch' not in sys.modules and 'sklearn' not in sys.modules"
+        "list_datasets(); dataset_sha256('digits'); assert 'torch' not in sys.modules and 'sklearn' not in sys.modules;"
+        "print(dataset_sha256('mine')); assert 'torch' not in sys.modules"
     )
-    subprocess.run([sys.executable, "-W", "error", "-c", code], check=True)
+    said = subprocess.run([sys.executable, "-W", "error", "-c", code], check=True, capture_output=True, text=True)
+    arrays = files.read_arrays(folder / "mine.safetensors")
+    assert said.stdout.strip() == catalogue.digest_of_arrays(arrays) == data.load("mine").sha256
 
 
 def test_every_public_name_can_be_had():

@@ -8,7 +8,7 @@ from pathlib import Path
 from lmcbook.data import paths
 from lmcbook.data.canonical import dataset_digest, example_digests
 from lmcbook.data.datasets import DATASETS, Dataset
-from lmcbook.data.files import Arrays, path_of, read_arrays, read_header
+from lmcbook.data.files import Arrays, path_of, read_arrays, read_header, read_parts
 from lmcbook.data.folders import INPUT_SHAPE, folder_of, is_folder_dataset, read_folder
 from lmcbook.errors import InputError, described
 
@@ -119,7 +119,11 @@ def digest_of_arrays(arrays: Arrays) -> str:
 
 @lru_cache
 def _digest_of_file(path: Path, size: int, modified: int) -> str:
-    return digest_of_arrays(read_arrays(path))
+    # without torch, which a page that only asks which images are here need not load
+    train, test = (
+        [digest for part in read_parts(path, split) for digest in example_digests(*part)] for split in ("train", "test")
+    )
+    return dataset_digest(train, test, read_header(path).image_shape)
 
 
 def _num_classes(path: Path) -> int:

@@ -100,14 +100,34 @@ def read_arrays(path: Path) -> Arrays:
     except OSError as error:
         raise _unread(path, error) from None
     for split in ("train", "test"):
-        labels = tensors[f"{split}_labels"]
-        if labels.min() < 0 or (header.class_names and labels.max() >= len(header.class_names)):
-            bounds = f"from {labels.min()} to {labels.max()}"
-            raise InputError(
-                f"{path}: {split}_labels run {bounds}; with {len(header.class_names)} classes they must run from 0 to "
-                f"{len(header.class_names) - 1}"
-            )
+        _check_labels(path, split, tensors[f"{split}_labels"], header)
     return Arrays(**tensors)
+
+
+def read_parts(path: Path, split: str, size: int = 4096) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+    """The images and labels of a file's split ``train`` or ``test``, ``size`` examples at a time, without torch.
+
+    Raises:
+        InputError: as `read_arrays`.
+    """
+    header = read_header(path)
+    try:
+        with opened(path, framework="np") as file:
+            images, labels = file.get_slice(f"{split}_images"), file.get_tensor(f"{split}_labels")
+            _check_labels(path, split, labels, header)
+            for start in range(0, len(labels), size):
+                stop = min(start + size, len(labels))  # beyond its end a file has no slice
+                yield images[start:stop], labels[start:stop]
+    except OSError as error:
+        raise _unread(path, error) from None
+
+
+def _check_labels(path: Path, split: str, labels: np.ndarray, header: Header) -> None:
+    if labels.min() < 0 or (header.class_names and labels.max() >= len(header.class_names)):
+        raise InputError(
+            f"{path}: {split}_labels run from {labels.min()} to {labels.max()}; with {len(header.class_names)} classes "
+            f"they must run from 0 to {len(header.class_names) - 1}"
+        )
 
 
 def write_arrays(path: Path, arrays: Arrays, class_names: tuple[str, ...], sha256: str) -> None:

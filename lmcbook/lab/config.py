@@ -104,7 +104,8 @@ class PairConfig:
         object.__setattr__(self, "more_seeds", more)
         object.__setattr__(self, "shared_fraction", float(self.shared_fraction))
         object.__setattr__(self, "seeds", seeds)
-        object.__setattr__(self, "training", replace(self.training, seed=0))
+        if self.training.seed != 0:
+            object.__setattr__(self, "training", replace(self.training, seed=0))
 
     @property
     def training_a(self) -> TrainingConfig:

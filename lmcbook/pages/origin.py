@@ -5,11 +5,12 @@ import html
 import re
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import fields
 from typing import Any
 
 from pandas import DataFrame
 
+from lmcbook.lab.config import PairConfig
 from lmcbook.lab.records import COMMITTED, Record
 from lmcbook.pages.analysis.labels import pair_count
 
@@ -20,7 +21,8 @@ CONSTRUCTED = "Computed on this page, from constructed networks and pseudo-rando
 def number_of_pairs(records: Sequence[Record]) -> str:
     """``n = 3 pairs`` of each point, or ``n = 1 to 3 pairs`` where points differ."""
     # all that two records of one point share: everything but the seeds
-    counts = Counter((record.recipe, replace(record.config, seeds=(0, 1))) for record in records)
+    others = [field.name for field in fields(PairConfig) if field.name != "seeds"]
+    counts = Counter((record.recipe, *(getattr(record.config, name) for name in others)) for record in records)
     return f"n = {pair_count(*counts.values())} for each point"
 
 

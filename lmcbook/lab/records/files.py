@@ -104,7 +104,8 @@ def read_record(path: Path | str) -> Record:
         config = content.pop("config")
         config = PairConfig.from_dict({**config, "seeds": tuple(config["seeds"])})
         content |= {name: tuple(content[name]) for name in ("run_keys", "not_finite")}
-        record = Record(config=config, source=_source(path), **content)
+        # what json reads is plain, and a number that is not finite has no digest
+        record = Record(config=config, source=_source(path), plain=True, **content)
     except (TypeError, KeyError, AttributeError, RecursionError, InputError) as error:
         raise InputError(f"record {str(path)!r} cannot be understood ({error}); {remedy}") from error
     if path.stem.rpartition("_")[2] not in (record.digest, record.address):

@@ -39,6 +39,8 @@ class RecordIndex:
         if is_pinned(config.training.dataset):
             return next(map(read_record, self._paths(config, scale)), None)
         found = list(map(read_record, self._paths(config, scale)))
+        if not found:  # then which images are here does not matter: to say it takes seconds
+            return None
         images = images_now(config.training.dataset)
         if images is not None:
             return next((record for record in found if record.dataset_sha256 == images), None)

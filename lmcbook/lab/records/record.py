@@ -3,7 +3,7 @@
 import math
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field, fields
+from dataclasses import InitVar, dataclass, field, fields
 from typing import Any, no_type_check
 
 from lmcbook.errors import InputError
@@ -72,8 +72,10 @@ class Record:
     schema: int = SCHEMA
     source: str = field(default=MEASURED_HERE, compare=False)
     """Which folder it was read from: ``measured here`` or ``committed``. Not part of the file."""
+    plain: InitVar[bool] = False
+    """Whether ``data`` and ``provenance`` are known to be plain, as JSON that was checked is. Not a field."""
 
-    def __post_init__(self) -> None:
+    def __post_init__(self, plain: bool) -> None:
         for name in ("scale", "recipe"):
             if not isinstance(getattr(self, name), str) or not re.fullmatch(
                 r"[A-Za-z0-9][\w.+-]*", getattr(self, name)
@@ -82,8 +84,9 @@ class Record:
                     f"{name} is {getattr(self, name)!r}; it must be a name of letters, digits, '-', '_' and '.'"
                 )
         missing: list[str] = []
-        object.__setattr__(self, "data", _plain(self.data, "data", missing))
-        object.__setattr__(self, "provenance", _plain(self.provenance, "provenance", []))
+        if not plain:  # a folder of records holds millions of numbers
+            object.__setattr__(self, "data", _plain(self.data, "data", missing))
+            object.__setattr__(self, "provenance", _plain(self.provenance, "provenance", []))
         object.__setattr__(self, "run_keys", tuple(self.run_keys))
         object.__setattr__(self, "not_finite", tuple(sorted({*self.not_finite, *missing})))
         object.__setattr__(self, "digest", self.digest or self.config.digest)

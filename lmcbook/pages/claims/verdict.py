@@ -141,9 +141,10 @@ def judge(records: Sequence[Record], claims: Iterable[Claim] = CLAIMS) -> list[V
     counted = {record.digest: record for record in own if _length(record) == longest[_trained(record)]}
     trials = {record.recipe: _epochs(record) for record in counted.values() if _length(record) == 0}
     table = pairs_table(list(counted.values()))
+    of_recipe = {str(name): rows for name, rows in table.groupby("recipe", observed=True)}  # each claim is of one
     verdicts = []
     for claim in claims:
-        seen = seen_by(claim, table)
+        seen = seen_by(claim, of_recipe.get(claim.recipe, table.iloc[:0]))
         rows = seen.rows if seen.values else seen.rows.iloc[:0]
         verdicts.append(
             Verdict(
