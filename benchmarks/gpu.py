@@ -33,6 +33,7 @@ from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
 
 from lmcbook.data import Dataset, Split, Splits, describe
+from lmcbook.errors import one_line
 from lmcbook.evaluation import predict_logits
 from lmcbook.lab import plan
 from lmcbook.lab.plan.planned import paper_precision
@@ -214,7 +215,7 @@ def row_of(
         print(f"{name} ×{width:g} {variant}: {problem}")
         return None
     except Exception as problem:  # a compiler's or a kernel's, of any kind: the other rows must not be lost with it
-        print(f"{name} ×{width:g} {variant}: FAILED, {type(problem).__name__}: {str(problem).splitlines()[0]}")
+        print(f"{name} ×{width:g} {variant}: FAILED, {one_line(problem, kind=True, first_line=True)}")
         return None
     finally:
         free(device)

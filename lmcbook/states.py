@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from torch.func import functional_call
 from torch.nn.modules.batchnorm import _BatchNorm, _NormBase
 
-from lmcbook.errors import AtFault, InputError
+from lmcbook.errors import AtFault, InputError, one_line
 from lmcbook.errors.machine import of_the_machine
 
 StateDict = dict[str, Tensor]
@@ -238,7 +238,7 @@ def not_taken(inputs: Sequence[Any], error: Exception, what: str = "images") -> 
     """What to say where a network fails on its inputs."""
     tensors = [each for each in inputs if isinstance(each, Tensor)]
     shapes = " and ".join(f"shape {tuple(each.shape)} and type {_kind(each)}" for each in tensors)
-    reason = " ".join(str(error).split())[:200] or type(error).__name__
+    reason = one_line(error, 200)
     hint = ": give floating-point images, normalised as in training"
     whole = tensors and not tensors[0].is_floating_point()
     given = f"{what} of {shapes}" if tensors else what

@@ -174,6 +174,13 @@ def test_the_walls_hold():
     assert {name.split(".")[2] for name in writers} <= {"records", "missing", "budget"}
 
 
+def test_an_error_of_another_package_is_told_in_one_way():
+    """By `lmcbook.errors.one_line`: an empty message, several lines and long ones are thought of there alone."""
+    by_hand = re.compile(r"str\((error|cause)\)(\.strip\(\))?(\.split|\[:)")
+    assert [name for name, path in SOURCES.items() if by_hand.search(path.read_text())] == []
+    assert by_hand.search("' '.join(str(error).split())") and by_hand.search("str(error).strip().splitlines()[0]")
+
+
 @pytest.mark.parametrize("module", SOURCES)
 def test_a_file_says_its_job_and_stays_readable(module):
     text = SOURCES[module].read_text()

@@ -25,7 +25,7 @@ from torch import Tensor, nn
 from torch.utils.data import DataLoader, TensorDataset
 
 import lmcbook
-from lmcbook.errors import InputError
+from lmcbook.errors import InputError, one_line
 from lmcbook.errors.arrays import is_plain
 from tests.helpers.public_calls import ELSEWHERE, FUNCTIONS, calls, consumed, hostile, named
 from tests.helpers.public_calls import given as held_by_all
@@ -205,7 +205,7 @@ def fault_of(name: str, argument: str, value: Any, expected: list[Any]) -> str:
         good = named(argument, told) or named(CALLED.get((name, argument), argument), told)
         return "" if good and "\n" not in told else told
     except Exception as error:
-        return f"{type(error).__name__}: {' '.join(str(error).split())}"
+        return one_line(error, kind=True)
     right = values_in(arguments[argument])
     # labels of floating point are those of a regression
     if (values, [*map(type, values)]) == (right, [*map(type, right)]) and not alike(found, expected):

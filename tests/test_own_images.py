@@ -371,7 +371,7 @@ def test_a_line_break_in_a_file_name_breaks_no_line(images):
 
 
 def test_a_long_name_is_one_short_line(images):
-    with pytest.raises(InputError, match=r"name is 'x{40}'… \(300 letters\); it may have .* at most 100"):
+    with pytest.raises(InputError, match=r"name is 'x{39}…' \(300 letters\); it may have .* at most 100"):
         data.import_images(images, "x" * 300)
 
 

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor, nn
 from torch.utils.data import DataLoader, TensorDataset
 
-from lmcbook.errors import InputError
+from lmcbook.errors import InputError, one_line
 from lmcbook.errors.annotations import fit
 from lmcbook.randomness import random_stream
 from lmcbook.training import TrainingConfig
@@ -43,9 +43,9 @@ def test_a_right_answer_or_one_line_that_names_the_argument(name):
                 consumed(function(**{**arguments, argument: value}))
             except InputError as error:
                 if not named(argument, str(error)) or "\n" in str(error) or "  " in str(error):
-                    wrong.append((argument, kind, str(error)[:160]))
+                    wrong.append((argument, kind, one_line(error, 160)))
             except Exception as error:
-                wrong.append((argument, kind, f"{type(error).__name__}: {' '.join(str(error).split())[:160]}"))
+                wrong.append((argument, kind, one_line(error, 160, kind=True)))
             assert all(torch.equal(old, new) for old, new in before) and not any(m.training for m in model.modules())
     assert not wrong, "\n".join(map(str, wrong))
 

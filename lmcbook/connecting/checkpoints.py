@@ -18,7 +18,7 @@ from torch import Tensor, nn
 
 from lmcbook.data.safe_files import opened
 from lmcbook.data.whole_files import file_sha256
-from lmcbook.errors import InputError
+from lmcbook.errors import InputError, one_line
 from lmcbook.errors.arrays import tensor_of
 from lmcbook.states import StateDict, some
 
@@ -152,7 +152,7 @@ def _read(path: Path, argument: str) -> tuple[Any, str]:
         if path.suffix in PICKLED:
             return _unpickled(path, argument), file_sha256(path)
     except (OSError, SafetensorError) as error:
-        raise InputError(f"{argument} is {str(path)!r}, which cannot be read ({_line(error)})") from None
+        raise InputError(f"{argument} is {str(path)!r}, which cannot be read ({one_line(error)})") from None
     raise InputError(f"{argument} is {str(path)!r}; weights are read from {KINDS}")
 
 
@@ -175,7 +175,7 @@ def _read_folder(path: Path, argument: str) -> tuple[Any, str]:
             raise TypeError("a file's name is no text")
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise InputError(
-            f"{argument}: {index.name} is no index of shards ({_line(error)}); it must hold weight_map, name → file"
+            f"{argument}: {index.name} is no index of shards ({one_line(error)}); it must hold weight_map, name → file"
         ) from None
     outside = [name for name in names if Path(name).name != name]
     missing = [name for name in names if name not in outside and not (path / name).is_file()]
@@ -207,10 +207,9 @@ def _unpickled(path: Path, argument: str) -> Any:
             warnings.simplefilter("ignore")
             return torch.load(path, map_location="cpu", weights_only=True)
     except pickle.UnpicklingError as error:
-        reason = _line(error)
-        held = reason.partition("GLOBAL ")[2].split(" ")[0]
+        held = one_line(error).partition("GLOBAL ")[2].split(" ")[0]
         if not held:
-            raise InputError(f"{argument} is {path.name!r}, which is no checkpoint of torch ({reason[:120]})") from None
+            raise _no_checkpoint(argument, path, error) from None
         loaded = f"c = torch.load({path.name!r}, weights_only=False)"
         weights = "c.state_dict() if hasattr(c, 'state_dict') else c['state_dict']"
         convert = shlex.quote(f"import torch; {loaded}; torch.save({weights}, 'weights.pt')")
@@ -221,9 +220,11 @@ def _unpickled(path: Path, argument: str) -> Any:
     except OSError:
         raise
     except Exception as error:  # a damaged file may end in any: IndexError, KeyError, struct.error, …
-        raise InputError(
-            f"{argument} is {path.name!r}, which is no checkpoint of torch ({_line(error)[:120]})"
-        ) from None
+        raise _no_checkpoint(argument, path, error) from None
+
+
+def _no_checkpoint(argument: str, path: Path, error: Exception) -> InputError:
+    return InputError(f"{argument} is {path.name!r}, which is no checkpoint of torch ({one_line(error, 120)})")
 
 
 def _weights(content: Any, where: str, key: str | None, ema: bool, notes: list[str]) -> Mapping[str, Any]:
@@ -327,7 +328,3 @@ def _last(path: str) -> str:
 
 def _listed(paths: Sequence[str] | Mapping[str, Any]) -> str:
     return some([path or "weights" for path in paths])
-
-
-def _line(error: BaseException) -> str:
-    return " ".join(str(error).split()) or type(error).__name__

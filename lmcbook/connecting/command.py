@@ -7,7 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from lmcbook.errors import InputError
+from lmcbook.errors import InputError, one_line
 
 DESCRIPTION = """May two networks be averaged? Tells what their average loses, what mends it, why, and what to do next.
 
@@ -89,8 +89,7 @@ def run(options: argparse.Namespace) -> int:
     except BrokenPipeError:
         raise  # nobody reads the answer any more: no fault of the comparison
     except Exception as error:
-        reason = " ".join(str(error).split())[:300]
-        raise InputError(f"the comparison failed: {type(error).__name__}{': ' if reason else ''}{reason}") from error
+        raise InputError(f"the comparison failed: {one_line(error, 300, kind=True)}") from error
 
 
 def _answer(options: argparse.Namespace) -> int:
@@ -150,7 +149,7 @@ def _answer(options: argparse.Namespace) -> int:
         try:
             write_whole(options.curve, as_csv(found))
         except OSError as error:
-            raise InputError(f"{options.curve} cannot be written ({error.strerror or error})") from None
+            raise InputError(f"{options.curve} cannot be written ({error.strerror or one_line(error)})") from None
         say(f"wrote {options.curve}")
     if options.out is not None:
         if not found.verdict.connected:

@@ -16,7 +16,7 @@ from lmcbook.data.class_folders import find_part
 from lmcbook.data.pictures import read_picture
 from lmcbook.data.safe_files import opened
 from lmcbook.data.torchvision_guard import import_torchvision
-from lmcbook.errors import InputError, check_number
+from lmcbook.errors import InputError, check_number, one_line
 from lmcbook.errors.arrays import tensor_of
 from lmcbook.errors.machine import of_the_machine
 from lmcbook.models.examples import Labelled
@@ -75,7 +75,7 @@ def build(name: str, num_classes: int | None = None) -> nn.Module:
     except (Exception, SystemExit) as error:  # a stranger's function may raise anything
         if of_the_machine(error):
             raise
-        raise InputError(f"model is {name!r}, which fails: {type(error).__name__}: {_line(error)}") from error
+        raise InputError(f"model is {name!r}, which fails: {one_line(error, 200, kind=True)}") from error
     if not isinstance(model, nn.Module):
         raise InputError(f"model is {name!r}, which gives a {type(model).__name__}; it must give a torch.nn.Module")
     return model.eval()
@@ -119,7 +119,7 @@ def _arrays(path: Path) -> dict[str, Tensor]:
         with opened(path) as file:
             return {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118  (a safe_open has no iterator)
     except Exception as error:  # of many kinds, from zip files, headers and types
-        raise InputError(f"data is {str(path)!r}, which cannot be read ({_line(error)})") from None
+        raise InputError(f"data is {str(path)!r}, which cannot be read ({one_line(error)})") from None
 
 
 def _by_role(arrays: dict[str, Tensor], path: Path) -> Data:
@@ -180,8 +180,8 @@ def _imported(module: str, name: str) -> Any:
     try:
         return _guarded(lambda: importlib.import_module(module))
     except (Exception, SystemExit) as error:  # a stranger's module may raise anything, and exit
-        kind = "" if isinstance(error, ImportError) else f"{type(error).__name__}: "
-        raise InputError(f"model is {name!r}, but {module} cannot be imported ({kind}{_line(error)})") from error
+        reason = one_line(error, 200, kind=not isinstance(error, ImportError))
+        raise InputError(f"model is {name!r}, but {module} cannot be imported ({reason})") from error
 
 
 def _guarded(work: Callable[[], Any]) -> Any:
@@ -193,7 +193,3 @@ def _guarded(work: Callable[[], Any]) -> Any:
             raise
         import_torchvision()
         return work()
-
-
-def _line(error: BaseException) -> str:
-    return " ".join(str(error).split())[:200] or type(error).__name__

@@ -20,7 +20,7 @@ from lmcbook.connecting.preflight import check, preflight
 from lmcbook.connecting.remedies import align, averaged, check_remedies, repaired, repairer, symmetry
 from lmcbook.connecting.targets import check_target
 from lmcbook.data.whole_files import written_whole
-from lmcbook.errors import InputError, check_number
+from lmcbook.errors import InputError, check_number, one_line
 from lmcbook.errors.arguments import checked_by_annotation
 from lmcbook.evaluation import predict_logits
 from lmcbook.merging import add_biases, merge
@@ -63,7 +63,7 @@ class MergedNetwork:
             with written_whole(path) as partial:
                 save_file(content, partial, metadata={"format": "pt", "lmcbook": json.dumps(self.origin)})
         except OSError as error:
-            raise InputError(f"{path} cannot be written ({error.strerror or error})") from None
+            raise InputError(f"{path} cannot be written ({error.strerror or one_line(error)})") from None
         return path
 
 

@@ -10,7 +10,7 @@ from lmcbook.connecting.advice import reasons
 from lmcbook.connecting.targets import check_target
 from lmcbook.connecting.text import COLUMNS, cells, in_order
 from lmcbook.data.whole_files import write_whole
-from lmcbook.errors import InputError
+from lmcbook.errors import InputError, one_line
 
 if TYPE_CHECKING:
     from lmcbook.connecting.connection import Connection
@@ -63,7 +63,7 @@ def write_report(connection: "Connection", path: Path, *, force: bool = False) -
     try:
         write_whole(path, makers[path.suffix](connection))
     except OSError as error:
-        raise InputError(f"{path} cannot be written ({error.strerror or error})") from None
+        raise InputError(f"{path} cannot be written ({error.strerror or one_line(error)})") from None
     return path
 
 

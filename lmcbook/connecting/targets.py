@@ -4,7 +4,7 @@ import os
 from collections.abc import Sequence
 from pathlib import Path
 
-from lmcbook.errors import InputError
+from lmcbook.errors import InputError, cut_short
 
 MOST_BYTES = 255
 """Of a file's name, on all file systems in use; a letter that is not ASCII takes two to four of them."""
@@ -20,7 +20,7 @@ def check_target(path: str | Path, endings: Sequence[str], *, force: bool) -> Pa
     path = Path(path)
     if len(os.fsencode(path.name)) > MOST_BYTES:
         raise InputError(
-            f"{str(path)[:40]!r}… has a name of {len(os.fsencode(path.name))} bytes; a file's name may have "
+            f"{cut_short(str(path), 40)!r} has a name of {len(os.fsencode(path.name))} bytes; a file's name may have "
             f"{MOST_BYTES}: give a shorter one"
         )
     if path.suffix not in endings:

@@ -9,7 +9,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from lmcbook.errors import InputError
+from lmcbook.errors import InputError, one_line
 
 SUFFIXES = (
     *(".png", ".jpg", ".jpeg", ".jpe", ".jfif", ".bmp", ".gif", ".webp", ".avif", ".tif", ".tiff"),
@@ -210,7 +210,7 @@ def _visible(folder: Path, found: ClassFolders | None = None) -> list[os.DirEntr
     try:
         entries = sorted(os.scandir(folder), key=lambda entry: os.fsencode(entry.name))
     except OSError as error:
-        raise InputError(f"{folder} cannot be read ({error.strerror or error})") from None
+        raise InputError(f"{folder} cannot be read ({error.strerror or one_line(error)})") from None
     kept = []
     for entry in entries:
         if not entry.name.startswith(".") and entry.name.lower() not in SYSTEM:

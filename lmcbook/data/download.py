@@ -21,7 +21,7 @@ from lmcbook.data.catalogue import check_name, digest_of_arrays, is_available, w
 from lmcbook.data.datasets import DATASETS
 from lmcbook.data.files import Arrays, lock, path_of, write_arrays
 from lmcbook.data.folders import is_folder_dataset, read_folder
-from lmcbook.errors import InputError
+from lmcbook.errors import InputError, one_line
 
 CLASSES = {"mnist": "MNIST", "fashion_mnist": "FashionMNIST", "cifar10": "CIFAR10", "cifar100": "CIFAR100"}
 """Names of the downloaders in `torchvision.datasets`."""
@@ -87,7 +87,7 @@ def _fetch(name: str, folder: Path) -> tuple[Arrays, tuple[str, ...]]:
             with _stall_limit(STALL_SECONDS), redirect_stdout(sys.stderr):
                 parts = [downloader(folder, train=train, download=True) for train in (True, False)]
         except Exception as error:  # torchvision raises whatever urllib, tarfile, gzip and its own checks do
-            reason = " ".join(str(error).split()) or type(error).__name__
+            reason = one_line(error)
         else:
             return _convert(*parts), tuple(map(str, parts[0].classes))
     raise InputError(f"dataset {name!r} is missing and could not be downloaded ({reason}); {_by_hand(name)}")
@@ -118,7 +118,7 @@ def unreachable(addresses: Sequence[str], seconds: float = CONNECT_SECONDS) -> s
             error.close()
             answers.put(None)
         except Exception as error:
-            answers.put(f"{urlsplit(address).hostname}: {getattr(error, 'reason', None) or error}")
+            answers.put(f"{urlsplit(address).hostname}: {getattr(error, 'reason', None) or one_line(error)}")
 
     for address in addresses:
         threading.Thread(target=ask, args=(address,), daemon=True).start()

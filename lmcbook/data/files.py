@@ -14,7 +14,7 @@ from lmcbook.data import paths
 from lmcbook.data.locks import held
 from lmcbook.data.safe_files import NO_FILE, opened
 from lmcbook.data.whole_files import content_sha256, written_whole
-from lmcbook.errors import InputError
+from lmcbook.errors import InputError, one_line
 
 LAYOUT = "train_images and test_images uint8 (examples, channels, height, width), train_labels and test_labels int64"
 LOCK_SECONDS = 3600.0
@@ -141,7 +141,9 @@ def write_arrays(path: Path, arrays: Arrays, class_names: tuple[str, ...], sha25
             metadata = {"classes": json.dumps(class_names), "classes_sha256": _classes_sha256(class_names)}
             save_file(content, partial, metadata=metadata | {"sha256": sha256})
     except (OSError, SafetensorError) as error:  # of a full disk it is the second
-        raise InputError(f"{path} cannot be written ({_line(error)}); LMCBOOK_DATA may name another folder") from None
+        raise InputError(
+            f"{path} cannot be written ({one_line(error)}); LMCBOOK_DATA may name another folder"
+        ) from None
 
 
 @contextmanager
@@ -156,7 +158,7 @@ def lock(name: str) -> Iterator[None]:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise InputError(
-            f"{name}.safetensors cannot be put into {folder} ({_line(error)}); LMCBOOK_DATA may name another folder"
+            f"{name}.safetensors cannot be put into {folder} ({one_line(error)}); LMCBOOK_DATA may name another folder"
         ) from None
     with held([folder / f".{name}.lock"], f"prepares {name}", limit=LOCK_SECONDS):
         yield
@@ -170,8 +172,4 @@ def _classes_sha256(class_names: tuple[str, ...]) -> str:
 def _unread(path: Path, error: Exception) -> InputError:
     if isinstance(error, OSError) and error.errno not in (*NO_FILE, errno.ENOENT):  # what is in it may be whole
         return InputError(f"{path} cannot be read ({error.strerror}): let yourself read it, or try again later")
-    return InputError(f"{path} cannot be read ({_line(error)}); delete it and get or import it again")
-
-
-def _line(error: BaseException) -> str:
-    return " ".join(str(error).split()) or type(error).__name__
+    return InputError(f"{path} cannot be read ({one_line(error)}); delete it and get or import it again")

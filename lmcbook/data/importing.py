@@ -20,7 +20,7 @@ from lmcbook.data.folders import folder_of, is_folder_dataset
 from lmcbook.data.import_report import ENLARGED, GREY_AS_RGB, Imported, report
 from lmcbook.data.paths import home_expanded
 from lmcbook.data.pictures import read_picture
-from lmcbook.errors import InputError, check_number
+from lmcbook.errors import InputError, check_number, cut_short
 
 FEWEST_TRAINING_IMAGES = 10
 """A tenth of them is the calibration split."""
@@ -112,7 +112,7 @@ def _check_name(name: str, folder: str | Path) -> None:
 
 
 def _shortened(name: object) -> str:
-    return f"{name[:40]!r}… ({len(name)} letters)" if isinstance(name, str) and len(name) > 100 else repr(name)
+    return f"{cut_short(name, 40)!r} ({len(name)} letters)" if isinstance(name, str) and len(name) > 100 else repr(name)
 
 
 def _decode(found: ClassFolders, name: str, resize: int | None) -> tuple[_Decoded, _Decoded, Counter[str]]:

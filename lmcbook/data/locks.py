@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
-from lmcbook.errors import InputError
+from lmcbook.errors import InputError, one_line
 
 SILENT_SECONDS = 1.0
 """A process that waits longer than this says so."""
@@ -62,7 +62,7 @@ def _acquired(file: Path, locks: ExitStack, seconds: float) -> bool:
     except OSError as error:
         if error.errno in _WITHOUT_LOCKS | _CANNOT_BE_WRITTEN:
             return True
-        reason = error.strerror or str(error)
+        reason = error.strerror or one_line(error)
         if file.is_dir() or file.is_symlink():
             raise InputError(f"lock {file} is a folder or a link ({reason}): remove it") from None
         raise InputError(f"lock {file} cannot be made ({reason}): give a folder that can be written") from None

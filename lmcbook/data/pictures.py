@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from lmcbook.data.class_folders import readable
-from lmcbook.errors import InputError
+from lmcbook.errors import InputError, one_line
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -63,7 +63,7 @@ def read_picture(file: str | Path) -> Picture:
         reason = "it is empty" if Path(file).stat().st_size == 0 else "it is of no known format"
         raise InputError(f"{readable(file)} cannot be read as an image ({reason}); replace or remove it") from None
     except Exception as error:  # Pillow's decoders raise OSError, SyntaxError, ValueError, struct.error and more
-        reason = readable(" ".join(str(error).split()))
+        reason = readable(one_line(error))
         raise InputError(f"{readable(file)} cannot be read as an image ({reason}); replace or remove it") from None
     if image.mode not in ("L", "RGB"):
         raise InputError(f"{readable(file)} has mode {image.mode}; save it as grey or RGB of 8 or 16 bits")

@@ -12,7 +12,7 @@ from types import ModuleType
 
 import torch
 
-from lmcbook.errors import InputError
+from lmcbook.errors import InputError, one_line
 
 _declared: list[torch.library.Library] = []
 """Keeps the declarations alive: torch forgets them with the object."""
@@ -41,7 +41,7 @@ def import_torchvision() -> ModuleType:
                 library.define(f"{operator}(Tensor dets, Tensor scores, float iou_threshold) -> Tensor")
             return importlib.import_module("torchvision")
     except (ImportError, RuntimeError) as error:
-        reason = str(error).splitlines()[0]
+        reason = one_line(error, first_line=True)
         raise InputError(
             f"torchvision cannot be imported ({reason}); downloads and images in class folders need it: install the "
             f"one that belongs to torch {torch.__version__}"

@@ -52,6 +52,26 @@ def check_choice(argument: str, value: object, choices: Collection[object]) -> N
         raise InputError(f"{argument} is {described(value)}; it may be one of: {', '.join(map(str, choices))}")
 
 
+def one_line(error: BaseException, length: int | None = None, *, kind: bool = False, first_line: bool = False) -> str:
+    """What an error says, in one line: its message, or its type's name where it has none.
+
+    Args:
+        error: of any package; a message of this one is a line already.
+        length: the most letters of it.
+        kind: with the type's name before it.
+        first_line: of several lines the first alone, where the others are a listing or general advice.
+    """
+    name = type(error).__name__
+    message = str(error).strip()
+    line = " ".join((message.partition("\n")[0] if first_line else message).split())
+    return cut_short(f"{name}: {line}" if kind and line else line or name, length)
+
+
+def cut_short(text: str, length: int | None) -> str:
+    """A text of at most ``length`` letters, the last of which is … where it was cut."""
+    return text if length is None or len(text) <= length else f"{text[: length - 1].rstrip()}…"
+
+
 def described(given: Any) -> str:
     """What an argument was, in a few words."""
     if isinstance(given, type):
@@ -61,7 +81,7 @@ def described(given: Any) -> str:
         return f"a {type(given).__name__} of shape {tuple(given.shape)} and type {kind}"
     told = repr(given)
     if given is None or isinstance(given, int | float | str):
-        return told if len(told) < 60 else f"{told[:50]} …"
+        return cut_short(told, 60)
     if type(given).__module__ == "builtins" and len(told) < 60 and "\n" not in told:
         return told
     return f"a {type(given).__name__}"

@@ -1,6 +1,6 @@
 """Errors of the machine: too little memory, or a device that failed. Nothing that somebody gave is wrong then."""
 
-from lmcbook.errors import InputError, described
+from lmcbook.errors import InputError, described, one_line
 
 _MEMORY = ("allocate memory", "not enough memory", "out of memory", "std::bad_alloc", "status_alloc_failed")
 _DEVICE = (
@@ -26,7 +26,7 @@ def of_the_machine(error: BaseException) -> bool:
 
 def no_such_device(device: object, error: BaseException) -> InputError:
     """What to raise for a device that torch refused."""
-    reason = (str(error).splitlines() or [""])[0]
+    reason = one_line(error, first_line=True)
     return InputError(f"device is {described(device)}, which cannot be used here ({reason}); 'cpu' always can")
 
 

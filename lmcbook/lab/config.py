@@ -4,7 +4,7 @@ from dataclasses import dataclass, fields, replace
 from functools import cached_property
 from typing import Any, no_type_check
 
-from lmcbook.errors import InputError, check_choice, check_number
+from lmcbook.errors import InputError, check_choice, check_number, one_line
 from lmcbook.training.config import CODE_VERSIONS as TRAINING_VERSIONS
 from lmcbook.training.config import TrainingConfig, digest_of, plain_fields, trains_together
 
@@ -154,4 +154,4 @@ class PairConfig:
         try:
             return cls(**{**content, "training": TrainingConfig(**training)})
         except TypeError as error:
-            raise InputError(f"configuration cannot be read: {error}") from error
+            raise InputError(f"configuration cannot be read: {one_line(error)}") from error

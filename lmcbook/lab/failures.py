@@ -9,7 +9,7 @@ import re
 import subprocess
 from collections.abc import Iterator
 
-from lmcbook.errors import InputError, not_installed
+from lmcbook.errors import InputError, not_installed, one_line
 from lmcbook.errors.machine import device_failed, lacks_memory
 
 KEPT = "what was finished is kept, and the same command goes on from here"
@@ -25,7 +25,7 @@ def told(error: BaseException) -> tuple[str, int] | None:
     if isinstance(error, ModuleNotFoundError):
         error = not_installed(error)
     if isinstance(error, InputError):
-        return _line(error), 2
+        return one_line(error), 2
     if type(error).__module__.startswith("lmcbook."):  # a training diverged, stored weights are damaged, …
         return str(error), 1
     for cause in _causes(error):
@@ -35,13 +35,13 @@ def told(error: BaseException) -> tuple[str, int] | None:
     if lacks_memory(error):
         return f"{of_memory(error)}; {KEPT}", 1
     if device_failed(error):
-        return f"the device failed ({_line(error)[:200]}); {KEPT}", 1
+        return f"the device failed ({one_line(error, 200)}); {KEPT}", 1
     if isinstance(error, UnicodeError):
-        return f"a name or a file has characters that cannot be used here ({_line(error)}): try PYTHONUTF8=1", 1
+        return f"a name or a file has characters that cannot be used here ({one_line(error)}): try PYTHONUTF8=1", 1
     if isinstance(error, subprocess.CalledProcessError):
         return f"{error.cmd[0] if isinstance(error.cmd, list) else error.cmd} ended with {error.returncode}", 1
     if isinstance(error, RecursionError):
-        return f"a file is nested too deeply ({_line(error)})", 1
+        return f"a file is nested too deeply ({one_line(error)})", 1
     return None
 
 
@@ -62,7 +62,7 @@ def _of_files(error: BaseException) -> str:
     if number in _FULL:
         way_out = "free some space, or let LMCBOOK_RUNS and LMCBOOK_DATA name folders on another disk"
         return f"{name}the disk is full: {way_out}; {KEPT}"
-    reason = (error.strerror if isinstance(error, OSError) else None) or _line(error)
+    reason = (error.strerror if isinstance(error, OSError) else None) or one_line(error)
     if number in _REFUSED:
         return f"{name}{reason}: give a place that you may read and write, or change its owner or mode"
     if number == errno.ENAMETOOLONG:
@@ -74,7 +74,3 @@ def _causes(error: BaseException | None) -> Iterator[BaseException]:
     while error is not None:
         yield error
         error = error.__cause__
-
-
-def _line(error: BaseException) -> str:
-    return " ".join(str(error).split()) or type(error).__name__

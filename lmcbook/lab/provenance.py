@@ -12,6 +12,8 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
+from lmcbook.errors import one_line
+
 PACKAGES = ("torch", "torchvision", "numpy", "scipy", "pandas", "scikit-learn", "safetensors")
 
 
@@ -49,7 +51,7 @@ def commit() -> tuple[str | None, bool | None, str | None]:
         lines = error.stderr.strip().splitlines() or [f"git ended with {error.returncode}"]
         return None, None, lines[0]
     except (OSError, subprocess.SubprocessError) as error:
-        return None, None, f"git cannot be asked: {error}"
+        return None, None, f"git cannot be asked: {one_line(error)}"
 
 
 def processor() -> str:

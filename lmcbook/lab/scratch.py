@@ -5,7 +5,7 @@ from pathlib import Path
 
 from lmcbook.data.locks import held_if_free
 from lmcbook.data.whole_files import is_left, private_folder, remove, sweep
-from lmcbook.errors import InputError
+from lmcbook.errors import InputError, one_line
 from lmcbook.lab import paths
 
 CHECKPOINT = ".checkpoint.safetensors"
@@ -62,7 +62,7 @@ def make() -> None:
                 pass
     except OSError as error:
         raise InputError(
-            f"LMCBOOK_RUNS is {paths.runs()}; it cannot be written ({error}): give another folder"
+            f"LMCBOOK_RUNS is {paths.runs()}; it cannot be written ({one_line(error)}): give another folder"
         ) from error
     _tidy()
 

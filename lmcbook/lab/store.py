@@ -27,7 +27,7 @@ from lmcbook.data.whole_files import (
     sync,
     sync_folder,
 )
-from lmcbook.errors import InputError
+from lmcbook.errors import InputError, one_line
 from lmcbook.lab import paths, scratch
 from lmcbook.lab.provenance import provenance
 from lmcbook.states import StateDict
@@ -308,7 +308,7 @@ def _read(folder: Path, config: TrainingConfig) -> Run:
         then = way_out if error.errno in NO_FILE else "try again later"
         raise DamagedRun(f"{error.filename} cannot be read ({error.strerror}): {then}") from error
     except (KeyError, ValueError, TypeError, AttributeError, RecursionError, SafetensorError) as error:
-        raise DamagedRun(f"{folder / MANIFEST} or {WEIGHTS} cannot be read ({error}): {way_out}") from error
+        raise DamagedRun(f"{folder / MANIFEST} or {WEIGHTS} cannot be read ({one_line(error)}): {way_out}") from error
     if damaged:
         raise DamagedRun(f"{folder / MANIFEST} was changed after it was written: {way_out}")
     if not same:

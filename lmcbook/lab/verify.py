@@ -20,7 +20,7 @@ from typing import Any
 from scipy.stats import t as t_distribution
 
 from lmcbook.data import describe, is_available
-from lmcbook.errors import InputError, check_choice, check_number
+from lmcbook.errors import InputError, check_choice, check_number, one_line
 from lmcbook.lab import paths, plan
 from lmcbook.lab.config import PairConfig
 from lmcbook.lab.plan import PlannedPair
@@ -136,8 +136,10 @@ def verify(
                 verdicts.append(judge(record, again, _peers(record, records)))
             except TimeIsUp:
                 break
-            except (InputError, RuntimeError) as problem:  # torch's errors on a device are RuntimeErrors
-                verdicts.append(Verdict(record=record, word=DISAGREES, why=f"it cannot be measured again: {problem}"))
+            except (InputError, RuntimeError) as error:  # torch's errors on a device are RuntimeErrors
+                verdicts.append(
+                    Verdict(record=record, word=DISAGREES, why=f"it cannot be measured again: {one_line(error)}")
+                )
             report(str(verdicts[-1]))
             release_memory()
     words = [verdict.word for verdict in verdicts]

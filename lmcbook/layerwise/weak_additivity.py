@@ -5,7 +5,7 @@ from collections.abc import Callable
 from jaxtyping import Float
 from torch import Tensor, relu
 
-from lmcbook.errors import InputError, described
+from lmcbook.errors import InputError, described, one_line
 from lmcbook.errors.machine import of_the_machine
 from lmcbook.errors.tensors import checked_tensors
 from lmcbook.layerwise.lewc import llfc_prediction, mean_cosine, relative_error
@@ -38,7 +38,7 @@ def _activated(activation: Activation, pre_activations: Tensor) -> Tensor:
     except Exception as error:
         if of_the_machine(error):
             raise
-        raise InputError(f"activation fails ({' '.join(str(error).split())[:200]}); it must take a tensor") from error
+        raise InputError(f"activation fails ({one_line(error, 200)}); it must take a tensor") from error
     if not isinstance(found, Tensor) or found.shape != pre_activations.shape:
         raise InputError(f"activation gives {described(found)}; it must give a tensor of the shape that it was given")
     return found

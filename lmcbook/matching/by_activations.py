@@ -9,7 +9,7 @@ from jaxtyping import Shaped
 from torch import Tensor, nn
 from tqdm import tqdm
 
-from lmcbook.errors import InputError, check_number, described
+from lmcbook.errors import InputError, check_number, described, one_line
 from lmcbook.errors.arguments import checked
 from lmcbook.matching.assignment import RepeatedAssignment
 from lmcbook.matching.by_weights import Matching, check_before_matching
@@ -125,7 +125,7 @@ def _observed(observe: Observe, state: StateDict, images: Tensor) -> Mapping[Any
     try:
         found = observe(state, images)
     except (TypeError, AttributeError) as error:
-        reason = " ".join(str(error).split())[:160]
+        reason = one_line(error, 160)
         raise InputError(
             f"observe cannot be called with a state and images ({reason}); make it by observe_modules"
         ) from error

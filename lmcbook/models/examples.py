@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
-from lmcbook.errors import InputError, described
+from lmcbook.errors import InputError, described, one_line
 from lmcbook.errors.annotations import refused
 from lmcbook.errors.arrays import is_plain, tensor_of
 from lmcbook.errors.machine import of_the_machine
@@ -113,7 +113,7 @@ def _reason(error: Exception) -> str:
     """The error's message, shortened; an error of the machine is not the input's, and is raised again."""
     if of_the_machine(error):
         raise error
-    return " ".join(str(error).split())[:160]
+    return one_line(error, 160)
 
 
 def _batches(argument: str, given: Any) -> list[Any]:

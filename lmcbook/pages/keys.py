@@ -16,7 +16,7 @@ from pathlib import Path
 
 from lmcbook.data.paths import checkout
 from lmcbook.data.whole_files import content_sha256, file_sha256
-from lmcbook.errors import InputError
+from lmcbook.errors import InputError, one_line
 from lmcbook.lab import paths, plan
 from lmcbook.lab.addresses import digest_in, images_now, is_pinned, record_files
 from lmcbook.pages.dependencies import Package, foreign, imports_of, versions
@@ -154,7 +154,7 @@ def code_of(source: Path) -> ast.Module:
     except OSError as error:
         raise InputError(f"{source} cannot be read: {error.strerror}") from error
     except (ValueError, KeyError, TypeError, SyntaxError) as error:
-        raise InputError(f"{source} is not a notebook of plain Python: {error}") from error
+        raise InputError(f"{source} is not a notebook of plain Python: {one_line(error)}") from error
 
 
 def reads_records(code: ast.Module) -> bool:

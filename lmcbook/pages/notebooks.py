@@ -20,7 +20,7 @@ from typing import Any
 
 from lmcbook.data.paths import checkout
 from lmcbook.data.whole_files import write_whole
-from lmcbook.errors import InputError
+from lmcbook.errors import InputError, one_line
 from lmcbook.lab import plan
 from lmcbook.lab.records import left_out
 from lmcbook.lab.surroundings import writable_home
@@ -53,7 +53,9 @@ def declared_parameters(source: Path) -> dict[str, Any]:
     except OSError as error:
         raise InputError(f"{source} cannot be read: {error.strerror}") from error
     except (ValueError, KeyError, TypeError, SyntaxError) as error:
-        raise InputError(f"{source} is not a notebook with a parameters cell of plain values: {error}") from error
+        raise InputError(
+            f"{source} is not a notebook with a parameters cell of plain values: {one_line(error)}"
+        ) from error
 
 
 def stale(target: Path, key: str, parameters: Mapping[str, Any] | None = None) -> bool:

@@ -16,7 +16,7 @@ from typing import Any
 
 from lmcbook.data.paths import checkout
 from lmcbook.data.whole_files import read_json, remove, write_whole
-from lmcbook.errors import InputError, check_choice, check_number, described
+from lmcbook.errors import InputError, check_choice, check_number, described, one_line
 from lmcbook.lab import paths, plan
 from lmcbook.lab.plan import PlannedPair
 from lmcbook.lab.receipts import open_jobs, write_receipt
@@ -245,8 +245,8 @@ def _locked(file: Path, otherwise: str) -> Iterator[int | None]:
         lock = file.open("a")  # what a link leads to stays
     except OSError as error:
         raise InputError(
-            f"{file} cannot be written ({error.strerror or error}): let LMCBOOK_RUNS name another folder, or take a "
-            "checkout that is yours"
+            f"{file} cannot be written ({error.strerror or one_line(error)}): let LMCBOOK_RUNS name another folder, or "
+            "take a checkout that is yours"
         ) from error
     with lock:
         ours: int | None = lock.fileno()

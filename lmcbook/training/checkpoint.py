@@ -15,7 +15,7 @@ from torch import Tensor, nn
 
 from lmcbook.data.safe_files import NO_FILE, opened
 from lmcbook.data.whole_files import written_whole
-from lmcbook.errors import InputError
+from lmcbook.errors import InputError, one_line
 from lmcbook.states import StateDict, state_sha256
 from lmcbook.training.config import TrainingConfig
 
@@ -108,8 +108,7 @@ def read_checkpoint(path: Path, config: TrainingConfig) -> Content:
             raise
         raise DamagedCheckpoint(f"checkpoint {path} is no file ({error.strerror}): remove it") from None
     except (SafetensorError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
-        reason = " ".join(str(error).split())
-        raise DamagedCheckpoint(f"checkpoint {path} is damaged ({reason}): remove it") from None
+        raise DamagedCheckpoint(f"checkpoint {path} is damaged ({one_line(error)}): remove it") from None
     if found != config.digest:
         raise CheckpointOfAnother(path, found, config.digest)
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from lmcbook.errors import InputError, check_choice, check_number
+from lmcbook.errors import InputError, check_choice, check_number, one_line
 from lmcbook.errors.machine import lacks_memory
 from lmcbook.lab import paths, plan
 from lmcbook.lab.budget.costs import Costs, estimated_measuring_seconds
@@ -116,8 +116,8 @@ def run_within_budget(
         except TimeIsUp as stopped:
             report(f"  {stopped}; the next call goes on from there")
             break
-        except (InputError, RuntimeError, MemoryError) as problem:  # torch's errors on a device are RuntimeErrors
-            report(f"  left out: {of_memory(problem) if lacks_memory(problem) else problem}")
+        except (InputError, RuntimeError, MemoryError) as error:  # torch's errors on a device are RuntimeErrors
+            report(f"  left out: {of_memory(error) if lacks_memory(error) else one_line(error)}")
             failed += 1
         release_memory()
     waiting = sum(len(task.planned) for task in found.waiting)

@@ -11,7 +11,7 @@ from typing import Any
 
 from lmcbook.data.paths import home_expanded
 from lmcbook.data.whole_files import content_sha256, private_folder, sweep, write_whole
-from lmcbook.errors import InputError
+from lmcbook.errors import InputError, one_line
 from lmcbook.lab import paths
 from lmcbook.lab.addresses import images_now, is_pinned, record_files
 from lmcbook.lab.config import PairConfig
@@ -42,7 +42,7 @@ def check_writable(folder: Path | str) -> Path:
         if shutil.disk_usage(folder).free < _ROOM:
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(folder))
     except OSError as error:
-        reason = error.strerror or str(error)
+        reason = error.strerror or one_line(error)
         raise InputError(
             f"records folder is {str(folder)!r}; it must be one that can be written ({reason}): give another one"
         ) from error
@@ -83,8 +83,8 @@ def read_record(path: Path | str) -> Record:
         content = json.loads(path.read_text(encoding="utf-8"))
     except OSError as error:
         raise InputError(
-            f"record {str(path)!r} cannot be read ({error.strerror or error}): restore it, or move it away to have it "
-            "measured again"
+            f"record {str(path)!r} cannot be read ({error.strerror or one_line(error)}): restore it, or move it away "
+            "to have it measured again"
         ) from error
     except (ValueError, RecursionError) as error:
         raise InputError(f"record {str(path)!r} is damaged, it is not whole JSON; {remedy}") from error
@@ -107,7 +107,7 @@ def read_record(path: Path | str) -> Record:
         # what json reads is plain, and a number that is not finite has no digest
         record = Record(config=config, source=_source(path), plain=True, **content)
     except (TypeError, KeyError, AttributeError, RecursionError, InputError) as error:
-        raise InputError(f"record {str(path)!r} cannot be understood ({error}); {remedy}") from error
+        raise InputError(f"record {str(path)!r} cannot be understood ({one_line(error)}); {remedy}") from error
     if path.stem.rpartition("_")[2] not in (record.digest, record.address):
         raise InputError(
             f"record {str(path)!r} holds the measurement of {record.file_name}: give it that name, and restore what "

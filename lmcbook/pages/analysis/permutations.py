@@ -7,7 +7,7 @@ from typing import Any
 
 from pandas import DataFrame
 
-from lmcbook.errors import InputError
+from lmcbook.errors import InputError, one_line
 from lmcbook.lab.records import Record, barriers_table, summaries_table
 from lmcbook.pages.analysis.measurements import Measurements
 from lmcbook.pages.analysis.vocabulary import PAIR, paper_decay, plain
@@ -109,5 +109,6 @@ def read_search_costs(file: Path) -> tuple[DataFrame, dict[str, Any]]:
         return DataFrame(content["rows"]), content["provenance"]
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise InputError(
-            f"file is {str(file)!r}; it must be what benchmarks/matching_cost.py writes ({error}): run that again"
+            f"file is {str(file)!r}; it must be what benchmarks/matching_cost.py writes ({one_line(error)}): run that "
+            "again"
         ) from error

@@ -9,7 +9,7 @@ from importlib.resources import files
 from types import MappingProxyType
 from typing import Any
 
-from lmcbook.errors import InputError, check_choice, check_number
+from lmcbook.errors import InputError, check_choice, check_number, one_line
 from lmcbook.lab import plan
 from lmcbook.lab.records import pairs_table
 from lmcbook.pages.claims.claim import GROUPS, Claim, PaperRow, Range
@@ -41,7 +41,7 @@ def read_claims(text: str) -> tuple[tuple[Claim, ...], tuple[PaperRow, ...]]:
     try:
         document = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
-        raise InputError(f"the file of claims is no TOML: {error}") from error
+        raise InputError(f"the file of claims is no TOML: {one_line(error)}") from error
     groups = document.get("recipes", {})
     table_1 = {recipe: _paper_row(recipe, row) for recipe, row in document.get("table-1", {}).items()}
     sizes = document.get("batch-sizes", {})

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from torch.func import functional_call
 from torch.utils._pytree import tree_map
 
-from lmcbook.errors import InputError
+from lmcbook.errors import InputError, cut_short, one_line
 from lmcbook.errors.machine import of_the_machine
 from lmcbook.states import evaluation_mode, not_taken, random_state_kept, swapped
 
@@ -54,10 +54,11 @@ def exported(
             if of_the_machine(error):
                 raise
             # what export raises is of many kinds; its first line says what it cannot follow
-            first = (str(error).strip().splitlines() or [type(error).__name__])[0]
+            first = one_line(error, first_line=True)
+            reason = cut_short(first, 200)
             depends = ": a decision in it depends on numbers in a tensor" if "data-dependent" in first else ""
             raise InputError(
-                f"model cannot be traced by torch.export with this example{depends} ({first[:200]}); {way_out}"
+                f"model cannot be traced by torch.export with this example{depends} ({reason}); {way_out}"
             ) from error
 
 
