@@ -4,7 +4,6 @@ import pytest
 
 from lmcbook.pages import sentences
 from lmcbook.pages.analysis.told import numbers_of
-from lmcbook.pages.sentences import layers, permutations
 from tests.helpers.synthetic_records import (
     layers_sweep,
     make_layerwise_record,
@@ -12,7 +11,12 @@ from tests.helpers.synthetic_records import (
     width_sweep,
 )
 
-FINDINGS = (*layers.FINDINGS, *permutations.FINDINGS)
+OF_LAYERS = (
+    *("lewc", "exponent", "law", "prediction", "depth", "orthogonality_error", "additivity", "signs", "explained"),
+    *("histogram", "places", "activity", "overlap", "rank", "orthogonality", "commutativity"),
+)
+OF_PERMUTATIONS = ("alignment", "gain", "matched_calibration", "inside", "mechanism")
+FINDINGS = [getattr(sentences, f"{name}_finding") for name in (*OF_LAYERS, *OF_PERMUTATIONS)]
 
 
 @pytest.fixture(scope="module")

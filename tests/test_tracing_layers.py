@@ -49,7 +49,6 @@ def convolutions(*middle: nn.Module, last: int = 12) -> nn.Module:
     return nn.Sequential(nn.Conv2d(3, 12, 3), *middle, nn.ReLU(), nn.Conv2d(last, 2, 1), nn.Flatten(1))
 
 
-GROUPED = nn.Conv2d(12, 12, 3, groups=3)
 WORDS, IMAGE = (5, 4), (3, 6, 6)
 # network, shape of an input, sizes of its groups
 LAYERS: dict[str, tuple[Callable[[], nn.Module], tuple[int, ...], list[int]]] = {

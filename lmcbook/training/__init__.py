@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING
 from lmcbook import names_on_demand
 
 if TYPE_CHECKING:
-    from lmcbook.training.checkpoint import Progress, load_checkpoint, save_checkpoint
     from lmcbook.training.config import TrainingConfig
     from lmcbook.training.divergence import TrainingDiverged, TrainingsDiverged
     from lmcbook.training.loop import TimeIsUp, TrainedModel, train
@@ -22,7 +21,6 @@ if TYPE_CHECKING:
 
 __all__ = [
     "DoesNotFit",
-    "Progress",
     "TimeIsUp",
     "TrainedModel",
     "TrainingConfig",
@@ -30,11 +28,9 @@ __all__ = [
     "TrainingsDiverged",
     "arithmetic",
     "initialisation_seed",
-    "load_checkpoint",
     "optimiser_of",
     "order_seed_at",
     "rank_penalty",
-    "save_checkpoint",
     "singular_value_spread",
     "train",
     "train_together",
@@ -44,7 +40,6 @@ __all__ = [
 __getattr__, __dir__ = names_on_demand(
     __name__,
     {
-        "checkpoint": "Progress load_checkpoint save_checkpoint",
         "config": "TrainingConfig",
         "divergence": "TrainingDiverged TrainingsDiverged",
         "loop": "TimeIsUp TrainedModel train",

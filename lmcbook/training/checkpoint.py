@@ -200,19 +200,6 @@ def save_checkpoint(
     write_checkpoint(path, config, state, momenta, at)
 
 
-def load_checkpoint(
-    path: Path, config: TrainingConfig, model: nn.Module, optimiser: torch.optim.Optimizer, at: Progress
-) -> None:
-    """`read_checkpoint` into a module, its optimiser and ``at``.
-
-    Raises:
-        FileNotFoundError: there is none.
-        DamagedCheckpoint: it is not what was written.
-        CheckpointOfAnother: it is of another configuration.
-    """
-    put_into(read_checkpoint(path, config), model, optimiser, at)
-
-
 def put_into(content: Content, model: nn.Module, optimiser: torch.optim.Optimizer, at: Progress) -> None:
     """What `read_checkpoint` gave, into a module, its optimiser and ``at``."""
     state, momenta, found = content

@@ -1,6 +1,6 @@
 """Sentences about the layers: LEWC and its conditions, active units and ranks; every number in them is computed."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 from pandas import DataFrame
 
@@ -262,24 +262,3 @@ def _recipes(table: DataFrame) -> list[tuple[str, DataFrame]]:
     if "alignment" in table:
         table = table[table["alignment"] == "identity"]
     return [(recipe, table[table["recipe"] == recipe]) for recipe in table["recipe"].unique()]
-
-
-FINDINGS: tuple[Callable[[Sequence[Record]], list[str]], ...] = (
-    lewc_finding,
-    exponent_finding,
-    law_finding,
-    prediction_finding,
-    depth_finding,
-    orthogonality_error_finding,
-    additivity_finding,
-    signs_finding,
-    explained_finding,
-    histogram_finding,
-    places_finding,
-    activity_finding,
-    overlap_finding,
-    rank_finding,
-    orthogonality_finding,
-    commutativity_finding,
-)
-"""Every finding of this file."""

@@ -1,7 +1,7 @@
 """Sentences about merging after a permutation; every number in them is computed."""
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 from pandas import DataFrame
 
@@ -168,13 +168,3 @@ def _before_and_after(records: Sequence[Record], names: dict[str, str], where: s
 
 def _recipes(table: DataFrame) -> list[tuple[str, DataFrame]]:
     return [(recipe, paper_decay(table[table["recipe"] == recipe])) for recipe in table["recipe"].unique()]
-
-
-FINDINGS: tuple[Callable[[Sequence[Record]], list[str]], ...] = (
-    alignment_finding,
-    gain_finding,
-    matched_calibration_finding,
-    inside_finding,
-    mechanism_finding,
-)
-"""Every finding of this file."""
