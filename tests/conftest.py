@@ -37,7 +37,7 @@ def pytest_configure(config):
             importlib.import_module(library)
 
 
-LONGEST = ("test_book", "test_chapters", "test_reliability", "test_notebooks", "test_explorers", "test_distributed")
+LONGEST = ("test_book", "test_chapters", "test_reproducing", "test_notebooks", "test_explorers", "test_distributed")
 """Begun first, so that no test process is left alone with them at the end."""
 
 

@@ -161,6 +161,15 @@ def test_a_figure_of_nothing_is_refused():
         figures.to_html(figures.barrier_against_width, [make_record()], name="A b")
 
 
+def test_without_records_no_figure_is_shown_where_there_need_not_be_any(monkeypatch):
+    shown = []
+    monkeypatch.setattr("IPython.display.display", lambda *output, **_: shown.append(output))
+    figures.show_any(figures.barrier_against_width, [], ["finding"], "command")
+    assert shown == []
+    with pytest.raises(InputError, match="has no records to draw"):
+        figures.show(figures.barrier_against_width, [], ["finding"], "command")
+
+
 def test_where_the_numbers_come_from_is_said(sweep):
     text = " ".join(figures.origin(sweep))
     assert "embedded" in text and "32 records, n = 1 to 2 pairs" in text

@@ -13,20 +13,12 @@ from lmcbook.pages.analysis.floor_fit import fit_floor, lack_of_fit
 from lmcbook.pages.analysis.floors import decided, ensemble_fits, floor_fits, floor_table
 from lmcbook.pages.analysis.told import numbers_of
 from tests.helpers.drawn import drawn
+from tests.helpers.floor_records import WIDTHS, floor_sweep, floored_barriers
 from tests.helpers.synthetic_records import make_record, width_sweep
-
-WIDTHS = [width for width in (1.0, 2.0, 4.0, 8.0, 16.0, 32.0) for _ in range(3)]
-
-
-def barriers(floor: float, *, noise: float, seed: int = 0, exponent: float = 1.5) -> list[float]:
-    """Pairs on the curve itself, times a random factor; the ceiling is 0.8, the half width 2."""
-    random = np.random.default_rng(seed)
-    exact = [floor + (0.8 - floor) / (1 + (width / 2) ** exponent) for width in WIDTHS]
-    return [value * math.exp(noise * random.normal()) for value in exact]
 
 
 def test_a_curve_without_noise_is_found():
-    fit = fit_floor(WIDTHS, barriers(0.05, noise=0.0), ceiling=0.8)
+    fit = fit_floor(WIDTHS, floored_barriers(0.05, noise=0.0), ceiling=0.8)
     assert fit is not None
     # the floor is chosen from a grid whose steps are 9 %
     assert fit.floor == pytest.approx(0.05, rel=0.05)
@@ -38,7 +30,7 @@ def test_a_curve_without_noise_is_found():
 
 
 def test_a_fall_to_zero_has_no_floor():
-    fit = fit_floor(WIDTHS, barriers(0.0, noise=0.0), ceiling=0.8)
+    fit = fit_floor(WIDTHS, floored_barriers(0.0, noise=0.0), ceiling=0.8)
     assert fit is not None and fit.floor < 1e-3 and fit.low == 0
     assert fit.exponent_without == pytest.approx(1.5, rel=1e-4) and fit.half_width_without == pytest.approx(2, rel=1e-4)
 
@@ -46,7 +38,7 @@ def test_a_fall_to_zero_has_no_floor():
 @pytest.mark.slow
 def test_the_interval_holds_the_truth_about_as_often_as_it_says():
     for floor in (0.0, 0.04):
-        fits = [fit_floor(WIDTHS, barriers(floor, noise=0.3, seed=seed), ceiling=0.8) for seed in range(12)]
+        fits = [fit_floor(WIDTHS, floored_barriers(floor, noise=0.3, seed=seed), ceiling=0.8) for seed in range(12)]
         held = sum(fit.low <= floor <= fit.high for fit in fits if fit)
         # binomial with 12 draws of 0.95: fewer than 9 have a chance of one in four hundred
         assert held >= 9
@@ -62,15 +54,6 @@ def test_what_cannot_be_fitted_is_not():
         fit_floor([1, 2], [0.5, 0.2], ceiling=0)
 
 
-def sweep(floor: float):
-    """Records of three pairs at six widths whose accuracy barriers are those above."""
-    dips = barriers(floor, noise=0.1)
-    return [
-        make_record(width, seeds=(2 * (index % 3), 2 * (index % 3) + 1), depth_of_dip=dip)
-        for index, (width, dip) in enumerate(zip(WIDTHS, dips, strict=True))
-    ]
-
-
 def test_a_curve_that_misses_is_found_out():
     """Two falls, one after the other: the pairs scatter little, and no such curve runs through both."""
     exact = [0.6 if width < 4 else 0.2 if width < 16 else 0.002 for width in WIDTHS]
@@ -79,13 +62,13 @@ def test_a_curve_that_misses_is_found_out():
     fit = fit_floor(WIDTHS, steps, ceiling=0.8)
     assert fit is not None and fit.lack_of_fit < 1e-3
     assert decided(fit, num_fits=1) == "no such curve"
-    right = fit_floor(WIDTHS, barriers(0.1, noise=0.05), ceiling=0.8)
+    right = fit_floor(WIDTHS, floored_barriers(0.1, noise=0.05), ceiling=0.8)
     assert right is not None and right.lack_of_fit > 0.05 and decided(right, num_fits=1) == "a floor"
 
 
 @pytest.mark.slow
 def test_the_test_for_lack_of_fit_rejects_a_right_curve_about_as_often_as_it_says():
-    fits = [fit_floor(WIDTHS, barriers(0.04, noise=0.2, seed=seed), ceiling=0.8) for seed in range(20)]
+    fits = [fit_floor(WIDTHS, floored_barriers(0.04, noise=0.2, seed=seed), ceiling=0.8) for seed in range(20)]
     # binomial with 20 draws of 0.05: more than 4 have a chance of one in four hundred
     assert sum(fit.lack_of_fit < 0.05 for fit in fits if fit) <= 4
 
@@ -101,7 +84,7 @@ def test_lack_of_fit_is_the_f_test_of_textbooks():
 
 
 def test_the_number_of_fits_decides_as_well():
-    fit = fit_floor(WIDTHS, barriers(0.1, noise=0.05), ceiling=0.8)
+    fit = fit_floor(WIDTHS, floored_barriers(0.1, noise=0.05), ceiling=0.8)
     assert fit is not None and fit.low > 0
     weak = replace(fit, p_value=0.02)
     assert decided(weak, num_fits=1) == "a floor" and decided(weak, num_fits=6) == "cannot be decided"
@@ -109,7 +92,7 @@ def test_the_number_of_fits_decides_as_well():
 
 
 def test_sentences_say_whether_there_is_a_floor():
-    floored, counted = sentences.floor_finding(sweep(0.1))
+    floored, counted = sentences.floor_finding(floor_sweep(0.1))
     assert floored.startswith("MLP on digits, weight decay 3e-3: accuracy barrier: a floor of ")
     table = numbers_of(floored)
     assert len(table) == 4 and set(table["network"]) == {"MLP on digits, 3e-3"}
@@ -118,14 +101,14 @@ def test_sentences_say_whether_there_is_a_floor():
     assert 0 < low < float(floored.split("a floor of ")[1].split()[0]) < high
     assert "accuracy below the ensemble's: a floor of " in floored
     assert counted.startswith("4 fits were made") and counted.endswith("5 % / 4 = 0.013.")
-    assert "cannot be decided" in sentences.floor_finding(sweep(0.0))[0]
-    none = [*sweep(0.0), make_record(64, depth_of_dip=-0.01)]
+    assert "cannot be decided" in sentences.floor_finding(floor_sweep(0.0))[0]
+    none = [*floor_sweep(0.0), make_record(64, depth_of_dip=-0.01)]
     assert "1 of 1 pairs at ×64 lose nothing, so none is fitted" in sentences.floor_finding(none)[0]
     assert "too few widths for a fit (2)" in sentences.floor_finding(width_sweep(widths=(1, 4), pairs=1))[0]
 
 
 def test_what_is_lost_against_the_ensemble_is_fitted_beside_the_barriers():
-    ours, theirs = floor_fits(sweep(0.1)), ensemble_fits(sweep(0.1))
+    ours, theirs = floor_fits(floor_sweep(0.1)), ensemble_fits(floor_sweep(0.1))
     assert [each.column for each in theirs] == ["accuracy_below_ensemble", "calibrated_loss_above_ensemble"]
     # an ensemble that is better than its networks by 0.005 in these records
     gap = theirs[0].pairs["accuracy_below_ensemble"] - ours[0].pairs["midpoint_accuracy_barrier"]
@@ -134,7 +117,7 @@ def test_what_is_lost_against_the_ensemble_is_fitted_beside_the_barriers():
 
 
 def test_the_table_is_of_the_fits_that_are_drawn():
-    records = sweep(0.1)
+    records = floor_sweep(0.1)
     table = floor_table(floor_fits(records))
     assert list(table["barrier"]) == ["midpoint_accuracy_barrier", "midpoint_calibrated_loss_barrier"]
     assert (table["low"] <= table["floor"]).all() and (table["floor"] <= table["high"]).all()

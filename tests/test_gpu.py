@@ -3,9 +3,7 @@
 Without a GPU its tests are skipped, and the summary of the run says so.
 """
 
-import importlib.util
 import json
-import sys
 from dataclasses import replace
 from pathlib import Path
 from types import ModuleType
@@ -21,6 +19,7 @@ from lmcbook.models import build_model
 from lmcbook.training import TimeIsUp, train
 from lmcbook.training.config import TrainingConfig
 from lmcbook.training.execution import Execution
+from tests.helpers.loaded import module_of
 
 ROOT = Path(__file__).resolve().parents[1]
 needs_gpu = pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU: its numbers were not compared here")
@@ -171,12 +170,7 @@ def test_bfloat16_ends_where_float32_does(device, seed):
 
 @pytest.fixture(scope="module")
 def benchmark() -> ModuleType:
-    spec = importlib.util.spec_from_file_location("gpu_benchmark", ROOT / "benchmarks" / "gpu.py")
-    assert spec is not None and spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[spec.name] = module
-    spec.loader.exec_module(module)
-    return module
+    return module_of(ROOT / "benchmarks" / "gpu.py")
 
 
 def test_the_benchmark_says_when_there_is_nothing_to_measure(benchmark, monkeypatch, capsys):

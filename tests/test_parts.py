@@ -1,46 +1,16 @@
 """The two parts of reciprocal orthogonality: which layers and pairs count, and what is said of them."""
 
 import math
-from dataclasses import replace
-from typing import Any
 
-from lmcbook.lab.records import Record
 from lmcbook.pages import figures, sentences
 from lmcbook.pages.analysis.parts import against_batches, parts_table
 from lmcbook.pages.analysis.told import numbers_of
-from tests.helpers.control_records import changed
-from tests.helpers.synthetic_records import make_record
-
-
-def split_record(width: float, seeds: tuple[int, int], **options: Any) -> Record:
-    """Four layers; between hidden ones an isotropic part that falls as the root of the width, a common one of 0.4."""
-    base = make_record(width, seeds=seeds, **options)
-    layers = [
-        {
-            "layer": f"layer{depth}",
-            "depth": depth,
-            # the classifier's are others, and do not count
-            "metrics": {
-                "isotropic": 9.0 if depth == 4 else depth / math.sqrt(width),
-                "common": 9.0 if depth == 4 else 0.4,
-                "reciprocal_orthogonality": 9.0 if depth == 4 else 0.5,
-            },
-        }
-        for depth in (2, 3, 4)
-    ]
-    config = replace(base.config, measurement="common_mode")
-    return replace(base, config=config, measurement="common_mode", digest="", data={"layers": layers})
-
-
-def sweep() -> list[Record]:
-    pairs = ((0, 1), (2, 3))
-    own = [split_record(width, seeds) for width in (1.0, 4.0) for seeds in pairs]
-    return [*own, *(changed(split_record(4.0, seeds), batch_size=7) for seeds in pairs)]
+from tests.helpers.parts_records import parts_sweep, split_record
 
 
 def test_parts_are_root_mean_squares_over_the_layers_between_hidden_units():
     table = parts_table(
-        [*sweep(), split_record(4.0, (0, 1), num_layers=5), split_record(4.0, (0, 1), weight_decay=1e-4)]
+        [*parts_sweep(), split_record(4.0, (0, 1), num_layers=5), split_record(4.0, (0, 1), weight_decay=1e-4)]
     )
     assert len(table) == 6 and parts_table([]).empty, "other depths and decays do not count"
     for width in (1.0, 4.0):
@@ -51,17 +21,17 @@ def test_parts_are_root_mean_squares_over_the_layers_between_hidden_units():
 
 
 def test_the_width_with_the_most_batch_sizes_is_shown_and_sizes_are_told_in_order():
-    table = parts_table(sweep())
+    table = parts_table(parts_sweep())
     assert set(against_batches(table)["width_multiplier"]) == {4.0}
-    widths, sizes = (each.replace("\u00a0", " ") for each in sentences.parts_finding(sweep()))
+    widths, sizes = (each.replace("\u00a0", " ") for each in sentences.parts_finding(parts_sweep()))
     assert widths == "MLP on digits, ×1 → ×4: the isotropic part falls, the common part stays (2 pairs each)."
     assert sizes.startswith("MLP on digits ×4, batches of 7 → 32: the isotropic part ") and "(2 pairs each)" in sizes
-    rows = numbers_of(sentences.parts_finding(sweep())).to_numpy().tolist()
+    rows = numbers_of(sentences.parts_finding(parts_sweep())).to_numpy().tolist()
     assert [" | ".join(row).replace("\u00a0", " ") for row in rows] == [
         "MLP on digits | ×1 | 2.55 ± 0.00 | 0.40 ± 0.00",
         "MLP on digits | ×4 | 1.27 ± 0.00 | 0.40 ± 0.00",
         "MLP on digits ×4 | batches of 7 | 1.27 ± 0.00 | 0.40 ± 0.00",
         "MLP on digits ×4 | batches of 32 | 1.27 ± 0.00 | 0.40 ± 0.00",
     ]
-    page = figures.to_html(figures.parts_of_orthogonality, sweep(), [widths])
+    page = figures.to_html(figures.parts_of_orthogonality, parts_sweep(), [widths])
     assert "MLP on digits ×4: isotropic 1.27, common 0.40" in page

@@ -1,7 +1,6 @@
 """Tests that the project's files agree with each other, and that what must not be in them is not."""
 
 import ast
-import importlib.util
 import json
 import os
 import re
@@ -11,7 +10,7 @@ import sys
 import tomllib
 from collections.abc import Iterable
 from pathlib import Path
-from types import ModuleType, SimpleNamespace
+from types import SimpleNamespace
 
 import pytest
 from packaging.requirements import Requirement
@@ -22,6 +21,7 @@ from lmcbook.__main__ import _parser, main
 from lmcbook.data.datasets import DATASETS
 from lmcbook.pages import notebooks, parameters
 from tests.helpers.command_lines import as_papermill_reads
+from tests.helpers.loaded import module_of
 from tests.lock import parsed
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -42,16 +42,6 @@ def project_files() -> list[Path]:
     if done.returncode != 0:
         pytest.skip("not a git checkout")
     return [ROOT / name for name in done.stdout.splitlines() if (ROOT / name).is_file()]
-
-
-def load(path: Path) -> ModuleType:
-    """Import a file of the book, which is no package."""
-    spec = importlib.util.spec_from_file_location(path.stem, path)
-    assert spec is not None and spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[path.stem] = module  # where dataclasses look their module up
-    spec.loader.exec_module(module)
-    return module
 
 
 # --- commands --------------------------------------------------------------------------------------------------------
@@ -248,7 +238,7 @@ def test_the_links_at_the_top_lead_to_the_books_settings():
 
 
 def test_every_page_is_in_the_table_of_contents_and_every_notebook_is_a_page():
-    extension = load(ROOT / "book" / "_extensions" / "executed_notebooks.py")
+    extension = module_of(ROOT / "book" / "_extensions" / "executed_notebooks.py")
     toc = extension.yaml.safe_load(text("book/_toc.yml"))
     listed = list(extension.pages_in_toc(toc))
     pages = {page for page in listed if not page.startswith(("results/", "api/"))}
@@ -261,13 +251,13 @@ def test_the_page_of_licences_names_every_dataset_and_every_vendored_package():
     page = text("book/licences.md")
     for dataset in DATASETS.values():
         assert f"`{dataset.name}`" in page and dataset.licence in page
-    for package in load(ROOT / "book" / "vendor_js.py").BOOK_PACKAGES:
+    for package in module_of(ROOT / "book" / "vendor_js.py").BOOK_PACKAGES:
         name, _, version = package.spec.rpartition("@")
         assert version in page and name.lower() in page.lower()
 
 
 def test_formulas_of_docstrings_become_roles():
-    extension = load(ROOT / "book" / "_extensions" / "docstrings.py")
+    extension = module_of(ROOT / "book" / "_extensions" / "docstrings.py")
     lines = [r"The ratio $a_\ell /", r"    b$ of ``$HOME`` and 5 $ is", r"$\beta$; costs $1."]
     extension.formulas_as_roles(None, "function", "name", None, None, lines)
     assert (
@@ -276,7 +266,7 @@ def test_formulas_of_docstrings_become_roles():
 
 
 def test_every_module_of_core_and_lab_has_a_page_of_reference_and_every_page_is_listed(tmp_path):
-    extension = load(ROOT / "book" / "_extensions" / "api_pages.py")
+    extension = module_of(ROOT / "book" / "_extensions" / "api_pages.py")
     (tmp_path / "api").mkdir()
     (tmp_path / "api" / "gone.md").write_text("a module that was removed")
     extension.write_pages(tmp_path / "api")
@@ -296,7 +286,7 @@ def test_every_module_of_core_and_lab_has_a_page_of_reference_and_every_page_is_
 
 
 def test_the_build_judges_notebooks_unless_the_process_that_started_it_has(monkeypatch, tmp_path):
-    extension = load(ROOT / "book" / "_extensions" / "executed_notebooks.py")
+    extension = module_of(ROOT / "book" / "_extensions" / "executed_notebooks.py")
     judged: list[object] = []
 
     def judge(pairs: object, *_: object, **__: object) -> list[Path]:
@@ -318,7 +308,7 @@ def test_the_build_judges_notebooks_unless_the_process_that_started_it_has(monke
 
 
 def test_vendored_files_that_are_not_the_pinned_ones_are_refused(tmp_path, monkeypatch):
-    vendor = load(ROOT / "book" / "vendor_js.py")
+    vendor = module_of(ROOT / "book" / "vendor_js.py")
     monkeypatch.setattr(vendor, "_download", lambda npm, package: b"something else")
     monkeypatch.setattr(vendor.shutil, "which", lambda name: "/usr/bin/npm")
     with pytest.raises(vendor.VendorError, match="not the pinned .*; it was not used"):
@@ -327,14 +317,14 @@ def test_vendored_files_that_are_not_the_pinned_ones_are_refused(tmp_path, monke
 
 
 def test_without_npm_the_book_falls_back_and_says_so(tmp_path, monkeypatch, capsys):
-    vendor = load(ROOT / "book" / "vendor_js.py")
+    vendor = module_of(ROOT / "book" / "vendor_js.py")
     monkeypatch.setattr(vendor, "BOOK_FILES", tmp_path / "vendor")
     monkeypatch.setattr(vendor.fetch, "__defaults__", (tmp_path / "vendor", vendor.BOOK_PACKAGES))
     monkeypatch.setattr(vendor.shutil, "which", lambda name: None)
     vendor.main([])
     assert "npm is not installed" in capsys.readouterr().out
 
-    extension = load(ROOT / "book" / "_extensions" / "self_contained.py")
+    extension = module_of(ROOT / "book" / "_extensions" / "self_contained.py")
     config = SimpleNamespace(mathjax_path="", nb_ipywidgets_js={})
     extension.use_public_addresses(None, config)
     assert "mathjax@3" in config.mathjax_path
@@ -399,7 +389,7 @@ def test_records_are_small_json_files():
 
 
 def test_the_table_of_the_structure_counts_what_is_there():
-    structure = load(ROOT / "benchmarks" / "structure.py")
+    structure = module_of(ROOT / "benchmarks" / "structure.py")
     assert structure.in_circles({"a": {"b"}, "b": {"c"}, "c": {"b"}, "d": {"a"}}) == ["b", "c"]
     texts = {
         "__init__.py": "",

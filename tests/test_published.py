@@ -6,11 +6,13 @@ from xml.etree import ElementTree
 
 import pytest
 
+from tests.helpers.loaded import module_of
 from tests.helpers.tiny_book import build_tiny_book
-from tests.test_launching import ADDRESS, ROOT, load
 
 pytest.importorskip("sphinx_book_theme")
 
+ROOT = Path(__file__).resolve().parents[1]
+ADDRESS = "https://github.com/owner/name"
 PAGES = {
     "index.md": '# Root & branch\n\nA first sentence that says "what" this is about, in more than sixty letters.\n\n'
     "```{toctree}\nchangelog\ndeep/page\n```\n",
@@ -24,7 +26,7 @@ NAMES = {"": "{http://www.w3.org/2005/Atom}", "map": "{http://www.sitemaps.org/s
 
 @pytest.fixture(scope="module")
 def extension():
-    return load(ROOT / "book" / "_extensions" / "published.py")
+    return module_of(ROOT / "book" / "_extensions" / "published.py")
 
 
 def build(folder: Path, repository: str, **settings: object) -> Path:

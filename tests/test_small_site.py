@@ -4,7 +4,6 @@ import html
 import json
 import re
 from base64 import b64encode
-from importlib.util import module_from_spec, spec_from_file_location
 from pathlib import Path
 from types import ModuleType, SimpleNamespace
 from typing import Any
@@ -14,6 +13,7 @@ from xml.etree import ElementTree
 import pytest
 
 from tests.helpers.browser import opened_browser
+from tests.helpers.loaded import module_of
 
 ROOT = Path(__file__).resolve().parents[1]
 ipywidgets = pytest.importorskip("ipywidgets")
@@ -21,11 +21,7 @@ ipywidgets = pytest.importorskip("ipywidgets")
 
 @pytest.fixture(scope="module")
 def small_site() -> ModuleType:
-    spec = spec_from_file_location("small_site", ROOT / "book" / "_extensions" / "small_site.py")
-    assert spec is not None and spec.loader is not None
-    module = module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+    return module_of(ROOT / "book" / "_extensions" / "small_site.py")
 
 
 # --- widgets ---------------------------------------------------------------------------------------------------------

@@ -7,14 +7,14 @@ from pandas import DataFrame
 
 from lmcbook.pages import sentences
 from lmcbook.pages.analysis.told import Told, by_decay, change, from_narrow_to_wide, numbers_of
-from lmcbook.pages.figures.markup import listed
+from lmcbook.pages.figures.markup import listed, numbers_html
 from lmcbook.pages.sentences.showing import as_markdown
 from tests.helpers.control_records import batch_sweep, decay_sweep, flatness_sweep, penalty_sweep, start_sweep
 from tests.helpers.counting import numbers_in
+from tests.helpers.floor_records import floor_sweep
+from tests.helpers.parts_records import parts_sweep
 from tests.helpers.repair_records import repair_sweep
 from tests.helpers.synthetic_records import layers_sweep, width_sweep
-from tests.test_floors import sweep as floor_sweep
-from tests.test_parts import sweep as parts_sweep
 
 MOST = 8
 PRODUCTS = decay_sweep(dips={1e-3: (0.05, 0.06)}) + decay_sweep(dips={3e-3: (0.04, 0.05)}, epochs=3)
@@ -73,6 +73,26 @@ def test_numbers_are_counted_as_readers_see_them():
     ]
 
 
+@pytest.mark.parametrize(
+    ("finding", "text"),
+    [
+        ("A paragraph.", "A paragraph."),
+        (["First.", "Second."], "- First.\n- Second."),
+        ([], "Nothing is measured yet."),
+        ("", ""),
+    ],
+)
+def test_a_text_is_a_paragraph_and_sentences_are_a_list(finding, text):
+    assert as_markdown(finding) == text
+
+
+def test_what_is_shown_is_one_text(monkeypatch):
+    shown = []
+    monkeypatch.setattr("IPython.display.display", lambda bundle, raw: shown.append(bundle["text/markdown"]))
+    sentences.show("One.", ["two", "three"], [])
+    assert shown == ["One.\n\n- two\n- three\n\nNothing is measured yet."]
+
+
 def test_the_page_shows_sentences_and_one_table():
     told = [Told(f"Sentence {name}.", [{"network": name, "lost": "3 < 4"}]) for name in ("one", "two")]
     page = listed([*told, "Without numbers."])
@@ -80,6 +100,22 @@ def test_the_page_shows_sentences_and_one_table():
     assert "3 &lt; 4" in page and 'role="region" tabindex="0" aria-label=' in page
     assert "<table>" not in listed(["Without numbers."])
     assert as_markdown([*told]) == "- Sentence one.\n- Sentence two."
+
+
+def test_rows_of_the_same_network_and_decay_are_one_and_a_network_that_repeats_becomes_a_heading():
+    first = [{"network": "MLP", "decay": decay, "lost": lost} for decay, lost in (("3e-3", "1"), ("1e-4", "2"))]
+    second = [{"network": "MLP", "decay": "1e-4", "moved": "5"}, {"network": "VGG", "decay": "1e-4", "moved": "6"}]
+    told = [Told("One.", first), Told("Two.", second), "Three."]
+    assert numbers_of(told).to_numpy().tolist() == [
+        ["MLP", "3e-3", "1", "–"],
+        ["MLP", "1e-4", "2", "5"],
+        ["VGG", "1e-4", "–", "6"],
+    ]
+    page = numbers_html(told)
+    heading = '<th scope="rowgroup" colspan="3"><span>MLP</span></th>'
+    assert page.count("MLP") == 1 and heading in page and page.count("<th ") == 5
+    alone = numbers_html(Told("One.", first[:1]))
+    assert "rowgroup" not in alone and "<td>MLP</td>" in alone and numbers_html(["Three."]) == ""
 
 
 def test_sentences_and_their_numbers_are_shown_one_after_the_other(monkeypatch):
@@ -112,5 +148,4 @@ def test_ways_that_differ_are_told_apart():
 
 
 def layers_table_of_one_width():
-
     return DataFrame({"weight_decay": [3e-3], "width_multiplier": [4.0], "value": [2.0]})

@@ -5,7 +5,6 @@ import os
 import re
 import subprocess
 import sys
-from importlib.util import module_from_spec, spec_from_file_location
 from pathlib import Path
 from types import ModuleType, SimpleNamespace
 from typing import Any
@@ -13,27 +12,20 @@ from typing import Any
 import pytest
 from packaging.requirements import Requirement
 
+from tests.helpers.loaded import module_of
+
 ROOT = Path(__file__).resolve().parents[1]
 ADDRESS = "https://github.com/owner/name"
 
 
-def load(path: Path) -> ModuleType:
-    """The file as a module, though it lies outside any package."""
-    spec = spec_from_file_location(path.stem, path)
-    assert spec is not None and spec.loader is not None
-    module = module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
-
-
 @pytest.fixture(scope="module")
 def colab() -> ModuleType:
-    return load(ROOT / "book" / "colab_notebooks.py")
+    return module_of(ROOT / "book" / "colab_notebooks.py")
 
 
 def buttons(page: str, url: str) -> tuple[dict[str, Any], list[dict[str, Any]]]:
     """The theme's options and the buttons of ``page`` in a book whose repository is at ``url``."""
-    extension = load(ROOT / "book" / "_extensions" / "repository_buttons.py")
+    extension = module_of(ROOT / "book" / "_extensions" / "repository_buttons.py")
     options: dict[str, Any] = {"repository_url": url, "repository_branch": "main"}
     app = SimpleNamespace(srcdir=str(ROOT / "book"), config=SimpleNamespace(html_theme_options=options))
     context: dict[str, Any] = {"header_buttons": []}
