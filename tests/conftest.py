@@ -19,6 +19,7 @@ from lmcbook.lab.config import PairConfig
 from lmcbook.lab.records import Record, read_records
 from lmcbook.training import TrainedModel, train
 from lmcbook.training.config import TrainingConfig
+from tests.helpers.synthetic_records import layers_sweep, width_sweep
 
 # Several test processes share the cores, and bit-identity is promised for equal thread counts: one thread here, and one
 # in the processes that tests start.
@@ -99,3 +100,29 @@ def pico_pair(pico) -> PairConfig:
 def trained_pair(pico_pair, digits) -> tuple[TrainedModel, TrainedModel]:
     a, b = (train(config, digits, progress=False) for config in (pico_pair.training_a, pico_pair.training_b))
     return a, b
+
+
+@pytest.fixture(scope="session")
+def mlp_pair():
+    from tests.helpers.evaluation_pairs import random_pair  # not above: most tests do without it
+
+    return random_pair("mlp")
+
+
+@pytest.fixture(scope="session")
+def resnet_pair():
+    from tests.helpers.evaluation_pairs import random_pair
+
+    return random_pair("resnet20")
+
+
+@pytest.fixture(scope="session")
+def perceptrons() -> list[Record]:
+    """Made-up records of a network without batch norm: interpolations and layers at several widths."""
+    return width_sweep(widths=(1, 4, 16), pairs=2) + layers_sweep()
+
+
+@pytest.fixture(scope="session")
+def convolutional() -> list[Record]:
+    """The same of a network with batch norm."""
+    return width_sweep("vgg11-digits", (2, 8), pairs=1) + layers_sweep("vgg11-digits", (2, 8), pairs=1)

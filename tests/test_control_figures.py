@@ -1,14 +1,10 @@
 """Figures, sentences and claims of the controls: temperatures and weight decay, against hand-made records."""
 
-import base64
 import re
 from dataclasses import replace
 from functools import cache
-from io import StringIO
-from xml.etree import ElementTree
 
 import numpy
-import pandas
 import pytest
 from matplotlib.figure import Figure
 from matplotlib.legend import Legend
@@ -21,7 +17,6 @@ from lmcbook.pages.analysis.sweeps import decay_table
 from lmcbook.pages.analysis.told import numbers_of
 from lmcbook.pages.claims.catalogue import of_chapter
 from lmcbook.pages.claims.statistics import batch_norm_temperature_error, decay_advantage, depth_temperature_error
-from lmcbook.pages.figures import style
 from lmcbook.training.schedule import decay_product
 from tests.helpers.control_records import (
     CURVATURE,
@@ -34,7 +29,7 @@ from tests.helpers.control_records import (
     temperature_sweep,
     with_temperatures,
 )
-from tests.helpers.drawn import alt_of, check_layout, data_of, drawn, first_of_each_module, page_of, text
+from tests.helpers.drawn import check_layout, check_page, drawn, first_of_each_module, page_of, text
 from tests.helpers.synthetic_records import make_record
 
 OF_TEMPERATURES = (
@@ -77,19 +72,7 @@ def test_axes_are_named_and_nothing_is_cut_off(draw, narrow, pages):
 
 @pytest.mark.parametrize("draw", first_of_each_module(ALL))
 def test_pages_are_whole_and_have_their_data(draw, records, pages):
-    page = pages(draw).text
-    alt = alt_of(draw, records[draw])
-    assert "MLP on digits" in alt and "×16" in alt and "nan" not in alt
-    drawings = re.findall(r"<svg.*?</svg>", page, re.DOTALL)
-    assert len(drawings) == 2
-    for drawing in drawings:
-        assert ElementTree.fromstring(drawing).get("aria-label") == alt
-    colours = set(re.findall(r"#[0-9a-f]{6}\b", "".join(drawings)))
-    assert colours <= {*style.DARK, "#ffffff"}, "every colour has a counterpart on a dark page"
-    found = re.search(r'href="data:text/csv;charset=utf-8;base64,([^"]+)"', page)
-    assert found is not None
-    table = pandas.read_csv(StringIO(base64.b64decode(found[1]).decode()))
-    assert len(table) == len(data_of(draw, records[draw])) > 0
+    check_page(draw, records[draw], pages(draw))
 
 
 def test_words_of_a_figure_keep_their_digits():

@@ -1,14 +1,10 @@
 """A penalty against low rank, flatness, a common start: tables, figures, sentences and claims on hand-made records."""
 
-import base64
 import re
 from dataclasses import replace
 from functools import cache
-from io import StringIO
-from xml.etree import ElementTree
 
 import numpy
-import pandas
 import pytest
 from matplotlib.figure import Figure
 from matplotlib.legend import Legend
@@ -22,7 +18,6 @@ from lmcbook.pages.analysis.starts import in_common, name_of, spawned_table
 from lmcbook.pages.analysis.sweeps import decay_table, penalty_table
 from lmcbook.pages.analysis.told import numbers_of
 from lmcbook.pages.claims.statistics import penalty_effect, sharing_effect, spawned
-from lmcbook.pages.figures import style
 from lmcbook.pages.origin import number_of_pairs
 from tests.helpers.control_records import (
     STARTS,
@@ -35,7 +30,7 @@ from tests.helpers.control_records import (
     start_sweep,
     with_metrics,
 )
-from tests.helpers.drawn import alt_of, check_layout, data_of, drawn, first_of_each_module, page_of, text
+from tests.helpers.drawn import check_layout, check_page, drawn, first_of_each_module, page_of, text
 from tests.helpers.synthetic_records import make_layerwise_record, make_record
 
 ALL = (
@@ -80,17 +75,7 @@ def test_axes_are_named_and_nothing_is_cut_off(draw, narrow, pages):
 
 @pytest.mark.parametrize("draw", first_of_each_module(ALL))
 def test_pages_are_whole_and_have_their_data(draw, records, pages):
-    page = pages(draw).text
-    alt = alt_of(draw, records[draw])
-    assert "MLP on digits" in alt and "×16" in alt and "VGG-11" in alt and "nan" not in alt
-    drawings = re.findall(r"<svg.*?</svg>", page, re.DOTALL)
-    assert len(drawings) == 2 and all(ElementTree.fromstring(each).get("aria-label") == alt for each in drawings)
-    colours = set(re.findall(r"#[0-9a-f]{6}\b", "".join(drawings)))
-    assert colours <= {*style.DARK, "#ffffff"}, "every colour has a counterpart on a dark page"
-    found = re.search(r'href="data:text/csv;charset=utf-8;base64,([^"]+)"', page)
-    assert found is not None
-    table = pandas.read_csv(StringIO(base64.b64decode(found[1]).decode()))
-    assert len(table) == len(data_of(draw, records[draw])) > 0
+    assert "VGG-11" in check_page(draw, records[draw], pages(draw))
 
 
 @pytest.mark.parametrize("draw", first_of_each_module(ALL))

@@ -25,18 +25,7 @@ from lmcbook.evaluation import (
 from lmcbook.merging import interpolate, merge
 from lmcbook.models import LayeredModel
 from lmcbook.randomness import random_stream
-from tests.helpers.evaluation_pairs import GRID, Pair, random_pair
-
-
-@pytest.fixture
-def mlp_pair() -> Pair:
-    return random_pair("mlp")
-
-
-@pytest.fixture
-def resnet_pair() -> Pair:
-    return random_pair("resnet20")
-
+from tests.helpers.evaluation_pairs import GRID, random_pair
 
 # --- loss and accuracy
 

@@ -30,16 +30,6 @@ from tests.helpers.evaluation_pairs import GRID, Pair, random_pair
 
 
 @pytest.fixture
-def mlp_pair() -> Pair:
-    return random_pair("mlp")
-
-
-@pytest.fixture
-def resnet_pair() -> Pair:
-    return random_pair("resnet20")
-
-
-@pytest.fixture
 def digits_pair(pico_pair, trained_pair, digits) -> Pair:
     model = build_model(pico_pair.training, input_shape=digits.input_shape, num_classes=10)
     states = [trained.state for trained in trained_pair]

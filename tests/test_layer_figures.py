@@ -17,21 +17,9 @@ from lmcbook.pages.analysis import permutations as permutation_tables
 from lmcbook.pages.analysis import units as unit_tables
 from lmcbook.pages.figures import layers, permutations, rows, style, units
 from tests.helpers.synthetic_records import (
-    layers_sweep,
     make_layerwise_record,
     make_record,
-    width_sweep,
 )
-
-
-@pytest.fixture(scope="module")
-def perceptrons():
-    return width_sweep(widths=(1, 4, 16), pairs=2) + layers_sweep()
-
-
-@pytest.fixture(scope="module")
-def convolutional():
-    return width_sweep("vgg11-digits", (2, 8), pairs=1) + layers_sweep("vgg11-digits", (2, 8), pairs=1)
 
 
 @pytest.fixture(scope="module")

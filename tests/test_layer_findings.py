@@ -5,10 +5,8 @@ import pytest
 from lmcbook.pages import sentences
 from lmcbook.pages.analysis.told import numbers_of
 from tests.helpers.synthetic_records import (
-    layers_sweep,
     make_layerwise_record,
     make_record,
-    width_sweep,
 )
 
 OF_LAYERS = (
@@ -17,16 +15,6 @@ OF_LAYERS = (
 )
 OF_PERMUTATIONS = ("alignment", "gain", "matched_calibration", "inside", "mechanism")
 FINDINGS = [getattr(sentences, f"{name}_finding") for name in (*OF_LAYERS, *OF_PERMUTATIONS)]
-
-
-@pytest.fixture(scope="module")
-def perceptrons():
-    return width_sweep(widths=(1, 4, 16), pairs=2) + layers_sweep()
-
-
-@pytest.fixture(scope="module")
-def convolutional():
-    return width_sweep("vgg11-digits", (2, 8), pairs=1) + layers_sweep("vgg11-digits", (2, 8), pairs=1)
 
 
 def own_depth(records):

@@ -145,16 +145,9 @@ def cosine_against_correlation(table: DataFrame, *, narrow: bool = False) -> Fig
     One line for each ratio of standard deviations. The table has the columns ratio, correlation, limit and simulated
     (empty where nothing was simulated).
     """
-    series = list(table["ratio"].unique())
     with style.applied():
         figure, axes = style.panels(1, 1, height=3.1, narrow=narrow)
-        for index, name in enumerate(series):
-            chosen = table[table["ratio"] == name]
-            look = _look(index, len(series), marked=False)
-            axes[0].plot(chosen["correlation"], chosen["limit"], label=f"ratio {name:g}", **look)
-            drawn = chosen.dropna(subset=["simulated"])
-            marker = style.MARKERS[index % len(style.MARKERS)]
-            axes[0].plot(drawn["correlation"], drawn["simulated"], marker, color=look["color"], markersize=5)
+        _lines_and_points(axes[0], table, "ratio", "correlation", line="limit", points="simulated", label="ratio {:g}")
         axes[0].set_xlabel("correlation of the two models' pre-activations")
         axes[0].set_ylabel("cosine")
         _legend(figure, axes[0], narrow=narrow)
@@ -166,15 +159,9 @@ def temperature_against_coefficient(table: DataFrame, *, narrow: bool = False) -
 
     One line for each number of layers. The table has the columns layers, coefficient, predicted and fitted.
     """
-    series = list(table["layers"].unique())
     with style.applied():
         figure, axes = style.panels(1, 1, height=3.1, narrow=narrow)
-        for index, name in enumerate(series):
-            chosen = table[table["layers"] == name]
-            look = _look(index, len(series), marked=False)
-            axes[0].plot(chosen["coefficient"], chosen["predicted"], label=f"{name} layers", **look)
-            marker = style.MARKERS[index % len(style.MARKERS)]
-            axes[0].plot(chosen["coefficient"], chosen["fitted"], marker, color=look["color"], markersize=5)
+        _lines_and_points(axes[0], table, "layers", "coefficient", line="predicted", points="fitted", label="{} layers")
         axes[0].set_yscale("log", base=2)
         axes[0].set_xlabel("λ (share of model a)")
         axes[0].set_ylabel("inverse temperature")
@@ -265,6 +252,17 @@ def to_html(
         finding=finding,
         origin=origin_html([source], command=command, table=table, name=name),
     )
+
+
+def _lines_and_points(axis: Axes, table: DataFrame, by: str, x: str, *, line: str, points: str, label: str) -> None:
+    """For each value of the column ``by`` a line of one column, and the points of another where it has any."""
+    series = list(table[by].unique())
+    for index, name in enumerate(series):
+        chosen = table[table[by] == name]
+        look = _look(index, len(series), marked=False)
+        axis.plot(chosen[x], chosen[line], label=label.format(name), **look)
+        drawn = chosen.dropna(subset=[points])
+        axis.plot(drawn[x], drawn[points], style.MARKERS[index % len(style.MARKERS)], color=look["color"], markersize=5)
 
 
 def _look(index: int, count: int, *, marked: bool = True) -> dict[str, Any]:

@@ -1,7 +1,7 @@
 """How far constructed networks are from what a theorem says: the numbers of the chapters on theory."""
 
 from collections.abc import Sequence
-from typing import Literal
+from typing import Literal, Unpack
 
 import torch
 import torch.nn.functional as F
@@ -20,7 +20,7 @@ from lmcbook.layerwise import (
 )
 from lmcbook.theory.batch_norm import NormalisedNetwork, disjoint_normalised_networks, merged_normalised, run_normalised
 from lmcbook.theory.networks import Activation, BiasExponent, Network, merged, run, sum_of
-from lmcbook.theory.pairs import Pair, disjoint_networks
+from lmcbook.theory.pairs import Pair, Sizes, disjoint_networks
 
 Exponent = Literal["depth", "one"]
 
@@ -121,8 +121,12 @@ def shared_decay(
         generator=generator,
         shared_units=shared_units,
     )
-    traces = [run(network, inputs) for network in (*pair, merged(pair, (0.5, 0.5)))]
-    layers = zip(*traces, strict=True)
+    return halfway_exponents(pair, inputs)
+
+
+def halfway_exponents(pair: Sequence[Network], inputs: Float[Tensor, "examples inputs"]) -> Float[Tensor, " layers"]:
+    """The decay exponent of every layer of a merged pair at λ = ½."""
+    layers = zip(*(run(network, inputs) for network in (*pair, merged(pair, (0.5, 0.5)))), strict=True)
     exponents = [decay_exponent(of_merged.output, of_a.output, of_b.output) for of_a, of_b, of_merged in layers]
     return torch.tensor(exponents, dtype=torch.float64)
 
@@ -158,53 +162,29 @@ def normalised_errors(
 
 
 def batch_norm_errors(
-    inputs: Float[Tensor, "examples inputs"],
-    *,
-    num_layers: int,
-    input_size: int,
-    units: int,
-    num_classes: int,
-    generator: Generator,
+    inputs: Float[Tensor, "examples inputs"], **sizes: Unpack[Sizes]
 ) -> dict[str, dict[str, Float[Tensor, " layers"]]]:
-    """Relative errors at λ = ½ of our law for batch norm and of LEWC, for disjoint networks without and with skips."""
+    """Relative errors at λ = ½ of our law for batch norm and of LEWC, for disjoint networks without and with skips.
+
+    ``sizes`` are those of `disjoint_pair`.
+    """
     found = {}
     for name, skip in (("plain", False), ("residual", True)):
-        networks = disjoint_normalised_networks(
-            2,
-            num_layers=num_layers,
-            input_size=input_size,
-            units=units,
-            num_classes=num_classes,
-            generator=generator,
-            skip=skip,
-        )
+        networks = disjoint_normalised_networks(2, **sizes, skip=skip)
         found[name] = {
             "one factor per layer": normalised_errors(networks, (0.5, 0.5), inputs),
-            "LEWC": normalised_errors(networks, (0.5, 0.5), inputs, exponent="depth", last_exponent=num_layers),
+            "LEWC": normalised_errors(
+                networks, (0.5, 0.5), inputs, exponent="depth", last_exponent=sizes["num_layers"]
+            ),
         }
     return found
 
 
 def bias_errors(
-    coefficient: float,
-    inputs: Float[Tensor, "examples inputs"],
-    *,
-    num_layers: int,
-    input_size: int,
-    units: int,
-    num_classes: int,
-    generator: Generator,
+    coefficient: float, inputs: Float[Tensor, "examples inputs"], **sizes: Unpack[Sizes]
 ) -> dict[str, Float[Tensor, " layers"]]:
-    """Relative errors of LEWC for disjoint networks with biases that are merged in two ways."""
-    pair = disjoint_networks(
-        2,
-        num_layers=num_layers,
-        input_size=input_size,
-        units=units,
-        num_classes=num_classes,
-        generator=generator,
-        bias=True,
-    )
+    """Relative errors of LEWC for disjoint networks with biases, merged in two ways; ``sizes``: see `disjoint_pair`."""
+    pair = disjoint_networks(2, **sizes, bias=True)
     rows = two_networks([coefficient])
     return {
         "merged like weights": connectivity_errors(pair, rows, inputs)[0],

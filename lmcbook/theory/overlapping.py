@@ -8,8 +8,8 @@ from jaxtyping import Float
 from torch import Generator, Tensor
 
 from lmcbook.errors import InputError, check_number
-from lmcbook.layerwise import decay_exponent
-from lmcbook.theory.networks import Network, merged, run
+from lmcbook.theory.checks import halfway_exponents
+from lmcbook.theory.networks import Network, run
 from lmcbook.theory.pairs import Pair
 
 Answers = Callable[[int, Tensor, Tensor], tuple[Tensor, Tensor]]
@@ -118,9 +118,7 @@ def mixed_exponents(
         num_classes=num_classes,
         generator=generator,
     )
-    layers = zip(*(run(network, inputs) for network in (*pair, merged(pair, (0.5, 0.5)))), strict=True)
-    exponents = [decay_exponent(of_merged.output, of_a.output, of_b.output) for of_a, of_b, of_merged in layers]
-    return torch.tensor(exponents, dtype=torch.float64)
+    return halfway_exponents(pair, inputs)
 
 
 def shared_activity(pair: Pair, inputs: Float[Tensor, "examples inputs"]) -> list[float]:

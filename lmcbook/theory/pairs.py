@@ -2,13 +2,23 @@
 
 import math
 from itertools import pairwise
-from typing import Any, NamedTuple
+from typing import NamedTuple, TypedDict, Unpack
 
 import torch
 from torch import Generator, Tensor
 
 from lmcbook.errors import InputError, check_number
 from lmcbook.theory.networks import Network
+
+
+class Sizes(TypedDict):
+    """What makes a pair of disjoint networks, as `disjoint_networks` takes it."""
+
+    num_layers: int
+    input_size: int
+    units: int
+    num_classes: int
+    generator: Generator
 
 
 class Pair(NamedTuple):
@@ -195,15 +205,9 @@ def commuting_pair(*, num_layers: int, input_size: int, units: int, num_classes:
     return Pair(Network(weights=tuple(weights_a)), Network(weights=tuple(weights_b)))
 
 
-def both_mechanisms(
-    *, num_layers: int, input_size: int, units: int, num_classes: int, generator: Generator
-) -> dict[str, Pair]:
-    """A `disjoint_pair` and a `commuting_pair` of the same sizes, by name."""
-    sizes: Any = {"num_layers": num_layers, "input_size": input_size, "units": units, "num_classes": num_classes}
-    return {
-        "orthogonal": disjoint_pair(**sizes, generator=generator),
-        "commuting": commuting_pair(**sizes, generator=generator),
-    }
+def both_mechanisms(**sizes: Unpack[Sizes]) -> dict[str, Pair]:
+    """A `disjoint_pair` and a `commuting_pair` of the same ``sizes``, which are those that both take, by name."""
+    return {"orthogonal": disjoint_pair(**sizes), "commuting": commuting_pair(**sizes)}
 
 
 def _normal(like: Tensor, generator: Generator) -> Tensor:

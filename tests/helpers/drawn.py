@@ -1,11 +1,16 @@
 """What a figure is drawn and told from, and what it makes of records."""
 
+import base64
 import itertools
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
+from io import StringIO
 from typing import Any
 from unittest.mock import patch
+from xml.etree import ElementTree
 
+import pandas
 import pytest
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
@@ -13,7 +18,7 @@ from pandas import DataFrame
 
 from lmcbook.lab.records import Record
 from lmcbook.pages.analysis import Measurements
-from lmcbook.pages.figures import FIGURES, markup, to_html
+from lmcbook.pages.figures import FIGURES, markup, style, to_html
 from lmcbook.pages.figures.svg import to_svg
 
 
@@ -59,6 +64,21 @@ def page_of(draw: Any, records: Sequence[Record]) -> Page:
     with patch.object(markup, "to_svg", wraps=to_svg) as drawing:
         text = to_html(draw, records, ["a finding"], "a command")
     return Page(text, tuple(call.args[0] for call in drawing.call_args_list))
+
+
+def check_page(draw: Any, records: Sequence[Record], page: Page) -> str:
+    """The page has both drawings, in colours that the dark page knows, and the whole data; gives its alt text."""
+    alt = alt_of(draw, records)
+    assert "MLP on digits" in alt and "×16" in alt and "nan" not in alt
+    drawings = re.findall(r"<svg.*?</svg>", page.text, re.DOTALL)
+    assert len(drawings) == 2 and all(ElementTree.fromstring(each).get("aria-label") == alt for each in drawings)
+    colours = set(re.findall(r"#[0-9a-f]{6}\b", "".join(drawings)))
+    assert colours <= {*style.DARK, "#ffffff"}, "every colour has a counterpart on a dark page"
+    found = re.search(r'href="data:text/csv;charset=utf-8;base64,([^"]+)"', page.text)
+    assert found is not None
+    table = pandas.read_csv(StringIO(base64.b64decode(found[1]).decode()))
+    assert len(table) == len(data_of(draw, records)) > 0
+    return alt
 
 
 def check_layout(figure: Figure) -> None:

@@ -5,37 +5,40 @@ from typing import Any
 import numpy
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
 from matplotlib.ticker import FixedLocator, FuncFormatter, NullLocator
 from pandas import DataFrame
 
 from lmcbook.pages.analysis.calibrating import CHOICES, LEAST_SHARE, NETWORKS
 from lmcbook.pages.analysis.labels import recipe_label, width_label, width_of
 from lmcbook.pages.analysis.vocabulary import groups
-from lmcbook.pages.figures import rows, style
+from lmcbook.pages.figures import style
 from lmcbook.pages.figures.curves import label_panels
+from lmcbook.pages.figures.kit import network_rows
 from lmcbook.pages.figures.marks import draw_curves, handle
 from lmcbook.pages.figures.scales import fractions, scale_values
 
 
 def reliability_diagrams(table: DataFrame, *, narrow: bool = False) -> Figure:
     """Accuracy against confidence before and after calibration; a marker's area is the share of the examples there."""
-    recipes = list(table["recipe"].unique())
-    with style.applied():
-        figure, drawn = rows.rows([2.75] * len(recipes), 3, narrow=narrow, legend_lines=2, phone_columns=2)
-        for recipe, (part, axes) in zip(recipes, drawn, strict=True):
-            of_recipe = table[table["recipe"] == recipe]
-            for index, (axis, network) in enumerate(zip(axes, NETWORKS, strict=True)):
-                _draw_reliability(axis, of_recipe[of_recipe["network"] == network])
-                name = f"{recipe_label(recipe)}, {width_of(of_recipe)}" if index == 0 else ""
-                axis.set_title(f"{name}\n{network}")
-                if index == 0 or (narrow and index == 2):
-                    axis.set_ylabel("accuracy")
-            handles = [
-                handle(name, {**_STATES[state], "markersize": 6, "linewidth": 1.2})
-                for state, name in {"raw": "as it is", "calibrated": "calibrated"}.items()
-            ]
-            rows.legend(part, handles, title=None, narrow=narrow)
-    return figure
+
+    def draw(axes: list[Axes], of_network: DataFrame) -> list[Line2D]:
+        for index, (axis, network) in enumerate(zip(axes, NETWORKS, strict=True)):
+            _draw_reliability(axis, of_network[of_network["network"] == network])
+            name = _name(of_network) if index == 0 else ""
+            axis.set_title(f"{name}\n{network}")
+            if index == 0 or (narrow and index == 2):
+                axis.set_ylabel("accuracy")
+        return [
+            handle(name, {**_STATES[state], "markersize": 6, "linewidth": 1.2})
+            for state, name in {"raw": "as it is", "calibrated": "calibrated"}.items()
+        ]
+
+    return network_rows(table, 3, draw, height=2.75, narrow=narrow, legend_lines=2, phone_columns=2)
+
+
+def _name(of_network: DataFrame) -> str:
+    return f"{recipe_label(of_network['recipe'].iloc[0])}, {width_of(of_network)}"
 
 
 def _draw_reliability(axis: Axes, table: DataFrame) -> None:
@@ -70,24 +73,21 @@ def reliability_alt(table: DataFrame) -> str:
 
 def temperature_choices(table: DataFrame, *, narrow: bool = False) -> Figure:
     """β and the test loss along λ for each way to choose β: a thin line for each pair, a bold one for the mean."""
-    recipes = list(table["recipe"].unique())
-    with style.applied():
-        figure, drawn = rows.rows([2.8] * len(recipes), 2, narrow=narrow, legend_lines=4)
-        for recipe, (part, axes) in zip(recipes, drawn, strict=True):
-            of_recipe = table[table["recipe"] == recipe]
-            for choice, look in _CHOICES.items():
-                chosen = of_recipe[of_recipe["choice"] == choice]
-                for axis, column in zip(axes, ("inverse_temperature", "loss"), strict=True):
-                    draw_curves(axis, chosen, "coefficient", column, look, marks=(1, 4))
-            axes[0].set_title(f"{recipe_label(recipe)}, {width_of(of_recipe)}: β")
-            axes[1].set_title("loss")
-            label_panels([axes[0]], "inverse temperature β", narrow=narrow)
-            label_panels([axes[1]], "test loss (nats)", narrow=narrow)
-            _few_octaves(axes[0], of_recipe["inverse_temperature"].max())
-            axes[1].set_ylim(0, None)
-            handles = [handle(CHOICES[choice], look) for choice, look in _CHOICES.items()]
-            rows.legend(part, handles, title="inverse temperature", narrow=narrow)
-    return figure
+
+    def draw(axes: list[Axes], of_network: DataFrame) -> list[Line2D]:
+        for choice, look in _CHOICES.items():
+            chosen = of_network[of_network["choice"] == choice]
+            for axis, column in zip(axes, ("inverse_temperature", "loss"), strict=True):
+                draw_curves(axis, chosen, "coefficient", column, look, marks=(1, 4))
+        axes[0].set_title(f"{_name(of_network)}: β")
+        axes[1].set_title("loss")
+        label_panels([axes[0]], "inverse temperature β", narrow=narrow)
+        label_panels([axes[1]], "test loss (nats)", narrow=narrow)
+        _few_octaves(axes[0], of_network["inverse_temperature"].max())
+        axes[1].set_ylim(0, None)
+        return [handle(CHOICES[choice], look) for choice, look in _CHOICES.items()]
+
+    return network_rows(table, 2, draw, height=2.8, narrow=narrow, legend_lines=4, title="inverse temperature")
 
 
 def _few_octaves(axis: Axes, largest: float) -> None:
@@ -116,25 +116,22 @@ def calibration_examples(table: DataFrame, *, narrow: bool = False) -> Figure:
 
     Thick bars hold the middle eight of ten samples, thin ones all of them; a point is the median of one pair.
     """
-    recipes = list(table["recipe"].unique())
-    with style.applied():
-        figure, drawn = rows.rows([2.5] * len(recipes), 2, narrow=narrow, legend_lines=3)
-        for recipe, (part, axes) in zip(recipes, drawn, strict=True):
-            of_recipe = table[table["recipe"] == recipe]
-            for axis, column in zip(axes, ("excess_loss", "ratio"), strict=True):
-                _draw_samples(axis, of_recipe, column)
-            axes[0].set_title(f"{recipe_label(recipe)}, {width_of(of_recipe)}: cost")
-            axes[0].set_ylabel("loss above that with all (nats)")
-            scale_values(axes[0], of_recipe["excess_loss"])
-            axes[1].set_title("fitted β")
-            axes[1].set_ylabel("β / β of all examples")
-            axes[1].axhline(1, color=style.INK, linewidth=1, linestyle=":", zorder=1)
-            axes[1].set_yscale("log", base=4)
-            fractions(axes[1].yaxis)
-            named = {"all samples": _ALL, "eight of ten": _MIDDLE, "median of a pair": _MEDIAN}
-            handles = [handle(name, look) for name, look in named.items()]
-            rows.legend(part, handles, title=None, narrow=narrow)
-    return figure
+
+    def draw(axes: list[Axes], of_network: DataFrame) -> list[Line2D]:
+        for axis, column in zip(axes, ("excess_loss", "ratio"), strict=True):
+            _draw_samples(axis, of_network, column)
+        axes[0].set_title(f"{_name(of_network)}: cost")
+        axes[0].set_ylabel("loss above that with all (nats)")
+        scale_values(axes[0], of_network["excess_loss"])
+        axes[1].set_title("fitted β")
+        axes[1].set_ylabel("β / β of all examples")
+        axes[1].axhline(1, color=style.INK, linewidth=1, linestyle=":", zorder=1)
+        axes[1].set_yscale("log", base=4)
+        fractions(axes[1].yaxis)
+        named = {"all samples": _ALL, "eight of ten": _MIDDLE, "median of a pair": _MEDIAN}
+        return [handle(name, look) for name, look in named.items()]
+
+    return network_rows(table, 2, draw, height=2.5, narrow=narrow, legend_lines=3)
 
 
 def _draw_samples(axis: Axes, table: DataFrame, column: str) -> None:

@@ -31,17 +31,21 @@ def network_rows(
     narrow: bool,
     legend_lines: int,
     title: str | None = None,
+    phone_columns: int = 1,
 ) -> Figure:
     """A row of panels for each network: ``draw`` gets its panels and its part of ``table``, and gives its legend.
 
     Args:
         height: of one panel in inches, or what gives it for a network's part of the table.
         title: of the legends.
+        phone_columns: this many panels stand beside each other on a phone.
     """
     parts = [of_network for _, of_network in groups(table, "recipe")]
     with style.applied():
         heights = [height(each) if callable(height) else height for each in parts]
-        figure, drawn = rows.rows(heights, panels, narrow=narrow, legend_lines=legend_lines)
+        figure, drawn = rows.rows(
+            heights, panels, narrow=narrow, legend_lines=legend_lines, phone_columns=phone_columns
+        )
         for of_network, (part, axes) in zip(parts, drawn, strict=True):
             rows.legend(part, draw(axes, of_network), title=title, narrow=narrow)
     return figure

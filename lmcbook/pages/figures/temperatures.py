@@ -6,6 +6,7 @@ from typing import Any
 import numpy
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
 from matplotlib.ticker import FixedLocator, FuncFormatter, NullLocator
 from pandas import DataFrame
 
@@ -13,6 +14,7 @@ from lmcbook.pages.analysis.labels import decay_label, recipe_label, width_label
 from lmcbook.pages.analysis.temperatures import TOLERANCE, Sensitivity
 from lmcbook.pages.analysis.vocabulary import groups, widest
 from lmcbook.pages.figures import rows, style
+from lmcbook.pages.figures.kit import network_rows
 from lmcbook.pages.figures.marks import Look, decay_looks, draw_curves, handle, point_of, width_handles, width_looks
 from lmcbook.pages.figures.scales import fractions, plain_octaves, scale_values
 
@@ -24,20 +26,21 @@ def loss_against_temperature(table: Sensitivity, *, narrow: bool = False) -> Fig
     fitted and its predicted β.
     """
     losses, intervals = table
-    recipes = list(losses["recipe"].unique())
-    with style.applied():
-        heights = [2.3 + 0.12 * losses[losses["recipe"] == recipe]["width_multiplier"].nunique() for recipe in recipes]
-        figure, drawn = rows.rows(heights, 2, narrow=narrow, legend_lines=5)
-        for recipe, (part, axes) in zip(recipes, drawn, strict=True):
-            looks = width_looks(losses[losses["recipe"] == recipe])
-            _draw_losses(axes[0], losses[losses["recipe"] == recipe], looks)
-            axes[0].set_title(f"{recipe_label(recipe)}: loss")
-            _draw_intervals(axes[1], intervals[intervals["recipe"] == recipe], looks)
-            axes[1].set_title(f"within {TOLERANCE:g} nats of the least")
-            as_it_is = {"color": style.INK, "linewidth": 1, "linestyle": ":"}
-            marks = [handle("fitted β", _FITTED), handle("predicted β", _PREDICTED), handle("as it is", as_it_is)]
-            rows.legend(part, [*width_handles(looks), *marks], title="width", narrow=narrow)
-    return figure
+
+    def draw(axes: list[Axes], of_network: DataFrame) -> list[Line2D]:
+        recipe, looks = of_network["recipe"].iloc[0], width_looks(of_network)
+        _draw_losses(axes[0], of_network, looks)
+        axes[0].set_title(f"{recipe_label(recipe)}: loss")
+        _draw_intervals(axes[1], intervals[intervals["recipe"] == recipe], looks)
+        axes[1].set_title(f"within {TOLERANCE:g} nats of the least")
+        as_it_is = {"color": style.INK, "linewidth": 1, "linestyle": ":"}
+        marks = [handle("fitted β", _FITTED), handle("predicted β", _PREDICTED), handle("as it is", as_it_is)]
+        return [*width_handles(looks), *marks]
+
+    def height(of_network: DataFrame) -> float:
+        return 2.3 + 0.12 * of_network["width_multiplier"].nunique()
+
+    return network_rows(losses, 2, draw, height=height, narrow=narrow, legend_lines=5, title="width")
 
 
 def _draw_losses(axis: Axes, table: DataFrame, looks: Mapping[float, Look]) -> None:
