@@ -5,9 +5,16 @@ import os
 import sys
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from lmcbook.errors import InputError, one_line
+
+if TYPE_CHECKING:
+    from torch import nn
+
+    from lmcbook.connecting.checkpoints import Network
+    from lmcbook.connecting.connection import Connection
+    from lmcbook.connecting.factories import Data
 
 DESCRIPTION = """May two networks be averaged? Tells what their average loses, what mends it, why, and what to do next.
 
@@ -94,19 +101,12 @@ def run(options: argparse.Namespace) -> int:
 
 def _answer(options: argparse.Namespace) -> int:
     """Compare, print and write; the exit code."""
-    from lmcbook.connecting.advice import remedy_of
     from lmcbook.connecting.checkpoints import read_pair
     from lmcbook.connecting.factories import build, read_data
-    from lmcbook.connecting.inputs import prepare
-    from lmcbook.connecting.inside import before_merging
     from lmcbook.connecting.measure import connect
-    from lmcbook.connecting.merged import merge_networks
-    from lmcbook.connecting.preflight import preflight, share_start
-    from lmcbook.connecting.remedies import check_remedies
-    from lmcbook.connecting.reporting import ENDINGS, as_csv
+    from lmcbook.connecting.reporting import ENDINGS
     from lmcbook.connecting.targets import check_target
     from lmcbook.connecting.verdict import UNDECIDED
-    from lmcbook.data.whole_files import write_whole
     from lmcbook.errors import check_number
     from lmcbook.evaluation.prediction import MOST_COEFFICIENTS
 
@@ -114,35 +114,63 @@ def _answer(options: argparse.Namespace) -> int:
         if path is not None:
             check_target(path, endings, force=options.force)
     check_number("coefficients", options.coefficients, minimum=2, maximum=MOST_COEFFICIENTS, integer=True)
-    a, b = read_pair(
+    pair = read_pair(
         options.a, options.b, arguments=("A", "B"), key=options.key, strip_prefix=options.strip_prefix, ema=options.ema
     )
     model = None if options.model is None else build(options.model, options.num_classes)
     if options.dry_run:
-        findings = preflight(a, b, model, has_images=options.data is not None)
-        say("\n".join(f"{finding.level}: {finding.message}" for finding in findings))
-        if any(finding.level == "error" for finding in findings):
-            return 2
-        if model is not None and options.data is not None:
-            data = read_data(options.data, image_size=options.image_size, examples=options.examples)
-            inputs = prepare(model, a, b, test=data.test, calibration=data.calibration, images=data.images,
-                             examples=options.examples, device=options.device)  # fmt: skip
-            repairs = check_remedies(options.match, options.repair.split(","))
-            told, notes, _ = before_merging(inputs, repairs, shared_start=share_start(findings))
-            say("\n".join([*(f"forecast: {line}" for line in told), *(f"note: {note}" for note in notes)]))
-        return 0
+        return _preflight(options, pair, model)
     if model is None or options.data is None:
         missing = " and ".join(name for name in ("model", "data") if getattr(options, name) is None)
         raise InputError(f"--{missing.replace(' and ', ' and --')} must be given (or --dry-run, which needs no data)")
     data = read_data(options.data, image_size=options.image_size, examples=options.examples)
     found = connect(
-        model, a, b, test=data.test, calibration=data.calibration, images=data.images, at=options.at,
+        model, *pair, test=data.test, calibration=data.calibration, images=data.images, at=options.at,
         coefficients=options.coefficients, match=options.match, repair=options.repair.split(","),
         layers=not options.no_layers, random_permutations=options.random_permutations, tolerance=options.tolerance,
         examples=options.examples, device=options.device, max_minutes=options.max_minutes, progress=not options.quiet,
     )  # fmt: skip
     found = replace(found, command=words_of(options))
     say(str(found))
+    _write(options, found, pair, model, data)
+    if found.stopped.startswith("interrupted"):
+        return 130
+    if found.verdict.how == UNDECIDED:
+        return 2
+    return 0 if found.verdict.connected else 1
+
+
+def _preflight(options: argparse.Namespace, pair: "tuple[Network, Network]", model: "nn.Module | None") -> int:
+    """Say what can be told before anything is merged; the exit code."""
+    from lmcbook.connecting.factories import read_data
+    from lmcbook.connecting.inputs import prepare
+    from lmcbook.connecting.inside import before_merging
+    from lmcbook.connecting.preflight import preflight, share_start
+    from lmcbook.connecting.remedies import check_remedies
+
+    findings = preflight(*pair, model, has_images=options.data is not None)
+    say("\n".join(f"{finding.level}: {finding.message}" for finding in findings))
+    if any(finding.level == "error" for finding in findings):
+        return 2
+    if model is not None and options.data is not None:
+        data = read_data(options.data, image_size=options.image_size, examples=options.examples)
+        inputs = prepare(model, *pair, test=data.test, calibration=data.calibration, images=data.images,
+                         examples=options.examples, device=options.device)  # fmt: skip
+        repairs = check_remedies(options.match, options.repair.split(","))
+        told, notes, _ = before_merging(inputs, repairs, shared_start=share_start(findings))
+        say("\n".join([*(f"forecast: {line}" for line in told), *(f"note: {note}" for note in notes)]))
+    return 0
+
+
+def _write(
+    options: argparse.Namespace, found: "Connection", pair: "tuple[Network, Network]", model: "nn.Module", data: "Data"
+) -> None:
+    """Write the files that were asked for, and say which ones."""
+    from lmcbook.connecting.advice import remedy_of
+    from lmcbook.connecting.merged import merge_networks
+    from lmcbook.connecting.reporting import as_csv
+    from lmcbook.data.whole_files import write_whole
+
     if options.report is not None:
         say(f"wrote {found.report(options.report, force=options.force)}")
     if options.curve is not None and found.curve:
@@ -151,21 +179,15 @@ def _answer(options: argparse.Namespace) -> int:
         except OSError as error:
             raise InputError(f"{options.curve} cannot be written ({error.strerror or one_line(error)})") from None
         say(f"wrote {options.curve}")
-    if options.out is not None:
-        if not found.verdict.connected:
-            print(f"lmcbook: {options.out} was not written, since no merge keeps what its parents can", file=sys.stderr)
-        else:
-            match, repair = remedy_of(found.verdict.row)
-            merged = merge_networks(
-                model, a, b, at=options.at, test=data.test, calibration=data.calibration, images=data.images,
-                examples=options.examples, match=match, repair=repair, device=options.device,
-            )  # fmt: skip
-            say(f"wrote {merged.save(options.out, force=options.force)}")
-    if found.stopped.startswith("interrupted"):
-        return 130
-    if found.verdict.how == UNDECIDED:
-        return 2
-    return 0 if found.verdict.connected else 1
+    if options.out is not None and not found.verdict.connected:
+        print(f"lmcbook: {options.out} was not written, since no merge keeps what its parents can", file=sys.stderr)
+    elif options.out is not None:
+        match, repair = remedy_of(found.verdict.row)
+        merged = merge_networks(
+            model, *pair, at=options.at, test=data.test, calibration=data.calibration, images=data.images,
+            examples=options.examples, match=match, repair=repair, device=options.device,
+        )  # fmt: skip
+        say(f"wrote {merged.save(options.out, force=options.force)}")
 
 
 def words_of(options: argparse.Namespace) -> tuple[str, ...]:

@@ -67,6 +67,34 @@ def prepare(
     notes: list[str] = []
     if examples is not None:
         check_number("examples", examples, minimum=2, integer=True)
+    tested, calibrated, pool = _roles(test, calibration, images, seed, notes)
+    tested, calibrated = (_fewer(part, examples, seed) for part in (tested, calibrated))
+    # whoever takes the first few takes a random sample: files are often sorted by class
+    pool = pool[torch.randperm(len(pool), generator=random_stream(seed, "connect", "images"))[:examples]]
+    kind = _float_type(model, a.state, b.state)
+    tested, calibrated = (_moved(part, kind, device) for part in (tested, calibrated))
+    pool = _as(pool, kind, device)
+    task: Task = "regression" if tested.labels.is_floating_point() else "classification"
+    if task == "regression":
+        notes.append(
+            "the labels are of floating point: compared by mean squared error alone, without accuracy and beta"
+        )
+    parts = {"test": tested.images, "calibration": calibrated.images, "images": pool}
+    for name, part in parts.items():
+        if part.is_floating_point() and not bool(torch.isfinite(part).all()):
+            raise InputError(f"{name} holds values that are infinite or no number; mend or leave out those images")
+    if device != "cpu":
+        model = copy.deepcopy(model).to(device)
+    states = states_of(model, a, b, device)
+    answers = _tried(model, states[0], parts, output, task, notes)
+    return Inputs(
+        model=answers, a=states[0], b=states[1], test=tested, calibration=calibrated, images=pool, task=task,
+        notes=tuple(notes),
+    )  # fmt: skip
+
+
+def _roles(test: Any, calibration: Any, images: Any, seed: int, notes: list[str]) -> tuple[Labelled, Labelled, Tensor]:
+    """Examples to test on, to fit β on, and images for statistics; what has to serve for another role is noted."""
     tested = _labelled("test", test)
     if calibration is None:
         order = torch.randperm(len(tested.labels), generator=random_stream(seed, "connect", "halves"))
@@ -86,29 +114,28 @@ def prepare(
         notes.append(f"no images: the {len(pool)} calibration images serve for statistics, without their labels")
     else:
         pool = as_images("images", images)
-    tested, calibrated = (_fewer(part, examples, seed) for part in (tested, calibrated))
-    # whoever takes the first few takes a random sample: files are often sorted by class
-    pool = pool[torch.randperm(len(pool), generator=random_stream(seed, "connect", "images"))[:examples]]
-    kind = _float_type(model, a.state, b.state)
-    tested, calibrated = (_moved(part, kind, device) for part in (tested, calibrated))
-    pool = _as(pool, kind, device)
-    task: Task = "regression" if tested.labels.is_floating_point() else "classification"
-    if task == "regression":
-        notes.append(
-            "the labels are of floating point: compared by mean squared error alone, without accuracy and beta"
-        )
-    parts = {"test": tested.images, "calibration": calibrated.images, "images": pool}
+    return tested, calibrated, pool
+
+
+def _tried(
+    model: nn.Module,
+    state: StateDict,
+    parts: Mapping[str, Tensor],
+    output: Output | None,
+    task: Task,
+    notes: list[str],
+) -> nn.Module:
+    """The network as one that returns a tensor; its answers to the first few images are looked at.
+
+    Raises:
+        InputError: it does not take the images of a part, or its answers tell no class.
+    """
+    few = parts["test"][:2]
+    answers = answering(model, state, few, output)
     for name, part in parts.items():
-        if part.is_floating_point() and not bool(torch.isfinite(part).all()):
-            raise InputError(f"{name} holds values that are infinite or no number; mend or leave out those images")
-    if device != "cpu":
-        model = copy.deepcopy(model).to(device)
-    states = states_of(model, a, b, device)
-    answers = answering(model, states[0], tested.images[:2], output)
-    for name, part in parts.items():
-        if part.shape[1:] != tested.images.shape[1:]:  # no fault where the network takes any size
-            answering(model, states[0], part[:2], output, argument=name)
-    first, second = (predict_logits(answers, states[0], tested.images[:2]) for _ in range(2))
+        if part.shape[1:] != few.shape[1:]:  # no fault where the network takes any size
+            answering(model, state, part[:2], output, argument=name)
+    first, second = (predict_logits(answers, state, few) for _ in range(2))
     if not torch.equal(first, second):
         notes.append("outputs differ from call to call: something is random in evaluation mode, such as dropout")
     if task == "classification" and first.shape[1] == 1:
@@ -116,10 +143,7 @@ def prepare(
             "model returns one number for each example, which tells no class; of a classifier of two make two logits "
             "(output=lambda z: torch.cat([0 * z, z], 1)), for a regression give labels of floating point"
         )
-    return Inputs(
-        model=answers, a=states[0], b=states[1], test=tested, calibration=calibrated, images=pool, task=task,
-        notes=tuple(notes),
-    )  # fmt: skip
+    return answers
 
 
 def states_of(

@@ -12,7 +12,7 @@ from torch import Tensor
 
 from lmcbook.data.canonical import canonical_order, dataset_digest, example_digests, stratified
 from lmcbook.data.catalogue import calibration_size, check_name, describe
-from lmcbook.data.datasets import DATASETS
+from lmcbook.data.datasets import DATASETS, Dataset
 from lmcbook.data.download import download
 from lmcbook.data.files import Arrays, path_of, read_arrays, read_header
 from lmcbook.data.folders import MEAN, STD, is_folder_dataset, read_folder
@@ -100,37 +100,9 @@ def load(name: str, *, device: str | torch.device = "cpu") -> Splits:
             read_header(path)  # which says why what is there is no file of images
         download(name)
     arrays = read_digits() if path is None else read_arrays(path)
-    digests = example_digests(arrays.train_images, arrays.train_labels)
-    test_digests = example_digests(arrays.test_images, arrays.test_labels)
-    digest = dataset_digest(digests, test_digests, arrays.train_images.shape[1:])
-    expected = DATASETS[name].sha256 if name in DATASETS else None
-    expected = expected or (read_header(path).sha256 if path else None)
-    if expected not in (None, digest):
-        way_out = f"`python -m lmcbook data get {name}`" if name in DATASETS else "the import"
-        raise InputError(
-            f"{path or 'digits of the installed scikit-learn'} does not hold the examples of {name!r}: its SHA-256 is "
-            f"{digest}, expected is {expected}; delete it and repeat {way_out}"
-        )
+    digest, order, test_order = _identified(name, path, arrays)
     dataset = describe(name)
-    if arrays.train_images.shape[1:] != dataset.input_shape:
-        shape = arrays.train_images.shape[1:]
-        raise InputError(f"{path} holds images of shape {shape}; those of {name} are {dataset.input_shape}; delete it")
-
-    order = canonical_order(digests)
-    test = (arrays.test_images, arrays.test_labels, canonical_order(test_digests))
-    if path is None:
-        in_test = stratified(arrays.train_labels[order], dataset.num_test)
-        test = (arrays.train_images, arrays.train_labels, order[in_test])
-        order = order[~in_test]
-    size = dataset.num_calibration if path is None else calibration_size(len(order))
-    in_calibration = stratified(arrays.train_labels[order], size)
-    if not in_calibration.any():
-        raise InputError(f"{path} has {len(order)} training images; with a tenth kept for calibration that is too few")
-    chosen = {
-        "train": (arrays.train_images, arrays.train_labels, order[~in_calibration]),
-        "calibration": (arrays.train_images, arrays.train_labels, order[in_calibration]),
-        "test": test,
-    }
+    chosen = _chosen(dataset, path, arrays, order, test_order)
     train_images, _, train_indices = chosen["train"]
     mean, std = channel_statistics(train_images, train_indices)
     scale = np.where(std == 0, float(dataset.pixel_maximum), std)  # a constant channel becomes 0 instead of 0/0
@@ -150,6 +122,49 @@ def load(name: str, *, device: str | torch.device = "cpu") -> Splits:
         sha256=digest,
         **parts,
     )
+
+
+def _identified(name: str, path: Path | None, arrays: Arrays) -> tuple[str, np.ndarray, np.ndarray]:
+    """The digest of a dataset's examples, and the canonical orders of its training and test examples.
+
+    Raises:
+        InputError: they are not the examples, or not of the shape, that the dataset has.
+    """
+    digests = example_digests(arrays.train_images, arrays.train_labels)
+    test_digests = example_digests(arrays.test_images, arrays.test_labels)
+    digest = dataset_digest(digests, test_digests, arrays.train_images.shape[1:])
+    expected = DATASETS[name].sha256 if name in DATASETS else None
+    expected = expected or (read_header(path).sha256 if path else None)
+    if expected not in (None, digest):
+        way_out = f"`python -m lmcbook data get {name}`" if name in DATASETS else "the import"
+        raise InputError(
+            f"{path or 'digits of the installed scikit-learn'} does not hold the examples of {name!r}: its SHA-256 is "
+            f"{digest}, expected is {expected}; delete it and repeat {way_out}"
+        )
+    shape, expected_shape = arrays.train_images.shape[1:], describe(name).input_shape
+    if shape != expected_shape:
+        raise InputError(f"{path} holds images of shape {shape}; those of {name} are {expected_shape}; delete it")
+    return digest, canonical_order(digests), canonical_order(test_digests)
+
+
+def _chosen(
+    dataset: Dataset, path: Path | None, arrays: Arrays, order: np.ndarray, test_order: np.ndarray
+) -> dict[str, tuple[np.ndarray, np.ndarray, np.ndarray]]:
+    """Images, labels and the chosen indices of each split; digits, which have no ``path``, come as one set."""
+    test = (arrays.test_images, arrays.test_labels, test_order)
+    if path is None:
+        in_test = stratified(arrays.train_labels[order], dataset.num_test)
+        test = (arrays.train_images, arrays.train_labels, order[in_test])
+        order = order[~in_test]
+    size = dataset.num_calibration if path is None else calibration_size(len(order))
+    in_calibration = stratified(arrays.train_labels[order], size)
+    if not in_calibration.any():
+        raise InputError(f"{path} has {len(order)} training images; with a tenth kept for calibration that is too few")
+    return {
+        "train": (arrays.train_images, arrays.train_labels, order[~in_calibration]),
+        "calibration": (arrays.train_images, arrays.train_labels, order[in_calibration]),
+        "test": test,
+    }
 
 
 def _load_folder(name: str, device: str | torch.device) -> Splits:

@@ -1,6 +1,6 @@
 """One pair of networks, measured inside: all metrics of all layers, streaming over batches of images."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import torch
@@ -88,40 +88,7 @@ def measure_layers(
     if len(images) == 0:
         raise InputError("images holds 0 examples; layers are measured on test images, give at least one")
     network = layered_network(model, images, layers) if network is None else network
-    accumulators = {
-        layer: LayerAccumulator(
-            layer.depth,
-            tuple(merged_states),
-            activation=layer.activation,
-            has_products=layer.weight_key is not None and not layer.reads_images,
-        )
-        for layer in network.layers
-    }
-    with torch.no_grad():
-        shared = {
-            (layer, coefficient)
-            for layer in network.layers
-            for coefficient, state in merged_states.items()
-            if _is_shared(layer, state_a, state_b, state, coefficient)
-        }
-        for batch in images.split(batch_size):
-            known: dict[float, dict[str, Tensor]] = {coefficient: {} for coefficient in merged_states}
-            steps_a, steps_b, *merged_steps = (
-                network.steps(state_a, batch),
-                network.steps(state_b, batch),
-                *(network.steps(state, batch, known[coefficient]) for coefficient, state in merged_states.items()),
-            )
-            for (layer, accumulator), a, b in zip(accumulators.items(), steps_a, steps_b, strict=True):
-                for coefficient in merged_states:
-                    if (layer, coefficient) in shared:
-                        known[coefficient][layer.name] = llfc_prediction(a.linear_output, b.linear_output, coefficient)
-                merged_outputs = [next(steps).output for steps in merged_steps]
-                if layer.depth is not None:
-                    accumulator.add(a, b, merged_outputs)
-                if accumulator.has_products:
-                    a_on_b = network.linear_map(layer, state_a, b.input)
-                    b_on_a = network.linear_map(layer, state_b, a.input)
-                    accumulator.add_products(a.linear_output, b.linear_output, a_on_b, b_on_a)
+    accumulators = _accumulated(network, state_a, state_b, merged_states, images.split(batch_size))
     ordered = sorted(accumulators, key=lambda layer: layer.depth is None)
     entries = []
     for layer in ordered:
@@ -142,6 +109,51 @@ def measure_layers(
             if layer.depth is not None
         ]
     return entries
+
+
+@torch.no_grad()
+def _accumulated(
+    network: LayeredNetwork,
+    state_a: StateDict,
+    state_b: StateDict,
+    merged_states: Mapping[float, StateDict],
+    batches: Iterable[Tensor],
+) -> dict[MeasuredLayer, LayerAccumulator]:
+    """The sums over all batches of every layer: both endpoints and the merged models go through the network abreast."""
+    accumulators = {
+        layer: LayerAccumulator(
+            layer.depth,
+            tuple(merged_states),
+            activation=layer.activation,
+            has_products=layer.weight_key is not None and not layer.reads_images,
+        )
+        for layer in network.layers
+    }
+    shared = {
+        (layer, coefficient)
+        for layer in network.layers
+        for coefficient, state in merged_states.items()
+        if _is_shared(layer, state_a, state_b, state, coefficient)
+    }
+    for batch in batches:
+        known: dict[float, dict[str, Tensor]] = {coefficient: {} for coefficient in merged_states}
+        steps_a, steps_b, *merged_steps = (
+            network.steps(state_a, batch),
+            network.steps(state_b, batch),
+            *(network.steps(state, batch, known[coefficient]) for coefficient, state in merged_states.items()),
+        )
+        for (layer, accumulator), a, b in zip(accumulators.items(), steps_a, steps_b, strict=True):
+            for coefficient in merged_states:
+                if (layer, coefficient) in shared:
+                    known[coefficient][layer.name] = llfc_prediction(a.linear_output, b.linear_output, coefficient)
+            merged_outputs = [next(steps).output for steps in merged_steps]
+            if layer.depth is not None:
+                accumulator.add(a, b, merged_outputs)
+            if accumulator.has_products:
+                a_on_b = network.linear_map(layer, state_a, b.input)
+                b_on_a = network.linear_map(layer, state_b, a.input)
+                accumulator.add_products(a.linear_output, b.linear_output, a_on_b, b_on_a)
+    return accumulators
 
 
 def _is_shared(

@@ -17,7 +17,7 @@ from lmcbook.matching.similarity import check_finite_states, check_pair, objecti
 from lmcbook.merging.linear_layers import TRANSPOSED, is_linear, is_turned
 from lmcbook.models import LayeredModel, layer_outputs
 from lmcbook.models.examples import as_images
-from lmcbook.permutation import PermutationSpec, groups_of, stretches
+from lmcbook.permutation import PermutationSpec, Stretch, groups_of, stretches
 from lmcbook.states import StateDict, evaluation_mode, with_state
 
 Units = str | tuple[str, int]
@@ -79,21 +79,17 @@ def activation_matching(
             if name not in spec.axes or len(spec.axes[name]) <= axis or not groups_of(spec.axes[name][axis]):
                 continue
             rows = state_a[name].shape[axis]
-            for each in (observed_a[key], observed_b[key]):
+            both = observed_a[key], observed_b[key]
+            for each in both:
                 if each.ndim < 2 or each.shape[1] != rows:
                     raise InputError(
                         f"observe gives {key} activations of shape {tuple(each.shape)}; "
                         f"they must be [examples, {rows}, …positions]"
                     )
             for stretch in stretches(spec.axes[name][axis], rows, sizes):
-                if stretch.group is None:
-                    continue
-                samples = []
-                for each in (observed_a[key], observed_b[key]):
-                    units = each.narrow(1, stretch.start, stretch.rows).unflatten(1, (stretch.units, stretch.block))
-                    precise = torch.promote_types(units.dtype, torch.float32)
-                    samples.append(units.movedim(1, -1).reshape(-1, stretch.units).to(precise))
-                moments.setdefault((stretch.group, key, stretch.start), _Moments()).add(samples[0], samples[1])
+                if stretch.group is not None:
+                    samples = (_samples(each, stretch) for each in both)
+                    moments.setdefault((stretch.group, key, stretch.start), _Moments()).add(*samples)
     unseen = sizes.keys() - {group for group, _, _ in moments}
     if unseen:
         raise InputError(
@@ -119,6 +115,12 @@ def activation_matching(
         trajectory=(),
         correlation=total / units_in_all,
     )
+
+
+def _samples(activations: Tensor, stretch: Stretch) -> Tensor:
+    """Activations of the units of a stretch, (examples and positions, units)."""
+    units = activations.narrow(1, stretch.start, stretch.rows).unflatten(1, (stretch.units, stretch.block))
+    return units.movedim(1, -1).reshape(-1, stretch.units).to(torch.promote_types(units.dtype, torch.float32))
 
 
 def _observed(observe: Observe, state: StateDict, images: Tensor) -> Mapping[Any, Tensor]:
