@@ -65,84 +65,14 @@ def _parser() -> argparse.ArgumentParser:
     )
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
     add_connect(commands)
-
-    reproduce = commands.add_parser("reproduce", help="train, measure, run the notebooks and build the book")
-    _add_scale(reproduce)
-    reproduce.add_argument(
-        "--cores", type=int, default=os.cpu_count() or 1, help="processes at a time (default: all cores)"
-    )
-    reproduce.add_argument("--profile", help="a Snakemake profile, for example profiles/slurm")
-    reproduce.add_argument("--device", default="auto", help="auto, cpu or cuda (default: auto)")
-    _add_choice(reproduce)
-    reproduce.add_argument("--no-book", action="store_true", help="stop before the notebooks and the book")
-    reproduce.set_defaults(command=_reproduce)
-
-    show = commands.add_parser("plan", help="what exists, what is missing and what it would cost")
-    _add_scale(show)
-    show.add_argument("--device", default="auto", help="the device whose time is estimated (default: auto)")
-    _add_choice(show)
-    _add_shard(show)
-    show.add_argument("--all", action="store_true", help="list every pair in its order, not the sums of each width")
-    show.add_argument("--max-minutes", type=float, help="also say what this many minutes buy")
-    show.add_argument("--precision", help="float32 or bfloat16 for all trainings (default: the plan's own for each)")
-    show.add_argument(
-        "--records", type=_path, help="folder of the records (default: both the fresh and the committed ones)"
-    )
-    show.set_defaults(command=_plan)
-
-    run = commands.add_parser("run", help="work off what is missing, inside a time budget and without Snakemake")
-    _add_scale(run)
-    run.add_argument(
-        "--max-minutes", type=float, help="stop cleanly after this many minutes (default: when all is done)"
-    )
-    run.add_argument(
-        "--records",
-        type=_path,
-        help="folder that records are read from and written to (default: what is neither in runs/records nor among the "
-        "committed ones is missing, and goes into runs/records)",
-    )
-    _add_choice(run)
-    _add_shard(run)
-    run.add_argument("--device", default="auto", help="auto, cpu or cuda (default: auto)")
-    run.add_argument("--precision", help="float32 or bfloat16 for all trainings (default: the plan's own for each)")
-    run.add_argument(
-        "--forget-weights", action="store_true", help="delete a pair's networks once its records are written"
-    )
-    run.add_argument("--threads", type=int, help="CPU threads of the numerical libraries (default: the fastest now)")
-    run.set_defaults(command=_run)
-
-    verify = commands.add_parser("verify", help="train and measure a sample of the records again, and compare")
-    _add_scale(verify)
-    verify.add_argument("--sample", type=int, default=5, help="how many records are drawn (default: 5)")
-    verify.add_argument("--seed", type=int, default=0, help="which ones are drawn (default: 0)")
-    verify.add_argument("--recipe", action="append", help="only of this recipe (may be given several times)")
-    verify.add_argument("--max-minutes", type=float, help="stop after this many minutes (default: when all is done)")
-    verify.add_argument("--records", type=_path, help="folder of the records (default: the committed ones)")
-    verify.add_argument("--device", default="auto", help="auto, cpu or cuda (default: auto)")
-    verify.set_defaults(command=_verify)
-
-    job = commands.add_parser("job", help="work off one job of the plan (Snakemake calls this)")
-    _add_scale(job)
-    _add_choice(job)
-    job.add_argument("name", help="name of the job, as the receipts have it")
-    job.add_argument("--receipt", type=_path, required=True, help="file that says the job is done")
-    job.add_argument("--device", default="auto", help="auto, cpu or cuda (default: auto)")
-    job.add_argument("--threads", type=int, default=1, help="CPU threads of the numerical libraries (default: 1)")
-    job.set_defaults(command=_job)
-
-    book = commands.add_parser(
-        "book", help="execute stale notebooks and build book/_build/html; every warning is an error"
-    )
-    book.set_defaults(command=_book)
-
+    _add_reproduce(commands)
+    _add_plan(commands)
+    _add_run(commands)
+    _add_verify(commands)
+    _add_job(commands)
+    _add_book(commands)
     add_data(commands)
-
-    records = commands.add_parser("records", help="bring records of an older version up to date").add_subparsers(
-        required=True, metavar="WHAT"
-    )
-    migrate = records.add_parser("migrate", help="mend what can be mended from the records alone")
-    migrate.add_argument("folder", type=_path, nargs="?", help="folder of the records (default: runs/records)")
-    migrate.set_defaults(command=_records_migrate)
+    _add_records(commands)
     return parser
 
 
@@ -159,6 +89,27 @@ def _add_shard(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--shard", metavar="K/N", help="only the K-th of N shares of it, for N machines (default: all)")
 
 
+def _add_device(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--device", default="auto", help="auto, cpu or cuda (default: auto)")
+
+
+def _add_precision(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--precision", help="float32 or bfloat16 for all trainings (default: the plan's own for each)")
+
+
+def _add_reproduce(commands: "argparse._SubParsersAction[Any]") -> None:
+    parser = commands.add_parser("reproduce", help="train, measure, run the notebooks and build the book")
+    _add_scale(parser)
+    parser.add_argument(
+        "--cores", type=int, default=os.cpu_count() or 1, help="processes at a time (default: all cores)"
+    )
+    parser.add_argument("--profile", help="a Snakemake profile, for example profiles/slurm")
+    _add_device(parser)
+    _add_choice(parser)
+    parser.add_argument("--no-book", action="store_true", help="stop before the notebooks and the book")
+    parser.set_defaults(command=_reproduce)
+
+
 def _reproduce(options: argparse.Namespace) -> int:
     from lmcbook.pages.workflow import reproduce
 
@@ -171,6 +122,21 @@ def _reproduce(options: argparse.Namespace) -> int:
         recipes=options.recipe,
         notebooks=options.notebook,
     )
+
+
+def _add_plan(commands: "argparse._SubParsersAction[Any]") -> None:
+    parser = commands.add_parser("plan", help="what exists, what is missing and what it would cost")
+    _add_scale(parser)
+    parser.add_argument("--device", default="auto", help="the device whose time is estimated (default: auto)")
+    _add_choice(parser)
+    _add_shard(parser)
+    parser.add_argument("--all", action="store_true", help="list every pair in its order, not the sums of each width")
+    parser.add_argument("--max-minutes", type=float, help="also say what this many minutes buy")
+    _add_precision(parser)
+    parser.add_argument(
+        "--records", type=_path, help="folder of the records (default: both the fresh and the committed ones)"
+    )
+    parser.set_defaults(command=_plan)
 
 
 def _plan(options: argparse.Namespace) -> None:
@@ -191,6 +157,29 @@ def _asked_for(options: argparse.Namespace) -> dict[str, Any]:
         "notebooks": options.notebook,
         "shard": options.shard,
     }
+
+
+def _add_run(commands: "argparse._SubParsersAction[Any]") -> None:
+    parser = commands.add_parser("run", help="work off what is missing, inside a time budget and without Snakemake")
+    _add_scale(parser)
+    parser.add_argument(
+        "--max-minutes", type=float, help="stop cleanly after this many minutes (default: when all is done)"
+    )
+    parser.add_argument(
+        "--records",
+        type=_path,
+        help="folder that records are read from and written to (default: what is neither in runs/records nor among the "
+        "committed ones is missing, and goes into runs/records)",
+    )
+    _add_choice(parser)
+    _add_shard(parser)
+    _add_device(parser)
+    _add_precision(parser)
+    parser.add_argument(
+        "--forget-weights", action="store_true", help="delete a pair's networks once its records are written"
+    )
+    parser.add_argument("--threads", type=int, help="CPU threads of the numerical libraries (default: the fastest now)")
+    parser.set_defaults(command=_run)
 
 
 def _run(options: argparse.Namespace) -> int:
@@ -218,6 +207,18 @@ def _run(options: argparse.Namespace) -> int:
     return 1 if failed else 0
 
 
+def _add_verify(commands: "argparse._SubParsersAction[Any]") -> None:
+    parser = commands.add_parser("verify", help="train and measure a sample of the records again, and compare")
+    _add_scale(parser)
+    parser.add_argument("--sample", type=int, default=5, help="how many records are drawn (default: 5)")
+    parser.add_argument("--seed", type=int, default=0, help="which ones are drawn (default: 0)")
+    parser.add_argument("--recipe", action="append", help="only of this recipe (may be given several times)")
+    parser.add_argument("--max-minutes", type=float, help="stop after this many minutes (default: when all is done)")
+    parser.add_argument("--records", type=_path, help="folder of the records (default: the committed ones)")
+    _add_device(parser)
+    parser.set_defaults(command=_verify)
+
+
 def _verify(options: argparse.Namespace) -> int:
     from lmcbook.lab.verify import AGREES, DISAGREES, verify
 
@@ -235,6 +236,17 @@ def _verify(options: argparse.Namespace) -> int:
     return 0 if AGREES in words and DISAGREES not in words else 1
 
 
+def _add_job(commands: "argparse._SubParsersAction[Any]") -> None:
+    parser = commands.add_parser("job", help="work off one job of the plan (Snakemake calls this)")
+    _add_scale(parser)
+    _add_choice(parser)
+    parser.add_argument("name", help="name of the job, as the receipts have it")
+    parser.add_argument("--receipt", type=_path, required=True, help="file that says the job is done")
+    _add_device(parser)
+    parser.add_argument("--threads", type=int, default=1, help="CPU threads of the numerical libraries (default: 1)")
+    parser.set_defaults(command=_job)
+
+
 def _job(options: argparse.Namespace) -> None:
     from lmcbook.pages.workflow import work_off_job
 
@@ -242,10 +254,26 @@ def _job(options: argparse.Namespace) -> None:
     work_off_job(options.scale, options.name, receipt=options.receipt, device=options.device, **chosen)
 
 
+def _add_book(commands: "argparse._SubParsersAction[Any]") -> None:
+    parser = commands.add_parser(
+        "book", help="execute stale notebooks and build book/_build/html; every warning is an error"
+    )
+    parser.set_defaults(command=_book)
+
+
 def _book(options: argparse.Namespace) -> int:
     from lmcbook.pages.workflow import build_book
 
     return build_book()
+
+
+def _add_records(commands: "argparse._SubParsersAction[Any]") -> None:
+    records = commands.add_parser("records", help="bring records of an older version up to date").add_subparsers(
+        required=True, metavar="WHAT"
+    )
+    migrate = records.add_parser("migrate", help="mend what can be mended from the records alone")
+    migrate.add_argument("folder", type=_path, nargs="?", help="folder of the records (default: runs/records)")
+    migrate.set_defaults(command=_records_migrate)
 
 
 def _records_migrate(options: argparse.Namespace) -> None:
