@@ -63,10 +63,10 @@ def readable(name: str | Path) -> str:
     return "".join(letter if letter.isprintable() else repr(letter)[1:-1] for letter in text)
 
 
-def summed_up(items: Sequence[str], *, shown: int = 3, between: str = "; ") -> str:
-    """The first few of ``items``, and how many more there are."""
-    more = f"{between}and {len(items) - shown:,} more" if len(items) > shown else ""
-    return between.join(map(readable, items[:shown])) + more
+def summed_up(items: Sequence[str], *, between: str = "; ") -> str:
+    """The first three of ``items``, and how many more there are."""
+    more = f"{between}and {len(items) - 3:,} more" if len(items) > 3 else ""
+    return between.join(map(readable, items[:3])) + more
 
 
 def parts_of(root: Path) -> tuple[str, str] | None:
