@@ -156,14 +156,17 @@ def test_samples_are_compared_with_all_examples():
 
 def test_sentences_on_temperatures_say_what_the_records_say():
     records = [make_calibration_record(predicted_cost=0.002, single_cost=0.05)]
-    assert text(sentences.choice_finding(records)) == (
-        "MLP on digits at ×8: nats above fitting β at each λ, in the mean over λ: predicted 0.002, one for all λ "
-        "0.050, that of λ = ½ 0.080, none 0.400 (1 pair of networks)."
+    said = sentences.choice_finding(records)
+    assert text(said).endswith(
+        "the least is lost, in the mean over λ, with the choice “predicted” (1 pair of networks)."
     )
+    costs = numbers_of(said).set_index("choice of β")["nats above fitting it at each λ"]
+    assert dict(costs) == {"predicted": "0.002", "one for all λ": "0.050", "that of λ = ½": "0.080", "none": "0.400"}
     assert "Of those of 10, 15 % were all right" in text(sentences.examples_finding(records))
-    assert "merged 0.300 → 0.010" in text(sentences.reliability_finding(records))
+    errors = numbers_of(sentences.reliability_finding(records)).set_index("expected calibration error")
+    assert list(errors.loc["merged", ["as it is", "calibrated"]]) == ["0.300", "0.010"]
     found = sentences.condition_finding(temperature_sweep(widths=(4,), pairs=1))
-    assert " with weight decay 3e-3, " in text(found) and text(found).endswith(" with weight decay 1e-4.")
+    assert text(found) == "MLP on digits at ×4: the fitted β is below the prediction with weight decay 3e-3 and 1e-4."
     table = numbers_of(found)
     assert list(table["weight decay"]) == ["3e-3", "1e-4"]
     assert table["reciprocal orthogonality"].str.match(r"\d\.\d\d").all()

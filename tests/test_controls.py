@@ -259,7 +259,7 @@ def test_the_verdict_on_flatness_follows_the_numbers():
 def test_sentences_on_flatness_say_what_the_records_say():
     records = flatness_sweep(pair=0.2)
     found = text(sentences.lines_finding(records))
-    assert found.startswith("MLP on digits at ×16: halfway, calibrated, the least is lost on the line ")
+    assert found.startswith("MLP on digits at ×16: halfway the least is lost, calibrated, on the walk: ")
     assert found.endswith("(2 pairs).")
     rows = numbers_of(sentences.lines_finding(records)).set_index("")
     assert list(rows.loc["network a"])[1:3] == ["0.100", "96.7"]
@@ -271,7 +271,8 @@ def test_sentences_on_flatness_say_what_the_records_say():
     assert text(said).endswith("in most cases: to untrained networks.")
     table = numbers_of(said)
     assert table["network"].tolist() == ["MLP on digits at ×1", "MLP on digits at ×16"]
-    assert table["above, random"].tolist() == ["50 %", "50 %"] and table["above, to untrained networks"][0] == "100 %"
+    assert table["cost more: random"].tolist() == ["50 %", "50 %"]
+    assert table["cost more: to untrained networks"][0] == "100 %"
     shown = tables.halfway(records)
     assert list(shown["line"][:2]) == ["to network b", "random"] and shown["length (norm of a)"][0].startswith("1.50")
 
@@ -327,7 +328,10 @@ def test_no_line_joins_what_is_no_sequence():
             "are nearer to the law of orthogonal networks for pairs that share nothing or the order alone, nearer to "
             "LLFC's for pairs that share the initialisation or the first 10 % (2 pairs each).",
         ),
-        (STARTS, "×16 are nearer to LLFC's for pairs that share nothing, the order alone, the initialisation or the"),
+        (
+            STARTS,
+            "the merged logits are nearer to LLFC's for pairs that share nothing, the order alone, the",
+        ),
         ((), "networks for pairs that share nothing, the order alone, the initialisation or the first 10 % (2 pairs"),
     ],
 )

@@ -95,7 +95,7 @@ def test_sentences_say_whether_there_is_a_floor():
     floored, counted = sentences.floor_finding(floor_sweep(0.1))
     assert floored.startswith("MLP on digits, weight decay 3e-3: accuracy barrier: a floor of ")
     table = numbers_of(floored)
-    assert len(table) == 4 and set(table["network"]) == {"MLP on digits, 3e-3"}
+    assert len(table) == 4 and set(table["network"]) == {"MLP on digits, weight decay 3e-3"}
     assert set(table["pairs, widths"]) == {"18, 6"} and (table["p, lack of fit"].astype(float) > 0.01).all()
     [low, high] = map(float, table["95% interval of the floor"][0].split(" to "))
     assert 0 < low < float(floored.split("a floor of ")[1].split()[0]) < high

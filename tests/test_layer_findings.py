@@ -76,16 +76,19 @@ def test_temperatures_are_compared_for_each_depth():
     rows = numbers_of([text]).drop(columns="network").to_numpy().tolist()
     assert rows == [["3", "6.40", "4.40"], ["4", "6.40", "8.80"]]
     [text] = sentences.prediction_finding(records[:1])
-    assert "the fitted β is 0.73 times the prediction with weight decay 3e-3" in text
+    assert text == "MLP on digits at ×8: the fitted β is below the prediction with weight decay 3e-3."
+    assert list(numbers_of([text])["fitted over predicted β"]) == ["0.73"]
 
 
 def test_additivity_below_the_line_of_noise_is_called_below():
     record = make_layerwise_record(16)
-    assert "(above)" in sentences.additivity_finding([record])[0]
+    assert "the mean over hidden layers is above that with" in sentences.additivity_finding([record])[0]
     for layer in record.data["layers"]:
         if "units" in layer:
             layer["metrics"]["weak_additivity"] = 0.9
-    assert "0.900 with weight decay 3e-3 (below)" in sentences.additivity_finding([record])[0]
+    [text] = sentences.additivity_finding([record])
+    assert text.endswith("would have 0.930, and the mean over hidden layers is below that with weight decay 3e-3.")
+    assert list(numbers_of([text])["cosine, mean over layers"]) == ["0.900"]
 
 
 def test_matching_is_described_by_before_and_after():
@@ -105,9 +108,11 @@ def test_alignments_and_gains_are_those_of_the_records():
         for alignment, dip in (("identity", 0.5), ("random", 0.48), ("weight_matching", 0.08))
     ]
     [text] = sentences.alignment_finding(records)
-    assert "averaging costs 6.2 as they are, 6.0 b randomly permuted, 1.0 b matched by weights (points" in text
+    assert "averaging costs the fewest points of accuracy b matched by weights (" in text
+    assert list(numbers_of([text])["points lost"]) == ["6.2", "6.0", "1.0"]
     [text] = sentences.gain_finding(records)
-    assert "weight matching gains 40.0 at ×1 and 5.0 at ×8 over a random permutation" in text
+    assert "what weight matching gains over a random permutation falls from narrow to wide (" in text
+    assert list(numbers_of([text]).iloc[0, 1:]) == ["40.0 at ×1", "5.0 at ×8"]
     [text] = sentences.matched_calibration_finding(records)
     barriers = records[-1].data["barriers"]
     raw, calibrated = barriers["midpoint_loss_barrier"], barriers["midpoint_calibrated_loss_barrier"]

@@ -146,7 +146,9 @@ def test_what_is_said_is_what_the_tables_say():
     [row] = numbers_of([said]).drop(columns="network").to_numpy().tolist()
     assert row[:5] == ["reciprocal orthogonality", "32", "3e-3", "6", "0.100"] and row[-1].startswith("0.94 (")
     worst = sentences.worst_told_finding(records)
-    assert "told 0.850, found 0.700, at ×16" in worst[0] and "told 42.5, found 35.0, at ×16" in worst[1]
+    assert all(each.endswith("is told worst, it is told too high.") for each in worst)
+    rows = numbers_of(worst)[["told", "found", "width"]].to_numpy().tolist()
+    assert rows == [["0.850", "0.700", "×16"], ["42.5", "35.0", "×16"]]
     verdict = sentences.one_network_verdict(records)
     assert "holds 0 for 0 of them" in verdict and "better than by chance for 1 of 1" in verdict
     assert sentences.one_network_verdict([]) == "**Verdict.** Nothing is measured that could tell."

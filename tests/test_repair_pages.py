@@ -104,14 +104,18 @@ def test_beyond_the_ensemble_the_repaired_falls_as_a_root_and_the_plain_levels_o
     assert repaired is not None and repaired.is_power and repaired.slope == pytest.approx(-0.5, abs=0.02)
     assert plain is not None and plain.is_power is False
     said = text(sentences.excess_finding(repair_sweep()))
-    assert "bias: LEWC's means: one power is not rejected; its interval holds −½." in said
-    assert "as it is: it is no power." in said
+    assert "bias: LEWC's means: one power of the width is rejected in " in said
+    assert "as it is: one power of the width is rejected in " in said
     rows = numbers_of(sentences.excess_finding(repair_sweep())).to_dict("records")
     [row] = [row for row in rows if (row["network"], row["merge"]) == (f"MLP on digits, {strong}", REPAIRED)]
     assert row["exponent (95 % interval)"].startswith("−0.50 (") and row["pairs, widths"] == "15, 5"
-    assert "cannot be decided (too few widths or pairs)" in text(sentences.excess_finding(repair_sweep(widths=(1, 2))))
-    nothing = text(sentences.excess_finding(repair_sweep(floor=-0.03)))
-    assert "as it is: cannot be decided (3 of 15 pairs lose nothing)" in nothing
+    assert row["one power"] == "not rejected, holds −½"
+    [other] = [row for row in rows if (row["network"], row["merge"]) == (f"MLP on digits, {strong}", PLAIN)]
+    assert other["one power"] == "rejected"
+    few = numbers_of(sentences.excess_finding(repair_sweep(widths=(1, 2))))
+    assert set(few["one power"]) == {"undecided: too few widths or pairs"}
+    nothing = numbers_of(sentences.excess_finding(repair_sweep(floor=-0.03)))
+    assert "undecided: 3 of 15 pairs lose nothing" in set(nothing["one power"])
 
 
 def test_figures_draw_and_tell_every_setting():
@@ -148,9 +152,11 @@ def test_sentences_count_pairs_and_name_their_intervals():
     assert len(table) == 2 * len(found) and set(WAYS.values()) <= set(table.columns)
     assert list(table.loc[0, ["width", "pairs", PLAIN]]) == ["×1", "3", "25.1"]
     batches, *_ = sentences.repair_by_batch([*records, *repair_sweep(widths=(4,), batch_size=128, floor=0.2)])
-    assert batches.startswith("MLP on digits at ×4: one bias for each hidden layer lowers the loss of accuracy with ")
-    assert batches.endswith("of 2 batch sizes (3 pairs each).")
-    assert list(numbers_of(batches)["batches of"]) == ["32", "128"]
+    assert batches == (
+        "One bias for each hidden layer lowers the loss of accuracy in 2 of 4 settings, not for MLP on digits at ×4 "
+        "with batches of 32 and MLP on digits at ×4 with batches of 128 (3 pairs each)."
+    )
+    assert list(numbers_of(batches)["batches of"]) == ["32", "128"] * 2
     assert sentences.repair_by_batch(records) == []
 
 

@@ -35,20 +35,17 @@ def test_one_part_falls_with_width_and_the_other_does_not():
         "MLP on digits, batches of 32, from narrow to wide: the isotropic part falls in 2 of 2 layers and the common "
         "part falls in 0 of 2 layers (2 pairs each)."
     )
-    assert numbers_of(said).drop(columns="network").to_numpy().tolist() == [
-        ["2", "isotropic", "0.40", "0.10"],
-        ["2", "common", "0.10", "0.10"],
-        ["3", "isotropic", "0.80", "0.20"],
-        ["3", "common", "0.10", "0.10"],
-    ]
+    numbers = numbers_of(said).set_index("width").drop(columns="network")
+    assert list(numbers.columns) == [f"layer {depth}, {part}" for depth in (2, 3) for part in ("isotropic", "common")]
+    assert list(numbers.loc["×1"]) == ["0.40", "0.10", "0.80", "0.10"]
+    assert list(numbers.loc["×16"]) == ["0.10", "0.10", "0.20", "0.10"]
 
 
 def test_the_batch_size_at_the_width_with_the_most_of_them():
     said = sentences.split_by_batch(RECORDS)
     assert text(said).startswith("MLP on digits at ×4, from the smallest batches to the largest: the isotropic part")
-    numbers = numbers_of(said).drop(columns="network")
-    assert list(numbers.columns) == ["layer", "part", "batches of 16", "batches of 32", "batches of 128"]
-    assert ["3", "common", "0.05", "0.10", "0.40"] in numbers.to_numpy().tolist()
+    numbers = numbers_of(said).set_index("batches of")
+    assert list(numbers.index) == ["16", "32", "128"] and list(numbers["layer 3, common"]) == ["0.05", "0.10", "0.40"]
 
 
 def test_one_width_and_one_batch_size_say_nothing():

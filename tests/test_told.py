@@ -6,7 +6,7 @@ import pytest
 from pandas import DataFrame
 
 from lmcbook.pages import sentences
-from lmcbook.pages.analysis.told import Told, by_decay, change, from_narrow_to_wide, numbers_of
+from lmcbook.pages.analysis.told import Told, by_decay, change, from_narrow_to_wide, numbers_of, together
 from lmcbook.pages.figures.markup import listed, numbers_html
 from lmcbook.pages.sentences.showing import as_markdown
 from tests.helpers.control_records import batch_sweep, decay_sweep, flatness_sweep, penalty_sweep, start_sweep
@@ -28,6 +28,13 @@ TOLD = {
     sentences.rank_finding: LAYERS,
     sentences.orthogonality_finding: LAYERS,
     sentences.commutativity_finding: LAYERS,
+    sentences.prediction_finding: WIDTHS,
+    sentences.additivity_finding: LAYERS,
+    sentences.explained_finding: LAYERS,
+    sentences.histogram_finding: LAYERS,
+    sentences.places_finding: LAYERS,
+    sentences.overlap_finding: LAYERS,
+    sentences.exponent_finding: LAYERS,
     sentences.law_finding: LAYERS,
     sentences.inside_finding: LAYERS,
     sentences.mechanism_finding: LAYERS,
@@ -128,6 +135,22 @@ def test_sentences_and_their_numbers_are_shown_one_after_the_other(monkeypatch):
     shown.clear()
     sentences.show("Words alone.")
     assert len(shown) == 1
+
+
+def test_networks_of_which_the_same_is_said_share_a_sentence():
+    said = [
+        Told("MLP on digits at ×4, logits: the cosine rises (3 pairs each).", [{"network": "MLP on digits at ×4"}]),
+        Told("VGG-11 on digits, logits: the cosine falls (1 pair).", [{"network": "VGG-11 on digits"}]),
+        Told("MLP on digits at ×8, logits: the cosine rises (3 pairs each).", [{"network": "MLP on digits at ×8"}]),
+        "A sentence of no network.",
+    ]
+    first = "MLP on digits at ×4 and ×8, logits: the cosine rises (3 pairs each)."
+    assert together(said) == [first, said[1], said[3]]
+    other = Told("VGG-11 on digits, logits: the cosine rises (1 pair).", [{"network": "VGG-11 on digits"}])
+    assert together([*said, other])[0] == (
+        "MLP on digits at ×4 (3 pairs) and ×8 (3 pairs) and VGG-11 on digits (1 pair), logits: the cosine rises."
+    )
+    assert listed([said[0], said[2]]).count("<li>") == 1 == as_markdown([said[0], said[2]]).count("- ")
 
 
 def test_a_told_sentence_is_text():

@@ -77,6 +77,11 @@ def at_width(table: DataFrame, column: str, factor: float, digits: int) -> str:
     return f"{spread(table[column], factor, digits)} at {width_of(table)}"
 
 
+def enumerated(names: Sequence[str]) -> str:
+    """``a, b and c``."""
+    return " and ".join([", ".join(names[:-1]), names[-1]] if len(names) > 1 else names)
+
+
 def pair_count(*counts: int) -> str:
     """``3 pairs``, or ``1 to 3 pairs`` where ``counts`` differ."""
     least, most = min(counts, default=0), max(counts, default=0)

@@ -1,10 +1,11 @@
 """A sentence that says what numbers mean, with the numbers beside it: the page puts them into a small table."""
 
+import re
 from collections.abc import Iterable, Mapping, Sequence
 
 from pandas import DataFrame
 
-from lmcbook.pages.analysis.labels import at_width, decay_label
+from lmcbook.pages.analysis.labels import at_width, decay_label, enumerated
 from lmcbook.pages.analysis.vocabulary import decays, ends
 
 Ends = tuple[str, str, str, str]
@@ -42,6 +43,38 @@ def numbers_of(finding: str | Iterable[str]) -> DataFrame:
     return DataFrame(rows).fillna("–")
 
 
+_COUNT = re.compile(r" \((\d[^()]*\bpairs?)\b[^()]*\)\.$")
+"""How many pairs a sentence rests on, at its end."""
+
+
+def together(sentences: Iterable[str]) -> list[str]:
+    """Sentences that say the same of different networks as one sentence, which names all of these networks.
+
+    A sentence is of the network that its rows name, where it begins with that name. A count of pairs at the end may
+    differ; it then stands behind each name.
+    """
+    alike: dict[tuple[str, str], list[str]] = {}
+    for sentence in sentences:
+        network = sentence.rows[0].get("network", "") if isinstance(sentence, Told) and sentence.rows else ""
+        named = bool(network) and sentence.startswith(network)
+        rest = _COUNT.sub(".", sentence[len(network) :]) if named else sentence
+        alike.setdefault(("named" if named else "", rest), []).append(sentence)
+    return [found[0] if len(found) == 1 else _of_all(found, rest) for (_, rest), found in alike.items()]
+
+
+def _of_all(sentences: Sequence[str], rest: str) -> str:
+    """One sentence for several that differ in their network, and perhaps in their count of pairs."""
+    counts = [found.group(0) if (found := _COUNT.search(each)) else "" for each in sentences]
+    places: dict[str, list[str]] = {}
+    for sentence, count in zip(sentences, counts, strict=True):
+        assert isinstance(sentence, Told)
+        kind, at, width = sentence.rows[0]["network"].partition(" at ")
+        pairs = "" if len(set(counts)) == 1 or not count else f" ({_COUNT.search(count).group(1)})"  # type: ignore[union-attr]
+        places.setdefault(f"{kind}{at}", []).append(f"{width}{pairs}")
+    names = enumerated([f"{kind}{enumerated(widths)}" for kind, widths in places.items()])
+    return f"{names}{rest.removesuffix('.')}{counts[0] if len(set(counts)) == 1 and counts[0] else '.'}"
+
+
 def by_decay(table: DataFrame, column: str, factor: float, digits: int) -> list[Ends]:
     """What a column is at the narrowest and at the widest, for each weight decay of a network's rows."""
     found = []
@@ -63,6 +96,14 @@ def from_narrow_to_wide(found: Sequence[Ends]) -> str:
         f"{way}{'' if 'one width' in way else ' from narrow to wide'} with weight decay {' and '.join(named)}"
         for way, named in ways.items()
     )
+
+
+def with_decays(said: Mapping[str, str]) -> str:
+    """``above it with weight decay 3e-3 and 1e-4``: of a mapping from a weight decay in words to what is said of it."""
+    ways: dict[str, list[str]] = {}
+    for decay, way in said.items():
+        ways.setdefault(way, []).append(decay)
+    return ", ".join(f"{way} with weight decay {' and '.join(named)}" for way, named in ways.items())
 
 
 def change(before: float, after: float) -> str:

@@ -8,7 +8,7 @@ from itertools import pairwise
 from matplotlib.figure import Figure
 
 from lmcbook.errors import InputError
-from lmcbook.pages.analysis.told import numbers_of
+from lmcbook.pages.analysis.told import numbers_of, together
 from lmcbook.pages.figures.svg import dark_colours, to_svg
 from lmcbook.pages.table_markup import HEADING, head_and_body
 
@@ -63,7 +63,7 @@ def figure_html(
 
 def listed(finding: Sequence[str]) -> str:
     """Sentences as a list, and below it the numbers that they have beside them, as one small table."""
-    said = f'<ul class="lmc-finding">{"".join(f"<li>{html.escape(each)}</li>" for each in finding)}</ul>'
+    said = f'<ul class="lmc-finding">{"".join(f"<li>{html.escape(each)}</li>" for each in together(finding))}</ul>'
     return said + numbers_html(finding)
 
 

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from pandas import DataFrame
 
 from lmcbook.lab.records import Record
-from lmcbook.pages.analysis.labels import at_width, network_of, pair_count, recipe_label, spread, width_of
+from lmcbook.pages.analysis.labels import at_width, network_of, pair_count, recipe_label, spread
 from lmcbook.pages.analysis.measurements import Measurements
 from lmcbook.pages.analysis.sweeps import one_width, rank_bounds, several_widths
 from lmcbook.pages.analysis.told import Told, change
@@ -74,44 +74,64 @@ def _in_the_same_pairs(table: DataFrame) -> str:
 
 def rank_bound_finding(records: Sequence[Record]) -> list[str]:
     """What rank the bound of Galanti et al. allows at each batch size, beside what the matrices can have."""
-    sentences = []
-    for (recipe,), table in groups(rank_bounds(Measurements.of(records)), "recipe"):
+    sentences: list[str] = []
+    for _, table in groups(rank_bounds(Measurements.of(records)), "recipe"):
         table = table.sort_values("batch_size")
-        sizes, bounds = (" → ".join(f"{each:,.0f}" for each in table[column]) for column in ("batch_size", "bound"))
-        full_rank = table["full_rank"].iloc[0]
-        says = (table["bound"] < full_rank).sum()
-        verdict = f"it says something for {says} of {len(table)}" if says else "it says nothing"
-        sentences.append(
-            f"{recipe_label(recipe)} {width_of(table)}, batches of {sizes}: a rank of at most {bounds}, where matrices "
-            f"have {full_rank:,} rows and columns: {verdict}."
-        )
+        network = network_of(table)
+        rows = [
+            {
+                "network": network,
+                "batches of": f"{row['batch_size']:,.0f}",
+                "rank at most": f"{row['bound']:,.0f}",
+                "rows and columns": f"{row['full_rank']:,}",
+            }
+            for _, row in table.iterrows()
+        ]
+        says = (table["bound"] < table["full_rank"]).sum()
+        verdict = f"says something for {says} of {len(table)} batch sizes" if says else "says nothing"
+        sentences.append(Told(f"{network}: the bound {verdict}.", rows))
     return sentences
 
 
 def batch_verdict(records: Sequence[Record]) -> str:
-    """Whether the smallest batches merge better than the largest, by which condition, and how many pairs say so."""
-    parts = []
-    for (recipe,), table in groups(Measurements.of(records).table(one_width), "recipe"):
+    """In how many pairs the smallest batches merge better than the largest, and are nearer to which condition.
+
+    Beside it the points lost and the same counts for each network.
+    """
+    rows, counted, pairs = [], dict.fromkeys(_BETTER, 0), 0
+    for _, table in groups(Measurements.of(records).table(one_width), "recipe"):
         sizes = table["batch_size"]
         small, large = (table[sizes == each] for each in (sizes.min(), sizes.max()))
         both = small.merge(large, on=["seed_a", "seed_b"], suffixes=("_small", "_large"))
         if both.empty or sizes.min() == sizes.max():
             continue
-        means = [100 * both[f"{ACCURACY}_{each}"].mean() for each in ("small", "large")]
-        changes = [
-            f"{name} {word} in {(both[f'{column}_small'] < both[f'{column}_large']).sum()}"
-            for column, name, word in (
-                (ACCURACY, "the loss of accuracy is", "smaller"),
-                ("reciprocal_orthogonality", "reciprocal orthogonality is", "closer to 0"),
-                ("relative_stable_rank", "the relative stable rank is", "lower"),
-            )
-        ]
-        parts.append(
-            f"{recipe_label(recipe)} {width_of(table)} loses {means[0]:.1f} points with batches of {sizes.min():g} and "
-            f"{means[1]:.1f} with batches of {sizes.max():g}; with the smaller ones {', '.join(changes)} "
-            f"of {len(both)} pair{'s' if len(both) > 1 else ''}"
+        found = {column: int((both[f"{column}_small"] < both[f"{column}_large"]).sum()) for column in _BETTER}
+        pairs += len(both)
+        counted = {column: counted[column] + number for column, number in found.items()}
+        rows.append(
+            {
+                "network": network_of(table),
+                "batches of": f"{sizes.min():g} and {sizes.max():g}",
+                "points lost": " and ".join(
+                    f"{100 * both[f'{ACCURACY}_{each}'].mean():.1f}" for each in ("small", "large")
+                ),
+            }
+            | {title: f"{found[column]} of {len(both)}" for column, title in _BETTER.items()}
         )
-    if not parts:
+    if not rows:
         return "**Verdict.** Nothing is measured that could tell."
-    said = "\n".join(f"- {part}." for part in parts)
-    return f"**Verdict.** With as many steps at the same learning rate and weight decay:\n\n{said}"
+    lost, orthogonal, rank = counted.values()
+    return Told(
+        "**Verdict.** With as many steps at the same learning rate and weight decay, the smallest batches lose less "
+        f"than the largest in {lost} of {pairs} pairs; reciprocal orthogonality is closer to 0 in {orthogonal}, and "
+        f"the relative stable rank is lower in {rank}.",
+        rows,
+    )
+
+
+_BETTER = {
+    ACCURACY: "less lost in",
+    "reciprocal_orthogonality": "orthogonality closer to 0 in",
+    "relative_stable_rank": "stable rank lower in",
+}
+"""What smaller batches may lower, with the title of its column."""

@@ -57,18 +57,31 @@ def _changed(name: str, size: float) -> dict[str, str]:
 def placement_finding(records: Sequence[Record]) -> list[str]:
     """What networks at random places lose at the smallest and the largest share, and with all places of the widest."""
     table = Measurements.of(records).table(placement_table)
-    sentences = []
+    sentences: list[str] = []
     for (recipe,), rows in groups(table, "recipe"):
         single, full = rows[rows["copies"] == 1], rows[rows["share"] == 1]
         ends = [single[single["share"] == share] for share in (single["share"].max(), single["share"].min())]
         split = full[full["units"] == full["units"].max()]
         few = 1 / ends[1]["share"].iloc[0]
-        sentences.append(
-            f"{recipe_label(recipe)}: {spread(ends[0]['plain'], 1, 1)} points lost where both use all places and "
-            f"{spread(ends[1]['plain'], 1, 1)} where each uses 1/{few:g} of them; with all of "
-            f"{split['units'].iloc[0]:g} places used by split units {spread(split['plain'], 1, 1)}, repaired "
-            f"{spread(split['lewc_mean'], 1, 1)} ({pair_count(len(split))})."
-        )
+        kinds = {
+            "both use all places": ends[0],
+            f"each uses 1/{few:g} of them": ends[1],
+            f"all of {split['units'].iloc[0]:g} places used, by split units": split,
+        }
+        found = [
+            {
+                "network": recipe_label(recipe),
+                "": kind,
+                "points lost": spread(of["plain"], 1, 1),
+                "repaired": spread(of["lewc_mean"], 1, 1),
+            }
+            for kind, of in kinds.items()
+        ]
+        means = [of["plain"].mean() for of in kinds.values()]
+        said = f"{'less' if means[1] < means[0] else 'more'} is lost where each uses few places than where both use all"
+        too = "less" if means[2] < means[0] else "more"
+        said += f", and {too} where split units use all of many places ({pair_count(len(split))})"
+        sentences.append(Told(f"{recipe_label(recipe)}: {said}.", found))
     return sentences
 
 
@@ -125,11 +138,11 @@ def many_finding(records: Sequence[Record]) -> list[str]:
     table = Measurements.of(records).table(many_table)
     sentences: list[str] = []
     for (recipe,), rows in groups(table, "recipe"):
-        parts, found = [], []
+        helped, found = False, []
         for count in (rows["networks"].min(), rows["networks"].max()):
             chosen = rows[rows["networks"] == count]
             lost, repaired = (spread(chosen[kind], 1, 1) for kind in ("plain", "lewc_mean"))
-            parts.append(f"of {count:g} networks {lost} points lost plain and {repaired} repaired")
+            helped = chosen["plain"].mean() > chosen["lewc_mean"].mean()
             errors = {
                 f"β over LEWC's, {said}": spread(2 ** chosen[f"{kind}_error"], 1, 2)
                 for kind, said in (("plain", "plain"), ("lewc_mean", "repaired"))
@@ -137,8 +150,9 @@ def many_finding(records: Sequence[Record]) -> list[str]:
             names = {"network": recipe_label(recipe), "networks": f"{count:g}"}
             found.append({**names, "points lost, plain": lost, "repaired": repaired, **errors})
         groups_of = rows[["seed_a", "seed_b"]].drop_duplicates()
-        said = f"{recipe_label(recipe)}: {'; '.join(parts)} ({len(groups_of)} groups of networks)."
-        sentences.append(Told(said, found))
+        less = "less" if helped else "no less"
+        said = f"averages of the most networks lose {less} repaired than plain"
+        sentences.append(Told(f"{recipe_label(recipe)}: {said} ({len(groups_of)} groups of networks).", found))
     return sentences
 
 

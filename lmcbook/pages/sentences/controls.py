@@ -118,7 +118,7 @@ def lines_finding(records: Sequence[Record]) -> list[str]:
             if not rows.empty
         ]
         losses = {_line(kind): rows["calibrated_loss"].mean() for kind, rows in halfway.items() if not rows.empty}
-        said = f"halfway, calibrated, the least is lost on the line {min(losses, key=lambda each: losses[each])}"
+        said = f"halfway the least is lost, calibrated, on the walk: {min(losses, key=lambda each: losses[each])}"
         counted = pair_count(len(table.groupby(["seed_a", "seed_b"])))
         sentences.append(Told(f"{network_of(table)}: {said} ({counted}).", found))
     return sentences
@@ -130,11 +130,14 @@ def halfway_finding(records: Sequence[Record]) -> list[str]:
     for _, table in groups(_with_lines(records), "recipe"):
         shares = [{_line(kind): chosen[f"{kind}_above"].mean() for kind in LINES[1:]} for chosen in ends(table)]
         found = [
-            {"network": network_of(chosen), **{f"above, {kind}": f"{100 * each:.0f} %" for kind, each in of.items()}}
+            {
+                "network": network_of(chosen),
+                **{f"cost more: {kind}": f"{100 * each:.0f} %" for kind, each in of.items()},
+            }
             for chosen, of in zip(ends(table), shares, strict=True)
         ]
         most = [kind for kind, share in shares[-1].items() if share > 0.5]
-        said = "at the widest, lines that cost more halfway than the one to network b in most cases: "
+        said = "at the widest, walks that cost more halfway than the one to network b in most cases: "
         said += ", ".join(most) or "none"
         sentences.append(Told(f"{recipe_label(table['recipe'].iloc[0])}: {said}.", found))
     return sentences
@@ -160,7 +163,7 @@ def flatness_verdict(records: Sequence[Record]) -> str:
                 f"costs about what a random direction as long does (the pairs disagree: {spread(-excess, 1, 3)} nats)"
             )
         parts.append(
-            f"halfway, the line to network b of {network_of(table)} {said}; at its end a random direction costs "
+            f"{network_of(table)}: halfway, the way to network b {said}; at its end a random direction costs "
             f"{spread(rise, 1, 3)} nats"
         )
     return _verdict(parts, "nothing is measured")
@@ -184,7 +187,7 @@ def start_finding(records: Sequence[Record]) -> list[str]:
             for (kind,), rows in kinds
         ]
         least = min(kinds, key=lambda each: each[1][ACCURACY].mean())
-        said = f"averaging costs least where pairs have in common: {name_of(least[0][0])}"
+        said = f"averaging costs least where the pairs share {_shared(least[0][0])}"
         counted = pair_count(*(len(rows) for _, rows in kinds))
         sentences.append(Told(f"{network_of(table)}: {said} ({counted} each).", found))
     return sentences
@@ -240,7 +243,7 @@ def start_verdict(records: Sequence[Record]) -> str:
         order = [kind for (kind,), _ in kinds]
         said = [f"{_LAWS[law]} for {_listed(nearer[law], order)}" for law in _LAWS if law in nearer]
         count = f"{pair_count(*(len(rows) for _, rows in kinds))} each"
-        parts.append(f"the merged logits of {network_of(table)} are {', '.join(said)} ({count})")
+        parts.append(f"{network_of(table)}: the merged logits are {', '.join(said)} ({count})")
     return _verdict(parts, "nothing is measured")
 
 
@@ -251,12 +254,15 @@ _LAWS = {
 }
 
 
+def _shared(kind: str) -> str:
+    """``the first 20 %``: what two networks share, in words."""
+    names = {NOTHING: "nothing", ORDER: "the order alone", "0 %": "the initialisation"}
+    return names.get(kind, f"the first {kind}")
+
+
 def _listed(kinds: Sequence[str], order: Sequence[str]) -> str:
     """``pairs that share nothing, the order alone, …``; ``… or more`` where all longer starts are among them."""
-    names = [
-        {NOTHING: "nothing", ORDER: "the order alone", "0 %": "the initialisation"}.get(each, f"the first {each}")
-        for each in kinds
-    ]
+    names = [_shared(each) for each in kinds]
     starts = [kind for kind in kinds if kind not in (NOTHING, ORDER)]
     if len(starts) > 2 and list(order[-len(starts) :]) == starts:
         names = [*names[: len(names) - len(starts)], f"{names[len(names) - len(starts)]} or more"]
@@ -265,8 +271,11 @@ def _listed(kinds: Sequence[str], order: Sequence[str]) -> str:
 
 
 def _verdict(parts: Sequence[str], otherwise: str) -> str:
-    said = ". ".join(part[0].upper() + part[1:] for part in parts)
-    return f"**Verdict.** {said}." if parts else f"**Verdict**: {otherwise}."
+    """A sentence, or a list of them where there are several networks."""
+    said = [f"{part[0].upper()}{part[1:]}." for part in parts]
+    if len(said) > 1:
+        return "\n".join(["**Verdict.**", "", *(f"- {each}" for each in said)])
+    return f"**Verdict.** {said[0]}" if said else f"**Verdict**: {otherwise}."
 
 
 def _with_lines(records: Sequence[Record]) -> DataFrame:

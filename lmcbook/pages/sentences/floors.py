@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from lmcbook.lab.records import Record
 from lmcbook.pages.analysis.floor_fit import CONFIDENCE, FloorFit
 from lmcbook.pages.analysis.floors import Fitted, decided, ensemble_fits, floor_fits
-from lmcbook.pages.analysis.labels import decay_label, recipe_label, width_label
+from lmcbook.pages.analysis.labels import decay_label, enumerated, recipe_label, width_label
 from lmcbook.pages.analysis.measurements import Measurements
 from lmcbook.pages.analysis.told import Told
 
@@ -20,15 +20,15 @@ def floor_finding(records: Sequence[Record]) -> list[str]:
     measured = Measurements.of(records)
     fits = [*measured.table(floor_fits), *measured.table(ensemble_fits)]
     num_fits = sum(each.fit is not None for each in fits)
-    said: dict[tuple[str, float], list[tuple[str, dict[str, str]]]] = {}
+    said: dict[tuple[str, float], list[tuple[str, str, dict[str, str]]]] = {}
     for fitted in fits:
         name = fitted.label.removesuffix(")").partition(" (")[0]
         text, row = _of_fit(fitted, fitted.fit, num_fits) if fitted.fit else (_of_none(fitted), {})
-        said.setdefault((fitted.recipe, fitted.weight_decay), []).append((f"{name}: {text}", row))
+        said.setdefault((fitted.recipe, fitted.weight_decay), []).append((name, text, {"of": _named(fitted), **row}))
     told: list[str] = [
         Told(
-            f"{recipe_label(recipe)}, weight decay {decay_label(decay)}: {'; '.join(text for text, _ in parts)}.",
-            [{"network": f"{recipe_label(recipe)}, {decay_label(decay)}", **row} for _, row in parts if row],
+            f"{recipe_label(recipe)}, weight decay {decay_label(decay)}: {_in_words(parts)}.",
+            [{"network": f"{recipe_label(recipe)}, weight decay {decay_label(decay)}", **row} for *_, row in parts],
         )
         for (recipe, decay), parts in said.items()
     ]
@@ -40,11 +40,25 @@ def floor_finding(records: Sequence[Record]) -> list[str]:
     return told
 
 
+def _in_words(parts: Sequence[tuple[str, str, dict[str, str]]]) -> str:
+    """What is said of each measure; of all at once where that is the same."""
+    alike: dict[str, list[str]] = {}
+    for name, text, _ in parts:
+        alike.setdefault(text, []).append(name)
+    if len(alike) == 1 and len(parts) > 1:
+        return f"{next(iter(alike))}, whichever of the {len(parts)} measures is fitted"
+    return "; ".join(f"{enumerated(names)}: {text}" for text, names in alike.items())
+
+
+def _named(fitted: Fitted) -> str:
+    name, _, unit = fitted.label.removesuffix(")").partition(" (")
+    return f"{name}, {unit}"
+
+
 def _of_fit(fitted: Fitted, fit: FloorFit, num_fits: int) -> tuple[str, dict[str, str]]:
     """What a fit says in words, and its numbers."""
-    factor, (name, _, unit) = fitted.factor, fitted.label.removesuffix(")").partition(" (")
+    factor, unit = fitted.factor, fitted.label.removesuffix(")").partition(" (")[2]
     row = {
-        "of": f"{name}, {unit}",
         f"{CONFIDENCE:.0%} interval of the floor": f"{factor * fit.low:.2g} to {factor * fit.high:.2g}",
         "p": f"{fit.p_value:.2g}",
         "p, lack of fit": "–" if fit.lack_of_fit != fit.lack_of_fit else f"{fit.lack_of_fit:.2g}",

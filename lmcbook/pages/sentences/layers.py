@@ -9,19 +9,19 @@ from lmcbook.pages.analysis.curves import temperature_depth_table
 from lmcbook.pages.analysis.labels import (
     at_width,
     decay_label,
-    ends_in_words,
     number_of_pairs,
     recipe_label,
     signed,
     spread,
     width_label,
+    width_of,
 )
 from lmcbook.pages.analysis.layers import BATCH_NORM, LEWC, LLFC, law_errors_table
 from lmcbook.pages.analysis.measurements import Measurements
 from lmcbook.pages.analysis.temperatures import rank_correlations, temperature_error_table, temperature_width_table
-from lmcbook.pages.analysis.told import Told, by_decay, from_narrow_to_wide
+from lmcbook.pages.analysis.told import Told, by_decay, change, from_narrow_to_wide, with_decays
 from lmcbook.pages.analysis.units import both_models_table, gaussian_table, histogram_table, in_both_models
-from lmcbook.pages.analysis.vocabulary import decays, groups, has_batch_norm, paper_decay, widest
+from lmcbook.pages.analysis.vocabulary import decays, ends, groups, has_batch_norm, paper_decay, widest
 from lmcbook.theory.gaussian import INDEPENDENT_COSINE
 
 
@@ -75,15 +75,17 @@ def law_finding(records: Sequence[Record]) -> list[str]:
 
 def prediction_finding(records: Sequence[Record]) -> list[str]:
     """Fitted over predicted inverse temperature at the widest, at each weight decay: a sentence for each network."""
-    sentences = []
+    sentences: list[str] = []
     for recipe, table in _recipes(Measurements.of(records).table(temperature_width_table)):
-        parts = []
+        network = f"{recipe_label(recipe)} at {width_label(table['width_multiplier'].max())}"
+        rows, sides = [], {}
         for decay, of_decay in decays(table):
             chosen = widest(of_decay)
             ratio = chosen["fitted_inverse_temperature"] / chosen["predicted_inverse_temperature"]
-            parts.append(f"{spread(ratio, 1, 2)} times the prediction with weight decay {decay_label(decay)}")
-        width = width_label(table["width_multiplier"].max())
-        sentences.append(f"{recipe_label(recipe)} at {width}: the fitted β is {', '.join(parts)}.")
+            said = spread(ratio, 1, 2)
+            rows.append({"network": network, "weight decay": decay_label(decay), "fitted over predicted β": said})
+            sides[decay_label(decay)] = f"{'above' if ratio.mean() > 1 else 'below'} the prediction"
+        sentences.append(Told(f"{network}: the fitted β is {with_decays(sides)}.", rows))
     return sentences
 
 
@@ -130,19 +132,17 @@ def orthogonality_error_finding(records: Sequence[Record]) -> list[str]:
 
 def additivity_finding(records: Sequence[Record]) -> list[str]:
     """The cosine of weak additivity at the widest beside that of independent Gaussians: a sentence for each network."""
-    sentences = []
+    sentences: list[str] = []
     for recipe, table in _recipes(Measurements.of(records).table(summaries_table)):
-        parts = []
+        network = f"{recipe_label(recipe)} at {width_label(table['width_multiplier'].max())}"
+        rows, sides = [], {}
         for decay, of_decay in decays(table):
-            chosen = widest(of_decay)
-            side = "above" if chosen["weak_additivity"].mean() > INDEPENDENT_COSINE else "below"
-            parts.append(f"{spread(chosen['weak_additivity'], 1, 3)} with weight decay {decay_label(decay)} ({side})")
-        width = width_label(table["width_multiplier"].max())
-        sentences.append(
-            f"{recipe_label(recipe)} at {width}, mean over hidden layers: {', '.join(parts)}; independent Gaussians "
-            "would "
-            f"have {INDEPENDENT_COSINE:.3f}."
-        )
+            cosine = widest(of_decay)["weak_additivity"]
+            said = spread(cosine, 1, 3)
+            rows.append({"network": network, "weight decay": decay_label(decay), "cosine, mean over layers": said})
+            sides[decay_label(decay)] = f"{'above' if cosine.mean() > INDEPENDENT_COSINE else 'below'} that"
+        said = f"independent Gaussians would have {INDEPENDENT_COSINE:.3f}, and the mean over hidden layers is"
+        sentences.append(Told(f"{network}: {said} {with_decays(sides)}.", rows))
     return sentences
 
 
@@ -155,47 +155,64 @@ def signs_finding(records: Sequence[Record]) -> list[str]:
 
 def explained_finding(records: Sequence[Record]) -> list[str]:
     """What the cosine of weak additivity lacks to 1, beside what the sizes explain: a sentence for each network."""
-    sentences = []
+    sentences: list[str] = []
     for recipe, table in _recipes(Measurements.of(records).table(gaussian_table)):
-        parts = []
+        rows, sides = [], {}
         for decay, chosen in decays(table):
-            lacking = [1 - chosen[column].mean() for column in ("weak_additivity", "gaussian")]
-            side = "less" if lacking[0] < lacking[1] else "more"
-            parts.append(f"{lacking[0]:.3f}, {side} than {lacking[1]:.3f}, with weight decay {decay_label(decay)}")
-        sentences.append(
-            f"{recipe_label(recipe)}: measured cosines lack to 1, against Gaussians of the same sizes, "
-            f"{'; '.join(parts)} (means over pairs, widths and hidden layers)."
-        )
+            lacking, gaussian = (1 - chosen[column].mean() for column in ("weak_additivity", "gaussian"))
+            sides[decay_label(decay)] = "nearer to 1" if lacking < gaussian else "further from 1"
+            rows.append(
+                {
+                    "network": recipe_label(recipe),
+                    "weight decay": decay_label(decay),
+                    "1 − measured cosine": f"{lacking:.3f}",
+                    "1 − cosine of Gaussians of these sizes": f"{gaussian:.3f}",
+                }
+            )
+        said = "beside those of Gaussians of the same sizes, the mean of the measured cosines is"
+        sentences.append(Told(f"{recipe_label(recipe)}: {said} {with_decays(sides)}.", rows))
     return sentences
 
 
 def histogram_finding(records: Sequence[Record]) -> list[str]:
     """How many units are in the lowest tenth of the histograms, narrowest and widest: a sentence for each network."""
-    sentences = []
+    sentences: list[str] = []
     table = Measurements.of(records).table(histogram_table)
     lowest = table[table["low"] == 0].assign(share=100 * table["share"])
     for recipe, of_recipe in _recipes(lowest):
-        ends = ends_in_words(of_recipe, "share")
-        sentences.append(
-            f"{recipe_label(recipe)}: in the lowest tenth of the range lie, of 100 units, {ends} (mean over "
-            "hidden layers)."
-        )
+        parts = ends(of_recipe)
+        means = [part["share"].mean() for part in parts]
+        rows = [
+            {
+                "network": recipe_label(recipe),
+                "width": width_of(part),
+                "units in the lowest tenth (%), mean over layers": f"{mean:.1f}",
+            }
+            for part, mean in zip(parts, means, strict=True)
+        ]
+        way = f"{change(means[0], means[-1])} from narrow to wide" if len(means) > 1 else "was measured at one width"
+        sentences.append(Told(f"{recipe_label(recipe)}: the share of units in the lowest tenth {way}.", rows))
     return sentences
 
 
 def places_finding(records: Sequence[Record]) -> list[str]:
     """How many of the most active units are the same in both models of a pair: a sentence for each network."""
-    sentences = []
+    sentences: list[str] = []
     table = in_both_models(Measurements.of(records).table(both_models_table))
     for recipe, of_recipe in _recipes(table):
-        parts = [
-            f"{chosen['both'].sum()} of {chosen['either'].sum()} at {width_label(width)}"
+        rows = [
+            {
+                "network": recipe_label(recipe),
+                "width": width_label(width),
+                "units above half of the largest in a model": f"{chosen['either'].sum()}",
+                "in both models": f"{chosen['both'].sum()}",
+            }
             for (width,), chosen in groups(of_recipe, "width_multiplier")
         ]
-        sentences.append(
-            f"{recipe_label(recipe)}: of the units that exceed half of the largest in one of the models, these do so "
-            f"in both: {', '.join(parts)}."
-        )
+        shares = [part["both"].sum() / max(1, part["either"].sum()) for part in ends(of_recipe)]
+        said = "of the units that exceed half of the largest in a model, the share that do so in both"
+        way = f"{change(shares[0], shares[-1])} from narrow to wide" if len(shares) > 1 else "was measured at one width"
+        sentences.append(Told(f"{recipe_label(recipe)}: {said} {way}.", rows))
     return sentences
 
 
@@ -210,13 +227,11 @@ def overlap_finding(records: Sequence[Record]) -> list[str]:
     sentences = []
     for recipe, table in _recipes(Measurements.of(records).table(summaries_table)):
         chosen = widest(paper_decay(table))
+        network = f"{recipe_label(recipe)} at {width_of(chosen)}"
         excess = chosen["overlap"] - chosen["expected_overlap"]
-        sentences.append(
-            f"{recipe_label(recipe)}: the active units of the two models overlap by "
-            f"{at_width(chosen, 'overlap', 1, 3)}, those in random places would by "
-            f"{spread(chosen['expected_overlap'], 1, 3)}; the difference is {spread(excess, 1, 3)} "
-            f"({number_of_pairs(chosen)})."
-        )
+        said = f"the active units of the two models overlap by {spread(chosen['overlap'], 1, 3)}"
+        than = f"{spread(excess, 1, 3)} more than in random places ({number_of_pairs(chosen)})"
+        sentences.append(f"{network}: {said}, {than}.")
     return sentences
 
 
@@ -248,12 +263,12 @@ def _from_narrow_to_wide(
     sentences: list[str] = []
     for recipe, table in _recipes(Measurements.of(records).table(summaries_table).dropna(subset=[column])):
         found = by_decay(table, column, factor, digits)
-        unit_said = f", {unit}" if unit else ""
         rows = [
-            {"network": recipe_label(recipe), "weight decay": decay, f"narrowest{unit_said}": narrow, "widest": wide}
+            {"network": recipe_label(recipe), "weight decay": decay, "narrowest": narrow, "widest": wide}
             for decay, narrow, wide, _ in found
         ]
-        said = f"{recipe_label(recipe)}, {name}: {from_narrow_to_wide(found)} ({number_of_pairs(table)})."
+        measured = f"{name} ({unit})" if unit else name
+        said = f"{recipe_label(recipe)}, {measured}: {from_narrow_to_wide(found)} ({number_of_pairs(table)})."
         sentences.append(Told(said, rows))
     return sentences
 

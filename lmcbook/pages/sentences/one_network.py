@@ -31,16 +31,20 @@ def lost_told_finding(records: Sequence[Record]) -> list[str]:
 
 def worst_told_finding(records: Sequence[Record]) -> list[str]:
     """Where one network is most wrong, for each recipe: the pair, and what was told and found."""
-    sentences = []
+    sentences: list[str] = []
     table = Measurements.of(records).table(told_table)
     for quantity in (ORTHOGONALITY, LOST):
         for (recipe,), chosen in groups(table[table["quantity"] == quantity], "recipe"):
             worst = chosen.iloc[int((chosen["told"] - chosen["found"]).abs().argmax())]
-            digits = DIGITS[quantity]
-            sentences.append(
-                f"{recipe_label(recipe)}, largest error of {quantity}: told {signed(worst['told'], digits)}, found "
-                f"{signed(worst['found'], digits)}, {_where(worst)}."
-            )
+            row = {
+                "network": recipe_label(recipe),
+                "": quantity,
+                "told": signed(worst["told"], DIGITS[quantity]),
+                "found": signed(worst["found"], DIGITS[quantity]),
+                **_where(worst),
+            }
+            way = "too high" if worst["told"] > worst["found"] else "too low"
+            sentences.append(Told(f"{recipe_label(recipe)}: where {quantity} is told worst, it is told {way}.", [row]))
     return sentences
 
 
@@ -92,9 +96,11 @@ def _agreement(row: Series) -> dict[str, str]:
     }
 
 
-def _where(row: Series) -> str:
-    layer = f", {row['layer']}" if row["layer"] else ""
-    return (
-        f"at {width_label(row['width_multiplier'])}, batches of {row['batch_size']:g}, "
-        f"decay {decay_label(row['weight_decay'])}, seeds {row['seed_a']} and {row['seed_b']}{layer}"
-    )
+def _where(row: Series) -> dict[str, str]:
+    return {
+        "width": width_label(row["width_multiplier"]),
+        "batches of": f"{row['batch_size']:g}",
+        "decay": decay_label(row["weight_decay"]),
+        "seeds": f"{row['seed_a']}, {row['seed_b']}",
+        "layer": row["layer"] or "–",
+    }

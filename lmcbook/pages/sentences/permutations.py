@@ -6,7 +6,16 @@ from collections.abc import Sequence
 from pandas import DataFrame
 
 from lmcbook.lab.records import Record
-from lmcbook.pages.analysis.labels import at_width, number_of_pairs, recipe_label, signed, spread, width_label, width_of
+from lmcbook.pages.analysis.labels import (
+    at_width,
+    number_of_pairs,
+    pair_count,
+    recipe_label,
+    signed,
+    spread,
+    width_label,
+    width_of,
+)
 from lmcbook.pages.analysis.measurements import Measurements
 from lmcbook.pages.analysis.permutations import (
     ALIGNMENTS,
@@ -24,32 +33,40 @@ from lmcbook.pages.analysis.vocabulary import ACCURACY, CALIBRATED, LOSS, ends, 
 
 def alignment_finding(records: Sequence[Record]) -> list[str]:
     """The accuracy barrier at the widest after each alignment of model b: a sentence for each network."""
-    sentences = []
+    sentences: list[str] = []
     for recipe, table in _recipes(Measurements.of(records).table(alignment_table)):
         chosen = widest(table)
-        parts = [
-            f"{spread(of[ACCURACY], 100, 1)} {ALIGNMENTS[alignment]}"
-            for alignment in ALIGNMENTS
+        network = f"{recipe_label(recipe)} at {width_of(chosen)}"
+        lost = {
+            name: of[ACCURACY]
+            for alignment, name in ALIGNMENTS.items()
             if not (of := chosen[chosen["alignment"] == alignment]).empty
+        }
+        rows = [
+            {"network": network, "merged": name, "points lost": spread(values, 100, 1)} for name, values in lost.items()
         ]
-        width = width_label(chosen["width_multiplier"].iloc[0])
-        sentences.append(
-            f"{recipe_label(recipe)} at {width}: averaging costs {', '.join(parts)} (points of accuracy, "
-            f"{number_of_pairs(chosen)})."
-        )
+        least = min(lost, key=lambda name: lost[name].mean())
+        said = f"averaging costs the fewest points of accuracy {least} ({number_of_pairs(chosen)})"
+        sentences.append(Told(f"{network}: {said}.", rows))
     return sentences
 
 
 def gain_finding(records: Sequence[Record]) -> list[str]:
     """What weight matching gains over a random permutation, narrowest and widest: a sentence for each network."""
-    sentences = []
+    sentences: list[str] = []
     for recipe, table in _recipes(Measurements.of(records).table(gain_table)):
         chosen = table[table["alignment"] == "weight_matching"]
-        gains = [at_width(rows, ACCURACY, 100, 1) for rows in ends(chosen)]
-        sentences.append(
-            f"{recipe_label(recipe)}: weight matching gains {' and '.join(gains)} over a random permutation (points of "
-            f"accuracy, {number_of_pairs(chosen)})."
-        )
+        parts = ends(chosen)
+        gains = [at_width(rows, ACCURACY, 100, 1) for rows in parts]
+        row = {
+            "network": recipe_label(recipe),
+            "points gained over a random order, narrowest": gains[0],
+            "widest": gains[-1] if len(gains) > 1 else "–",
+        }
+        way = change(*(rows[ACCURACY].mean() for rows in parts)) if len(parts) > 1 else ""
+        said = f"{way} from narrow to wide" if way else "was measured at one width"
+        said = f"what weight matching gains over a random permutation {said} ({number_of_pairs(chosen)})"
+        sentences.append(Told(f"{recipe_label(recipe)}: {said}.", [row]))
     return sentences
 
 
@@ -116,7 +133,7 @@ def mechanism_finding(records: Sequence[Record]) -> list[str]:
 
 def cost_finding(records: Sequence[Record]) -> list[str]:
     """What weight matching costs at the widest, beside one training: a sentence for each network."""
-    sentences = []
+    sentences: list[str] = []
     table = Measurements.of(records).table(cost_table)
     for recipe in table["recipe"].unique():
         chosen = widest(table[table["recipe"] == recipe])
@@ -124,11 +141,14 @@ def cost_finding(records: Sequence[Record]) -> list[str]:
         if searching.empty or training.empty:
             continue
         width = width_label(chosen["width_multiplier"].iloc[0])
-        sentences.append(
-            f"{recipe_label(recipe)} at {width}: one search takes {spread(searching, 1, 2)} CPU seconds, "
-            f"{100 * searching.mean() / training.mean():.2g} % of the {training.mean():.3g} seconds of one training "
-            f"({len(searching)} {'pair' if len(searching) == 1 else 'pairs'})."
-        )
+        network = f"{recipe_label(recipe)} at {width}"
+        row = {
+            "network": network,
+            "CPU seconds of one search": spread(searching, 1, 2),
+            "seconds of one training": f"{training.mean():.3g}",
+        }
+        said = f"one search takes {100 * searching.mean() / training.mean():.2g} % of the time of one training"
+        sentences.append(Told(f"{network}: {said} ({pair_count(len(searching))}).", [row]))
     return sentences
 
 

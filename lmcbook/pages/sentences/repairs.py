@@ -5,8 +5,9 @@ from collections.abc import Sequence
 from pandas import DataFrame
 
 from lmcbook.lab.records import Record
+from lmcbook.pages.analysis.falls import Fall
 from lmcbook.pages.analysis.intervals import Interval, mean_interval
-from lmcbook.pages.analysis.labels import network_of, pair_count, recipe_label, signed, width_of
+from lmcbook.pages.analysis.labels import enumerated, network_of, pair_count, recipe_label, signed, width_of
 from lmcbook.pages.analysis.measurements import Measurements
 from lmcbook.pages.analysis.repairs import (
     AVERAGED,
@@ -72,54 +73,70 @@ def repair_curve_finding(records: Sequence[Record]) -> list[str]:
 
 
 def repair_by_batch(records: Sequence[Record]) -> list[str]:
-    """Points lost as it is and repaired for each batch size at one width and decay, with pairs, for each network."""
-    sentences: list[str] = []
+    """With how many batch sizes one bias for each hidden layer lowers what is lost, and with which it does not.
+
+    Beside it the points lost as it is and repaired for each batch size of each network.
+    """
+    rows_of_all, helped, not_with, counted = [], 0, [], []
     table = Measurements.of(records).table(ways_table)
-    for (_, _, _), part in groups(table, "recipe", "weight_decay", "width_multiplier"):
+    for _, part in groups(table, "recipe", "weight_decay", "width_multiplier"):
         sizes = groups(part.sort_values("batch_size", kind="stable"), "batch_size")
         if len(sizes) < 2:
             continue
         means = [[rows[rows["way"] == way][ACCURACY].mean() for way in (PLAIN, REPAIRED)] for _, rows in sizes]
-        counts = [int((rows["way"] == REPAIRED).sum()) for _, rows in sizes]
-        found = [
+        counted += [int((rows["way"] == REPAIRED).sum()) for _, rows in sizes]
+        rows_of_all += [
             {"network": network_of(part), "batches of": f"{size:g}", **_by_way(rows, (PLAIN, REPAIRED))}
             for (size,), rows in sizes
         ]
-        said = f"one bias for each hidden layer lowers the loss of accuracy with {sum(a > b for a, b in means)}"
-        said += f" of {len(sizes)} batch sizes"
-        sentences.append(Told(f"{network_of(part)}: {said} ({pair_count(*counts)} each).", found))
-    return sentences
+        helped += sum(before > after for before, after in means)
+        not_with += [
+            f"{network_of(part)} with batches of {size:g}"
+            for ((size,), _), (before, after) in zip(sizes, means, strict=True)
+            if before <= after
+        ]
+    if not counted:
+        return []
+    said = f"One bias for each hidden layer lowers the loss of accuracy in {helped} of {len(counted)} settings"
+    but = f", not for {enumerated(not_with)}" if not_with else ""
+    return [Told(f"{said}{but} ({pair_count(*counted)} each).", rows_of_all)]
 
 
 def excess_finding(records: Sequence[Record]) -> list[str]:
-    """Whether what is lost beyond the ensemble falls with width as one power: a sentence for each setting and way."""
-    sentences: list[str] = []
+    """Whether what is lost beyond the ensemble falls with width as one power: a sentence for each way of merging.
+
+    Beside it every setting, with the exponent and what the test says of it.
+    """
+    told: dict[str, list[dict[str, str]]] = {}
     for each in Measurements.of(records).table(excesses):
-        network, fall = f"{recipe_label(each.recipe)}, {each.setting}", each.fall
-        rows = []
-        if fall is None:
-            lost = (each.pairs["excess"] <= 0).sum()
-            reason = f"{lost} of {len(each.pairs)} pairs lose nothing" if lost else "too few widths or pairs"
-            text = f"cannot be decided ({reason})"
-        else:
-            half = "holds −½" if fall.interval.low <= -0.5 <= fall.interval.high else "does not hold −½"
-            text = {
-                True: f"one power is not rejected; its interval {half}",
-                False: "it is no power",
-                None: "whether it is a power cannot be decided with so few widths",
-            }[fall.is_power]
-            rows.append(
-                {
-                    "network": network,
-                    "merge": each.way,
-                    "exponent (95 % interval)": f"{signed(fall.slope, 2)} ({_interval(fall.interval, 2)})",
-                    "p, lack of fit": f"{fall.lack_of_fit:.2g}",
-                    "between the two widest": signed(fall.last_slope, 2),
-                    "pairs, widths": f"{fall.num_pairs}, {fall.num_widths}",
-                }
-            )
-        sentences.append(Told(f"{network}, {each.way}: {text}.", rows))
+        row = {"network": f"{recipe_label(each.recipe)}, {each.setting}", "merge": each.way}
+        told.setdefault(each.way, []).append(row | _of_fall(each.fall, each.pairs))
+    sentences: list[str] = []
+    for way, rows in told.items():
+        words = [row["one power"] for row in rows]
+        holds, others = words.count(_HOLDS), words.count(_DOES_NOT_HOLD)
+        said = f"one power of the width is rejected in {words.count(_REJECTED)} of {len(rows)} settings and not in"
+        sentences.append(Told(f"{way}: {said} {holds + others}, where {holds} of the intervals hold −½.", rows))
     return sentences
+
+
+_REJECTED, _HOLDS, _DOES_NOT_HOLD = "rejected", "not rejected, holds −½", "not rejected, does not hold −½"
+
+
+def _of_fall(fall: Fall | None, pairs: DataFrame) -> dict[str, str]:
+    """What a fit of one power says, or why there is none."""
+    if fall is None:
+        lost = (pairs["excess"] <= 0).sum()
+        reason = f"{lost} of {len(pairs)} pairs lose nothing" if lost else "too few widths or pairs"
+        return {"one power": f"undecided: {reason}"}
+    half = _HOLDS if fall.interval.low <= -0.5 <= fall.interval.high else _DOES_NOT_HOLD
+    return {
+        "one power": {True: half, False: _REJECTED, None: "undecided: too few widths"}[fall.is_power],
+        "exponent (95 % interval)": f"{signed(fall.slope, 2)} ({_interval(fall.interval, 2)})",
+        "p, lack of fit": f"{fall.lack_of_fit:.2g}",
+        "between the two widest": signed(fall.last_slope, 2),
+        "pairs, widths": f"{fall.num_pairs}, {fall.num_widths}",
+    }
 
 
 def repair_verdict(records: Sequence[Record]) -> str:

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from lmcbook.pages.analysis.told import numbers_of
+from lmcbook.pages.analysis.told import numbers_of, together
 
 
 def show(*findings: str | Sequence[str]) -> None:
@@ -25,4 +25,4 @@ def as_markdown(finding: str | Sequence[str]) -> str:
     """What `show` puts on the page of a text, or of a list of sentences."""
     if isinstance(finding, str):
         return finding
-    return "\n".join(f"- {sentence}" for sentence in finding) or "Nothing is measured yet."
+    return "\n".join(f"- {sentence}" for sentence in together(finding)) or "Nothing is measured yet."

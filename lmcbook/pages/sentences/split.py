@@ -7,7 +7,7 @@ from pandas import DataFrame
 from lmcbook.lab.recipes import recipe
 from lmcbook.lab.records import Record
 from lmcbook.pages.analysis.common_mode import split_table
-from lmcbook.pages.analysis.labels import pair_count, recipe_label, width_label
+from lmcbook.pages.analysis.labels import pair_count, recipe_label, width_label, width_of
 from lmcbook.pages.analysis.measurements import Measurements
 from lmcbook.pages.analysis.told import Told
 from lmcbook.pages.analysis.vocabulary import ends, groups, paper_decay
@@ -19,9 +19,9 @@ def split_by_width(records: Sequence[Record]) -> list[str]:
     for (name, size), table in groups(_hidden(records), "recipe", "batch_size"):
         if table["width_multiplier"].nunique() > 1:
             widths = ends(table)
-            names = [f"at {width_label(rows['width_multiplier'].iloc[0])}" for rows in widths]
+            names = [width_of(rows) for rows in widths]
             network = f"{recipe_label(name)}, batches of {size:g}"
-            sentences.append(_told(network, "from narrow to wide", names, widths))
+            sentences.append(_told(network, "from narrow to wide", "width", names, widths))
     return sentences
 
 
@@ -34,9 +34,9 @@ def split_by_batch(records: Sequence[Record]) -> list[str]:
             width = sizes[sizes == sizes.max()].index.max()
             chosen = table[table["width_multiplier"] == width].sort_values("batch_size", kind="stable")
             found = [rows for _, rows in groups(chosen, "batch_size")]
-            names = [f"batches of {rows['batch_size'].iloc[0]:g}" for rows in found]
+            names = [f"{rows['batch_size'].iloc[0]:g}" for rows in found]
             network = f"{recipe_label(name)} at {width_label(width)}"
-            sentences.append(_told(network, "from the smallest batches to the largest", names, found))
+            sentences.append(_told(network, "from the smallest batches to the largest", "batches of", names, found))
     return sentences
 
 
@@ -49,16 +49,17 @@ def _hidden(records: Sequence[Record]) -> DataFrame:
     return chosen.dropna(subset=["isotropic", "common"])
 
 
-def _told(network: str, way: str, names: Sequence[str], found: Sequence[DataFrame]) -> Told:
-    """In how many layers each part falls, and both parts of every layer as rows."""
+def _told(network: str, way: str, by: str, names: Sequence[str], found: Sequence[DataFrame]) -> Told:
+    """In how many layers each part falls; as rows what ``by`` is, a column for each part of each layer."""
     depths = sorted(set.intersection(*(set(rows["depth"]) for rows in found)))
-    rows, falls = [], dict.fromkeys(("isotropic", "common"), 0)
+    rows = [{"network": network, by: name} for name in names]
+    falls = dict.fromkeys(("isotropic", "common"), 0)
     for depth in depths:
         for part in falls:
             means = [each[each["depth"] == depth][part].mean() for each in found]
             falls[part] += means[-1] < means[0]
-            numbers = {name: f"{mean:.2f}" for name, mean in zip(names, means, strict=True)}
-            rows.append({"network": network, "layer": f"{depth}", "part": part, **numbers})
+            for row, mean in zip(rows, means, strict=True):
+                row[f"layer {depth}, {part}"] = f"{mean:.2f}"
     counts = [len(each[each["depth"] == each["depth"].min()]) for each in found]
     said = " and ".join(f"the {part} part falls in {number} of {len(depths)} layers" for part, number in falls.items())
     return Told(f"{network}, {way}: {said} ({pair_count(*counts)} each).", rows)

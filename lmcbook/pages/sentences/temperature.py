@@ -6,10 +6,18 @@ from pandas import DataFrame
 
 from lmcbook.lab.records import Record
 from lmcbook.pages.analysis.calibrating import CHOICES, NETWORKS, choices_table, examples_table, reliability_table
-from lmcbook.pages.analysis.labels import decay_label, network_of, pair_count, recipe_label, spread, width_label
+from lmcbook.pages.analysis.labels import (
+    decay_label,
+    enumerated,
+    network_of,
+    pair_count,
+    recipe_label,
+    spread,
+    width_label,
+)
 from lmcbook.pages.analysis.measurements import Measurements
 from lmcbook.pages.analysis.temperatures import TOLERANCE, sensitivity, temperature_conditions_table
-from lmcbook.pages.analysis.told import Told
+from lmcbook.pages.analysis.told import Told, with_decays
 from lmcbook.pages.analysis.vocabulary import PAIR, decays, groups, widest
 
 
@@ -28,51 +36,74 @@ def condition_finding(records: Sequence[Record]) -> list[str]:
             }
             for decay, rows in decays(chosen)
         ]
-        parts = ", ".join(f"{row['fitted over predicted β']} with weight decay {row['weight decay']}" for row in found)
-        sentences.append(Told(f"{network_of(chosen)}: fitted over predicted β is {parts}.", found))
+        sides = {decay_label(decay): _side(rows["ratio"].mean()) for decay, rows in decays(chosen)}
+        sentences.append(Told(f"{network_of(chosen)}: the fitted β is {with_decays(sides)}.", found))
     return sentences
+
+
+def _side(ratio: float) -> str:
+    return f"{'above' if ratio > 1 else 'below'} the prediction"
 
 
 def sensitivity_finding(records: Sequence[Record]) -> list[str]:
     """Which β keep the loss near its least, and whether any keeps the barrier itself that low, at the widest."""
-    sentences = []
+    sentences: list[str] = []
     for _, of_recipe in groups(Measurements.of(records).table(sensitivity).intervals, "recipe"):
         chosen = widest(of_recipe)
         low, high = (spread(chosen[name], 1, 2) for name in ("low", "high"))
         under = int(chosen["low_absolute"].notna().sum())
         which = "no pair has a β that keeps" if under == 0 else f"{under} of {len(chosen)} pairs have a β that keeps"
-        sentences.append(
-            f"{network_of(chosen)}: from {low} to {high} times the fitted β the loss stays within {TOLERANCE:g} "
-            f"nats of its least; {which} the barrier itself under {TOLERANCE:g} nats (at best "
-            f"{spread(chosen['least_barrier'], 1, 3)} nats, {pair_count(len(chosen))} of networks)."
-        )
+        row = {
+            "network": network_of(chosen),
+            f"least β within {TOLERANCE:g} nats, over the fitted": low,
+            "largest": high,
+            "barrier at best (nats)": spread(chosen["least_barrier"], 1, 3),
+        }
+        said = f"{which} the barrier under {TOLERANCE:g} nats ({pair_count(len(chosen))} of networks)"
+        sentences.append(Told(f"{network_of(chosen)}: {said}.", [row]))
     return sentences
 
 
 def reliability_finding(records: Sequence[Record]) -> list[str]:
     """Expected calibration errors before and after, at the widest: a sentence for each network."""
-    sentences = []
+    sentences: list[str] = []
     table = Measurements.of(records).table(reliability_table)
     for (recipe, width), chosen in groups(table, "recipe", "width_multiplier"):
         errors = chosen.groupby(["network", "state"])["expected_calibration_error"].first()
-        parts = [f"{name} {errors[name, 'raw']:.3f} → {errors[name, 'calibrated']:.3f}" for name in NETWORKS]
-        sentences.append(
-            f"{recipe_label(recipe)} at {width_label(width)}, expected calibration error at λ = ½: {', '.join(parts)}."
-        )
+        network = f"{recipe_label(recipe)} at {width_label(width)}"
+        rows = [
+            {
+                "network": network,
+                "expected calibration error": name,
+                "as it is": f"{errors[name, 'raw']:.3f}",
+                "calibrated": f"{errors[name, 'calibrated']:.3f}",
+            }
+            for name in NETWORKS
+        ]
+        lower = [name for name in NETWORKS if errors[name, "calibrated"] < errors[name, "raw"]]
+        most = max(NETWORKS, key=lambda name: errors[name, "raw"])
+        said = f"calibration lowers the expected calibration error of {enumerated(lower) or 'none'}"
+        sentences.append(Told(f"{network}, λ = ½: {said}; as it is, it is largest of {most}.", rows))
     return sentences
 
 
 def choice_finding(records: Sequence[Record]) -> list[str]:
     """What each way to choose β costs, beside fitting it at each λ, in the mean over λ: a sentence for each network."""
-    sentences = []
+    sentences: list[str] = []
     for _, chosen in groups(Measurements.of(records).table(choices_table), "recipe"):
         cost = _costs(chosen)
         names = {"predicted": "predicted", "single": CHOICES["single"], "midpoint": CHOICES["midpoint"], "raw": "none"}
-        parts = [f"{name} {spread(cost[choice], 1, 3)}" for choice, name in names.items()]
-        sentences.append(
-            f"{network_of(chosen)}: nats above fitting β at each λ, in the mean over λ: {', '.join(parts)} "
-            f"({pair_count(len(cost))} of networks)."
-        )
+        rows = [
+            {
+                "network": network_of(chosen),
+                "choice of β": name,
+                "nats above fitting it at each λ": spread(cost[choice], 1, 3),
+            }
+            for choice, name in names.items()
+        ]
+        least = min(names, key=lambda choice: cost[choice].mean())
+        said = f"after fitting β at each λ, the least is lost, in the mean over λ, with the choice “{names[least]}”"
+        sentences.append(Told(f"{network_of(chosen)}: {said} ({pair_count(len(cost))} of networks).", rows))
     return sentences
 
 
