@@ -61,6 +61,27 @@ document.addEventListener("DOMContentLoaded", () => {
   /* The bibliography's entries have a role of their own, so the box around them is no list of list items. */
   document.querySelectorAll(".citation-list[role=list]").forEach((list) => list.removeAttribute("role"));
 
+  /* No line may break inside 1e-4, behind a number and its unit, or around an equals sign that stands in a text. */
+  const whole = /\d(?:\.\d+)?e-\d+|[−-]?[\d.,]+ %|\bn = \d+|λ = [¼½¾]/g;
+  const leave = "pre, code, svg, script, style, mjx-container, .math, .jupyter-widgets, .lmc-whole";
+  const texts = document.createTreeWalker(document.querySelector(".bd-article") || document.body, NodeFilter.SHOW_TEXT);
+  const broken = [];
+  while (texts.nextNode())
+    if (texts.currentNode.data.match(whole) && !texts.currentNode.parentElement.closest(leave)) broken.push(texts.currentNode);
+  broken.forEach((text) => {
+    const parts = document.createDocumentFragment();
+    let end = 0;
+    for (const found of text.data.matchAll(whole)) {
+      const kept = document.createElement("span");
+      kept.className = "lmc-whole";
+      kept.textContent = found[0];
+      parts.append(text.data.slice(end, found.index), kept);
+      end = found.index + found[0].length;
+    }
+    parts.append(text.data.slice(end));
+    text.replaceWith(parts);
+  });
+
   let asked = false;
   new MutationObserver(() => {
     if (!asked) {

@@ -40,7 +40,8 @@ _STYLE = f"""
 .lmc-table th, .lmc-table td {{padding: .3rem .6rem; text-align: left; vertical-align: top}}
 .lmc-table td {{font-variant-numeric: tabular-nums}}
 .lmc-table th[scope="rowgroup"] {{padding-top: .8rem}}
-.lmc-table th[scope="rowgroup"] span {{{HEADING}}}
+.lmc-table th[scope="rowgroup"] span, .lmc-table caption span {{{HEADING}}}
+.lmc-claims :is(td, th):first-child {{min-width: 10rem}}
 .lmc-table caption {{caption-side: top; text-align: left}}
 .lmc-ledger summary {{cursor: pointer; font-weight: 600; padding: .35rem 0}}
 """
@@ -181,7 +182,10 @@ def starts(records: Sequence[Record]) -> DataFrame:
 def told(records: Sequence[Record]) -> DataFrame:
     """`agreement_table` as readers see it: a row for each kind of training and quantity."""
     rows = []
-    for _, row in Measurements.of(records).table(agreement_table).iterrows():
+    table = Measurements.of(records).table(agreement_table)
+    # a network's rows follow each other, so that it is one heading over them
+    networks = {recipe: number for number, recipe in enumerate(table["recipe"].unique())}
+    for _, row in table.sort_values("recipe", key=lambda names: names.map(networks), kind="stable").iterrows():
         digits = DIGITS[row["quantity"]]
         several = row["pairs"] > 1
         rows.append(
@@ -296,9 +300,10 @@ def to_html(
     data = table if name else None
     sources = origin_html(origin(records), command=command, table=data, name=name) if records else ""
     # a region that scrolls must be reachable by keyboard, and so it needs a name
+    kind = "lmc-table lmc-claims" if table.columns[0] == "claim" else "lmc-table"
     return (
-        f'<style>{_STYLE}</style><div class="lmc-table" role="region" tabindex="0" aria-label="{label}">'
-        f'<table class="dataframe"><caption>{label}</caption>'
+        f'<style>{_STYLE}</style><div class="{kind}" role="region" tabindex="0" aria-label="{label}">'
+        f'<table class="dataframe"><caption><span>{label}</span></caption>'
         f"{head_and_body(table, groups)}</table></div>{sources}"
     )
 

@@ -116,7 +116,7 @@ class Verdict:
         if not self.values:
             return "–"
         if math.isinf(self.interval.low):
-            return "one pair tells none" if len(self.values) == 1 and not self.claim.pooled else "any number"
+            return "one pair has none" if len(self.values) == 1 and not self.claim.pooled else "any number"
         ends = self.interval.scaled(self.claim.factor)
         return " to ".join(signed(end, self.claim.digits) for end in ends)
 
@@ -253,25 +253,9 @@ def verdict_sentence(verdicts: Sequence[Verdict]) -> str:
     return f"Of {len(verdicts)} claims that are measured: {_counted(verdicts)}. In brackets the number of pairs"
 
 
-def group_sentence(verdicts: Sequence[Verdict]) -> str:
-    """The same for each of `GROUPS`: ``Of 36 claims on the paper's data: 12 reproduced, …. Of 64 …``."""
-    names = (
-        "claims on the paper's data, with batches as in the authors' earlier code",
-        "claims on the paper's data, with batches as usual in the field",
-        "claims on digits",
-        "questions that the paper does not ask",
-    )
-    parts = []
-    for group, name in zip(GROUPS, names, strict=True):
-        measured = [verdict for verdict in verdicts if verdict.values and verdict.claim.group == group]
-        if measured:
-            parts.append(f"Of {len(measured)} {name}: {_counted(measured)}.")
-    return " ".join(parts) or "No claim is measured yet."
-
-
 def _counted(verdicts: Sequence[Verdict]) -> str:
     counted = count(verdicts)
-    return ", ".join(f"{number} {word}" for word, number in counted.items() if word != VERDICTS[-1])
+    return ", ".join(f"{number} {word}" for word, number in counted.items() if number and word != VERDICTS[-1])
 
 
 def _paper(claim: Claim) -> str:

@@ -3,6 +3,7 @@
 from typing import Any
 
 from matplotlib.figure import Figure
+from matplotlib.ticker import FuncFormatter, LogLocator, NullLocator
 from pandas import DataFrame
 
 from lmcbook.pages.analysis.labels import ends_in_words, recipe_label
@@ -67,6 +68,9 @@ def search_cost_against_units(table: DataFrame, *, narrow: bool = False) -> Figu
             axis.set_xticks(units, [f"{each:g}" for each in units])
             axis.minorticks_off()
             axis.set_yscale("log")
+            axis.yaxis.set_major_locator(LogLocator(subs=(1.0, 3.0)))
+            axis.yaxis.set_minor_locator(NullLocator())
+            axis.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
             axis.set_xlabel("units of a hidden layer")
             axis.set_ylabel(label)
         handles, labels = axes[0].get_legend_handles_labels()
