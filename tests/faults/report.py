@@ -53,7 +53,8 @@ def tables(counts: dict[str, dict[str, dict[str, int]]]) -> str:
         columns = sorted({column for row in rows.values() for column in row})
         text += f"\n| {part} | {' | '.join(columns)} |\n|---|{'---:|' * len(columns)}\n"
         for name, row in sorted(rows.items()):
-            text += f"| {name} | {' | '.join(f'{row.get(column, 0):,}' for column in columns)} |\n"
+            said = f"`{name}`" if "--" in name else name  # else two hyphens become a dash
+            text += f"| {said} | {' | '.join(f'{row.get(column, 0):,}' for column in columns)} |\n"
         totals = [sum(row.get(column, 0) for row in rows.values()) for column in columns]
         text += f"| in all | {' | '.join(f'{total:,}' for total in totals)} |\n"
     return text + "\n"
