@@ -270,7 +270,7 @@ def test_sentences_on_flatness_say_what_the_records_say():
     said = sentences.halfway_finding(records)
     assert text(said).endswith("in most cases: to untrained networks.")
     table = numbers_of(said)
-    assert table["network"].tolist() == ["MLP on digits at ×1", "MLP on digits at ×16"]
+    assert table["network"].tolist() == ["MLP on digits"] * 2 and table["width"].tolist() == ["×1", "×16"]
     assert table["cost more: random"].tolist() == ["50 %", "50 %"]
     assert table["cost more: to untrained networks"][0] == "100 %"
     shown = tables.halfway(records)

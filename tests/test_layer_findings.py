@@ -108,8 +108,8 @@ def test_alignments_and_gains_are_those_of_the_records():
         for alignment, dip in (("identity", 0.5), ("random", 0.48), ("weight_matching", 0.08))
     ]
     [text] = sentences.alignment_finding(records)
-    assert "averaging costs the fewest points of accuracy b matched by weights (" in text
-    assert list(numbers_of([text])["points lost"]) == ["6.2", "6.0", "1.0"]
+    assert "averaging costs the fewest points of accuracy with b matched by weights (" in text
+    assert list(numbers_of([text]).iloc[0, 1:]) == ["6.2", "6.0", "1.0"]
     [text] = sentences.gain_finding(records)
     assert "what weight matching gains over a random permutation falls from narrow to wide (" in text
     assert list(numbers_of([text]).iloc[0, 1:]) == ["40.0 at ×1", "5.0 at ×8"]

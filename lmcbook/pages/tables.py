@@ -42,6 +42,7 @@ _STYLE = f"""
 .lmc-table th[scope="rowgroup"] {{padding-top: .8rem}}
 .lmc-table th[scope="rowgroup"] span, .lmc-table caption span {{{HEADING}}}
 .lmc-claims :is(td, th):first-child {{min-width: 10rem}}
+.lmc-claims :is(td, th):nth-child(2) {{min-width: 5.5rem}}
 .lmc-table caption {{caption-side: top; text-align: left}}
 .lmc-ledger summary {{cursor: pointer; font-weight: 600; padding: .35rem 0}}
 """

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from pandas import DataFrame
 
 from lmcbook.lab.records import LINES, Record, pairs_table
-from lmcbook.pages.analysis.labels import network_of, pair_count, recipe_label, signed, spread
+from lmcbook.pages.analysis.labels import network_of, pair_count, recipe_label, signed, spread, width_of
 from lmcbook.pages.analysis.lines import KINDS, along_lines_table
 from lmcbook.pages.analysis.measurements import Measurements
 from lmcbook.pages.analysis.starts import NOTHING, ORDER, name_of, spawned_table
@@ -131,7 +131,8 @@ def halfway_finding(records: Sequence[Record]) -> list[str]:
         shares = [{_line(kind): chosen[f"{kind}_above"].mean() for kind in LINES[1:]} for chosen in ends(table)]
         found = [
             {
-                "network": network_of(chosen),
+                "network": recipe_label(chosen["recipe"].iloc[0]),
+                "width": width_of(chosen),
                 **{f"cost more: {kind}": f"{100 * each:.0f} %" for kind, each in of.items()},
             }
             for chosen, of in zip(ends(table), shares, strict=True)

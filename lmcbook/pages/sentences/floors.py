@@ -24,14 +24,11 @@ def floor_finding(records: Sequence[Record]) -> list[str]:
     for fitted in fits:
         name = fitted.label.removesuffix(")").partition(" (")[0]
         text, row = _of_fit(fitted, fitted.fit, num_fits) if fitted.fit else (_of_none(fitted), {})
-        said.setdefault((fitted.recipe, fitted.weight_decay), []).append((name, text, {"of": _named(fitted), **row}))
-    told: list[str] = [
-        Told(
-            f"{recipe_label(recipe)}, weight decay {decay_label(decay)}: {_in_words(parts)}.",
-            [{"network": f"{recipe_label(recipe)}, weight decay {decay_label(decay)}", **row} for *_, row in parts],
-        )
-        for (recipe, decay), parts in said.items()
-    ]
+        said.setdefault((fitted.recipe, fitted.weight_decay), []).append((name, text, row))
+    told: list[str] = []
+    for (recipe, decay), parts in said.items():
+        network = f"{recipe_label(recipe)}, weight decay {decay_label(decay)}"
+        told.append(Told(f"{network}: {_in_words(parts)}.", [{"network": network, **row} for *_, row in parts if row]))
     if num_fits > 1:
         bound = (1 - CONFIDENCE) / num_fits
         told.append(
@@ -50,15 +47,11 @@ def _in_words(parts: Sequence[tuple[str, str, dict[str, str]]]) -> str:
     return "; ".join(f"{enumerated(names)}: {text}" for text, names in alike.items())
 
 
-def _named(fitted: Fitted) -> str:
-    name, _, unit = fitted.label.removesuffix(")").partition(" (")
-    return f"{name}, {unit}"
-
-
 def _of_fit(fitted: Fitted, fit: FloorFit, num_fits: int) -> tuple[str, dict[str, str]]:
     """What a fit says in words, and its numbers."""
-    factor, unit = fitted.factor, fitted.label.removesuffix(")").partition(" (")[2]
+    factor, (name, _, unit) = fitted.factor, fitted.label.removesuffix(")").partition(" (")
     row = {
+        "of": f"{name}, {unit}",
         f"{CONFIDENCE:.0%} interval of the floor": f"{factor * fit.low:.2g} to {factor * fit.high:.2g}",
         "p": f"{fit.p_value:.2g}",
         "p, lack of fit": "–" if fit.lack_of_fit != fit.lack_of_fit else f"{fit.lack_of_fit:.2g}",

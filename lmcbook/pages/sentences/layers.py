@@ -230,7 +230,9 @@ def overlap_finding(records: Sequence[Record]) -> list[str]:
         network = f"{recipe_label(recipe)} at {width_of(chosen)}"
         excess = chosen["overlap"] - chosen["expected_overlap"]
         said = f"the active units of the two models overlap by {spread(chosen['overlap'], 1, 3)}"
-        than = f"{spread(excess, 1, 3)} more than in random places ({number_of_pairs(chosen)})"
+        more = "more" if excess.mean() >= 0 else "less"
+        size = excess if more == "more" else -excess
+        than = f"{spread(size, 1, 3)} {more} than in random places ({number_of_pairs(chosen)})"
         sentences.append(f"{network}: {said}, {than}.")
     return sentences
 

@@ -44,7 +44,8 @@ def worst_told_finding(records: Sequence[Record]) -> list[str]:
                 **_where(worst),
             }
             way = "too high" if worst["told"] > worst["found"] else "too low"
-            sentences.append(Told(f"{recipe_label(recipe)}: where {quantity} is told worst, it is told {way}.", [row]))
+            said = f"in the largest error of {quantity}, what is told is {way}"
+            sentences.append(Told(f"{recipe_label(recipe)}: {said}.", [row]))
     return sentences
 
 

@@ -42,12 +42,11 @@ def alignment_finding(records: Sequence[Record]) -> list[str]:
             for alignment, name in ALIGNMENTS.items()
             if not (of := chosen[chosen["alignment"] == alignment]).empty
         }
-        rows = [
-            {"network": network, "merged": name, "points lost": spread(values, 100, 1)} for name, values in lost.items()
-        ]
+        row = {"network": network} | {name: spread(values, 100, 1) for name, values in lost.items()}
         least = min(lost, key=lambda name: lost[name].mean())
+        least = f"with {least}" if least.startswith("b ") else least
         said = f"averaging costs the fewest points of accuracy {least} ({number_of_pairs(chosen)})"
-        sentences.append(Told(f"{network}: {said}.", rows))
+        sentences.append(Told(f"{network}: {said}.", [row]))
     return sentences
 
 

@@ -107,16 +107,17 @@ def excess_finding(records: Sequence[Record]) -> list[str]:
 
     Beside it every setting, with the exponent and what the test says of it.
     """
-    told: dict[str, list[dict[str, str]]] = {}
-    for each in Measurements.of(records).table(excesses):
-        row = {"network": f"{recipe_label(each.recipe)}, {each.setting}", "merge": each.way}
-        told.setdefault(each.way, []).append(row | _of_fall(each.fall, each.pairs))
+    rows = [
+        {"network": f"{recipe_label(each.recipe)}, {each.setting}", "merge": each.way} | _of_fall(each.fall, each.pairs)
+        for each in Measurements.of(records).table(excesses)
+    ]
     sentences: list[str] = []
-    for way, rows in told.items():
-        words = [row["one power"] for row in rows]
+    for way in dict.fromkeys(row["merge"] for row in rows):
+        words = [row["one power"] for row in rows if row["merge"] == way]
         holds, others = words.count(_HOLDS), words.count(_DOES_NOT_HOLD)
-        said = f"one power of the width is rejected in {words.count(_REJECTED)} of {len(rows)} settings and not in"
-        sentences.append(Told(f"{way}: {said} {holds + others}, where {holds} of the intervals hold −½.", rows))
+        said = f"one power of the width is rejected in {words.count(_REJECTED)} of {len(words)} settings and not in"
+        text = f"{way[0].upper()}{way[1:]}: {said} {holds + others}, where {holds} of the intervals hold −½."
+        sentences.append(text if sentences else Told(text, rows))  # one table for all ways, network by network
     return sentences
 
 

@@ -80,10 +80,10 @@ def reliability_finding(records: Sequence[Record]) -> list[str]:
             }
             for name in NETWORKS
         ]
-        lower = [name for name in NETWORKS if errors[name, "calibrated"] < errors[name, "raw"]]
+        lower = [f"the {name}" for name in NETWORKS if errors[name, "calibrated"] < errors[name, "raw"]]
         most = max(NETWORKS, key=lambda name: errors[name, "raw"])
-        said = f"calibration lowers the expected calibration error of {enumerated(lower) or 'none'}"
-        sentences.append(Told(f"{network}, λ = ½: {said}; as it is, it is largest of {most}.", rows))
+        said = f"calibration lowers the error of {enumerated(lower) if lower else 'none'} at λ = ½"
+        sentences.append(Told(f"{network}: {said}; before it, that of the {most} is the largest.", rows))
     return sentences
 
 
@@ -93,17 +93,11 @@ def choice_finding(records: Sequence[Record]) -> list[str]:
     for _, chosen in groups(Measurements.of(records).table(choices_table), "recipe"):
         cost = _costs(chosen)
         names = {"predicted": "predicted", "single": CHOICES["single"], "midpoint": CHOICES["midpoint"], "raw": "none"}
-        rows = [
-            {
-                "network": network_of(chosen),
-                "choice of β": name,
-                "nats above fitting it at each λ": spread(cost[choice], 1, 3),
-            }
-            for choice, name in names.items()
-        ]
+        row = {"network": network_of(chosen)} | {name: spread(cost[choice], 1, 3) for choice, name in names.items()}
         least = min(names, key=lambda choice: cost[choice].mean())
-        said = f"after fitting β at each λ, the least is lost, in the mean over λ, with the choice “{names[least]}”"
-        sentences.append(Told(f"{network_of(chosen)}: {said} ({pair_count(len(cost))} of networks).", rows))
+        said = "of the ways to choose β below, in nats above fitting it at each λ and in the mean over λ, the best is "
+        said += f"“{names[least]}”"
+        sentences.append(Told(f"{network_of(chosen)}: {said} ({pair_count(len(cost))} of networks).", [row]))
     return sentences
 
 
