@@ -6,7 +6,7 @@ import pytest
 from pandas import DataFrame
 
 from lmcbook.pages import sentences
-from lmcbook.pages.analysis.told import Told, by_decay, change, from_narrow_to_wide, numbers_of, together
+from lmcbook.pages.analysis.told import Told, by_decay, change, from_narrow_to_wide, numbers_of, tables_of, together
 from lmcbook.pages.figures.markup import listed, numbers_html
 from lmcbook.pages.sentences.showing import as_markdown
 from tests.helpers.control_records import batch_sweep, decay_sweep, flatness_sweep, penalty_sweep, start_sweep
@@ -151,6 +151,18 @@ def test_networks_of_which_the_same_is_said_share_a_sentence():
         "MLP on digits at ×4 (3 pairs) and ×8 (3 pairs) and VGG-11 on digits (1 pair), logits: the cosine rises."
     )
     assert listed([said[0], said[2]]).count("<li>") == 1 == as_markdown([said[0], said[2]]).count("- ")
+
+
+def test_rows_of_two_kinds_are_two_tables():
+    said = [
+        Told("One.", [{"network": "a", "gain": "3"}, {"network": "b", "gain": "4"}]),
+        Told("Two.", [{"network": "a", "width": "×1", "lost": "5"}]),
+        Told("Three.", [{"network": "b", "lost": "6"}]),
+    ]
+    gains, lost = tables_of(said)
+    assert gains.to_dict("list") == {"network": ["a", "b"], "gain": ["3", "4"]}
+    assert lost.to_dict("list") == {"network": ["a", "b"], "width": ["×1", "–"], "lost": ["5", "6"]}
+    assert listed(said).count("<table>") == 2 and tables_of("Words alone.") == []
 
 
 def test_a_told_sentence_is_text():

@@ -82,6 +82,26 @@ document.addEventListener("DOMContentLoaded", () => {
     text.replaceWith(parts);
   });
 
+  /* Nor between a formula and the comma behind it, or the bracket before it. */
+  document.querySelectorAll(".bd-article span.math").forEach((formula) => {
+    const { previousSibling: before, nextSibling: behind } = formula;
+    const opening = before && before.nodeType === Node.TEXT_NODE && before.data.match(/[(\[“]+$/);
+    const closing = behind && behind.nodeType === Node.TEXT_NODE && behind.data.match(/^[.,;:!?)\]”’%-]+/);
+    if (!opening && !closing) return;
+    const kept = document.createElement("span");
+    kept.className = "lmc-whole";
+    formula.replaceWith(kept);
+    if (opening) {
+      before.data = before.data.slice(0, opening.index);
+      kept.append(opening[0]);
+    }
+    kept.append(formula);
+    if (closing) {
+      behind.data = behind.data.slice(closing[0].length);
+      kept.append(closing[0]);
+    }
+  });
+
   let asked = false;
   new MutationObserver(() => {
     if (!asked) {

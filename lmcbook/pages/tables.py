@@ -301,7 +301,7 @@ def to_html(
     data = table if name else None
     sources = origin_html(origin(records), command=command, table=data, name=name) if records else ""
     # a region that scrolls must be reachable by keyboard, and so it needs a name
-    kind = "lmc-table lmc-claims" if table.columns[0] == "claim" else "lmc-table"
+    kind = "lmc-table lmc-claims" if table.columns[0] in ("claim", "claims") else "lmc-table"
     return (
         f'<style>{_STYLE}</style><div class="{kind}" role="region" tabindex="0" aria-label="{label}">'
         f'<table class="dataframe"><caption><span>{label}</span></caption>'

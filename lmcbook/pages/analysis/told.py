@@ -53,26 +53,40 @@ def together(sentences: Iterable[str]) -> list[str]:
     A sentence is of the network that its rows name, where it begins with that name. A count of pairs at the end may
     differ; it then stands behind each name.
     """
-    alike: dict[tuple[str, str], list[str]] = {}
+    alike: dict[str, list[tuple[str, str, str]]] = {}
     for sentence in sentences:
         network = sentence.rows[0].get("network", "") if isinstance(sentence, Told) and sentence.rows else ""
-        named = bool(network) and sentence.startswith(network)
-        rest = _COUNT.sub(".", sentence[len(network) :]) if named else sentence
-        alike.setdefault(("named" if named else "", rest), []).append(sentence)
-    return [found[0] if len(found) == 1 else _of_all(found, rest) for (_, rest), found in alike.items()]
+        network = network if sentence.startswith(network) else ""
+        count = _COUNT.search(sentence) if network else None
+        rest = sentence[len(network) :].removesuffix(count.group() if count else "").removesuffix(".")
+        alike.setdefault(rest, []).append((sentence, network, count.group(1) if count else ""))
+    return [_of_all(found, rest) if len(found) > 1 and found[0][1] else found[0][0] for rest, found in alike.items()]
 
 
-def _of_all(sentences: Sequence[str], rest: str) -> str:
+def _of_all(found: Sequence[tuple[str, str, str]], rest: str) -> str:
     """One sentence for several that differ in their network, and perhaps in their count of pairs."""
-    counts = [found.group(0) if (found := _COUNT.search(each)) else "" for each in sentences]
+    same = len({count for *_, count in found}) == 1
     places: dict[str, list[str]] = {}
-    for sentence, count in zip(sentences, counts, strict=True):
-        assert isinstance(sentence, Told)
-        kind, at, width = sentence.rows[0]["network"].partition(" at ")
-        pairs = "" if len(set(counts)) == 1 or not count else f" ({_COUNT.search(count).group(1)})"  # type: ignore[union-attr]
-        places.setdefault(f"{kind}{at}", []).append(f"{width}{pairs}")
+    for _, network, count in found:
+        kind, at, width = network.partition(" at ")
+        places.setdefault(f"{kind}{at}", []).append(f"{width} ({count})" if count and not same else width)
     names = enumerated([f"{kind}{enumerated(widths)}" for kind, widths in places.items()])
-    return f"{names}{rest.removesuffix('.')}{counts[0] if len(set(counts)) == 1 and counts[0] else '.'}"
+    ending = _COUNT.search(found[0][0]) if same else None
+    return f"{names}{rest}{ending.group() if ending else '.'}"
+
+
+def tables_of(finding: str | Iterable[str]) -> list[DataFrame]:
+    """`numbers_of` as a table for each kind of rows: those that share no more than the network are of two kinds."""
+    every = numbers_of(finding)
+    kinds: list[tuple[set[str], list[int]]] = []
+    for place, row in enumerate(every.to_dict("records")):
+        columns = {str(name) for name, cell in row.items() if cell != "–"} - {"network"}
+        found = next((kind for kind in kinds if kind[0] & columns), None)
+        if found is None:
+            kinds.append(found := (set(), []))
+        found[0].update(columns)
+        found[1].append(place)
+    return [every.loc[places, [name for name in every if name in columns | {"network"}]] for columns, places in kinds]
 
 
 def by_decay(table: DataFrame, column: str, factor: float, digits: int) -> list[Ends]:

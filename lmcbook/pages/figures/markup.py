@@ -8,7 +8,7 @@ from itertools import pairwise
 from matplotlib.figure import Figure
 
 from lmcbook.errors import InputError
-from lmcbook.pages.analysis.told import numbers_of, together
+from lmcbook.pages.analysis.told import tables_of, together
 from lmcbook.pages.figures.svg import dark_colours, to_svg
 from lmcbook.pages.table_markup import HEADING, head_and_body
 
@@ -68,17 +68,18 @@ def listed(finding: Sequence[str]) -> str:
 
 
 def numbers_html(finding: str | Sequence[str]) -> str:
-    """The numbers that sentences have beside them as one small table; nothing, where they have none.
+    """The numbers that sentences have beside them as a small table for each kind; nothing, where they have none.
 
     Where rows that follow each other begin alike, as with the same network, that becomes a heading over them.
     """
-    table = numbers_of(finding)
-    if table.empty:
-        return ""
-    first = list(table.iloc[:, 0])
-    repeats = any(one == other for one, other in pairwise(first))
-    region = '<div class="lmc-numbers" role="region" tabindex="0" aria-label="Numbers of this figure">'
-    return f"{region}<table>{head_and_body(table, groups=int(repeats))}</table></div>"
+    parts: list[str] = []
+    for table in tables_of(finding):
+        first = list(table.iloc[:, 0])
+        repeats = any(one == other for one, other in pairwise(first))
+        name = f"Numbers of this figure{f', part {len(parts) + 1}' if parts else ''}"
+        region = f'<div class="lmc-numbers" role="region" tabindex="0" aria-label="{name}">'
+        parts.append(f"{region}<table>{head_and_body(table, groups=int(repeats))}</table></div>")
+    return "".join(parts)
 
 
 def file_name(name: str) -> str:
