@@ -249,7 +249,8 @@ def test_page_over_http(page: str, browser: Browser, server: str) -> None:
     narrow = browser.run("return document.documentElement.scrollWidth")
     offenders = browser.run(
         "return [...document.querySelectorAll('main *')].filter((e) => e.checkVisibility()"
-        " && e.getBoundingClientRect().right > arguments[0] + 1).slice(0, 6).map((e) => e.tagName + '.' + e.getAttribute('class'))",
+        " && e.getBoundingClientRect().right > arguments[0] + 1).slice(0, 6)"
+        ".map((e) => e.tagName + '.' + e.getAttribute('class'))",
         PHONE["width"],
     )
     browser.photograph(f"{page.removesuffix('.html')}_390", 390)
