@@ -60,7 +60,7 @@ def test_the_figure_is_drawn_and_says_its_numbers(records):
     assert sentence.replace("\N{NO-BREAK SPACE}", " ") == (
         "MLP on digits at ×2: one search takes 20 % of the time of one training (2 pairs)."
     )
-    assert numbers_of(sentence).iloc[0, 1].startswith("4.00") and numbers_of(sentence).iloc[0, 2] == "20"
+    assert str(numbers_of(sentence).iloc[0, 1]).startswith("4.00") and numbers_of(sentence).iloc[0, 2] == "20"
 
 
 def test_a_power_law_is_found_in_the_two_widest():
