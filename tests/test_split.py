@@ -32,8 +32,8 @@ RECORDS = [
 def test_one_part_falls_with_width_and_the_other_does_not():
     said = sentences.split_by_width(RECORDS)
     assert text(said) == (
-        "MLP on digits, batches of 32, from narrow to wide: the isotropic part falls in 2 of 2 layers and the common "
-        "part falls in 0 of 2 layers (2 pairs each)."
+        "MLP on digits, batches of 32, from narrow to wide: the isotropic part falls in every layer and the common "
+        "part falls in no layer (2 pairs each)."
     )
     numbers = numbers_of(said).set_index("width").drop(columns="network")
     assert list(numbers.columns) == [f"layer {depth}, {part}" for depth in (2, 3) for part in ("isotropic", "common")]

@@ -148,7 +148,7 @@ def test_networks_of_which_the_same_is_said_share_a_sentence():
     assert together(said) == [first, said[1], said[3]]
     other = Told("VGG-11 on digits, logits: the cosine rises (1 pair).", [{"network": "VGG-11 on digits"}])
     assert together([*said, other])[0] == (
-        "MLP on digits at ×4 (3 pairs) and ×8 (3 pairs) and VGG-11 on digits (1 pair), logits: the cosine rises."
+        "MLP on digits at ×4 and ×8 and VGG-11 on digits, logits: the cosine rises (1 to 3 pairs each)."
     )
     assert listed([said[0], said[2]]).count("<li>") == 1 == as_markdown([said[0], said[2]]).count("- ")
 

@@ -5,7 +5,7 @@ from collections.abc import Iterable, Mapping, Sequence
 
 from pandas import DataFrame
 
-from lmcbook.pages.analysis.labels import at_width, decay_label, enumerated
+from lmcbook.pages.analysis.labels import at_width, decay_label, enumerated, pair_count
 from lmcbook.pages.analysis.vocabulary import decays, ends
 
 Ends = tuple[str, str, str, str]
@@ -50,8 +50,8 @@ _COUNT = re.compile(r" \((\d[^()]*\bpairs?)\b[^()]*\)\.$")
 def together(sentences: Iterable[str]) -> list[str]:
     """Sentences that say the same of different networks as one sentence, which names all of these networks.
 
-    A sentence is of the network that its rows name, where it begins with that name. A count of pairs at the end may
-    differ; it then stands behind each name.
+    A sentence is of the network that its rows name, where it begins with that name. Counts of pairs at the end may
+    differ; then there is one from the least to the most.
     """
     alike: dict[str, list[tuple[str, str, str]]] = {}
     for sentence in sentences:
@@ -65,14 +65,15 @@ def together(sentences: Iterable[str]) -> list[str]:
 
 def _of_all(found: Sequence[tuple[str, str, str]], rest: str) -> str:
     """One sentence for several that differ in their network, and perhaps in their count of pairs."""
-    same = len({count for *_, count in found}) == 1
     places: dict[str, list[str]] = {}
-    for _, network, count in found:
+    for _, network, _ in found:
         kind, at, width = network.partition(" at ")
-        places.setdefault(f"{kind}{at}", []).append(f"{width} ({count})" if count and not same else width)
+        places.setdefault(f"{kind}{at}", []).append(width)
     names = enumerated([f"{kind}{enumerated(widths)}" for kind, widths in places.items()])
-    ending = _COUNT.search(found[0][0]) if same else None
-    return f"{names}{rest}{ending.group() if ending else '.'}"
+    endings = {match.group() if (match := _COUNT.search(sentence)) else "." for sentence, *_ in found}
+    counts = [int(number) for *_, count in found for number in re.findall(r"\d+", count)]
+    ending = endings.pop() if len(endings) == 1 else f" ({pair_count(*counts)} each)." if counts else "."
+    return f"{names}{rest}{ending}"
 
 
 def tables_of(finding: str | Iterable[str]) -> list[DataFrame]:

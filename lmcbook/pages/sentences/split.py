@@ -61,5 +61,9 @@ def _told(network: str, way: str, by: str, names: Sequence[str], found: Sequence
             for row, mean in zip(rows, means, strict=True):
                 row[f"layer {depth}, {part}"] = f"{mean:.2f}"
     counts = [len(each[each["depth"] == each["depth"].min()]) for each in found]
-    said = " and ".join(f"the {part} part falls in {number} of {len(depths)} layers" for part, number in falls.items())
+    words = {0: "no layer", len(depths): "every layer"}
+    said = " and ".join(
+        f"the {part} part falls in {words.get(number, f'{number} of {len(depths)} layers')}"
+        for part, number in falls.items()
+    )
     return Told(f"{network}, {way}: {said} ({pair_count(*counts)} each).", rows)
