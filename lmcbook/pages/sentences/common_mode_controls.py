@@ -71,7 +71,7 @@ def placement_finding(records: Sequence[Record]) -> list[str]:
         found = [
             {
                 "network": recipe_label(recipe),
-                "": kind,
+                "placed": kind,
                 "points lost": spread(of["plain"], 1, 1),
                 "repaired": spread(of["lewc_mean"], 1, 1),
             }
