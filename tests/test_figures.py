@@ -18,6 +18,7 @@ from lmcbook.pages.analysis.barriers import barrier_table
 from lmcbook.pages.analysis.curves import accuracy_table, inverse_temperature_table, loss_table
 from lmcbook.pages.analysis.labels import decay_label, recipe_label, width_label
 from lmcbook.pages.figures import style
+from lmcbook.pages.figures.svg import to_svg
 from tests.helpers.drawn import alt_of, check_layout, data_of, drawn, first_of_each_module, page_of
 from tests.helpers.synthetic_records import layers_sweep, make_record, width_sweep
 
@@ -75,6 +76,18 @@ def test_every_axis_is_named_and_nothing_is_cut_off(draw, narrow, pages):
 def test_the_same_records_give_the_same_text(draw, everything, pages):
     """A figure of each module; what could differ, ids and dates, is `to_svg`'s."""
     assert figures.to_html(draw, everything, ["a finding"], "a command") == pages(draw).text
+
+
+def test_the_text_does_not_hang_on_the_last_bits_of_places():
+    """A layout adds numbers in an order that is not the same in every process, and matplotlib makes ids of them."""
+    texts = set()
+    for change in (0.0, 1e-13):
+        figure = Figure(figsize=(3, 2))
+        for left in (0.1, 0.6):
+            figure.add_axes((left + change, 0.2, 0.3, 0.6 + change)).plot([0, 1], [0, 1], marker="o")
+        texts.add(to_svg(figure, "name", "words"))
+    assert len(texts) == 1
+    assert len(set(re.findall(r'<clipPath id="([^"]+)"', texts.pop()))) == 2
 
 
 @pytest.mark.parametrize("draw", first_of_each_module(ALL))

@@ -56,6 +56,7 @@ _SETTINGS: Any = {
     "axes.titlesize": "medium",
     "axes.titleweight": "bold",
     "axes.titlecolor": INK,
+    "axes.titley": 1.0,  # where it stands anyway; without it every layout measures all ticks once more
     "axes.unicode_minus": True,
     "figure.dpi": 100,
     "figure.facecolor": "white",

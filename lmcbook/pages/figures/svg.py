@@ -11,6 +11,9 @@ from matplotlib.figure import Figure
 
 from lmcbook.pages.figures import style
 
+_MARK = "\ue000"
+"""Where a figure's mark comes into its ids and classes: a character that no drawing has."""
+
 
 def to_svg(figure: Figure, name: str, alt: str) -> str:
     """The figure as an ``<svg>`` element in the page's own font and colours; the same figure gives the same text."""
@@ -24,12 +27,11 @@ def to_svg(figure: Figure, name: str, alt: str) -> str:
     svg = buffer.getvalue()
     svg = svg[svg.index("<svg") :]
     svg = re.sub(r"<metadata>.*?</metadata>|<style.*?</style>", "", svg, flags=re.DOTALL)
-    # of matplotlib's many ids, those that something refers to; several figures stand in one page, of one kind too, so
-    # each gets a mark of its own
-    mark = "f" + hashlib.sha256(f"{name}: {svg}".encode()).hexdigest()[:6]
-    used = set(re.findall(r'(?:href="|url\()#([^")]+)', svg))
-    svg = re.sub(r' id="([^"]+)"', lambda found: f' id="{mark}-{found[1]}"' if found[1] in used else "", svg)
-    svg = re.sub(r'(href="|url\()#', rf"\1#{mark}-", svg)
+    # of matplotlib's many ids, those that something refers to, by their order: its own are hashes of numbers that are
+    # not the same to the last bit in every process
+    used = {name: str(index) for index, name in enumerate(dict.fromkeys(re.findall(r'(?:href="|url\()#([^")]+)', svg)))}
+    svg = re.sub(r' id="([^"]+)"', lambda found: f' id="{_MARK}i{used[found[1]]}"' if found[1] in used else "", svg)
+    svg = re.sub(r'(href="|url\()#([^")]+)', lambda found: f"{found[1]}#{_MARK}i{used[found[2]]}", svg)
     svg = re.sub(r"font: (?:(\d+) )?([\d.]+)px [^;\"]+", _font, svg)
     svg = re.sub(r"font-family: [^;\"]+; ?", "", svg)
     svg = re.sub(r"#[0-9a-f]{6}\b", _colour, svg)
@@ -37,7 +39,10 @@ def to_svg(figure: Figure, name: str, alt: str) -> str:
     # a hundredth of a point is finer than any screen, and half of the file; but words keep their digits
     svg = re.sub(r"<[^>]+>", lambda tag: re.sub(r"(\.\d\d)\d+", r"\1", tag[0]), svg)
     svg = re.sub(r"\s+", " ", svg).replace("> <", ">\n<")
-    svg, rules = _classes(svg, mark)
+    svg, rules = _classes(svg)
+    # several figures stand in one page, of one kind too, so each gets a mark of its own
+    mark = "f" + hashlib.sha256(f"{name}: {svg}".encode()).hexdigest()[:6] + "-"
+    svg, rules = svg.replace(_MARK, mark), rules.replace(_MARK, mark)
     box = re.search(r'viewBox="[^"]+"', svg)
     assert box is not None, "matplotlib writes a viewBox"
     opening = f'<svg xmlns="http://www.w3.org/2000/svg" xmlns:xlink="http://www.w3.org/1999/xlink" {box[0]} role="img"'
@@ -45,10 +50,10 @@ def to_svg(figure: Figure, name: str, alt: str) -> str:
     return f'{opening} aria-label="{html.escape(alt)}" {lines}>{rules}{svg[svg.index(">") + 1 :].strip()}'
 
 
-def _classes(svg: str, mark: str) -> tuple[str, str]:
+def _classes(svg: str) -> tuple[str, str]:
     """The drawing with each style as a class, and the rules of these classes: hundreds of marks share a few styles."""
     styles = {
-        found: f"{mark}-{index}" for index, found in enumerate(dict.fromkeys(re.findall(r'style="([^"]+)"', svg)))
+        found: f"{_MARK}{index}" for index, found in enumerate(dict.fromkeys(re.findall(r'style="([^"]+)"', svg)))
     }
     rules = "".join(f".{name}{{{style}}}" for style, name in styles.items())
     return re.sub(r'style="([^"]+)"', lambda found: f'class="{styles[found[1]]}"', svg), f"<style>{rules}</style>"
