@@ -1,4 +1,4 @@
-"""Pages outside the table of contents share a sidebar by folder: each still leads to every chapter."""
+"""Sidebars are made of titles, and shared by pages outside the table of contents; they are as Sphinx makes them."""
 
 import re
 from pathlib import Path
@@ -11,16 +11,20 @@ pytestmark = pytest.mark.slow
 
 PAGES = {
     "index.md": "# Start\n\n```{toctree}\nfirst\nparts/second\n```\n",
-    "first.md": "# First\n\n{py:func}`os.path.join <posixpath.join>`\n\n```{eval-rst}\n.. automodule:: posixpath\n"
+    "inside.md": "# Inside\n\n## Its section\n\nWords.\n",
+    "first.md": "# First\n\n## A section\n\n### A deeper one\n\n```{toctree}\ninside\n```\n\n"
+    "## Another\n\n{py:func}`os.path.join <posixpath.join>`\n\n```{eval-rst}\n.. automodule:: posixpath\n"
     "   :members: join\n```\n",
     "parts/second.md": "# Second\n\n```{eval-rst}\n.. automodule:: json.decoder\n   :members: JSONDecoder\n```\n",
 }
 
 
+EXTENSIONS = ["sphinx.ext.autodoc", "sphinx.ext.viewcode"]
+
+
 @pytest.fixture(scope="module")
 def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    extensions = ["sphinx.ext.autodoc", "sphinx.ext.viewcode", "shared_sidebars"]
-    return build_tiny_book(tmp_path_factory.mktemp("sidebars"), PAGES, extensions)
+    return build_tiny_book(tmp_path_factory.mktemp("sidebars"), PAGES, [*EXTENSIONS, "shared_sidebars"])
 
 
 def sidebar(page: Path) -> list[str]:
@@ -36,6 +40,17 @@ def test_every_page_leads_to_every_chapter_from_where_it_is(site):
         page = site / name
         reached = {(page.parent / link).resolve() for link in sidebar(page) if link != "#"}
         assert {site / "first.html", site / "parts" / "second.html"} <= reached | {page}, name
+
+
+def test_pages_are_as_sphinx_makes_them(site, tmp_path):
+    """To the letter: sidebars, and what stands on the page, which still shows its sections."""
+    plain = build_tiny_book(tmp_path, PAGES, EXTENSIONS)
+    pages = [page.relative_to(plain) for page in plain.rglob("*.html")]
+    assert len(pages) >= 8
+    for page in pages:
+        assert (site / page).read_text(encoding="utf-8") == (plain / page).read_text(encoding="utf-8"), page
+    assert "inside.html" in (site / "parts" / "second.html").read_text(encoding="utf-8"), "a table in a section"
+    assert 'href="#a-deeper-one"' in (site / "first.html").read_text(encoding="utf-8")
 
 
 def test_a_chapters_own_place_is_marked_and_of_no_other_page(site):
