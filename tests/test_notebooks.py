@@ -11,39 +11,11 @@ from lmcbook.errors import InputError
 from lmcbook.lab import plan
 from lmcbook.pages import keys, notebooks
 from lmcbook.pages.keys import Judge
+from lmcbook.pages.warm_python import can_be_warm
+from tests.helpers.written_notebooks import read, text_of, write_notebook
 
 ROOT = Path(__file__).resolve().parents[1]
 SOURCES = sorted((ROOT / "notebooks").glob("*.ipynb"))
-
-
-def write_notebook(path: Path, *cells: str, parameters: str = "size: int = 2") -> Path:
-    """A notebook of code cells whose first one is tagged as the parameters."""
-    content = {
-        "cells": [
-            {
-                "cell_type": "code",
-                "id": f"cell-{index}",
-                "metadata": {"tags": ["parameters"]} if index == 0 else {},
-                "source": source,
-                "execution_count": None,
-                "outputs": [],
-            }
-            for index, source in enumerate((parameters, *cells))
-        ],
-        "metadata": {"kernelspec": {"name": "elsewhere", "display_name": "Elsewhere", "language": "python"}},
-        "nbformat": 4,
-        "nbformat_minor": 5,
-    }
-    path.write_text(json.dumps(content), encoding="utf-8")
-    return path
-
-
-def read(path: Path) -> dict:
-    return json.loads(path.read_text(encoding="utf-8"))
-
-
-def text_of(notebook: dict) -> str:
-    return "".join("".join(output.get("text", "")) for cell in notebook["cells"] for output in cell.get("outputs", ()))
 
 
 # --- the module ------------------------------------------------------------------------------------------------------
@@ -228,6 +200,21 @@ def test_only_what_is_out_of_date_is_run_and_failures_come_together(tmp_path):
     assert read(pairs[1][1])["metadata"]["lmcbook"]["parameters"] == {"size": 5}
     assert notebooks.bring_up_to_date(pairs[1:], {"size": 5}, report=said.append) == []
     assert sorted(said) == ["executing bad.ipynb", "executing good.ipynb"]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    "warm", [False, pytest.param(True, marks=pytest.mark.skipif(not can_be_warm(), reason="Linux"))]
+)
+def test_notebooks_have_kernels_of_their_own(tmp_path, monkeypatch, warm):
+    """What is set or imported in a notebook is not there in the next, also where kernels begin with imports done."""
+    monkeypatch.setattr("lmcbook.pages.warm_python.can_be_warm", lambda: warm)
+    code = (
+        "import statistics\nprint('left' in globals(), hasattr(statistics, 'left'), size)\nleft = statistics.left = 1"
+    )
+    pairs = [(write_notebook(tmp_path / f"{name}.ipynb", code), tmp_path / "out" / f"{name}.ipynb") for name in "abc"]
+    assert len(notebooks.bring_up_to_date(pairs, {"size": 5}, report=lambda line: None)) == 3
+    assert [text_of(read(target)) for _, target in pairs] == ["False False 5\n"] * 3
 
 
 @pytest.mark.parametrize("content", ["", "{", '{"metadata": {}}', '{"metadata": {"lmcbook": {"key": "other"}}}', "[]"])

@@ -13,8 +13,9 @@ import re
 import subprocess
 import sys
 import tempfile
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -24,9 +25,15 @@ from lmcbook.errors import InputError, one_line
 from lmcbook.lab import plan
 from lmcbook.lab.records import left_out
 from lmcbook.lab.surroundings import writable_home
-from lmcbook.pages.keys import Judge
+from lmcbook.pages import warm_python
+from lmcbook.pages.dependencies import imports_of
+from lmcbook.pages.keys import Judge, code_of
 
 KERNEL = {"name": "python3", "display_name": "Python 3 (ipykernel)", "language": "python"}
+
+
+_MACHINERY = ("papermill.__main__", "ipykernel.kernelapp", "ipykernel.zmqshell", "matplotlib_inline.backend_inline")
+"""What executes a notebook, whatever it imports."""
 
 
 class NotebookError(RuntimeError):
@@ -72,11 +79,19 @@ def stale(target: Path, key: str, parameters: Mapping[str, Any] | None = None) -
         return True
 
 
-def execute(source: Path, target: Path, parameters: Mapping[str, Any] | None = None, *, key: str | None = None) -> Path:
+def execute(
+    source: Path,
+    target: Path,
+    parameters: Mapping[str, Any] | None = None,
+    *,
+    key: str | None = None,
+    python: Sequence[str] = (sys.executable,),
+) -> Path:
     """Run the notebook ``source`` from the project's root with these ``parameters`` and put the result at ``target``.
 
     The result appears whole or not at all, with metadata that depend on nothing but the run: kernel ``python3``, no
     times of day, all parameters' values, the ``key`` of what it was made from (by default, of what is there now).
+    ``python`` is the command that starts papermill and the kernel.
 
     Raises:
         InputError: ``source`` cannot be read.
@@ -89,10 +104,11 @@ def execute(source: Path, target: Path, parameters: Mapping[str, Any] | None = N
     target.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix="lmcbook-") as folder:
         output = Path(folder) / source.name
-        command = [sys.executable, "-m", "papermill", str(source), str(output), "--kernel", "python3"]
+        command = [*python, "-m", "papermill", str(source), str(output), "--kernel", "python3"]
         command += ["--cwd", str(checkout() or Path.cwd()), "--no-progress-bar"]
         command += ["--parameters_yaml", json.dumps(parameters)] if parameters else []
-        environment = _with_own_kernel(writable_home(os.environ, Path(folder) / "home"), Path(folder) / "kernel")
+        environment = writable_home(os.environ, Path(folder) / "home")
+        environment = _with_own_kernel(environment, Path(folder) / "kernel", python)
         done = subprocess.run(command, capture_output=True, text=True, env=environment)
         # papermill leaves an output behind when a cell fails, so only its exit code and its metadata say how it went
         if done.returncode != 0 or not output.is_file():
@@ -108,11 +124,13 @@ def execute(source: Path, target: Path, parameters: Mapping[str, Any] | None = N
     return target
 
 
-def _with_own_kernel(environment: dict[str, str], folder: Path) -> dict[str, str]:
-    """An environment in which the kernel ``python3`` is this interpreter, whatever somebody else called so."""
+def _with_own_kernel(environment: dict[str, str], folder: Path, python: Sequence[str]) -> dict[str, str]:
+    """An environment in which ``python`` starts the kernel ``python3``, whatever somebody else called so."""
     kernel = folder / "kernels" / "python3" / "kernel.json"
     kernel.parent.mkdir(parents=True)
-    command = [sys.executable, "-m", "ipykernel_launcher", "-f", "{connection_file}"]
+    command = [*python, "-m", "ipykernel_launcher", "-f", "{connection_file}"]
+    # which it would else take from the environment of its first import: it is not to look after its parent itself
+    command += [] if list(python) == [sys.executable] else ["--IPKernelApp.parent_handle=1"]
     kernel.write_text(json.dumps({"argv": command, "display_name": KERNEL["display_name"], "language": "python"}))
     places = [str(folder), *filter(None, [environment.get("JUPYTER_PATH")])]
     return {**environment, "JUPYTER_PATH": os.pathsep.join(places)}
@@ -147,20 +165,34 @@ def bring_up_to_date(
         for line in left_out():
             report(line)
 
-    def attempt(task: tuple[Path, Path, dict[str, Any], str]) -> str:
+    def attempt(task: tuple[Path, Path, dict[str, Any], str], python: Sequence[str]) -> str:
         source, target, given, key = task
         report(f"executing {source.name}")
         try:
-            execute(source, target, given, key=key)
+            execute(source, target, given, key=key, python=python)
         except NotebookError as error:
             return str(error)
         return ""
 
-    with ThreadPoolExecutor(max_workers=jobs) as pool:
-        failures = [failure for failure in pool.map(attempt, due) if failure]
+    with _python_for([source for source, *_ in due], jobs) as python, ThreadPoolExecutor(max_workers=jobs) as pool:
+        failures = [failure for failure in pool.map(lambda task: attempt(task, python), due) if failure]
     if failures:
         raise NotebookError("\n".join(failures))
     return [target for _, target, *_ in due]
+
+
+@contextmanager
+def _python_for(sources: Sequence[Path], jobs: int) -> Iterator[list[str]]:
+    """What starts papermill and the kernels of ``sources``: where there are many, with their imports done already."""
+    if len(sources) <= jobs or not warm_python.can_be_warm():
+        yield [sys.executable]
+        return
+    imported = {part for source in sources for part in imports_of(code_of(source))}
+    names = {name for module, part in imported for name in (module, f"{module}.{part}" if part else module)}
+    with tempfile.TemporaryDirectory(prefix="lmcbook-") as folder:
+        environment = writable_home(os.environ, Path(folder) / "home")
+        with warm_python.WarmPython([*_MACHINERY, *sorted(names)], folder, environment) as warm:
+            yield warm.command
 
 
 def normalise(notebook: dict[str, Any]) -> None:
