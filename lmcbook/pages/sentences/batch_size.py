@@ -5,11 +5,12 @@ from collections.abc import Sequence
 from pandas import DataFrame
 
 from lmcbook.lab.records import Record
-from lmcbook.pages.analysis.labels import at_width, network_of, pair_count, recipe_label, spread
+from lmcbook.pages.analysis.labels import at_width, network_of, pair_count, recipe_label
 from lmcbook.pages.analysis.measurements import Measurements
 from lmcbook.pages.analysis.sweeps import one_width, rank_bounds, several_widths
-from lmcbook.pages.analysis.told import Told, change
+from lmcbook.pages.analysis.told import Told
 from lmcbook.pages.analysis.vocabulary import ACCURACY, CALIBRATED, ends, groups
+from lmcbook.pages.sentences.phrases import NO_VERDICT, along
 
 _SAID = {
     ACCURACY: ("accuracy lost by averaging in points", 100, 1),
@@ -24,23 +25,10 @@ def batch_finding(records: Sequence[Record]) -> list[str]:
     """Barriers, rank, orthogonality and unmerged accuracy for each batch size at one width: one for each network."""
     sentences: list[str] = []
     for _, table in groups(Measurements.of(records).table(one_width), "recipe"):
-        sizes = [rows for _, rows in groups(table, "batch_size")]
-        found = [
-            {
-                "network": network_of(table),
-                "": name,
-                **{
-                    f"batches of {rows['batch_size'].iloc[0]:g}": spread(rows[column], factor, digits) for rows in sizes
-                },
-            }
-            for column, (name, factor, digits) in _SAID.items()
-        ]
-        ways = [
-            f"{name.split(' in ')[0]} {change(sizes[0][column].mean(), sizes[-1][column].mean())}"
-            for column, (name, *_) in _SAID.items()
-        ]
-        said = f"{network_of(table)}, from the smallest batches to the largest: {', '.join(ways)}"
-        sentences.append(Told(f"{said} ({pair_count(*map(len, sizes))} each).", found))
+        sizes = {f"batches of {size:g}": rows for (size,), rows in groups(table, "batch_size")}
+        found, ways = along(network_of(table), sizes, _SAID)
+        said = f"{network_of(table)}, from the smallest batches to the largest: {ways}"
+        sentences.append(Told(f"{said} ({pair_count(*map(len, sizes.values()))} each).", found))
     return sentences
 
 
@@ -119,7 +107,7 @@ def batch_verdict(records: Sequence[Record]) -> str:
             | {title: f"{found[column]} of {len(both)}" for column, title in _BETTER.items()}
         )
     if not rows:
-        return "**Verdict.** Nothing is measured that could tell."
+        return NO_VERDICT
     lost, orthogonal, rank = counted.values()
     return Told(
         "**Verdict.** With as many steps at the same learning rate and weight decay, the smallest batches lose less "

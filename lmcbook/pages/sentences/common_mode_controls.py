@@ -17,6 +17,7 @@ from lmcbook.pages.analysis.measurements import Measurements
 from lmcbook.pages.analysis.told import Told
 from lmcbook.pages.analysis.vocabulary import groups
 from lmcbook.pages.claims.predictions import STATISTICS
+from lmcbook.pages.sentences.phrases import NO_VERDICT
 
 _WORDS = ("held", "refuted", "undecided", "not trained")
 _DIGITS = {"common_part": 2, "exponent_error": 2}
@@ -160,7 +161,7 @@ def controls_verdict(records: Sequence[Record]) -> str:
     """How many predictions held, were refuted or are undecided; beside it every sentence and what became of it."""
     outcomes = Measurements.of(records).table(outcomes_table)
     if outcomes.empty:
-        return "**Verdict.** Nothing is measured that could tell."
+        return NO_VERDICT
     counts = outcomes["verdict"].value_counts()
     counted = ", ".join(f"{counts[word]} {word}" for word in _WORDS if word in counts)
     rows = []

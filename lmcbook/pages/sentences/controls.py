@@ -10,8 +10,9 @@ from lmcbook.pages.analysis.lines import KINDS, along_lines_table
 from lmcbook.pages.analysis.measurements import Measurements
 from lmcbook.pages.analysis.starts import NOTHING, ORDER, name_of, spawned_table
 from lmcbook.pages.analysis.sweeps import penalty_table
-from lmcbook.pages.analysis.told import Told, change
+from lmcbook.pages.analysis.told import Told
 from lmcbook.pages.analysis.vocabulary import ACCURACY, CALIBRATED, ends, groups, widest
+from lmcbook.pages.sentences.phrases import along
 
 _KEYS = ["width_multiplier", "seed_a", "seed_b"]
 
@@ -28,24 +29,11 @@ def penalty_finding(records: Sequence[Record]) -> list[str]:
     }
     sentences: list[str] = []
     for _, table in groups(Measurements.of(records).table(penalty_table), "recipe"):
-        sizes = [rows for _, rows in groups(table.sort_values("spread_penalty"), "spread_penalty")]
-        found = [
-            {
-                "network": network_of(table),
-                "": name,
-                **{
-                    f"penalty {rows['spread_penalty'].iloc[0]:g}": spread(rows[column], factor, digits)
-                    for rows in sizes
-                },
-            }
-            for column, (name, factor, digits) in names.items()
-        ]
-        ways = [
-            f"{name.split(' in ')[0]} {change(sizes[0][column].mean(), sizes[-1][column].mean())}"
-            for column, (name, *_) in names.items()
-        ]
-        said = f"{network_of(table)}, from no penalty to the strongest: {', '.join(ways)}"
-        sentences.append(Told(f"{said} ({pair_count(*map(len, sizes))} each).", found))
+        penalties = groups(table.sort_values("spread_penalty"), "spread_penalty")
+        sizes = {f"penalty {size:g}": rows for (size,), rows in penalties}
+        found, ways = along(network_of(table), sizes, names)
+        said = f"{network_of(table)}, from no penalty to the strongest: {ways}"
+        sentences.append(Told(f"{said} ({pair_count(*map(len, sizes.values()))} each).", found))
     return sentences
 
 
@@ -210,20 +198,9 @@ def mechanism_start_finding(records: Sequence[Record]) -> list[str]:
     sentences: list[str] = []
     for _, table in groups(Measurements.of(records).table(spawned_table), "recipe"):
         every = groups(table, "in_common")
-        kinds = [(kind, rows) for kind, rows in every if kind[0] in (NOTHING, "0 %", every[-1][0][0])]
-        found = [
-            {
-                "network": network_of(table),
-                "": name,
-                **{name_of(kind): spread(rows[column], 1, 2) for (kind,), rows in kinds},
-            }
-            for column, name in names.items()
-        ]
-        ways = [
-            f"{name} {change(kinds[0][1][column].mean(), kinds[-1][1][column].mean())}"
-            for column, name in names.items()
-        ]
-        said = f"from {name_of(kinds[0][0][0])} to {name_of(kinds[-1][0][0])}, {', '.join(ways)}"
+        kinds = {name_of(kind): rows for (kind,), rows in every if kind in (NOTHING, "0 %", every[-1][0][0])}
+        found, ways = along(network_of(table), kinds, {column: (name, 1, 2) for column, name in names.items()})
+        said = f"from {next(iter(kinds))} to {list(kinds)[-1]}, {ways}"
         sentences.append(Told(f"{network_of(table)}: {said}.", found))
     return sentences
 

@@ -2,8 +2,6 @@
 
 from collections.abc import Sequence
 
-from pandas import DataFrame
-
 from lmcbook.lab.records import Record, summaries_table
 from lmcbook.pages.analysis.curves import temperature_depth_table
 from lmcbook.pages.analysis.labels import (
@@ -22,6 +20,7 @@ from lmcbook.pages.analysis.temperatures import rank_correlations, temperature_e
 from lmcbook.pages.analysis.told import Told, by_decay, change, from_narrow_to_wide, with_decays
 from lmcbook.pages.analysis.units import both_models_table, gaussian_table, histogram_table, in_both_models
 from lmcbook.pages.analysis.vocabulary import decays, ends, groups, has_batch_norm, paper_decay, widest
+from lmcbook.pages.sentences.phrases import by_recipe
 from lmcbook.theory.gaussian import INDEPENDENT_COSINE
 
 
@@ -33,7 +32,7 @@ def lewc_finding(records: Sequence[Record]) -> list[str]:
 def exponent_finding(records: Sequence[Record]) -> list[str]:
     """The decay exponent of the logits at the widest, and which law it is nearer to: a sentence for each network."""
     sentences = []
-    for recipe, table in _recipes(Measurements.of(records).table(summaries_table)):
+    for recipe, table in by_recipe(Measurements.of(records).table(summaries_table)):
         chosen = widest(paper_decay(table))
         says = chosen["lewc_exponent"].iloc[0]
         law = f"{'orthogonal networks with batch norm have' if has_batch_norm(chosen).all() else 'LEWC says'} {says:g}"
@@ -76,7 +75,7 @@ def law_finding(records: Sequence[Record]) -> list[str]:
 def prediction_finding(records: Sequence[Record]) -> list[str]:
     """Fitted over predicted inverse temperature at the widest, at each weight decay: a sentence for each network."""
     sentences: list[str] = []
-    for recipe, table in _recipes(Measurements.of(records).table(temperature_width_table)):
+    for recipe, table in by_recipe(Measurements.of(records).table(temperature_width_table)):
         network = f"{recipe_label(recipe)} at {width_label(table['width_multiplier'].max())}"
         rows, sides = [], {}
         for decay, of_decay in decays(table):
@@ -94,7 +93,7 @@ def depth_finding(records: Sequence[Record]) -> list[str]:
     sentences: list[str] = []
     table = Measurements.of(records).table(temperature_depth_table)
     table = table[table["coefficient"] == 0.5]
-    for recipe, of_recipe in _recipes(table):
+    for recipe, of_recipe in by_recipe(table):
         chosen = widest(of_recipe)
         fitted, predicted = "fitted_inverse_temperature", "predicted_inverse_temperature"
         network = f"{recipe_label(recipe)} at {width_label(chosen['width_multiplier'].iloc[0])}"
@@ -116,7 +115,7 @@ def depth_finding(records: Sequence[Record]) -> list[str]:
 def orthogonality_error_finding(records: Sequence[Record]) -> list[str]:
     """How the error of β goes with reciprocal orthogonality: rank correlations, for each network without batch norm."""
     sentences = []
-    for recipe, table in _recipes(Measurements.of(records).table(temperature_error_table)):
+    for recipe, table in by_recipe(Measurements.of(records).table(temperature_error_table)):
         parts = [
             f"{signed(found.value, 2)} with weight decay {decay_label(found.weight_decay)} and {found.num_layers:g} "
             f"layers ({found.num_pairs} pairs)"
@@ -133,7 +132,7 @@ def orthogonality_error_finding(records: Sequence[Record]) -> list[str]:
 def additivity_finding(records: Sequence[Record]) -> list[str]:
     """The cosine of weak additivity at the widest beside that of independent Gaussians: a sentence for each network."""
     sentences: list[str] = []
-    for recipe, table in _recipes(Measurements.of(records).table(summaries_table)):
+    for recipe, table in by_recipe(Measurements.of(records).table(summaries_table)):
         network = f"{recipe_label(recipe)} at {width_label(table['width_multiplier'].max())}"
         rows, sides = [], {}
         for decay, of_decay in decays(table):
@@ -156,7 +155,7 @@ def signs_finding(records: Sequence[Record]) -> list[str]:
 def explained_finding(records: Sequence[Record]) -> list[str]:
     """What the cosine of weak additivity lacks to 1, beside what the sizes explain: a sentence for each network."""
     sentences: list[str] = []
-    for recipe, table in _recipes(Measurements.of(records).table(gaussian_table)):
+    for recipe, table in by_recipe(Measurements.of(records).table(gaussian_table)):
         rows, sides = [], {}
         for decay, chosen in decays(table):
             lacking, gaussian = (1 - chosen[column].mean() for column in ("weak_additivity", "gaussian"))
@@ -179,7 +178,7 @@ def histogram_finding(records: Sequence[Record]) -> list[str]:
     sentences: list[str] = []
     table = Measurements.of(records).table(histogram_table)
     lowest = table[table["low"] == 0].assign(share=100 * table["share"])
-    for recipe, of_recipe in _recipes(lowest):
+    for recipe, of_recipe in by_recipe(lowest):
         parts = ends(of_recipe)
         means = [part["share"].mean() for part in parts]
         rows = [
@@ -199,7 +198,7 @@ def places_finding(records: Sequence[Record]) -> list[str]:
     """How many of the most active units are the same in both models of a pair: a sentence for each network."""
     sentences: list[str] = []
     table = in_both_models(Measurements.of(records).table(both_models_table))
-    for recipe, of_recipe in _recipes(table):
+    for recipe, of_recipe in by_recipe(table):
         rows = [
             {
                 "network": recipe_label(recipe),
@@ -225,7 +224,7 @@ def activity_finding(records: Sequence[Record]) -> list[str]:
 def overlap_finding(records: Sequence[Record]) -> list[str]:
     """The overlap of active units at the widest beside that of independent units: a sentence for each network."""
     sentences = []
-    for recipe, table in _recipes(Measurements.of(records).table(summaries_table)):
+    for recipe, table in by_recipe(Measurements.of(records).table(summaries_table)):
         chosen = widest(paper_decay(table))
         network = f"{recipe_label(recipe)} at {width_of(chosen)}"
         excess = chosen["overlap"] - chosen["expected_overlap"]
@@ -263,7 +262,7 @@ def _from_narrow_to_wide(
     records: Sequence[Record], column: str, name: str, *, factor: float = 1, digits: int = 2, unit: str = ""
 ) -> list[str]:
     sentences: list[str] = []
-    for recipe, table in _recipes(Measurements.of(records).table(summaries_table).dropna(subset=[column])):
+    for recipe, table in by_recipe(Measurements.of(records).table(summaries_table).dropna(subset=[column])):
         found = by_decay(table, column, factor, digits)
         rows = [
             {"network": recipe_label(recipe), "weight decay": decay, "narrowest": narrow, "widest": wide}
@@ -273,9 +272,3 @@ def _from_narrow_to_wide(
         said = f"{recipe_label(recipe)}, {measured}: {from_narrow_to_wide(found)} ({number_of_pairs(table)})."
         sentences.append(Told(said, rows))
     return sentences
-
-
-def _recipes(table: DataFrame) -> list[tuple[str, DataFrame]]:
-    if "alignment" in table:
-        table = table[table["alignment"] == "identity"]
-    return [(recipe, table[table["recipe"] == recipe]) for recipe in table["recipe"].unique()]

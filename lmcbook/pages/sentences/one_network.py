@@ -17,6 +17,7 @@ from lmcbook.pages.analysis.one_network import (
 )
 from lmcbook.pages.analysis.told import Told
 from lmcbook.pages.analysis.vocabulary import groups
+from lmcbook.pages.sentences.phrases import NO_VERDICT
 
 
 def orthogonality_told_finding(records: Sequence[Record]) -> list[str]:
@@ -54,7 +55,7 @@ def one_network_verdict(records: Sequence[Record]) -> str:
     table = Measurements.of(records).table(agreement_table)
     lost = table[(table["quantity"] == LOST) & (table["pairs"] > 1)]
     if lost.empty:
-        return "**Verdict.** Nothing is measured that could tell."
+        return NO_VERDICT
     unbiased = int(((lost["low"] <= 0) & (lost["high"] >= 0)).sum())
     ranked = lost.dropna(subset=["rank"])
     ordered = int((ranked["rank_low"] > 0).sum())

@@ -29,6 +29,7 @@ from lmcbook.pages.analysis.permutations import (
 )
 from lmcbook.pages.analysis.told import Told, change
 from lmcbook.pages.analysis.vocabulary import ACCURACY, CALIBRATED, LOSS, ends, paper_decay, widest
+from lmcbook.pages.sentences.phrases import along, by_recipe
 
 
 def alignment_finding(records: Sequence[Record]) -> list[str]:
@@ -170,20 +171,12 @@ def _before_and_after(records: Sequence[Record], names: dict[str, str], where: s
         before, after = (chosen[chosen["alignment"] == each] for each in ("identity", "weight_matching"))
         width = width_label(chosen["width_multiplier"].iloc[0])
         network = f"{recipe_label(recipe)} at {width}"
-        found = [
-            {
-                "network": network,
-                where: name,
-                "as they are": spread(before[column], 1, 2),
-                "after weight matching": spread(after[column], 1, 2),
-            }
-            for column, name in names.items()
-        ]
-        ways = [f"{name} {change(before[column].mean(), after[column].mean())}" for column, name in names.items()]
-        said = f"{network}, {where}: with weight matching {', '.join(ways)} ({number_of_pairs(before)})."
+        parts = {"as they are": before, "after weight matching": after}
+        found, ways = along(network, parts, {column: (name, 1, 2) for column, name in names.items()}, where)
+        said = f"{network}, {where}: with weight matching {ways} ({number_of_pairs(before)})."
         sentences.append(Told(said, found))
     return sentences
 
 
 def _recipes(table: DataFrame) -> list[tuple[str, DataFrame]]:
-    return [(recipe, paper_decay(table[table["recipe"] == recipe])) for recipe in table["recipe"].unique()]
+    return [(recipe, paper_decay(rows)) for recipe, rows in by_recipe(table, alignment=None)]

@@ -24,6 +24,7 @@ from lmcbook.pages.analysis.repairs import (
 )
 from lmcbook.pages.analysis.told import Told
 from lmcbook.pages.analysis.vocabulary import ACCURACY, PAIR, ends, groups
+from lmcbook.pages.sentences.phrases import NO_VERDICT
 
 _SHOWN = (PLAIN, AVERAGED, REPAIRED, RESCALED, MATCHED, BOTH, ENSEMBLE)
 
@@ -159,7 +160,7 @@ def repair_verdict(records: Sequence[Record]) -> str:
                 }
             )
     if not rows:
-        return "**Verdict.** Nothing is measured that could tell."
+        return NO_VERDICT
     lines = [
         f"- It brings points in {words.count('gain')} of {len(rows)} settings and widths, does harm in "
         f"{words.count('harm')}, and the pairs cannot tell in {words.count('undecided')} (95 % intervals over pairs).",

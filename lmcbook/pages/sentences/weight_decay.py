@@ -11,6 +11,7 @@ from lmcbook.pages.analysis.repairs import PLAIN, REPAIRED, RESCALED, ways_table
 from lmcbook.pages.analysis.sweeps import FULL, SHORTER, SPARED, decay_table
 from lmcbook.pages.analysis.told import Told, change
 from lmcbook.pages.analysis.vocabulary import ACCURACY, PAPER_DECAY, USUAL_DECAY, groups
+from lmcbook.pages.sentences.phrases import along
 
 _SAME_PRODUCT = 1.25
 """Trainings whose decay products differ by no more than this factor are compared as equals."""
@@ -65,29 +66,18 @@ def normalisation_finding(records: Sequence[Record]) -> list[str]:
 def decay_condition_finding(records: Sequence[Record]) -> list[str]:
     """Conditions and ranks without decay, with the usual one and with the paper's: a sentence for each network."""
     names = {
-        "reciprocal_orthogonality": ("reciprocal orthogonality", 2),
-        "weak_additivity": ("weak additivity", 3),
-        "relative_effective_rank": ("relative effective rank", 2),
-        "active_share": ("share of active units", 2),
+        "reciprocal_orthogonality": ("reciprocal orthogonality", 1, 2),
+        "weak_additivity": ("weak additivity", 1, 3),
+        "relative_effective_rank": ("relative effective rank", 1, 2),
+        "active_share": ("share of active units", 1, 2),
     }
     sentences: list[str] = []
     for _, table in groups(_of(records, FULL), "recipe"):
-        ends = [(decay, rows) for decay, rows in _decays(table) if decay in _ends(table)]
-        found = [
-            {
-                "network": network_of(table),
-                "": name,
-                **{f"weight decay {decay_label(decay)}": spread(rows[column], 1, digits) for decay, rows in ends},
-            }
-            for column, (name, digits) in names.items()
-        ]
-        ways = [
-            f"{name} {change(ends[0][1][column].mean(), ends[-1][1][column].mean())}"
-            for column, (name, _) in names.items()
-        ]
-        said = f"from the least weight decay to the most, {', '.join(ways)}"
+        ends = {f"weight decay {decay_label(at)}": rows for at, rows in _decays(table) if at in _ends(table)}
+        found, ways = along(network_of(table), ends, names)
+        said = f"from the least weight decay to the most, {ways}"
         if len(ends) == 1:
-            said = f"measured with weight decay {decay_label(ends[0][0])} alone"
+            said = f"measured with {next(iter(ends))} alone"
         sentences.append(Told(f"{network_of(table)}: {said} ({_pair_count(table)}).", found))
     return sentences
 

@@ -2,8 +2,6 @@
 
 from collections.abc import Sequence
 
-from pandas import DataFrame
-
 from lmcbook.lab.records import Record, barriers_table
 from lmcbook.pages.analysis.labels import at_width, number_of_pairs, recipe_label, spread
 from lmcbook.pages.analysis.measurements import Measurements
@@ -17,12 +15,13 @@ from lmcbook.pages.analysis.vocabulary import (
     widest,
 )
 from lmcbook.pages.claims.statistics import permutation_effect
+from lmcbook.pages.sentences.phrases import by_recipe
 
 
 def width_finding(records: Sequence[Record]) -> list[str]:
     """What averaging costs at λ = ½, narrowest and widest, at each weight decay: a sentence for each network."""
     sentences: list[str] = []
-    for recipe, table in _recipes(records):
+    for recipe, table in by_recipe(Measurements.of(records).table(barriers_table)):
         found = by_decay(table, ACCURACY, 100, 1)
         rows = [
             {"network": recipe_label(recipe), "weight decay": decay, "points lost, narrowest": narrow, "widest": wide}
@@ -36,7 +35,7 @@ def width_finding(records: Sequence[Record]) -> list[str]:
 def calibration_finding(records: Sequence[Record]) -> list[str]:
     """What is left of the loss barrier at λ = ½ after calibration, at the widest: a sentence for each network."""
     sentences = []
-    for recipe, table in _recipes(records):
+    for recipe, table in by_recipe(Measurements.of(records).table(barriers_table)):
         chosen = widest(paper_decay(table))
         raw, calibrated = chosen[LOSS].mean(), chosen[CALIBRATED].mean()
         text = (
@@ -51,7 +50,7 @@ def calibration_finding(records: Sequence[Record]) -> list[str]:
 def control_finding(records: Sequence[Record]) -> list[str]:
     """What a random permutation of model b changes at the widest; nothing for networks without that control."""
     sentences = []
-    for recipe, table in _recipes(records, alignment=None):
+    for recipe, table in by_recipe(Measurements.of(records).table(barriers_table), alignment=None):
         main = paper_decay(table)
         effect = permutation_effect(table, weight_decay=main["weight_decay"].iloc[0]).values
         if effect:
@@ -65,7 +64,7 @@ def control_finding(records: Sequence[Record]) -> list[str]:
 def temperature_finding(records: Sequence[Record]) -> list[str]:
     """The fitted inverse temperature at λ = ½ beside LEWC's prediction, if any: a sentence for each network."""
     sentences = []
-    for recipe, table in _recipes(records):
+    for recipe, table in by_recipe(Measurements.of(records).table(barriers_table)):
         chosen = widest(paper_decay(table))
         text = f"{recipe_label(recipe)}: at λ = ½, β is {at_width(chosen, 'inverse_temperature_midpoint', 1, 2)}"
         # with batch norm the prediction is that of a theorem of ours, which the chapter on temperatures is about
@@ -73,9 +72,3 @@ def temperature_finding(records: Sequence[Record]) -> list[str]:
             text += f", and the prediction is {spread(chosen['predicted_inverse_temperature_midpoint'], 1, 2)}"
         sentences.append(f"{text} ({number_of_pairs(chosen)}).")
     return sentences
-
-
-def _recipes(records: Sequence[Record], alignment: str | None = "identity") -> list[tuple[str, DataFrame]]:
-    table = Measurements.of(records).table(barriers_table)
-    table = table if alignment is None else table[table["alignment"] == alignment]
-    return [(recipe, table[table["recipe"] == recipe]) for recipe in table["recipe"].unique()]
