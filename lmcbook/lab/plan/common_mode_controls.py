@@ -1,7 +1,8 @@
 """The controls of the common mode: one thing of a training changed, noise or passes, many networks, placed networks."""
 
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import fields, replace
+from functools import cache
 from typing import Any
 
 from lmcbook.data import describe
@@ -87,15 +88,25 @@ def control_of(planned: str, training: TrainingConfig, *, scale: str) -> str | N
 
     None if it is another.
     """
-    own = recipe(planned).training
-    noise = scale == "paper"
-    start = own if noise else replace(own, batch_size=training.batch_size)
-    same = ("seed", "epochs", "warmup_epochs", "width_multiplier", "precision")
-    for name, change in (NOISE if noise else CONTROLS).items():
-        expected = replace(start, **change(start))
-        if replace(expected, **{field: getattr(training, field) for field in same}) == training:
+    for name, expected in _known(planned, scale == "paper", training.batch_size).items():
+        if all(getattr(training, field) == getattr(expected, field) for field in _FIXED):
             return name
     return None
+
+
+_FIXED = [
+    field.name
+    for field in fields(TrainingConfig)
+    if field.name not in ("seed", "epochs", "warmup_epochs", "width_multiplier", "precision")
+]
+"""What trainings with one control have in common."""
+
+
+@cache  # pages ask for each record, and a configuration checks itself whenever one is made
+def _known(planned: str, noise: bool, batch_size: int) -> dict[str, TrainingConfig]:
+    own = recipe(planned).training
+    start = own if noise else replace(own, batch_size=batch_size)
+    return {name: replace(start, **change(start)) for name, change in (NOISE if noise else CONTROLS).items()}
 
 
 def common_mode_controls(selection: Selection) -> list[PlannedPair]:
