@@ -7,6 +7,9 @@ itself, in a small part of the time.
 
 import dataclasses
 import functools
+import inspect
+import threading
+import types
 from collections.abc import Callable
 from typing import Any, ForwardRef, Literal, get_args, get_origin
 
@@ -35,6 +38,26 @@ def checked(function: Any = None, *, typechecker: Callable[[Any], Any] | None = 
         if dataclasses.is_dataclass(function) and "__init__" in vars(function):
             function.__init__ = checked(function.__init__, typechecker=typechecker)  # type: ignore[method-assign]
         return function
+    if (key := _key_of(function)) is None:
+        return _anew(function, typechecker)
+    if key not in _nested:
+        _nested[key] = _anew(_in_place_of(function), typechecker)
+    typed = _nested[key]
+
+    @functools.wraps(function)
+    def run_nested(*arguments: Any, **named: Any) -> Any:
+        waiting = _waiting.functions
+        waiting.append(function)
+        before = len(waiting) - 1
+        try:
+            return typed(*arguments, **named)
+        finally:
+            del waiting[before:]  # still there if the arguments were refused
+
+    return run_nested
+
+
+def _anew(function: Any, typechecker: Callable[[Any], Any]) -> Any:
     # a module that takes annotations apart compares values with them, each call for itself
     looks_itself = "AbstractArray" in getattr(function, "__globals__", {})
     if looks_itself or any(map(tells_shapes, getattr(function, "__annotations__", {}).values())):
@@ -46,6 +69,66 @@ def checked(function: Any = None, *, typechecker: Callable[[Any], Any] | None = 
         return (function if jaxtyping.config.jaxtyping_disable else typed)(*arguments, **named)
 
     return run
+
+
+# A function inside another is a new one in each call of the other, and would be decorated anew, which takes far longer
+# than calling it. Its checks are made once, around a function that calls the one whose turn it is.
+
+
+class _Waiting(threading.local):
+    def __init__(self) -> None:
+        self.functions: list[Any] = []
+
+
+_waiting = _Waiting()
+_nested: dict[Any, Any] = {}
+
+
+_PLAIN = (type(None), bool, int, float, str)
+_YIELDS_OR_WAITS = inspect.CO_GENERATOR | inspect.CO_COROUTINE | inspect.CO_ASYNC_GENERATOR
+
+
+def _key_of(function: Any) -> tuple[Any, ...] | None:
+    """The same for all functions of one ``def`` inside another whose checks are the same; None for any other."""
+    if not isinstance(function, types.FunctionType) or "<locals>" not in function.__qualname__:
+        return None
+    defaults = (*(function.__defaults__ or ()), *(function.__kwdefaults__ or {}).items())
+    if function.__code__.co_flags & _YIELDS_OR_WAITS or not all(isinstance(value, _PLAIN) for value in defaults):
+        return None
+    hints = function.__annotations__
+    if any(isinstance(hint, str) for hint in hints.values()):
+        return None
+    key = (function.__code__, function.__qualname__, *defaults, *((name, _known(hint)) for name, hint in hints.items()))
+    try:
+        hash(key)
+    except TypeError:
+        return None
+    return key
+
+
+def _known(hint: Any) -> Any:
+    """The same for equal hints: jaxtyping makes a new type whenever one is named."""
+    if isinstance(hint, list | tuple):
+        return tuple(map(_known, hint))
+    if isinstance(hint, type) and hint.__module__.partition(".")[0] == "jaxtyping":
+        return hint.array_type, tuple(hint.dtypes), hint.dim_str  # type: ignore[attr-defined]
+    return (get_origin(hint), *map(_known, get_args(hint))) if get_args(hint) else hint
+
+
+def _in_place_of(function: types.FunctionType) -> Any:
+    """What has the name and hints of ``function``, keeps nothing of its surroundings alive and calls who waits."""
+    code = function.__code__
+    cells = tuple(types.CellType() for _ in code.co_freevars)
+    empty = types.FunctionType(code, function.__globals__, function.__name__, function.__defaults__, cells)
+    empty.__kwdefaults__ = function.__kwdefaults__
+    functools.update_wrapper(empty, function)
+    del empty.__wrapped__  # type: ignore[attr-defined]
+
+    @functools.wraps(empty)
+    def call(*arguments: Any, **named: Any) -> Any:
+        return _waiting.functions.pop()(*arguments, **named)
+
+    return call
 
 
 jaxtyping.jaxtyped = checked  # type: ignore[assignment]
