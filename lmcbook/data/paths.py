@@ -29,7 +29,9 @@ def named(variable: str, environment: Mapping[str, str] | None = None) -> Path |
     given = (os.environ if environment is None else environment).get(variable)
     if not given:
         return None
-    folder = (checkout() or Path.cwd()) / home_expanded(given, variable)
+    folder = home_expanded(given, variable)
+    if not folder.is_absolute():
+        folder = (checkout() or Path.cwd()) / folder
     try:
         folder.stat()
     except OSError as error:

@@ -11,8 +11,7 @@ from lmcbook.data.paths import cache, checkout, named
 
 def runs() -> Path:
     """Where trained weights lie: ``runs/`` in a checkout, the cache folder elsewhere."""
-    root = checkout()
-    return named("LMCBOOK_RUNS") or (root / "runs" if root else cache() / "runs")
+    return named("LMCBOOK_RUNS") or (checkout() or cache()) / "runs"
 
 
 def fresh_records() -> Path:

@@ -21,7 +21,7 @@ MLP = TrainingConfig(
 # so low a learning rate that rounding is not blown up: at 0.1 even two trainings that start 1e-7 apart part
 RESNET = replace(
     MLP, architecture="resnet20", hidden_width=None, num_layers=None, width_multiplier=0.25, augment=True, epochs=1,
-    batch_size=99, learning_rate=0.005,
+    batch_size=99, learning_rate=0.005, train_fraction=0.4,
 )  # fmt: skip
 
 TRAININGS: dict[str, tuple[TrainingConfig, Execution]] = {
