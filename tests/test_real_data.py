@@ -50,14 +50,14 @@ def test_a_convolutional_network_on_cifar10_goes_all_the_way(network, width_mult
 @needs("mnist")
 @pytest.mark.slow
 def test_the_notebook_shows_the_barrier_fall_on_mnist(tmp_path, monkeypatch):
-    """Two widths for a few epochs, through the notebook itself, as its page says."""
+    """Two widths for an epoch, through the notebook itself, as its page says."""
     monkeypatch.chdir(Path(__file__).parents[1])
     parameters = {
-        "scale": "paper", "recipe": "mlp-mnist", "width_multipliers": [0.0625, 0.5], "weight_decay": [0.003],
-        "seeds": [0, 1], "epochs": 3, "device": "cpu", "records": str(tmp_path / "records"),
+        "scale": "paper", "recipe": "mlp-mnist", "width_multipliers": [0.0625, 0.25], "weight_decay": [0.003],
+        "seeds": [0, 1], "epochs": 1, "device": "cpu", "records": str(tmp_path / "records"),
     }  # fmt: skip
     notebooks.execute(Path("notebooks/01_width.ipynb"), tmp_path / "out.ipynb", parameters)
     table = barriers_table(read_records(tmp_path / "records"))
     unpermuted = table[table["alignment"] == "identity"].set_index("width_multiplier")["midpoint_accuracy_barrier"]
-    assert unpermuted[0.5] < 0.6 * unpermuted[0.0625]
+    assert unpermuted[0.25] < 0.6 * unpermuted[0.0625]
     assert unpermuted[0.0625] > 0.2

@@ -63,9 +63,9 @@ def test_the_rate_falls_with_the_batch_and_trainings_end(network, number):
 @pytest.mark.parametrize("number", [5, 30])
 @pytest.mark.parametrize(("network", "width"), [("mlp", 0.0625), ("resnet20", 0.25), ("vgg11", 0.03125)])
 def test_small_sets_are_learned_with_their_own_recipes(network, width, number):
-    """What can be told apart is told apart by networks trained for at most a fifth of the recipe's steps."""
+    """What can be told apart is told apart by networks trained for at most a tenth of the recipe's steps."""
     name = write(number)
-    epochs = max(1, plan.recipe(f"{network}-{name}").training.epochs // 5)
+    epochs = max(1, plan.recipe(f"{network}-{name}").training.epochs // 10)
     selection = plan.Selection(recipes=[f"{network}-{name}"], width_multipliers=[width], epochs=epochs)
     config = plan.width(selection)[0].pair.training_a
     splits = load(name)

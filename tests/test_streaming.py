@@ -3,6 +3,7 @@
 import hashlib
 import shutil
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -238,6 +239,12 @@ def test_a_training_goes_on_in_the_middle_of_an_epoch_to_the_bit(insects, tmp_pa
     assert plain.history != whole.history
 
 
+@pytest.fixture(scope="module")
+def one_store(tmp_path_factory) -> Path:
+    """Of runs: the pair is trained once for all that is measured of it."""
+    return tmp_path_factory.mktemp("store")
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize(
     ("measurement", "alignment"),
@@ -249,7 +256,10 @@ def test_a_training_goes_on_in_the_middle_of_an_epoch_to_the_bit(insects, tmp_pa
         ("calibration", "identity"),
     ],
 )
-def test_imagenets_layout_goes_all_the_way_from_training_to_record(measurement, alignment, tmp_path, monkeypatch):
+def test_imagenets_layout_goes_all_the_way_from_training_to_record(
+    measurement, alignment, one_store, tmp_path, monkeypatch
+):
+    monkeypatch.setenv("LMCBOOK_RUNS", str(one_store))
     from lmcbook.lab.missing import Bench
     from lmcbook.lab.records import read_records, write_record
 
