@@ -19,8 +19,12 @@ import tests.helpers.type_checks  # noqa: F401
 from lmcbook.data import Splits, load
 from lmcbook.lab.config import PairConfig
 from lmcbook.lab.records import Record, read_records
+from lmcbook.models import ARCHITECTURES, LayeredModel, permutation_spec
+from lmcbook.permutation import PermutationSpec
+from lmcbook.states import StateDict
 from lmcbook.training import TrainedModel, train
 from lmcbook.training.config import TrainingConfig
+from tests.helpers.small_networks import ADDED, ALL, small_model
 from tests.helpers.synthetic_records import layers_sweep, width_sweep
 
 # Several test processes share the cores, and bit-identity is promised for equal thread counts: one thread here, and one
@@ -144,3 +148,11 @@ def perceptrons() -> list[Record]:
 def convolutional() -> list[Record]:
     """The same of a network with batch norm."""
     return width_sweep("vgg11-digits", (2, 8), pairs=1) + layers_sweep("vgg11-digits", (2, 8), pairs=1)
+
+
+@pytest.fixture(params=ALL)
+def network(request, monkeypatch) -> tuple[LayeredModel, StateDict, PermutationSpec]:
+    """A small network of each architecture, and one of an architecture that is added as a user adds one."""
+    monkeypatch.setitem(ARCHITECTURES, ADDED.name, ADDED)
+    model, state = small_model(request.param)
+    return model, state, permutation_spec(model)

@@ -29,14 +29,6 @@ from lmcbook.states import StateDict, weight_names
 from tests.helpers.matching_pairs import FOREIGN, Network, noisy, other, planted, quiet, same
 from tests.helpers.small_networks import ADDED, ALL, random_images, small_model
 
-
-@pytest.fixture(params=ALL)
-def network(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Network:
-    monkeypatch.setitem(ARCHITECTURES, ADDED.name, ADDED)
-    model, state = small_model(request.param)
-    return model, state, permutation_spec(model)
-
-
 # --- planted permutations --------------------------------------------------------------------------------------------
 
 

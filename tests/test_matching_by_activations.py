@@ -8,21 +8,14 @@ from torch.nn.utils.parametrizations import spectral_norm, weight_norm
 from lmcbook.errors import InputError
 from lmcbook.matching import Matching, activation_matching, observe_layers, observe_modules
 from lmcbook.matching.similarity import objective_and_distance
-from lmcbook.models import ARCHITECTURES, LayeredModel, permutation_spec
+from lmcbook.models import LayeredModel, permutation_spec
 from lmcbook.permutation import PermutationSpec, apply, derive_spec, random_permutation
 from lmcbook.randomness import random_stream
 from lmcbook.states import StateDict
 from tests.helpers.matching_pairs import other, planted, same
-from tests.helpers.small_networks import ADDED, ALL, random_images, small_model
+from tests.helpers.small_networks import random_images, small_model
 
 Layered = tuple[LayeredModel, StateDict, PermutationSpec]
-
-
-@pytest.fixture(params=ALL)
-def network(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Layered:
-    monkeypatch.setitem(ARCHITECTURES, ADDED.name, ADDED)
-    model, state = small_model(request.param)
-    return model, state, permutation_spec(model)
 
 
 def by_activations(network: Layered, b: StateDict, **options) -> Matching:

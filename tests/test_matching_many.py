@@ -8,19 +8,12 @@ import torch
 from lmcbook.errors import InputError
 from lmcbook.matching import merge_many_matching
 from lmcbook.matching.similarity import objective_and_distance
-from lmcbook.models import ARCHITECTURES, permutation_spec
+from lmcbook.models import permutation_spec
 from lmcbook.permutation import apply, compose, identity, invert, random_permutation
 from lmcbook.randomness import random_stream
 from lmcbook.states import weight_names
-from tests.helpers.matching_pairs import Network, other, planted, same
-from tests.helpers.small_networks import ADDED, ALL, random_images, small_model
-
-
-@pytest.fixture(params=ALL)
-def network(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Network:
-    monkeypatch.setitem(ARCHITECTURES, ADDED.name, ADDED)
-    model, state = small_model(request.param)
-    return model, state, permutation_spec(model)
+from tests.helpers.matching_pairs import other, planted, same
+from tests.helpers.small_networks import random_images, small_model
 
 
 @pytest.mark.slow

@@ -8,7 +8,7 @@ from hypothesis import given, settings, strategies
 from torch import Tensor, nn
 
 from lmcbook.errors import InputError
-from lmcbook.models import ARCHITECTURES, LayeredModel, permutation_spec
+from lmcbook.models import LayeredModel, permutation_spec
 from lmcbook.permutation import (
     Permutation,
     PermutationSpec,
@@ -22,16 +22,9 @@ from lmcbook.permutation import (
 from lmcbook.permutation.preservation import _outputs_near
 from lmcbook.randomness import random_stream
 from lmcbook.states import StateDict, evaluation_mode
-from tests.helpers.small_networks import ADDED, ALL, random_images, small_model
+from tests.helpers.small_networks import random_images, small_model
 
 Network = tuple[LayeredModel, StateDict, PermutationSpec]
-
-
-@pytest.fixture(params=ALL)
-def network(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Network:
-    monkeypatch.setitem(ARCHITECTURES, ADDED.name, ADDED)
-    model, state = small_model(request.param)
-    return model, state, permutation_spec(model)
 
 
 def named(architecture: str) -> Network:
