@@ -79,7 +79,7 @@ def test_a_checkpoint_of_two_processes_is_one_of_one(together, digits, tmp_path)
 def test_the_command_line_trains_in_two_processes_and_stops_in_time(tmp_path):
     done = torchrun(
         *("-m", "lmcbook", "run", "--recipe", "resnet20-digits", "--notebook", "01_width", "--device", "cpu"),
-        *("--max-minutes", "0.06", "--threads", "1"),
+        *("--max-minutes", "0.1", "--threads", "1"),
         LMCBOOK_RUNS=str(tmp_path),
     )
     assert done.returncode == 0, done.stderr
