@@ -37,7 +37,7 @@ Columns = Mapping[str, tuple[str, float, int]]
 _STYLE = f"""
 .lmc-table {{overflow-x: auto; margin: 1rem 0}}
 .lmc-table table {{font-size: .875em; border-collapse: collapse; width: auto; min-width: 100%}}
-.lmc-table th, .lmc-table td {{padding: .3rem .6rem; text-align: left; vertical-align: top}}
+.lmc-table th, .lmc-table td {{padding: .3rem .5rem; text-align: left; vertical-align: top}}
 .lmc-table td {{font-variant-numeric: tabular-nums}}
 .lmc-table th[scope="rowgroup"] {{padding-top: .8rem}}
 .lmc-table th[scope="rowgroup"] span, .lmc-table caption span {{{HEADING}}}

@@ -43,6 +43,8 @@ def scale_widths(axis: Axes, widths: Iterable[float]) -> None:
     axis.xaxis.set_major_locator(FixedLocator(widths))
     axis.xaxis.set_minor_locator(NullLocator())
     axis.set_xticks(widths, [width_label(width) for width in widths])
+    if len(widths) > 5:
+        axis.tick_params(axis="x", labelsize=6.5)  # the names of neighbours would touch
     axis.margins(x=0.08)
 
 
