@@ -161,10 +161,6 @@ def bring_up_to_date(
         if stale(target, key, given):
             due.append((source, target, given, key))
 
-    if any(source.stem not in plan.EXPERIMENTS for source, *_ in due):  # those that read whatever there is
-        for line in left_out():
-            report(line)
-
     def attempt(task: tuple[Path, Path, dict[str, Any], str], python: Sequence[str]) -> str:
         source, target, given, key = task
         report(f"executing {source.name}")
@@ -174,7 +170,11 @@ def bring_up_to_date(
             return str(error)
         return ""
 
-    with _python_for([source for source, *_ in due], jobs) as python, ThreadPoolExecutor(max_workers=jobs) as pool:
+    with _python_for([source for source, *_ in due], jobs) as starting, ThreadPoolExecutor(max_workers=jobs) as pool:
+        if any(source.stem not in plan.EXPERIMENTS for source, *_ in due):  # those that read whatever there is
+            for line in left_out():
+                report(line)
+        python = starting()
         failures = [failure for failure in pool.map(lambda task: attempt(task, python), due) if failure]
     if failures:
         raise NotebookError("\n".join(failures))
@@ -182,17 +182,20 @@ def bring_up_to_date(
 
 
 @contextmanager
-def _python_for(sources: Sequence[Path], jobs: int) -> Iterator[list[str]]:
-    """What starts papermill and the kernels of ``sources``: where there are many, with their imports done already."""
+def _python_for(sources: Sequence[Path], jobs: int) -> Iterator[Callable[[], list[str]]]:
+    """Gives, when it is ready, what starts papermill and the kernels of ``sources``.
+
+    Where there are many, it begins with their imports at once.
+    """
     if len(sources) <= jobs or not warm_python.can_be_warm():
-        yield [sys.executable]
+        yield lambda: [sys.executable]
         return
     imported = {part for source in sources for part in imports_of(code_of(source))}
     names = {name for module, part in imported for name in (module, f"{module}.{part}" if part else module)}
     with tempfile.TemporaryDirectory(prefix="lmcbook-") as folder:
         environment = writable_home(os.environ, Path(folder) / "home")
         with warm_python.WarmPython([*_MACHINERY, *sorted(names)], folder, environment) as warm:
-            yield warm.command
+            yield lambda: warm.command
 
 
 def normalise(notebook: dict[str, Any]) -> None:

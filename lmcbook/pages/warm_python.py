@@ -38,6 +38,7 @@ class WarmPython:
         self._socket = os.path.join(folder, "warm")
         self._start = [sys.executable, __file__, "serve", self._socket, *modules]
         self._environment = dict(environment)
+        self._listening = False
 
     def __enter__(self) -> "WarmPython":
         import subprocess
@@ -47,8 +48,6 @@ class WarmPython:
         self._server = subprocess.Popen(
             self._start, stdin=pipe, stdout=pipe, env=self._environment, start_new_session=True
         )
-        assert self._server.stdout is not None
-        self._server.stdout.readline()  # it listens, or it is gone: then its commands say so
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -59,7 +58,11 @@ class WarmPython:
 
     @property
     def command(self) -> "list[str]":
-        """In place of ``python``; what follows must be ``-m MODULE`` and arguments."""
+        """In place of ``python``; what follows must be ``-m MODULE`` and arguments. It waits for the imports."""
+        assert self._server.stdout is not None
+        if not self._listening:
+            self._server.stdout.readline()  # or the server is gone: then its commands say so
+            self._listening = True
         return [sys.executable, "-I", "-S", __file__, "ask", self._socket]
 
 
