@@ -88,7 +88,7 @@ def control_of(planned: str, training: TrainingConfig, *, scale: str) -> str | N
 
     None if it is another.
     """
-    for name, expected in _known(planned, scale == "paper", training.batch_size).items():
+    for name, expected in _known(recipe(planned).training, scale == "paper", training.batch_size).items():
         if all(getattr(training, field) == getattr(expected, field) for field in _FIXED):
             return name
     return None
@@ -103,8 +103,7 @@ _FIXED = [
 
 
 @cache  # pages ask for each record, and a configuration checks itself whenever one is made
-def _known(planned: str, noise: bool, batch_size: int) -> dict[str, TrainingConfig]:
-    own = recipe(planned).training
+def _known(own: TrainingConfig, noise: bool, batch_size: int) -> dict[str, TrainingConfig]:
     start = own if noise else replace(own, batch_size=batch_size)
     return {name: replace(start, **change(start)) for name, change in (NOISE if noise else CONTROLS).items()}
 
