@@ -240,7 +240,8 @@ def test_notebooks_are_executed_by_this_interpreter_whatever_is_called_python3(t
     foreign = tmp_path / "foreign" / "kernels" / "python3"
     foreign.mkdir(parents=True)
     (foreign / "kernel.json").write_text('{"argv": ["/bin/false"], "display_name": "other", "language": "python"}')
-    environment = notebooks._with_own_kernel({"JUPYTER_PATH": str(foreign.parents[2])}, tmp_path, [sys.executable])
+    given = {"JUPYTER_PATH": str(tmp_path / "foreign")}
+    environment = notebooks._with_own_kernel(given, tmp_path / "own", [sys.executable])
     monkeypatch.setenv("JUPYTER_PATH", environment["JUPYTER_PATH"])
     assert get_kernel_spec("python3").argv[0] == sys.executable
 

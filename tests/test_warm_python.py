@@ -135,3 +135,18 @@ def test_nothing_is_left_when_the_process_that_made_it_is_killed(place, tmp_path
     making.kill()
     making.wait()
     wait_for(lambda: not is_alive(int(told.read_text())))
+
+
+def test_its_folder_may_have_a_name_longer_than_a_socket_may(place, tmp_path):
+    folder = tmp_path / ("long" * 30) / ("longer" * 20)
+    folder.mkdir(parents=True)
+    with WarmPython([], str(folder), {**os.environ, "PYTHONPATH": str(place)}) as warm:
+        assert run(warm.command, "ends", "3", cwd=tmp_path).returncode == 3
+
+
+def test_where_the_system_cannot_wait_for_processes_nothing_is_warm(monkeypatch):
+    def refused(process: int) -> int:
+        raise PermissionError(1, "Operation not permitted")
+
+    monkeypatch.setattr(os, "pidfd_open", refused)
+    assert not can_be_warm()

@@ -22,7 +22,13 @@ LARGEST_REQUEST = 1 << 20
 
 def can_be_warm() -> bool:
     """Whether this system can do it: forks that may go on as any process, and descriptors that wait for a process."""
-    return sys.platform == "linux" and hasattr(os, "pidfd_open")
+    if sys.platform != "linux":
+        return False
+    try:
+        os.close(os.pidfd_open(os.getpid()))
+    except OSError:  # an older kernel, or a container that forbids it
+        return False
+    return True
 
 
 class WarmPython:
@@ -72,9 +78,10 @@ def ask(socket_path: str, arguments: "Sequence[str]") -> int:
     import socket
 
     signal.signal(signal.SIGINT, signal.SIG_DFL)  # the traceback of waiting would tell nobody anything
+    request = {"arguments": list(arguments), "environment": dict(os.environ), "folder": os.getcwd()}
     with socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET) as server:
-        server.connect(socket_path)
-        request = {"arguments": list(arguments), "environment": dict(os.environ), "folder": os.getcwd()}
+        os.chdir(os.path.dirname(socket_path))  # a socket's name may have 107 bytes, a folder's many more
+        server.connect(os.path.basename(socket_path))
         socket.send_fds(server, [json.dumps(request).encode()], [0, 1, 2])
         code = server.recv(16)
     return int(code) if code else 1
@@ -91,7 +98,10 @@ class Server:
         import socket
 
         self._listener = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-        self._listener.bind(socket_path)
+        here = os.getcwd()
+        os.chdir(os.path.dirname(socket_path))  # as in `ask`
+        self._listener.bind(os.path.basename(socket_path))
+        os.chdir(here)
         self._listener.listen()
         self._selector = selectors.DefaultSelector()
         self._selector.register(sys.stdin, selectors.EVENT_READ)
