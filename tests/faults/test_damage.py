@@ -102,7 +102,7 @@ def _notebooks() -> tuple[Path, Path]:
 
 def _read_notebook() -> Any:
     target = _notebooks()[0]
-    return "again" if stale(target, "key", {"name": "source"}) else json.loads(target.read_text())
+    return "again" if stale(target, lambda asked: "key", {"name": "source"}) else json.loads(target.read_text())
 
 
 def _states() -> tuple[Path, Path]:

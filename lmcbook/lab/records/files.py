@@ -12,7 +12,7 @@ from typing import Any
 from lmcbook.data.paths import home_expanded
 from lmcbook.data.whole_files import content_sha256, private_folder, sweep, write_whole
 from lmcbook.errors import InputError, one_line
-from lmcbook.lab import paths
+from lmcbook.lab import asked, paths
 from lmcbook.lab.addresses import images_now, is_pinned, record_files
 from lmcbook.lab.config import PairConfig
 from lmcbook.lab.recipes import RECIPES
@@ -142,6 +142,7 @@ def read_records(
     Raises:
         InputError: a file is damaged, edited, or of a later version of the format.
     """
+    asked.note(asked.ALL)
     recipe = RECIPES if recipe is None and not folders else recipe
     chosen: dict[str, Record] = {}
     images: dict[str, str | None] = {}
