@@ -15,7 +15,7 @@ import sys
 import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -159,13 +159,7 @@ def bring_up_to_date(
         NotebookError: some failed; the message has one line for each, and the others were made all the same.
     """
     judge = judge or Judge()
-    due = []
-    for source, target in pairs:
-        declared = declared_parameters(source)
-        given = {name: value for name, value in (parameters or {}).items() if name in declared}
-        key_of = judge.key_of(source)
-        if stale(target, key_of, given):
-            due.append((source, target, given, key_of))
+    missing = [source for source, target in pairs if not target.exists()]
 
     def attempt(task: tuple[Path, Path, dict[str, Any], KeyOf], python: Sequence[str]) -> str:
         source, target, given, key_of = task
@@ -176,11 +170,22 @@ def bring_up_to_date(
             return str(error)
         return ""
 
-    with _python_for([source for source, *_ in due], jobs) as starting, ThreadPoolExecutor(max_workers=jobs) as pool:
+    with ExitStack() as closing:
+        # where many are missing, their imports are made while the others are judged
+        begun = closing.enter_context(_python_for(missing, jobs)) if len(missing) > jobs else None
+        due = []
+        for source, target in pairs:
+            declared = declared_parameters(source)
+            given = {name: value for name, value in (parameters or {}).items() if name in declared}
+            key_of = judge.key_of(source)
+            if stale(target, key_of, given):
+                due.append((source, target, given, key_of))
+        starting = begun or closing.enter_context(_python_for([source for source, *_ in due], jobs))
         for line in left_out() if due else ():
             report(line)
         python = starting()
-        failures = [failure for failure in pool.map(lambda task: attempt(task, python), due) if failure]
+        with ThreadPoolExecutor(max_workers=jobs) as pool:
+            failures = [failure for failure in pool.map(lambda task: attempt(task, python), due) if failure]
     if failures:
         raise NotebookError("\n".join(failures))
     return [target for _, target, *_ in due]

@@ -215,7 +215,10 @@ def _among(value: str, wanted: str | Iterable[str] | None) -> bool:
 
 
 def _source(path: Path) -> str:
-    return COMMITTED if path.resolve().is_relative_to(paths.committed_records().resolve()) else MEASURED_HERE
+    committed = paths.committed_records()
+    plainly = path.is_relative_to(committed) and ".." not in path.parts  # without a look at every folder on the way
+    inside = plainly or path.resolve().is_relative_to(committed.resolve())
+    return COMMITTED if inside else MEASURED_HERE
 
 
 def _compact_numbers(text: str) -> str:
