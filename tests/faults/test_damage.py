@@ -13,14 +13,13 @@ import pytest
 
 from lmcbook.data import dataset_sha256, load
 from lmcbook.data.locks import held
-from lmcbook.data.whole_files import write_whole
+from lmcbook.data.whole_files import read_state, write_whole
 from lmcbook.errors import InputError
 from lmcbook.lab import paths, scratch, store
 from lmcbook.lab.missing import measure_missing
 from lmcbook.lab.receipts import open_jobs, receipt_path, write_receipt
 from lmcbook.lab.records import RecordIndex
 from lmcbook.pages.notebooks import stale
-from lmcbook.pages.workflow import read_state
 from lmcbook.training import TimeIsUp
 from tests.faults import report
 from tests.faults.damage import DAMAGES
