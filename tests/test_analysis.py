@@ -4,12 +4,14 @@ import pytest
 from pandas import DataFrame, Series
 from pandas.testing import assert_series_equal
 
+from lmcbook.evaluation import lewc_scale
+from lmcbook.evaluation.scale import sum_of_powers
 from lmcbook.lab.records import barriers_table
-from lmcbook.pages import figures
-from lmcbook.pages.analysis import labels, vocabulary
+from lmcbook.pages import figures, sentences
+from lmcbook.pages.analysis import labels, layers, temperatures, vocabulary
 from lmcbook.pages.analysis.measurements import Measurements
 from lmcbook.pages.figures.page import FIGURES, Companions
-from tests.helpers.synthetic_records import width_sweep
+from tests.helpers.synthetic_records import make_layerwise_record, make_record, width_sweep, with_batch_norm
 
 
 @pytest.fixture
@@ -88,6 +90,29 @@ def test_the_prediction_takes_each_rows_own_exponent():
         assert_series_equal(at_end[:3], ensemble[:3])
     quarter = vocabulary.predicted_inverse_temperature(ensemble[:1], exponent[:1], Series([0.25]))
     assert quarter[0] == pytest.approx(1 / (1 / 64 + 27 / 64))
+
+
+def test_one_scale_serves_numbers_columns_and_many_networks():
+    assert sum_of_powers((0.25, 0.75), 3) == lewc_scale((0.25, 0.75), 3) == 28 / 64
+    assert sum_of_powers([1 / 3] * 3, 4) == pytest.approx(3**-3)
+    column = sum_of_powers((Series([0.5, 0.25]), Series([0.5, 0.75])), Series([4.0, 3.0]))
+    assert list(column) == [2**-3, 28 / 64]
+
+
+def test_two_layers_with_batch_norm_count_as_networks_with_batch_norm():
+    """LEWC's exponent of two layers is 2 with batch norm and without, so that it tells nothing there."""
+    kinds = {"plain": lambda record: record, "normalised": with_batch_norm}
+    made = [make(width, num_layers=2) for width in (1.0, 4.0) for make in (make_record, make_layerwise_record)]
+    of = {kind: [change(record) for record in made] for kind, change in kinds.items()}
+    assert {record.lewc_exponent for records in of.values() for record in records} == {2}
+    errors = {kind: temperatures.temperature_error_table(records) for kind, records in of.items()}
+    assert len(errors["plain"]) == 2 and errors["normalised"].empty
+    laws = {kind: set(layers.law_errors_table(records)["law"]) for kind, records in of.items()}
+    assert laws["plain"] == {"LEWC", "LLFC"} and laws["normalised"] == {*laws["plain"], layers.BATCH_NORM}
+    says = {kind: "; ".join(sentences.exponent_finding(records)) for kind, records in of.items()}
+    assert "; LEWC says 2" in says["plain"] and "; orthogonal networks with batch norm have 2" in says["normalised"]
+    predicts = {kind: "the prediction is" in "".join(sentences.temperature_finding(of[kind])) for kind in kinds}
+    assert predicts == {"plain": True, "normalised": False}
 
 
 def test_numbers_and_names_in_words():

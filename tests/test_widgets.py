@@ -18,7 +18,7 @@ from lmcbook.pages.analysis.labels import width_label
 from lmcbook.pages.widgets.explorer import states
 from lmcbook.pages.widgets.source import sources
 from tests.helpers.explorers import FACTORS, Page, along_the_line, by_layer, sliding_rows, sweep, widgets_under
-from tests.helpers.synthetic_records import make_record, width_sweep
+from tests.helpers.synthetic_records import make_record, width_sweep, with_batch_norm
 
 LIMIT = 1.5e6
 """Bytes that one network's explorer may take."""
@@ -314,6 +314,16 @@ def test_findings_are_computed_from_the_records(explorers):
     assert "1.00 at width ×1 (in random order 0.90), 0.03 at width ×32" in explorers["active_units"].finding()
     assert "3.00 with 0 shared units" in explorers["theorem"].finding()
     assert "to 0.0 points" in explorers["temperature"].finding()
+
+
+def test_which_laws_the_layers_have_follows_the_network():
+    """Of two layers LEWC's exponent is 2 with batch norm and without."""
+    four = by_layer(1.0)
+    training = replace(four.config.training, num_layers=2)
+    two = replace(four, config=replace(four.config, training=training), digest="", lewc_exponent=2)
+    for record in (four, two):
+        for given, said in ((record, False), (with_batch_norm(record), True)):
+            assert ("Batch norm removes" in widgets.layers([given]).members[0].note) == said
 
 
 # --- where numbers come from -------------------------------------------------------------------------------------

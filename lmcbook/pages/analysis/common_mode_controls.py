@@ -7,6 +7,7 @@ from statistics import fmean
 import numpy
 from pandas import DataFrame
 
+from lmcbook.evaluation.scale import sum_of_powers
 from lmcbook.lab.plan import RECIPE, control_of
 from lmcbook.lab.records import Record, cross_talk_table, pairs_table
 from lmcbook.pages.analysis.intervals import mean_interval
@@ -149,7 +150,7 @@ def many_table(records: Sequence[Record]) -> DataFrame:
     for place, group in groups(table, *_PAIR, "networks", "num_layers"):
         by_kind = group.set_index("kind")
         networks, layers = place[-2:]
-        predicted = networks ** (layers - 1) * by_kind.at["ensemble", "inverse_temperature"]
+        predicted = by_kind.at["ensemble", "inverse_temperature"] / sum_of_powers([1 / networks] * networks, layers)
         rows.append(
             dict(zip([*_PAIR, "networks"], place[:-1], strict=True))
             | {kind: by_kind.at[kind, "lost"] for kind in ("plain", "lewc_mean", "ensemble")}

@@ -9,7 +9,7 @@ from lmcbook.lab.records import Record, repair_curves_table, repairs_table
 from lmcbook.pages.analysis.falls import Fall, fit_fall
 from lmcbook.pages.analysis.labels import decay_label
 from lmcbook.pages.analysis.measurements import Measurements
-from lmcbook.pages.analysis.vocabulary import ACCURACY, CALIBRATED, PAIR, groups, plain
+from lmcbook.pages.analysis.vocabulary import ACCURACY, CALIBRATED, PAIR, groups, plain, predicted_inverse_temperature
 
 WAYS: dict[tuple[str, str], str] = {
     ("identity", "none"): "as it is",
@@ -40,7 +40,9 @@ def ways_table(records: Sequence[Record]) -> DataFrame:
     table = table.assign(
         way=found,
         setting=[f"weight decay {decay_label(decay)}, batches of {size:g}" for decay, size in settings],
-        predicted_inverse_temperature=table["ensemble_inverse_temperature"] * 2 ** (table["lewc_exponent"] - 1),
+        predicted_inverse_temperature=predicted_inverse_temperature(
+            table["ensemble_inverse_temperature"], table["lewc_exponent"]
+        ),
     )
     table = table[table["way"] != ""][names]
     return table.sort_values(["weight_decay", "batch_size"], ascending=False, kind="stable").reset_index(drop=True)

@@ -18,7 +18,7 @@ _COLUMNS = (
     *("decay_exponent", "orthogonal_error", "alike_error", "reciprocal_orthogonality", "commutativity"),
     "weak_additivity",
 )
-_PLACE = (*PAIR, "lewc_exponent", "shared", "shared_fraction", "in_common")
+_PLACE = (*PAIR, "lewc_exponent", "batch_norm", "shared", "shared_fraction", "in_common")
 
 
 def in_common(shared: str, fraction: float) -> str:

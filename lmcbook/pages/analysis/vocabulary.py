@@ -5,6 +5,7 @@ from typing import Any
 
 from pandas import DataFrame, Series
 
+from lmcbook.evaluation.scale import sum_of_powers
 from lmcbook.lab.recipes import MAIN_WEIGHT_DECAY as PAPER_DECAY
 from lmcbook.lab.recipes import USUAL_WEIGHT_DECAY as USUAL_DECAY
 from lmcbook.lab.recipes import recipe
@@ -21,7 +22,6 @@ __all__ = [
     "decays",
     "ends",
     "groups",
-    "has_batch_norm",
     "is_the_recipes_own",
     "paper_decay",
     "plain",
@@ -45,11 +45,6 @@ def as_they_are(table: DataFrame) -> DataFrame:
 def plain(table: DataFrame) -> DataFrame:
     """The rows of independent pairs that were trained without a penalty: those that most claims are about."""
     return table[(table["spread_penalty"] == 0) & (table["shared"] == "nothing")]
-
-
-def has_batch_norm(table: DataFrame) -> "Series[bool]":
-    """Whether each row is of networks with batch norm: LEWC's exponent is 2 there, however many layers they have."""
-    return (table["lewc_exponent"] == 2) & (table["num_layers"] != 2)
 
 
 def paper_decay(table: DataFrame) -> DataFrame:
@@ -106,5 +101,4 @@ def predicted_inverse_temperature(ensemble: Series, exponent: Series, coefficien
             where it is missing, so is the prediction.
         coefficient: λ, the share of model a.
     """
-    power = exponent.astype(float)
-    return ensemble.astype(float) / (coefficient**power + (1 - coefficient) ** power)
+    return ensemble.astype(float) / sum_of_powers((coefficient, 1 - coefficient), exponent.astype(float))

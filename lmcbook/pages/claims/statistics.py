@@ -30,8 +30,8 @@ from lmcbook.pages.analysis.vocabulary import (
     PAPER_DECAY,
     USUAL_DECAY,
     as_they_are,
-    has_batch_norm,
     plain,
+    predicted_inverse_temperature,
     widest,
 )
 from lmcbook.pages.claims.claim import Claim
@@ -173,7 +173,7 @@ def temperature_rank_correlation(table: DataFrame, *, weight_decay: float | None
     count.
     """
     rows = plain(as_they_are(table))
-    rows = _predicted(rows[~has_batch_norm(rows)]).dropna(subset=["reciprocal_orthogonality"])
+    rows = _predicted(rows[~rows["batch_norm"]]).dropna(subset=["reciprocal_orthogonality"])
     rows = rows if weight_decay is None else rows[rows["weight_decay"] == weight_decay]
     found = rank_correlations(rows.assign(error=_log2(rows[_FITTED], rows[_PREDICTED]).abs()))
     if not found:
@@ -184,10 +184,10 @@ def temperature_rank_correlation(table: DataFrame, *, weight_decay: float | None
 
 
 def batch_norm_temperature_error(table: DataFrame, *, weight_decay: float = PAPER_DECAY) -> Seen:
-    r"""$\log_2$ of the fitted inverse temperature over twice the ensemble's, at the widest."""
+    r"""$\log_2$ of the fitted inverse temperature over that predicted from the ensemble's, at the widest."""
     ensemble = "ensemble_inverse_temperature"
     rows = widest(_rows(table, weight_decay)).dropna(subset=[_FITTED, ensemble])
-    return _seen(_log2(rows[_FITTED], 2 * rows[ensemble].astype(float)), rows)
+    return _seen(_log2(rows[_FITTED], predicted_inverse_temperature(rows[ensemble], rows["lewc_exponent"])), rows)
 
 
 def penalty_effect(table: DataFrame, *, column: str = ACCURACY, weight_decay: float = PAPER_DECAY) -> Seen:

@@ -19,7 +19,7 @@ from lmcbook.pages.analysis.measurements import Measurements
 from lmcbook.pages.analysis.temperatures import rank_correlations, temperature_error_table, temperature_width_table
 from lmcbook.pages.analysis.told import Told, by_decay, change, from_narrow_to_wide, with_decays
 from lmcbook.pages.analysis.units import both_models_table, gaussian_table, histogram_table, in_both_models
-from lmcbook.pages.analysis.vocabulary import decays, ends, groups, has_batch_norm, paper_decay, widest
+from lmcbook.pages.analysis.vocabulary import decays, ends, groups, paper_decay, widest
 from lmcbook.pages.sentences.phrases import by_recipe
 from lmcbook.theory.gaussian import INDEPENDENT_COSINE
 
@@ -35,7 +35,7 @@ def exponent_finding(records: Sequence[Record]) -> list[str]:
     for recipe, table in by_recipe(Measurements.of(records).table(summaries_table)):
         chosen = widest(paper_decay(table))
         says = chosen["lewc_exponent"].iloc[0]
-        law = f"{'orthogonal networks with batch norm have' if has_batch_norm(chosen).all() else 'LEWC says'} {says:g}"
+        law = f"{'orthogonal networks with batch norm have' if chosen['batch_norm'].all() else 'LEWC says'} {says:g}"
         mean = chosen["decay_exponent"].mean()
         nearer = "the former" if abs(mean - says) < abs(mean - 1) else "the latter"
         sentences.append(

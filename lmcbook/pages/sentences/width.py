@@ -10,7 +10,6 @@ from lmcbook.pages.analysis.vocabulary import (
     ACCURACY,
     CALIBRATED,
     LOSS,
-    has_batch_norm,
     paper_decay,
     widest,
 )
@@ -68,7 +67,7 @@ def temperature_finding(records: Sequence[Record]) -> list[str]:
         chosen = widest(paper_decay(table))
         text = f"{recipe_label(recipe)}: at λ = ½, β is {at_width(chosen, 'inverse_temperature_midpoint', 1, 2)}"
         # with batch norm the prediction is that of a theorem of ours, which the chapter on temperatures is about
-        if not has_batch_norm(chosen).any() and "predicted_inverse_temperature_midpoint" in chosen:
+        if not chosen["batch_norm"].any() and "predicted_inverse_temperature_midpoint" in chosen:
             text += f", and the prediction is {spread(chosen['predicted_inverse_temperature_midpoint'], 1, 2)}"
         sentences.append(f"{text} ({number_of_pairs(chosen)}).")
     return sentences
