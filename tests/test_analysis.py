@@ -80,6 +80,23 @@ def test_selections():
     assert [key for key, _ in vocabulary.groups(table, "shared")] == [("nothing",), ("start",)]
 
 
+def test_pairs_in_two_settings_are_of_the_same_seeds_and_width():
+    first = DataFrame(
+        {"width_multiplier": [2.0, 1.0, 1.0], "seed_a": [0, 0, 2], "seed_b": [1, 1, 3], "way": list("xyx"), "loss": 1.0}
+    )
+    second = first[:2].assign(way=["x", "x"], loss=[3.0, 2.0])
+    both = vocabulary.paired(first, second)
+    assert list(both["way"]) == ["x", "y"] and list(both["loss"]) == [1, 1] and list(both["loss_second"]) == [3, 2]
+    assert list(vocabulary.paired(first, second, "way")["width_multiplier"]) == [2.0]
+
+
+def test_the_width_with_the_most_batch_sizes_is_each_recipes_own():
+    rows = [("a", 1.0, 8), ("a", 1.0, 16), ("a", 2.0, 8), ("a", 2.0, 16), ("a", 4.0, 8), ("b", 4.0, 8), ("b", 8.0, 8)]
+    table = DataFrame(rows, columns=["recipe", "width_multiplier", "batch_size"])
+    assert list(vocabulary.with_most_batch_sizes(table).index) == [2, 3, 6]
+    assert vocabulary.with_most_batch_sizes(table[:0]).empty
+
+
 def test_the_prediction_takes_each_rows_own_exponent():
     """λ = ½: 2^(e−1) times the ensemble's; at the ends nothing is merged, whatever the exponent."""
     ensemble, exponent = Series([1.0, 1.0, 1.5, 1.0]), Series([3.0, 2.0, 4.0, None])

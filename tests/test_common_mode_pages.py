@@ -20,8 +20,8 @@ from lmcbook.pages.analysis.common_mode_controls import (
     placement_table,
 )
 from lmcbook.pages.analysis.labels import spread
+from lmcbook.pages.analysis.predictions import PREDICTIONS, STATISTICS, Prediction, judged, read_predictions
 from lmcbook.pages.analysis.told import numbers_of
-from lmcbook.pages.claims.predictions import PREDICTIONS, STATISTICS, Prediction, judged, read_predictions
 from tests.helpers.drawn import alt_of, data_of, drawn
 from tests.helpers.synthetic_records import make_layerwise_record, make_record
 
@@ -129,17 +129,27 @@ def test_a_verdict_is_that_of_the_interval_and_not_of_the_mean(values, word):
 @pytest.mark.parametrize(
     ("line", "message"),
     [
-        ("", "low < high"),
-        ("low = 1\nhigh = 1", "low < high"),
-        ("low = 0\ncolour = 3", "a prediction has the keys"),
+        ("", "its bounds are -inf and inf; give some, low < high"),
+        ("low = 1\nhigh = 1", "its bounds are 1 and 1; give some, low < high"),
+        ("low = 0\ncolour = 3", "a key is 'colour'; it may be one of: control, statistic, statement, low, high"),
+        ('low = "0"', "low is '0'; it must be a number"),
+        ("low = true", "low is True; it must be a number"),
+        ("low = nan", "gain.low is nan; it must be a number"),
     ],
 )
-def test_a_bad_prediction_is_refused(line, message):
+def test_a_bad_prediction_is_refused_in_one_line_that_names_it(line, message):
     head = '[[prediction]]\ncontrol = "tanh"\nstatistic = "gain"\nstatement = "…"\n'
-    with pytest.raises(InputError, match=message):
+    with pytest.raises(InputError) as failed:
         read_predictions(head + line)
-    with pytest.raises(InputError, match="statistic is 'luck'"):
+    assert str(failed.value) == f"prediction 'tanh': {message}"
+    with pytest.raises(InputError, match="prediction 'tanh': statistic is 'luck'; it may be one of: gain, "):
         read_predictions(head.replace("gain", "luck") + "low = 0")
+    with pytest.raises(InputError, match="prediction 'tahn': control is 'tahn'; it may be one of: as the recipe, "):
+        read_predictions(head.replace("tanh", "tahn") + "low = 0")
+    with pytest.raises(InputError, match="statement must be given; a prediction needs control, statistic, statement"):
+        read_predictions(head.replace('statement = "…"', "low = 0"))
+    with pytest.raises(InputError, match="the file of predictions is no TOML: "):
+        read_predictions(head + "low")
 
 
 # --- tables ----------------------------------------------------------------------------------------------------------

@@ -6,6 +6,7 @@ from typing import Any
 
 from pandas import DataFrame
 
+from lmcbook.lab.recipes import MAIN_WEIGHT_DECAY
 from lmcbook.lab.records import Record, barriers_table
 from lmcbook.pages.analysis.labels import decay_label, recipe_label, signed, spread, width_label
 from lmcbook.pages.analysis.lines import KINDS, halfway_table
@@ -15,7 +16,7 @@ from lmcbook.pages.analysis.permutations import ALIGNMENTS
 from lmcbook.pages.analysis.resolution import resolution_table
 from lmcbook.pages.analysis.starts import name_of, spawned_table
 from lmcbook.pages.analysis.sweeps import FULL, decay_table, one_width, penalty_table
-from lmcbook.pages.analysis.vocabulary import ACCURACY, PAPER_DECAY, decays
+from lmcbook.pages.analysis.vocabulary import ACCURACY, decays
 from lmcbook.pages.analysis.vocabulary import groups as groups_of
 from lmcbook.pages.claims import (
     CLAIMS,
@@ -82,7 +83,7 @@ def barriers(records: Sequence[Record], *, alignment: str = "identity") -> DataF
     return DataFrame(rows, columns=["network", "weight decay", "width", "pairs", *columns])
 
 
-def alignments(records: Sequence[Record], *, weight_decay: float = PAPER_DECAY) -> DataFrame:
+def alignments(records: Sequence[Record], *, weight_decay: float = MAIN_WEIGHT_DECAY) -> DataFrame:
     """Barriers at λ = ½ at every width, a column for each alignment: mean ± standard deviation over pairs."""
     table = Measurements.of(records).table(barriers_table)
     table = table[table["weight_decay"] == weight_decay]

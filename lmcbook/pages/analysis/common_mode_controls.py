@@ -12,8 +12,8 @@ from lmcbook.lab.plan import RECIPE, control_of
 from lmcbook.lab.records import Record, cross_talk_table, pairs_table
 from lmcbook.pages.analysis.intervals import mean_interval
 from lmcbook.pages.analysis.measurements import Measurements
+from lmcbook.pages.analysis.predictions import PLACED, PREDICTIONS, Prediction, judged
 from lmcbook.pages.analysis.vocabulary import ACCURACY, as_they_are, groups, plain
-from lmcbook.pages.claims.predictions import PREDICTIONS, Prediction, judged
 
 LEAST_ACCURACY = 0.8
 """Networks that are right less often were not trained by their control: they decide nothing."""
@@ -22,7 +22,6 @@ KINDS = ("plain", "mean", "lewc_mean", "without_common_cross_talk", "without_mea
 """Of what the points lost are: the plain average, repaired ones, those without cross-talk, and the ensemble."""
 
 _PAIR = ["recipe", "scale", "width_multiplier", "batch_size", "control", "seed_a", "seed_b"]
-_PLACED = {0.125: "placed, an eighth used", 1.0: "placed, all used"}
 _FULL_COPIES = 16
 
 
@@ -218,9 +217,9 @@ def outcomes_table(records: Sequence[Record]) -> DataFrame:
 def _values(prediction: Prediction, measured: Measurements) -> list[tuple[tuple[str, int], list[float], int]]:
     """Recipe and batch size, what each pair says, and how many pairs of networks were not trained."""
     name, statistic = prediction.control, prediction.statistic
-    if name in _PLACED.values():
+    if name in PLACED.values():
         table = measured.table(placement_table)
-        share = next(share for share, called in _PLACED.items() if called == name)
+        share = next(share for share, called in PLACED.items() if called == name)
         copies = _FULL_COPIES if share == 1 else 1
         rows = table[(table["share"] == share) & (table["copies"] == copies)].assign(trained=True)
         values = rows["plain"] - (rows["lewc_mean"] if statistic == "gain" else 0)

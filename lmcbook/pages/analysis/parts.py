@@ -8,7 +8,7 @@ from lmcbook.lab.recipes import recipe
 from lmcbook.lab.records import Record
 from lmcbook.pages.analysis.common_mode import split_table
 from lmcbook.pages.analysis.measurements import Measurements
-from lmcbook.pages.analysis.vocabulary import PAIR, paper_decay
+from lmcbook.pages.analysis.vocabulary import PAIR, paper_decay, with_most_batch_sizes
 
 PARTS = ("isotropic", "common", "reciprocal_orthogonality")
 
@@ -35,6 +35,5 @@ def parts_table(records: Sequence[Record]) -> DataFrame:
 
 
 def against_batches(table: DataFrame) -> DataFrame:
-    """The rows of one width: the widest of those that were trained with the most batch sizes."""
-    sizes = table.groupby("width_multiplier")["batch_size"].nunique()
-    return table[table["width_multiplier"] == sizes[sizes == sizes.max()].index.max()]
+    """Of each recipe the rows of one width: the widest of those that were trained with the most batch sizes."""
+    return with_most_batch_sizes(table)

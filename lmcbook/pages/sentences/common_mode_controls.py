@@ -14,9 +14,9 @@ from lmcbook.pages.analysis.common_mode_controls import (
 )
 from lmcbook.pages.analysis.labels import pair_count, recipe_label, signed, spread, width_label
 from lmcbook.pages.analysis.measurements import Measurements
+from lmcbook.pages.analysis.predictions import STATISTICS
 from lmcbook.pages.analysis.told import Told
 from lmcbook.pages.analysis.vocabulary import groups
-from lmcbook.pages.claims.predictions import STATISTICS
 from lmcbook.pages.sentences.phrases import NO_VERDICT
 
 _WORDS = ("held", "refuted", "undecided", "not trained")

@@ -11,10 +11,8 @@ from lmcbook.pages.analysis.measurements import Measurements
 from lmcbook.pages.analysis.starts import NOTHING, ORDER, name_of, spawned_table
 from lmcbook.pages.analysis.sweeps import penalty_table
 from lmcbook.pages.analysis.told import Told
-from lmcbook.pages.analysis.vocabulary import ACCURACY, CALIBRATED, ends, groups, widest
+from lmcbook.pages.analysis.vocabulary import ACCURACY, CALIBRATED, SEEDS, ends, groups, paired, widest
 from lmcbook.pages.sentences.phrases import along
-
-_KEYS = ["width_multiplier", "seed_a", "seed_b"]
 
 
 def penalty_finding(records: Sequence[Record]) -> list[str]:
@@ -46,14 +44,14 @@ def penalty_verdict(records: Sequence[Record]) -> str:
     for _, table in groups(Measurements.of(records).table(penalty_table), "recipe"):
         strongest = table["spread_penalty"].max()
         plain, penalised = (table[table["spread_penalty"] == each] for each in (0.0, strongest))
-        both = plain.merge(penalised, on=_KEYS, suffixes=("", "_penalised"))
+        both = paired(plain, penalised)
         if both.empty or strongest == 0:
             continue
         conditions = [f"{column.replace('_', ' ')} {_verb(both, column, sign)}" for column, sign in _CONDITIONS]
         broken = any(_verb(both, *each) == "worsens" for each in _CONDITIONS)
-        more = both[f"{ACCURACY}_penalised"] - both[ACCURACY]
+        more = both[f"{ACCURACY}_second"] - both[ACCURACY]
         merging = _MERGING[broken][_verb(both, ACCURACY, 1)]
-        own = both["endpoint_accuracy_penalised"].mean() - both["endpoint_accuracy"].mean()
+        own = both["endpoint_accuracy_second"].mean() - both["endpoint_accuracy"].mean()
         parts.append(
             f"{network_of(table)}: under a penalty of {strongest:g} against low rank {' and '.join(conditions)}, and "
             f"{merging}: {spread(more, 100, 1)} points of accuracy more are lost ({_counted(both)}), while the "
@@ -81,7 +79,7 @@ _MERGING = {
 
 
 def _verb(both: DataFrame, column: str, sign: int) -> str:
-    worse = sign * (both[f"{column}_penalised"] - both[column])
+    worse = sign * (both[f"{column}_second"] - both[column])
     return "worsens" if (worse > 0).all() else "improves" if (worse < 0).all() else "changes"
 
 
@@ -107,7 +105,7 @@ def lines_finding(records: Sequence[Record]) -> list[str]:
         ]
         losses = {_line(kind): rows["calibrated_loss"].mean() for kind, rows in halfway.items() if not rows.empty}
         said = f"halfway the least is lost, calibrated, on the walk: {min(losses, key=lambda each: losses[each])}"
-        counted = pair_count(len(table.groupby(["seed_a", "seed_b"])))
+        counted = pair_count(len(table.groupby(SEEDS)))
         sentences.append(Told(f"{network_of(table)}: {said} ({counted}).", found))
     return sentences
 

@@ -18,7 +18,7 @@ from lmcbook.pages.analysis.labels import (
 from lmcbook.pages.analysis.measurements import Measurements
 from lmcbook.pages.analysis.temperatures import TOLERANCE, sensitivity, temperature_conditions_table
 from lmcbook.pages.analysis.told import Told, with_decays
-from lmcbook.pages.analysis.vocabulary import PAIR, decays, groups, widest
+from lmcbook.pages.analysis.vocabulary import PAIR, SEEDS, decays, groups, widest
 
 
 def condition_finding(records: Sequence[Record]) -> list[str]:
@@ -152,7 +152,7 @@ def _does(does: Sequence[str], does_not: Sequence[str]) -> str:
 
 def _costs(table: DataFrame) -> DataFrame:
     """One row for each pair: the mean over λ of the loss with each choice of β, above that with the fitted ones."""
-    means = table.groupby(["seed_a", "seed_b", "choice"])["loss"].mean().unstack()
+    means = table.groupby([*SEEDS, "choice"])["loss"].mean().unstack()
     return means.sub(means["fitted"], axis=0)
 
 
