@@ -1,7 +1,6 @@
 """What the book says of repairs: tables, falls with width, figures and sentences, on records of known numbers."""
 
 import math
-import re
 
 import numpy as np
 import pytest
@@ -10,6 +9,7 @@ from lmcbook.errors import InputError
 from lmcbook.lab.records import pairs_table, repairs_table
 from lmcbook.pages import figures, sentences
 from lmcbook.pages.analysis.falls import fit_fall
+from lmcbook.pages.analysis.labels import spread
 from lmcbook.pages.analysis.repairs import (
     PLAIN,
     REPAIRED,
@@ -22,6 +22,7 @@ from lmcbook.pages.analysis.repairs import (
 from lmcbook.pages.analysis.told import numbers_of
 from lmcbook.pages.claims.statistics import STATISTICS
 from lmcbook.randomness import random_stream
+from tests.helpers.control_records import changed
 from tests.helpers.drawn import text
 from tests.helpers.repair_records import make_repair_record, repair_sweep
 
@@ -156,15 +157,33 @@ def test_sentences_count_pairs_and_name_their_intervals():
         "One bias for each hidden layer lowers the loss of accuracy in 2 of 4 settings, not for MLP on digits at ×4 "
         "with batches of 32 and MLP on digits at ×4 with batches of 128 (3 pairs each)."
     )
-    assert list(numbers_of(batches)["batches of"]) == ["32", "128"] * 2
+    table = numbers_of(batches)
+    assert list(table["batches of"]) == ["32", "128"] * 2 and set(table["pairs"]) == {"3"}
+    # at ×4 with a floor of 0.2: t of two degrees of freedom is 4.303, β fitted is 1 + 20 times what is lost
+    lost = np.array([100 * (1 + 0.02 * math.sin(3 * index + 4)) * 0.25 for index in range(3)])
+    half = 4.3027 * lost.std(ddof=1) / math.sqrt(3)
+    cells = table.loc[1, ["points lost, as it is (95 % interval)", "β over LEWC's, as it is"]]
+    assert cells.iloc[0] == f"{lost.mean():.1f} ({lost.mean() - half:.1f} to {lost.mean() + half:.1f})"
+    assert cells.iloc[1] == spread(list((1 + 20 * lost / 100) / 8.8))
+    alone = [make_repair_record(4.0), changed(make_repair_record(4.0), batch_size=128)]
+    cell = numbers_of(sentences.repair_by_batch(alone))["points lost, repaired (95 % interval)"]
+    assert list(cell) == ["5.0", "5.0"], "one pair has no interval"
     assert sentences.repair_by_batch(records) == []
 
 
 def test_the_verdict_tells_gains_harms_and_what_matching_adds():
-    verdict = text(sentences.repair_verdict(repair_sweep()))
-    assert "It brings points in 5 of 10 settings and widths, does harm in 5, and the pairs cannot tell in 0" in verdict
-    assert re.search(r"Weight matching with REPAIR behind it brings more on top in [1-9]\d*\.", verdict)
-    table = numbers_of(sentences.repair_verdict(repair_sweep()))
+    verdict = sentences.repair_verdict(repair_sweep())
+    table = numbers_of(verdict)
+    points = [float(cell.split(" points")[0].replace("−", "-")) for cell in table["points brought"]]
+    gains, harms = ([each for each in points if sign * each > 0] for sign in (1, -1))
+    middle = sorted(gains)[2]
+    assert f"brings {min(gains)} to {max(gains)} points ({middle} in the median) in 5 of 10 settings" in verdict
+    assert f"It costs {-max(harms)} to {-min(harms)} points in 5:" in verdict
+    assert "\n  - MLP on digits, weight decay 1e-4, batches of 32, at ×1, ×2, ×4, ×8 and ×16." in verdict
+    assert "cannot tell" not in verdict
+    tops = [cell for cell in table["matching with REPAIR on top"] if cell != "–"]
+    more = [float(cell.split(" points")[0]) for cell in tops if " (−" not in cell and not cell.startswith("−")]
+    assert f"brings {min(more)} to {max(more)} points on top in {len(more)} of {len(tops)}." in verdict
     harm = table[table["verdict"] == "harm"]
     assert len(table) == 10 and len(harm) == 5 and harm["network"].str.contains("weight decay 1e-4").all()
     assert harm["points brought"].str.startswith("−").all()
@@ -176,10 +195,13 @@ def test_the_verdict_tells_gains_harms_and_what_matching_adds():
 def test_what_the_pairs_cannot_tell_is_neither_a_gain_nor_harm():
     shares = {(0, 1): 0.2, (2, 3): 2.0}
     records = [make_repair_record(2.0, shares={"lewc_mean": share}, seeds=seeds) for seeds, share in shares.items()]
-    verdict = text(sentences.repair_verdict(records))
-    assert "It brings points in 0 of 1 settings and widths, does harm in 0, and the pairs cannot tell in 1" in verdict
-    [row] = numbers_of(sentences.repair_verdict(records)).to_dict("records")
+    verdict = sentences.repair_verdict(records)
+    assert "It brings points in none of 1 settings and widths." in verdict and "It does harm in none." in verdict
+    assert verdict.endswith("The pairs cannot tell in 1:\n  - MLP on digits, weight decay 3e-3, batches of 32, at ×2.")
+    [row] = numbers_of(verdict).to_dict("records")
     assert (row["network"], row["width"]) == ("MLP on digits, weight decay 3e-3, batches of 32", "×2")
+    helped = [make_repair_record(2.0, seeds=seeds, lost=lost) for seeds, lost in (((0, 1), 0.2), ((2, 3), 0.21))]
+    assert "It brings 15.4 points in 1 of 1 settings" in sentences.repair_verdict(helped), "one is no range"
 
 
 def test_both_decays_side_by_side_before_and_after_the_repair():
