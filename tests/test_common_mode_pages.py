@@ -126,6 +126,22 @@ def test_a_verdict_is_that_of_the_interval_and_not_of_the_mean(values, word):
     assert judged(between, values) == word
 
 
+@pytest.mark.parametrize("prediction", PREDICTIONS, ids=lambda each: f"{each.control}-{each.statistic}")
+def test_every_prediction_can_hold_and_can_be_refuted(prediction):
+    low, high = prediction.low, prediction.high
+    middle = (
+        (low + high) / 2 if math.isfinite(low) and math.isfinite(high) else low + 1 if math.isfinite(low) else high - 1
+    )
+    step = 0.001 * min(high - low, 1)
+    assert judged(prediction, [middle - step, middle, middle + step]) == "held"
+    outside = [bound + sign for bound, sign in ((low, -1), (high, 1)) if math.isfinite(bound)]
+    assert outside
+    for beyond in outside:
+        assert judged(prediction, [beyond - step, beyond, beyond + step]) == "refuted"
+    edge = low if math.isfinite(low) else high
+    assert judged(prediction, [edge - step, edge, edge + step]) == "undecided"
+
+
 @pytest.mark.parametrize(
     ("line", "message"),
     [

@@ -3,7 +3,7 @@
 import math
 
 from lmcbook.pages import figures, sentences
-from lmcbook.pages.analysis.parts import against_batches, parts_table
+from lmcbook.pages.analysis.parts import against_batches, made_of_table, parts_table
 from lmcbook.pages.analysis.told import numbers_of
 from tests.helpers.parts_records import parts_sweep, split_record
 
@@ -35,3 +35,23 @@ def test_the_width_with_the_most_batch_sizes_is_shown_and_sizes_are_told_in_orde
     ]
     page = figures.to_html(figures.parts_of_orthogonality, parts_sweep(), [widths])
     assert "MLP on digits ×4: isotropic 1.27, common 0.40" in page
+
+
+def test_shares_are_means_over_networks_and_layers_between_hidden_units():
+    table = made_of_table(parts_sweep())
+    assert list(table["own_batches"]) == [size == 32 for size in table["batch_size"]] and made_of_table([]).empty
+    wide = table[table["width_multiplier"] == 4]
+    assert wide["constant_share"].round(9).eq(round(1 - (1 / 8 + 1 / 12) / 2, 9)).all()
+    assert wide["weight_share"].round(9).eq(0.025).all() and wide["always_on"].round(9).eq(0.2).all()
+    said = sentences.made_of(parts_sweep())
+    assert said == [*sentences.made_of_by_width(parts_sweep()), *sentences.made_of_by_batch(parts_sweep())]
+    assert said == [
+        "MLP on digits, from ×1 to ×4: the share of cross-talk alike for all images goes from 0.58 to 0.90, that of "
+        "units always on from 0.20 to 0.20 (2 pairs each).",
+        "MLP on digits at ×4, from batches of 7 to batches of 32: the share of cross-talk alike for all images goes "
+        "from 0.90 to 0.90, that of units always on from 0.20 to 0.20 (2 pairs each).",
+    ]
+    rows = numbers_of(said)
+    assert list(rows[""]) == ["×1", "×4", "batches of 7", "batches of 32"]
+    assert set(rows["own gain"]) == {"–"}, "what was not measured is not told"
+    assert sentences.made_of([]) == [] and sentences.made_of_by_width([split_record(4.0, (0, 1))]) == []

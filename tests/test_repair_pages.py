@@ -119,6 +119,72 @@ def test_beyond_the_ensemble_the_repaired_falls_as_a_root_and_the_plain_levels_o
     assert "undecided: 3 of 15 pairs lose nothing" in set(nothing["one power"])
 
 
+def test_a_fit_with_a_single_pair_at_a_width_is_told_without_it_too():
+    one = repair_sweep(widths=(16,), pairs=1)
+    records = [*repair_sweep(widths=(1, 2, 4, 8)), *one]
+    found = {(each.setting, each.way): each for each in excesses(records)}
+    each = found["weight decay 3e-3, batches of 32", PLAIN]
+    assert each.singles == (16.0,) and each.fall is not None and each.without_singles is not None
+    assert (each.fall.num_widths, each.without_singles.num_widths, each.without_singles.num_pairs) == (5, 4, 12)
+    assert each.without_singles == excesses(repair_sweep(widths=(1, 2, 4, 8)))[0].fall
+    said = sentences.excess_finding(records)
+    assert said[-1].startswith("Without widths of a single pair the answer is another one in ") and len(said) == 3
+    rows = numbers_of(said)
+    [row] = rows[rows["merge"] == f"{PLAIN}, without ×16"].to_dict("records")[:1]
+    assert row["pairs, widths"] == "12, 4" and len(rows) == 8
+    whole = excesses(repair_sweep())
+    assert all(each.singles == () and each.without_singles is None for each in whole)
+    assert len(sentences.excess_finding(repair_sweep())) == 2
+
+
+@pytest.mark.parametrize(
+    ("apart", "word"),
+    [((0.9, 1.0, 1.1), "holds"), ((2.9, 3.0, 3.1), "does not hold"), ((0.0, 2.0, 4.0), "is undecided")],
+)
+def test_batch_sizes_are_alike_after_the_repair_where_the_interval_says_so(apart, word):
+    records = []
+    for points, seeds in zip(apart, ((0, 1), (2, 3), (4, 5)), strict=True):
+        for size, lost in ((500, 0.05 + points / 100), (125, 0.05)):
+            one = make_repair_record(1.0, recipe="mlp-mnist", lost=0.2, shares={"lewc_mean": lost / 0.2}, seeds=seeds)
+            records.append(changed(one, batch_size=size))
+    [said] = sentences.repair_predictions(records)
+    assert said.startswith(
+        f"Prediction 3 {word}: at ×1 on MNIST repaired averages of batches of 500 lose {apart[1]:.1f} ("
+    )
+    assert sentences.repair_predictions(records[:2]) == [], "one pair decides nothing"
+
+
+@pytest.mark.parametrize("slope", [-0.5, -1.0])
+def test_the_fall_after_the_repair_is_judged_by_its_interval(slope):
+    records = []
+    for width in (1, 2, 4, 8):
+        for lost, seeds in ((0.294, (0, 1)), (0.3, (2, 3)), (0.306, (4, 5))):
+            # beyond the ensemble, which gains 0.01, the repaired average loses a power of the width
+            shares = {"lewc_mean": width**slope - 0.01 / lost}
+            records.append(make_repair_record(width, lost=lost, shares=shares, seeds=seeds))
+    first, second = sentences.repair_predictions(records)
+    off = slope != -0.5
+    assert first.startswith(f"Prediction 4 {'does not hold' if off else 'is undecided'}: ")
+    assert f"leaves −½ out in {int(off)} of 1 settings" in first and "falls more slowly" in second
+    assert second.endswith(
+        " in 1 of 1. That it levels off (one power rejected, flatter between the two widest) is seen in 0."
+    )
+
+
+def test_trials_are_compared_with_means_and_with_intervals():
+    shares = {"lewc_mean": 0.037 / 0.099}
+    pairs = (((0, 1), 0.099), ((2, 3), 0.1), ((4, 5), 0.098))
+    near = [make_repair_record(8.0, lost=lost, shares=shares, seeds=seeds) for seeds, lost in pairs]
+    far = [make_repair_record(8.0, lost=2 * lost, shares=shares, seeds=seeds) for seeds, lost in pairs]
+    for records, count, within in ((near, 1, 2), (far, 0, 0)):
+        [said] = sentences.trials_finding(records)
+        assert f"are within 0.2 points of those of trials in {count} of 1 settings" in said
+        assert f"; {within} of the trials' 2 numbers lie in" in said
+        [row] = numbers_of(said).to_dict("records")
+        assert (row["as it is: trials"], row["repaired: trials"]) == ("9.9", "3.7")
+    assert sentences.trials_finding(near[:1]) == [] == sentences.trials_finding([])
+
+
 def test_figures_draw_and_tell_every_setting():
     records = [*repair_sweep(), *repair_sweep(batch_size=16)]
     for draw in (figures.lost_by_repair, figures.beyond_ensemble):

@@ -52,7 +52,7 @@ from lmcbook.pages.sentences.one_network import (
     orthogonality_told_finding,
     worst_told_finding,
 )
-from lmcbook.pages.sentences.parts import parts_finding
+from lmcbook.pages.sentences.parts import made_of, made_of_by_batch, made_of_by_width, parts_finding
 from lmcbook.pages.sentences.permutations import (
     alignment_finding,
     cost_finding,
@@ -70,7 +70,9 @@ from lmcbook.pages.sentences.repairs import (
     repair_by_batch,
     repair_curve_finding,
     repair_finding,
+    repair_predictions,
     repair_verdict,
+    trials_finding,
 )
 from lmcbook.pages.sentences.showing import show
 from lmcbook.pages.sentences.split import split_by_batch, split_by_width
@@ -137,6 +139,9 @@ __all__ = [
     "lewc_finding",
     "lines_finding",
     "lost_told_finding",
+    "made_of",
+    "made_of_by_batch",
+    "made_of_by_width",
     "many_finding",
     "matched_calibration_finding",
     "mechanism_finding",
@@ -163,6 +168,7 @@ __all__ = [
     "repair_by_batch",
     "repair_curve_finding",
     "repair_finding",
+    "repair_predictions",
     "repair_verdict",
     "search_cost_finding",
     "search_finding",
@@ -175,6 +181,7 @@ __all__ = [
     "start_verdict",
     "temperature_finding",
     "temperature_verdict",
+    "trials_finding",
     "width_finding",
     "worst_told_finding",
 ]

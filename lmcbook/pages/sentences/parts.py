@@ -5,9 +5,9 @@ from collections.abc import Mapping, Sequence
 from pandas import DataFrame
 
 from lmcbook.lab.records import Record
-from lmcbook.pages.analysis.labels import pair_count, recipe_label, spread, width_of
+from lmcbook.pages.analysis.labels import network_of, pair_count, recipe_label, spread, width_of
 from lmcbook.pages.analysis.measurements import Measurements
-from lmcbook.pages.analysis.parts import against_batches, parts_table
+from lmcbook.pages.analysis.parts import MADE_OF, against_batches, made_of_table, parts_table
 from lmcbook.pages.analysis.told import Told, change
 from lmcbook.pages.analysis.vocabulary import ends, groups
 
@@ -30,6 +30,51 @@ def parts_finding(records: Sequence[Record]) -> list[str]:
             where = f"{recipe_label(recipe)} {width_of(one_width)}, batches of {told}"
             sentences.append(_told(where, {f"batches of {size:g}": rows for (size,), rows in sizes}))
     return sentences
+
+
+def made_of(records: Sequence[Record]) -> list[str]:
+    """`made_of_by_width` and `made_of_by_batch`, network by network."""
+    return [*made_of_by_width(records), *made_of_by_batch(records)]
+
+
+def made_of_by_width(records: Sequence[Record]) -> list[str]:
+    """How the shares of cross-talk alike for all images and of units always on go from the narrowest to the widest.
+
+    A sentence for each network with the recipe's batches; beside it what the common part is made of.
+    """
+    table = Measurements.of(records).table(made_of_table)
+    sentences: list[str] = []
+    for (recipe,), rows in groups(table[table["own_batches"]], "recipe") if len(table) else []:
+        shown = {width_of(part): part for part in ends(rows)}
+        if len(shown) > 1:
+            sentences.append(_made_of(recipe_label(recipe), shown))
+    return sentences
+
+
+def made_of_by_batch(records: Sequence[Record]) -> list[str]:
+    """The same from the smallest batches to the largest, at the width that was trained with the most batch sizes."""
+    sentences: list[str] = []
+    for _, table in groups(Measurements.of(records).table(made_of_table), "recipe"):
+        rows = against_batches(table).sort_values("batch_size", kind="stable")
+        shown = {f"batches of {size:g}": part for (size,), part in groups(rows, "batch_size")}
+        if len(shown) > 1:
+            sentences.append(_made_of(network_of(rows), shown))
+    return sentences
+
+
+def _made_of(where: str, shown: Mapping[str, DataFrame]) -> Told:
+    first, *_, last = shown.items()
+    shares = [rows["constant_share"].mean() for _, rows in (first, last)]
+    places = f"from {first[0]} to {last[0]}"
+    said = f"{where}, {places}: the share of cross-talk alike for all images goes from {shares[0]:.2f} to "
+    said += f"{shares[1]:.2f}, that of units always on from " + " to ".join(
+        f"{rows['always_on'].mean():.2f}" for _, rows in (first, last)
+    )
+    found = [
+        {"network": where, "": place, **{name: spread(rows[column]) for column, name in MADE_OF.items()}}
+        for place, rows in shown.items()
+    ]
+    return Told(f"{said} ({pair_count(*map(len, shown.values()))} each).", found)
 
 
 def _told(where: str, shown: Mapping[str, DataFrame]) -> Told:

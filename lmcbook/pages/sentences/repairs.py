@@ -8,7 +8,16 @@ from pandas import DataFrame
 from lmcbook.lab.records import Record
 from lmcbook.pages.analysis.falls import Fall
 from lmcbook.pages.analysis.intervals import Interval, mean_interval
-from lmcbook.pages.analysis.labels import enumerated, network_of, pair_count, recipe_label, signed, spread, width_of
+from lmcbook.pages.analysis.labels import (
+    enumerated,
+    network_of,
+    pair_count,
+    recipe_label,
+    signed,
+    spread,
+    width_label,
+    width_of,
+)
 from lmcbook.pages.analysis.measurements import Measurements
 from lmcbook.pages.analysis.repairs import (
     AVERAGED,
@@ -18,13 +27,17 @@ from lmcbook.pages.analysis.repairs import (
     PLAIN,
     REPAIRED,
     RESCALED,
+    TRIAL_RECIPE,
+    TRIALS,
+    Excess,
     against_width_table,
     curves_of_ways,
     excesses,
     ways_table,
 )
 from lmcbook.pages.analysis.told import Told
-from lmcbook.pages.analysis.vocabulary import ACCURACY, PAIR, ends, groups
+from lmcbook.pages.analysis.vocabulary import ACCURACY, PAIR, PAPER_DECAY, ends, groups
+from lmcbook.pages.claims.predictions import word_of
 from lmcbook.pages.sentences.phrases import NO_VERDICT
 
 _SHOWN = (PLAIN, AVERAGED, REPAIRED, RESCALED, MATCHED, BOTH, ENSEMBLE)
@@ -113,19 +126,32 @@ def repair_by_batch(records: Sequence[Record]) -> list[str]:
 def excess_finding(records: Sequence[Record]) -> list[str]:
     """Whether what is lost beyond the ensemble falls with width as one power: a sentence for each way of merging.
 
-    Beside it every setting, with the exponent and what the test says of it.
+    Beside it every setting, with the exponent and what the test says of it; once more without the widths of which there
+    is a single pair, and whether the answer is another one then.
     """
-    rows = [
-        {"network": f"{recipe_label(each.recipe)}, {each.setting}", "merge": each.way} | _of_fall(each.fall, each.pairs)
-        for each in Measurements.of(records).table(excesses)
-    ]
+    rows: list[dict[str, str]] = []
+    words: dict[str, list[str]] = {}
+    singles, changed = 0, 0
+    for each in Measurements.of(records).table(excesses):
+        place = {"network": f"{recipe_label(each.recipe)}, {each.setting}"}
+        told = _of_fall(each.fall, each.pairs)
+        rows.append(place | {"merge": each.way} | told)
+        words.setdefault(each.way, []).append(told["one power"])
+        if each.singles:
+            without = enumerated([width_label(width) for width in each.singles])
+            others = each.pairs[~each.pairs["width_multiplier"].isin(each.singles)]
+            rest = _of_fall(each.without_singles, others)
+            rows.append(place | {"merge": f"{each.way}, without {without}"} | rest)
+            singles += 1
+            changed += rest["one power"] != told["one power"]
     sentences: list[str] = []
-    for way in dict.fromkeys(row["merge"] for row in rows):
-        words = [row["one power"] for row in rows if row["merge"] == way]
-        holds, others = words.count(_HOLDS), words.count(_DOES_NOT_HOLD)
-        said = f"one power of the width is rejected in {words.count(_REJECTED)} of {len(words)} settings and not in"
-        text = f"{way[0].upper()}{way[1:]}: {said} {holds + others}, where {holds} of the intervals hold −½."
+    for way, found in words.items():
+        holds, others_of = found.count(_HOLDS), found.count(_DOES_NOT_HOLD)
+        said = f"one power of the width is rejected in {found.count(_REJECTED)} of {len(found)} settings and not in"
+        text = f"{way[0].upper()}{way[1:]}: {said} {holds + others_of}, where {holds} of the intervals hold −½."
         sentences.append(text if sentences else Told(text, rows))  # one table for all ways, network by network
+    if singles:
+        sentences.append(f"Without widths of a single pair the answer is another one in {changed} of {singles} fits.")
     return sentences
 
 
@@ -146,6 +172,87 @@ def _of_fall(fall: Fall | None, pairs: DataFrame) -> dict[str, str]:
         "between the two widest": signed(fall.last_slope, 2),
         "pairs, widths": f"{fall.num_pairs}, {fall.num_widths}",
     }
+
+
+def repair_predictions(records: Sequence[Record]) -> list[str]:
+    """What became of the predictions on batches and on the fall with width, which no claim judges: a sentence each."""
+    records = Measurements.of(records)
+    said = [_alike_after_repair(records.table(ways_table)), *_falls_as_predicted(records.table(excesses))]
+    return [sentence for sentence in said if sentence]
+
+
+_APART = 2.0
+"""Points that batches of 500 and of 125 differ by at most after the repair: prediction 3, of MNIST at ×1."""
+
+
+def _alike_after_repair(table: DataFrame) -> str:
+    chosen = (table["recipe"] == "mlp-mnist") & (table["width_multiplier"] == 1) & (table["way"] == REPAIRED)
+    chosen &= table["weight_decay"] == PAPER_DECAY
+    large, small = (table[chosen & (table["batch_size"] == size)].set_index(PAIR)[ACCURACY] for size in (500, 125))
+    apart = [100 * float(value) for value in (large - small).dropna()]
+    if len(apart) < 2:
+        return ""
+    word = word_of(mean_interval(apart), -_APART, _APART)
+    said = f"at ×1 on MNIST repaired averages of batches of 500 lose {_mean(apart, 1)} points more than those of 125"
+    return f"Prediction 3 {_WORDS[word]}: {said} ({pair_count(len(apart))})."
+
+
+def _falls_as_predicted(found: Sequence[Excess]) -> list[str]:
+    strong = [each for each in found if each.fall is not None and (each.pairs["weight_decay"] == PAPER_DECAY).all()]
+    falls = {way: {(each.recipe, each.setting): each.fall for each in strong if each.way == way} for way in _BOTH_WAYS}
+    plain, repaired = falls[PLAIN], falls[REPAIRED]
+    if not repaired:
+        return []
+    off = [fall.slope for fall in repaired.values() if fall and not fall.interval.low <= -0.5 <= fall.interval.high]
+    said = f"the interval of the repaired average's exponent leaves −½ out in {len(off)} of {len(repaired)} settings"
+    exponents = f" with exponents of {signed(min(off), 2)} to {signed(max(off), 2)}" if off else ""
+    slower = [fall.slope > repaired[key].slope for key, fall in plain.items() if fall and repaired.get(key)]
+    levels = [fall.is_power is False and fall.last_slope > fall.slope for fall in plain.values() if fall]
+    return [
+        f"Prediction 4 {_WORDS['refuted' if off else 'undecided']}: {said}{exponents}.",
+        f"As it is, the average's loss falls more slowly than after the repair in {sum(slower)} of {len(slower)}. That "
+        f"it levels off (one power rejected, flatter between the two widest) is seen in {sum(levels)}.",
+    ]
+
+
+_BOTH_WAYS = (PLAIN, REPAIRED)
+_WORDS = {"held": "holds", "refuted": "does not hold", "undecided": "is undecided"}
+
+
+def trials_finding(records: Sequence[Record]) -> list[str]:
+    """Whether trials before the records had the same numbers: `TRIALS` beside means and intervals over pairs."""
+    table = Measurements.of(records).table(ways_table)
+    table = table[(table["recipe"] == TRIAL_RECIPE) & (table["weight_decay"] == PAPER_DECAY)]
+    rows, near, within = [], 0, []
+    for trial in TRIALS:
+        chosen = table[
+            (table["width_multiplier"] == trial.width_multiplier) & (table["batch_size"] == trial.batch_size)
+        ]
+        lost = {way: [*(100 * chosen[chosen["way"] == way][ACCURACY])] for way in _BOTH_WAYS}
+        if not all(len(values) > 1 for values in lost.values()):
+            continue
+        for way, seen in ((PLAIN, trial.as_it_is), (REPAIRED, trial.repaired)):
+            interval = mean_interval(lost[way])
+            within.append(interval.low <= seen <= interval.high)
+        near += abs(fmean(lost[REPAIRED]) - trial.repaired) <= _ASKED
+        rows.append(
+            {
+                "network": f"{network_of(chosen)}, batches of {trial.batch_size}",
+                "as it is: trials": signed(trial.as_it_is, 1),
+                "records (95 % interval)": _mean(lost[PLAIN], 1),
+                "repaired: trials": signed(trial.repaired, 1),
+                "records, repaired": _mean(lost[REPAIRED], 1),
+            }
+        )
+    if not rows:
+        return []
+    said = f"the records' means are within {_ASKED} points of those of trials in {near} of {len(rows)} settings"
+    inside = f"{sum(within)} of the trials' {len(within)} numbers lie in the records' 95 % intervals over pairs"
+    return [Told(f"After the repair, {said}; {inside}.", rows)]
+
+
+_ASKED = 0.2
+"""Points to which trials and records were asked to agree after the repair."""
 
 
 def repair_verdict(records: Sequence[Record]) -> str:
