@@ -90,7 +90,7 @@ class Trial(NamedTuple):
 
 
 TRIALS = (Trial(8, 128, 27, 4.6), Trial(8, 32, 9.9, 3.7), Trial(32, 32, 4.9, 1.0))
-"""Of another calculation on another processor; of single pairs."""
+"""Of another calculation, on another processor; no record holds them."""
 
 TRIAL_RECIPE = "mlp-digits"
 

@@ -51,6 +51,7 @@ from lmcbook.pages.sentences.one_network import (
     one_network_verdict,
     orthogonality_told_finding,
     worst_told_finding,
+    wrong_order_finding,
 )
 from lmcbook.pages.sentences.parts import made_of, made_of_by_batch, made_of_by_width, parts_finding
 from lmcbook.pages.sentences.permutations import (
@@ -184,4 +185,5 @@ __all__ = [
     "trials_finding",
     "width_finding",
     "worst_told_finding",
+    "wrong_order_finding",
 ]
