@@ -52,7 +52,7 @@ TOLD = {
     sentences.last_layer_finding: decay_sweep(),
     sentences.normalisation_finding: SPARED,
     sentences.parts_finding: parts_sweep(),
-    sentences.made_of: parts_sweep(),
+    sentences.split_finding: parts_sweep(),
     sentences.lines_finding: flatness_sweep(pair=0.2),
     sentences.halfway_finding: flatness_sweep(pair=0.2),
     sentences.repair_finding: repair_sweep(),

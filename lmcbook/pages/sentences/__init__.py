@@ -53,7 +53,14 @@ from lmcbook.pages.sentences.one_network import (
     worst_told_finding,
     wrong_order_finding,
 )
-from lmcbook.pages.sentences.parts import made_of, made_of_by_batch, made_of_by_width, parts_finding
+from lmcbook.pages.sentences.parts import (
+    by_batch,
+    made_of_by_batch,
+    made_of_by_width,
+    parts_finding,
+    parts_predictions,
+    split_finding,
+)
 from lmcbook.pages.sentences.permutations import (
     alignment_finding,
     cost_finding,
@@ -108,6 +115,7 @@ __all__ = [
     "batch_finding",
     "batch_verdict",
     "batch_width_finding",
+    "by_batch",
     "calibration_finding",
     "chain_finding",
     "choice_finding",
@@ -140,7 +148,6 @@ __all__ = [
     "lewc_finding",
     "lines_finding",
     "lost_told_finding",
-    "made_of",
     "made_of_by_batch",
     "made_of_by_width",
     "many_finding",
@@ -154,6 +161,7 @@ __all__ = [
     "orthogonality_told_finding",
     "overlap_finding",
     "parts_finding",
+    "parts_predictions",
     "penalty_finding",
     "penalty_verdict",
     "placed_beside_trained_finding",
@@ -178,6 +186,7 @@ __all__ = [
     "signs_finding",
     "split_by_batch",
     "split_by_width",
+    "split_finding",
     "start_finding",
     "start_verdict",
     "temperature_finding",
