@@ -206,7 +206,8 @@ def _falls_as_predicted(found: Sequence[Excess]) -> list[str]:
     off = [fall.slope for fall in repaired.values() if fall and not fall.interval.low <= -0.5 <= fall.interval.high]
     said = f"the interval of the repaired average's exponent leaves −½ out in {len(off)} of {len(repaired)} settings"
     exponents = f" with exponents of {signed(min(off), 2)} to {signed(max(off), 2)}" if off else ""
-    slower = [fall.slope > repaired[key].slope for key, fall in plain.items() if fall and repaired.get(key)]
+    both = [(fall, repaired.get(key)) for key, fall in plain.items()]
+    slower = [fall.slope > after.slope for fall, after in both if fall and after]
     levels = [fall.is_power is False and fall.last_slope > fall.slope for fall in plain.values() if fall]
     return [
         f"Prediction 4 {_WORDS['refuted' if off else 'undecided']}: {said}{exponents}.",
