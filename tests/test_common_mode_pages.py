@@ -126,6 +126,22 @@ def test_a_verdict_is_that_of_the_interval_and_not_of_the_mean(values, word):
     assert judged(between, values) == word
 
 
+@pytest.mark.parametrize("prediction", PREDICTIONS, ids=lambda each: f"{each.control}-{each.statistic}")
+def test_every_prediction_can_hold_and_can_be_refuted(prediction):
+    low, high = prediction.low, prediction.high
+    middle = (
+        (low + high) / 2 if math.isfinite(low) and math.isfinite(high) else low + 1 if math.isfinite(low) else high - 1
+    )
+    step = 0.001 * min(high - low, 1)
+    assert judged(prediction, [middle - step, middle, middle + step]) == "held"
+    outside = [bound + sign for bound, sign in ((low, -1), (high, 1)) if math.isfinite(bound)]
+    assert outside
+    for beyond in outside:
+        assert judged(prediction, [beyond - step, beyond, beyond + step]) == "refuted"
+    edge = low if math.isfinite(low) else high
+    assert judged(prediction, [edge - step, edge, edge + step]) == "undecided"
+
+
 @pytest.mark.parametrize(
     ("line", "message"),
     [
@@ -263,13 +279,31 @@ def test_findings_say_what_the_records_say(records):
     lost = {row["placed"]: row["points lost"].replace("\u00a0", " ") for row in numbers_of(placed).to_dict("records")}
     assert lost["each uses 1/8 of them"] == "1.1 ± 0.1" and "all of 512 places used, by split units" in lost
     assert "less is lost where each uses few places" in placed
-    [many] = sentences.many_finding(records)
-    [of_four] = [row for row in numbers_of(many).to_dict("records") if row["networks"] == "4"]
-    assert [of_four[name].replace("\u00a0", " ") for name in ("points lost, plain", "repaired")] == [
-        "10.1 ± 0.1",
-        "1.0 ± 0.0",
-    ]
-    assert many.endswith("lose less repaired than plain (6 groups of networks).")
+    many, less = sentences.many_finding(records)
+    rows = numbers_of(many).set_index("networks").apply(lambda column: column.str.replace("\u00a0", " "))
+    assert list(rows.index) == ["2", "3", "4"] and "–" not in rows.to_numpy()
+    kinds = ("plain", "repaired", "ensemble")
+    assert [rows.loc["4", f"points lost, {kind}"] for kind in kinds] == ["10.1 ± 0.1", "1.0 ± 0.0", "0.0 ± 0.0"]
+    assert [rows.loc["4", f"calibrated loss, {kind}"] for kind in kinds] == ["0.50 ± 0.00"] * 3
+    assert rows.loc["3", "β over LEWC's, plain"] == f"{2.0**4 / 3**3:.2f} ± 0.00"
+    assert many == (
+        "MLP on digits: repaired averages of 2 and 4 networks lose 1.0 and 1.0 points, ensembles 0.0 at most "
+        "(6 groups of networks)."
+    )
+    assert less == "MLP on digits: averages of the most networks lose less repaired than plain."
+
+
+@pytest.mark.parametrize("narrow", [False, True])
+def test_the_ensemble_stands_beside_the_averages_of_many_networks(records, narrow):
+    figure = drawn(figures.lost_by_number, records, narrow=narrow)
+    lost, loss, _ = figure.axes
+    table = many_table(records)
+    for axis, column in ((lost, "ensemble"), (loss, "ensemble_loss")):
+        assert [*table[column]] in [list(line.get_ydata()) for line in axis.lines]
+    # dots and a line through means of each, and the line of nothing lost or of LEWC
+    assert [len(axis.lines) for axis in figure.axes] == [7, 6, 5] and loss.get_ylabel() == "calibrated loss (nats)"
+    assert {text.get_text() for text in figure.legends[0].texts} == {"plain average", "repaired", "ensemble"}
+    assert {"plain_loss", "lewc_mean_loss", "ensemble_loss"} <= set(data_of(figures.lost_by_number, records).columns)
 
 
 @pytest.mark.parametrize("draw", [figures.lost_by_control, figures.lost_by_placement, figures.lost_by_number])

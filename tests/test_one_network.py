@@ -17,11 +17,13 @@ from lmcbook.pages.analysis.common_mode import split_table
 from lmcbook.pages.analysis.measurements import Measurements
 from lmcbook.pages.analysis.one_network import (
     EXPONENT,
+    FROM_BOTH,
     KAPPA,
     LOST,
     ORTHOGONALITY,
     QUANTITIES,
     TEMPERATURE,
+    VARYING,
     agreement_table,
     orthogonality_told_table,
     told_table,
@@ -97,8 +99,9 @@ def test_errors_are_told_minus_found_of_the_same_pair():
     records = told_records(lost=0.2, lost_error=0.05)
     rows = told_table(records).to_dict("records")
     table = {(row["quantity"], row["layer"]): [row["told"], row["found"]] for row in rows}
-    assert {quantity for quantity, _ in table} == set(QUANTITIES)
+    assert {quantity for quantity, _ in table} == {*QUANTITIES} - {VARYING}, "a perceptron has no batch norm"
     assert table[ORTHOGONALITY, "layer2"] == pytest.approx([0.6, 0.5])
+    assert table[FROM_BOTH, "layer2"] == pytest.approx([0.5, 0.5]), "the closed form from both is right here"
     assert table[KAPPA, "layer3"] == pytest.approx([4.0, 3.5])
     assert table[EXPONENT, "layer2"] == pytest.approx([2.25, 2.0])
     assert table[TEMPERATURE, ""] == pytest.approx([3, 2])
@@ -112,6 +115,28 @@ def test_errors_are_told_minus_found_of_the_same_pair():
         "self_merge_temperature_error": 1,
     }
     assert {name: row[name] for name in wanted} == pytest.approx(wanted) and wanted.keys() == ONE_NETWORK.keys()
+
+
+def test_what_varies_is_told_of_networks_with_batch_norm():
+    rows = told_table(told_records(recipe="resnet20-digits", found=0.5, error=0.1)).to_dict("records")
+    found = {row["layer"]: [row["told"], row["found"]] for row in rows if row["quantity"] == VARYING}
+    assert found == {layer: pytest.approx([0.35, 0.25]) for layer in ("layer2", "layer3")}
+
+
+def test_an_order_worse_than_chance_is_named():
+    assert sentences.wrong_order_finding(told_sweep())[0].endswith("told worse than by chance: 0 of 4.")
+    turned = [
+        record
+        for index in range(6)
+        for record in told_records(
+            2.0**index, lost=0.3 - 0.04 * index, lost_error=0.08 * index, found=0.3 + 0.1 * index
+        )
+    ]
+    [said] = sentences.wrong_order_finding(turned)
+    rows = numbers_of(said)
+    assert set(rows[""]) == {"points lost", "points lost, repaired"} and said.endswith(f": {len(rows)} of 4.")
+    assert rows["rank correlation"].str.startswith("−1.00 (").all()
+    assert sentences.wrong_order_finding(told_records()) == [], "of few pairs there is no order"
 
 
 def test_the_claims_are_judged_by_these_errors():
@@ -153,7 +178,7 @@ def test_what_is_said_is_what_the_tables_say():
     assert "holds 0 for 0 of them" in verdict and "better than by chance for 1 of 1" in verdict
     assert sentences.one_network_verdict([]) == "**Verdict.** Nothing is measured that could tell."
     shown = tables.told(records)
-    assert list(shown["told"]) == list(QUANTITIES) and set(shown["pairs"]) == {"6"}
+    assert list(shown["told"]) == [each for each in QUANTITIES if each != VARYING] and set(shown["pairs"]) == {"6"}
 
 
 @pytest.mark.parametrize("draw", [figures.orthogonality_told, figures.lost_told])

@@ -23,6 +23,7 @@ KINDS = ("plain", "mean", "lewc_mean", "without_common_cross_talk", "without_mea
 
 _PAIR = ["recipe", "scale", "width_multiplier", "batch_size", "control", "seed_a", "seed_b"]
 _FULL_COPIES = 16
+_OF_MANY = ("plain", "lewc_mean", "ensemble")
 
 
 def merges_table(records: Sequence[Record]) -> DataFrame:
@@ -141,7 +142,8 @@ def many_table(records: Sequence[Record]) -> DataFrame:
     r"""One row for each group and number of networks k: points lost, the ensemble's gap, and β's error in exponent.
 
     ``exponent_error`` is $\log_2$ of the fitted inverse temperature over $k^{L-1}$ times the ensemble's, of the plain
-    average (``plain_error``) and of the repaired one (``lewc_mean_error``).
+    average (``plain_error``) and of the repaired one (``lewc_mean_error``). ``plain_loss``, ``lewc_mean_loss`` and
+    ``ensemble_loss`` are test losses after calibration, in nats.
     """
     table = Measurements.of(records).table(merges_table)
     table = table[table["control"].str.endswith(" networks")] if len(table) else table
@@ -152,13 +154,14 @@ def many_table(records: Sequence[Record]) -> DataFrame:
         predicted = by_kind.at["ensemble", "inverse_temperature"] / sum_of_powers([1 / networks] * networks, layers)
         rows.append(
             dict(zip([*_PAIR, "networks"], place[:-1], strict=True))
-            | {kind: by_kind.at[kind, "lost"] for kind in ("plain", "lewc_mean", "ensemble")}
+            | {kind: by_kind.at[kind, "lost"] for kind in _OF_MANY}
+            | {f"{kind}_loss": by_kind.at[kind, "calibrated_loss"] for kind in _OF_MANY}
             | {
                 f"{kind}_error": math.log2(by_kind.at[kind, "inverse_temperature"] / predicted)
                 for kind in ("plain", "lewc_mean")
             }
         )
-    kinds = ["plain", "lewc_mean", "ensemble", "plain_error", "lewc_mean_error"]
+    kinds = [*_OF_MANY, *(f"{kind}_loss" for kind in _OF_MANY), "plain_error", "lewc_mean_error"]
     return DataFrame(rows, columns=[*_PAIR, "networks", *kinds])
 
 

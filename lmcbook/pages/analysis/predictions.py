@@ -13,7 +13,7 @@ from typing import Literal
 from lmcbook.errors import InputError, check_choice
 from lmcbook.lab.plan import CONTROLS, NOISE
 from lmcbook.pages.analysis.checked_rows import NUMBER, TEXT, Kinds, check_bounds, check_row, naming, read_toml
-from lmcbook.pages.analysis.intervals import mean_interval
+from lmcbook.pages.analysis.intervals import Interval, mean_interval
 
 Word = Literal["held", "refuted", "undecided", "not measured"]
 
@@ -83,7 +83,11 @@ def judged(prediction: Prediction, values: list[float]) -> Word:
     """``held`` where the interval lies within the bounds, ``refuted`` where outside them, else ``undecided``."""
     if not values:
         return "not measured"
-    low, high = mean_interval(values)
-    if prediction.low <= low and high <= prediction.high:
+    return word_of(mean_interval(values), prediction.low, prediction.high)
+
+
+def word_of(interval: Interval, low: float, high: float) -> Word:
+    """``held`` where an interval lies within the bounds, both included, ``refuted`` where outside, else undecided."""
+    if low <= interval.low and interval.high <= high:
         return "held"
-    return "refuted" if high < prediction.low or low > prediction.high else "undecided"
+    return "refuted" if interval.high < low or interval.low > high else "undecided"

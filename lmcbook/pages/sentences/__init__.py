@@ -51,8 +51,16 @@ from lmcbook.pages.sentences.one_network import (
     one_network_verdict,
     orthogonality_told_finding,
     worst_told_finding,
+    wrong_order_finding,
 )
-from lmcbook.pages.sentences.parts import parts_finding
+from lmcbook.pages.sentences.parts import (
+    by_batch,
+    made_of_by_batch,
+    made_of_by_width,
+    parts_finding,
+    parts_predictions,
+    split_finding,
+)
 from lmcbook.pages.sentences.permutations import (
     alignment_finding,
     cost_finding,
@@ -70,7 +78,9 @@ from lmcbook.pages.sentences.repairs import (
     repair_by_batch,
     repair_curve_finding,
     repair_finding,
+    repair_predictions,
     repair_verdict,
+    trials_finding,
 )
 from lmcbook.pages.sentences.showing import show
 from lmcbook.pages.sentences.split import split_by_batch, split_by_width
@@ -105,6 +115,7 @@ __all__ = [
     "batch_finding",
     "batch_verdict",
     "batch_width_finding",
+    "by_batch",
     "calibration_finding",
     "chain_finding",
     "choice_finding",
@@ -137,6 +148,8 @@ __all__ = [
     "lewc_finding",
     "lines_finding",
     "lost_told_finding",
+    "made_of_by_batch",
+    "made_of_by_width",
     "many_finding",
     "matched_calibration_finding",
     "mechanism_finding",
@@ -148,6 +161,7 @@ __all__ = [
     "orthogonality_told_finding",
     "overlap_finding",
     "parts_finding",
+    "parts_predictions",
     "penalty_finding",
     "penalty_verdict",
     "placed_beside_trained_finding",
@@ -163,6 +177,7 @@ __all__ = [
     "repair_by_batch",
     "repair_curve_finding",
     "repair_finding",
+    "repair_predictions",
     "repair_verdict",
     "search_cost_finding",
     "search_finding",
@@ -171,10 +186,13 @@ __all__ = [
     "signs_finding",
     "split_by_batch",
     "split_by_width",
+    "split_finding",
     "start_finding",
     "start_verdict",
     "temperature_finding",
     "temperature_verdict",
+    "trials_finding",
     "width_finding",
     "worst_told_finding",
+    "wrong_order_finding",
 ]
