@@ -19,7 +19,7 @@ from lmcbook.pages.analysis.common_mode_controls import (
     placed_beside_trained,
     placement_table,
 )
-from lmcbook.pages.analysis.labels import spread
+from lmcbook.pages.analysis.labels import mean_and_deviation
 from lmcbook.pages.analysis.predictions import PREDICTIONS, STATISTICS, Prediction, judged, read_predictions
 from lmcbook.pages.analysis.told import numbers_of
 from tests.helpers.drawn import alt_of, data_of, drawn
@@ -242,7 +242,11 @@ def test_placed_networks_are_compared_at_the_active_share_of_trained_ones(record
 def test_both_parts_are_told_of_each_control(records):
     said = sentences.common_parts_finding(records)
     rows = {(row["batches"], row["changed"]): row for row in numbers_of(said).to_dict("records")}
-    assert list(rows["batches of 128", "tanh"].values())[2:] == [spread([0.2, 0.2]), spread([0.2, 0.2]), "6"]
+    assert list(rows["batches of 128", "tanh"].values())[2:] == [
+        mean_and_deviation([0.2, 0.2]),
+        mean_and_deviation([0.2, 0.2]),
+        "6",
+    ]
     assert len(rows) == 2 * len(plan.CONTROLS) and sentences.common_parts_finding([]) == []
     assert said[0].endswith(f"the common part is the larger one in 0 of {len(plan.CONTROLS)} trainings.")
 

@@ -127,7 +127,7 @@ def test_what_the_laws_say_follows_the_network_not_the_absence_of_a_depth(own_de
         guides = [line for line in axis.lines if np.size(line.get_xdata()) == 2 and line.get_linestyle() == "--"]
         assert [float(np.asarray(line.get_ydata())[0]) for line in guides if line.get_color() == style.INK] == dashed
         assert (layer_tables.BATCH_NORM in set(layer_tables.law_errors_table(records)["law"])) == has_batch_norm
-    table = permutation_tables.inside_table(normalised)
+    table = permutation_tables.before_and_after_table(normalised)
     axis = permutations.matching_laws(table).axes[2]
     assert 2 in [float(np.asarray(line.get_ydata())[0]) for line in axis.lines if line.get_linestyle() == "--"]
 
@@ -309,7 +309,7 @@ def test_the_gain_is_random_minus_matched_of_the_same_pair(own_depth):
 def test_before_and_after_are_of_the_same_pairs():
     lonely = make_layerwise_record(8)
     both = [make_layerwise_record(2), make_layerwise_record(2, alignment="weight_matching")]
-    table = permutation_tables.inside_table([lonely, *both])
+    table = permutation_tables.before_and_after_table([lonely, *both])
     assert set(table["width_multiplier"]) == {2} and list(table["alignment"]) == ["identity", "weight_matching"]
     assert list(table["commutativity"]) == pytest.approx([0.95, 0.2])
 

@@ -103,7 +103,7 @@ def test_batch_norm_leaves_one_in_hidden_layers_and_two_at_the_logits(records):
 
 
 def test_weight_matching_takes_every_pair_from_one_mechanism_to_the_other(records):
-    table = permutations.inside_table(records(plan.permutations))
+    table = permutations.before_and_after_table(records(plan.permutations))
     keys = ["recipe", "width_multiplier", "seed_a"]
     before, after = (table[table["alignment"] == each].set_index(keys) for each in ("identity", "weight_matching"))
     assert len(before) == len(after) >= 20

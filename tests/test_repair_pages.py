@@ -9,7 +9,7 @@ from lmcbook.errors import InputError
 from lmcbook.lab.records import pairs_table, repairs_table
 from lmcbook.pages import figures, sentences
 from lmcbook.pages.analysis.falls import fit_fall
-from lmcbook.pages.analysis.labels import spread
+from lmcbook.pages.analysis.labels import mean_and_deviation
 from lmcbook.pages.analysis.repairs import (
     PLAIN,
     REPAIRED,
@@ -230,7 +230,7 @@ def test_sentences_count_pairs_and_name_their_intervals():
     half = 4.3027 * lost.std(ddof=1) / math.sqrt(3)
     cells = table.loc[1, ["points lost, as it is (95 % interval)", "β over LEWC's, as it is"]]
     assert cells.iloc[0] == f"{lost.mean():.1f} ({lost.mean() - half:.1f} to {lost.mean() + half:.1f})"
-    assert cells.iloc[1] == spread(list((1 + 20 * lost / 100) / 8.8))
+    assert cells.iloc[1] == mean_and_deviation(list((1 + 20 * lost / 100) / 8.8))
     alone = [make_repair_record(4.0), changed(make_repair_record(4.0), batch_size=128)]
     cell = numbers_of(sentences.repair_by_batch(alone))["points lost, repaired (95 % interval)"]
     assert list(cell) == ["5.0", "5.0"], "one pair has no interval"

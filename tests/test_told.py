@@ -36,7 +36,7 @@ TOLD = {
     sentences.overlap_finding: LAYERS,
     sentences.exponent_finding: LAYERS,
     sentences.law_finding: LAYERS,
-    sentences.inside_finding: LAYERS,
+    sentences.conditions_finding: LAYERS,
     sentences.mechanism_finding: LAYERS,
     sentences.decay_finding: decay_sweep(),
     sentences.decay_condition_finding: decay_sweep(),

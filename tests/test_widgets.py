@@ -42,7 +42,7 @@ def explorers() -> dict[str, widgets.Explorer]:
         "barrier": widgets.barrier(lines).members[0],
         "layers": widgets.layers(layers).members[0],
         "active_units": widgets.active_units(layers).members[0],
-        "temperature": widgets.temperature(lines).members[0],
+        "temperature": widgets.reliability(lines).members[0],
         "theorem": widgets.theorem(sliding_rows()),
     }
 
@@ -252,7 +252,7 @@ def test_live_explorers_of_layers_begin_with_a_first_computation_and_have_room_f
 
 
 def test_a_live_temperature_explorer():
-    [explorer] = widgets.temperature(
+    [explorer] = widgets.reliability(
         compute=lambda recipe, width_multiplier, weight_decay: [
             along_the_line(width=width_multiplier, weight_decay=weight_decay)
         ],
@@ -356,7 +356,7 @@ def test_weight_decays_of_a_sweep_at_one_width_are_no_buttons():
         (lambda: widgets.barrier([]), "records hold no interpolation of pairs"),
         (lambda: widgets.layers(width_sweep()), "records hold no layerwise of pairs"),
         (lambda: widgets.barrier(width_sweep(), recipes=["mlp-mnist"]), "records hold no interpolation of mlp-mnist"),
-        (lambda: widgets.temperature(width_sweep()), "records hold no interpolation of pairs"),
+        (lambda: widgets.reliability(width_sweep()), "records hold no interpolation of pairs"),
         (lambda: widgets.theorem(), "rows is empty"),
         (lambda: widgets.theorem(compute=lambda shared: []), "units is 0; with compute it must say"),
     ],
@@ -369,6 +369,6 @@ def test_nothing_to_show_is_said(make, message):
 @pytest.mark.slow
 def test_the_committed_records_make_explorers(committed_records):
     records = [record for record in committed_records if not record.outdated]
-    for make in (widgets.barrier, widgets.layers, widgets.active_units, widgets.temperature):
+    for make in (widgets.barrier, widgets.layers, widgets.active_units, widgets.reliability):
         for explorer in make(records).members:
             ElementTree.fromstring(f"<div>{explorer.still_html()}</div>")

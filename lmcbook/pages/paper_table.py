@@ -9,7 +9,7 @@ from lmcbook.lab import plan, recorded
 from lmcbook.lab.plain import is_plain, is_the_recipes_own
 from lmcbook.lab.recipes import MAIN_WEIGHT_DECAY, recipe
 from lmcbook.lab.records import Record, barriers_table
-from lmcbook.pages.analysis.labels import mean_and_spread, recipe_label, width_label
+from lmcbook.pages.analysis.labels import mean_and_deviation, recipe_label, width_label
 from lmcbook.pages.claims import PAPER_TABLE_1
 from lmcbook.pages.origin import trained_on
 from lmcbook.training.config import TrainingConfig
@@ -97,7 +97,7 @@ def _said(records: Sequence[Record], column: str, factor: float) -> str:
     """``0.600 ± 0.200 (3) at ×16``."""
     if not records:
         return NOT_MEASURED
-    values = mean_and_spread(barriers_table(records)[column], factor=factor, digits=3)
+    values = mean_and_deviation(barriers_table(records)[column], factor, 3, count=True)
     return f"{values} at {width_label(records[0].config.training.width_multiplier)}"
 
 

@@ -8,7 +8,7 @@ from pandas import DataFrame
 
 from lmcbook.lab.recipes import MAIN_WEIGHT_DECAY
 from lmcbook.lab.records import Record, barriers_table
-from lmcbook.pages.analysis.labels import decay_label, recipe_label, signed, spread, width_label
+from lmcbook.pages.analysis.labels import decay_label, mean_and_deviation, recipe_label, signed, width_label
 from lmcbook.pages.analysis.lines import KINDS, halfway_table
 from lmcbook.pages.analysis.measurements import Measurements
 from lmcbook.pages.analysis.one_network import DIGITS, agreement_table
@@ -95,7 +95,7 @@ def alignments(records: Sequence[Record], *, weight_decay: float = MAIN_WEIGHT_D
             "width": width_label(width),
             "pairs": str(cell.groupby("alignment").size().max()),
             **{
-                name: spread(cell[cell["alignment"] == alignment][column], factor, digits)
+                name: mean_and_deviation(cell[cell["alignment"] == alignment][column], factor, digits)
                 for alignment, name in named.items()
             },
         }
@@ -226,7 +226,9 @@ def _widths(table: DataFrame) -> list[tuple[float, DataFrame]]:
 
 
 def _means(cell: DataFrame, columns: Columns) -> dict[str, str]:
-    return {title: spread(cell[column], factor, digits) for title, (column, factor, digits) in columns.items()}
+    return {
+        title: mean_and_deviation(cell[column], factor, digits) for title, (column, factor, digits) in columns.items()
+    }
 
 
 def show(

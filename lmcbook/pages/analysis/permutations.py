@@ -21,7 +21,7 @@ ALIGNMENTS: dict[str, str] = {
 """Alignment → its name in legends and tables."""
 
 BARRIERS = ("midpoint_accuracy_barrier", "midpoint_loss_barrier", "midpoint_calibrated_loss_barrier")
-INSIDE = (
+_MEASURED = (
     *("overlap", "reciprocal_orthogonality", "commutativity"),
     *("lewc_cosine", "llfc_error", "decay_exponent"),
 )
@@ -64,7 +64,7 @@ def plain_and_matched_table(records: Sequence[Record]) -> DataFrame:
     return both.assign(gain=both[BARRIERS[0]] - both[f"{BARRIERS[0]}_second"])
 
 
-def inside_table(records: Sequence[Record]) -> DataFrame:
+def before_and_after_table(records: Sequence[Record]) -> DataFrame:
     """Means over layers of each pair, as it is and matched by weights, of pairs that were measured both ways.
 
     Of several weight decays, the paper's, or the largest where that is not among them.
@@ -72,12 +72,14 @@ def inside_table(records: Sequence[Record]) -> DataFrame:
     table = paper_decay(Measurements.of(records).table(summaries_table))
     table = table[table["alignment"].isin(["identity", "weight_matching"])]
     ways = table.groupby(PAIR)["alignment"].transform("nunique")
-    return table[ways == 2][[*PAIR, "lewc_exponent", "alignment", "expected_overlap", *INSIDE]].reset_index(drop=True)
+    return table[ways == 2][[*PAIR, "lewc_exponent", "alignment", "expected_overlap", *_MEASURED]].reset_index(
+        drop=True
+    )
 
 
 def mechanism_table(records: Sequence[Record]) -> DataFrame:
-    """Both conditions of each pair of `inside_table`, as it is and matched by weights."""
-    table = Measurements.of(records).table(inside_table)
+    """Both conditions of each pair of `before_and_after_table`, as it is and matched by weights."""
+    table = Measurements.of(records).table(before_and_after_table)
     return table[[*PAIR, "alignment", "reciprocal_orthogonality", "commutativity"]].dropna()
 
 

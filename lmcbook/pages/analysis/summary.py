@@ -8,7 +8,7 @@ from pandas import DataFrame
 from lmcbook.lab.plain import is_the_recipes_own
 from lmcbook.lab.recipes import recipe
 from lmcbook.lab.records import Record, barriers_table
-from lmcbook.pages.analysis.labels import recipe_label, spread, width_label
+from lmcbook.pages.analysis.labels import mean_and_deviation, recipe_label, width_label
 from lmcbook.pages.analysis.measurements import Measurements
 from lmcbook.pages.analysis.repairs import REPAIRED, ways_table
 from lmcbook.pages.analysis.vocabulary import ACCURACY, ends, groups, paper_decay, plain, widest
@@ -99,7 +99,7 @@ def _lost(rows: DataFrame, at: DataFrame | None = None) -> str:
     if rows.empty:
         return "–"
     width = rows["width_multiplier"].iloc[0]
-    said = f"{spread(rows[ACCURACY], 100, 1)} ({len(rows)})"
+    said = f"{mean_and_deviation(rows[ACCURACY], 100, 1)} ({len(rows)})"
     if at is not None and at["width_multiplier"].iloc[0] == width:
         return said
     return f"{said} at {width_label(width)}"

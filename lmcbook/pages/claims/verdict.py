@@ -21,7 +21,7 @@ from pandas import DataFrame
 from lmcbook.lab.plan import SCALES, recipe
 from lmcbook.lab.records import Record, pairs_table
 from lmcbook.pages.analysis.intervals import UNKNOWN, Interval
-from lmcbook.pages.analysis.labels import mean_and_spread, signed, width_label
+from lmcbook.pages.analysis.labels import mean_and_deviation, signed, width_label
 from lmcbook.pages.analysis.lengths import longest_trainings, trial
 from lmcbook.pages.claims.catalogue import CLAIMS
 from lmcbook.pages.claims.claim import GROUPS, Claim
@@ -123,7 +123,7 @@ class Verdict:
     def numbers(self) -> str:
         """`ours` without the unit."""
         claim = self.claim
-        return mean_and_spread(self.values, factor=claim.factor, digits=claim.digits, count=not claim.pooled)
+        return mean_and_deviation(self.values, factor=claim.factor, digits=claim.digits, count=not claim.pooled)
 
 
 def judge(records: Sequence[Record], claims: Iterable[Claim] = CLAIMS) -> list[Verdict]:

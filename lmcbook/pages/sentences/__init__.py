@@ -63,9 +63,9 @@ from lmcbook.pages.sentences.parts import (
 )
 from lmcbook.pages.sentences.permutations import (
     alignment_finding,
+    conditions_finding,
     cost_finding,
     gain_finding,
-    inside_finding,
     matched_calibration_finding,
     mechanism_finding,
     plain_against_matched,
@@ -122,6 +122,7 @@ __all__ = [
     "common_parts_finding",
     "commutativity_finding",
     "condition_finding",
+    "conditions_finding",
     "control_finding",
     "control_sentences",
     "controls_verdict",
@@ -142,7 +143,6 @@ __all__ = [
     "gain_finding",
     "halfway_finding",
     "histogram_finding",
-    "inside_finding",
     "last_layer_finding",
     "law_finding",
     "lewc_finding",

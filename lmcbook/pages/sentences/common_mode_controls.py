@@ -13,7 +13,7 @@ from lmcbook.pages.analysis.common_mode_controls import (
     placed_beside_trained,
     placement_table,
 )
-from lmcbook.pages.analysis.labels import enumerated, pair_count, recipe_label, signed, spread, width_label
+from lmcbook.pages.analysis.labels import enumerated, mean_and_deviation, pair_count, recipe_label, signed, width_label
 from lmcbook.pages.analysis.measurements import Measurements
 from lmcbook.pages.analysis.predictions import STATISTICS
 from lmcbook.pages.analysis.told import Told
@@ -33,7 +33,9 @@ def control_sentences(records: Sequence[Record]) -> list[str]:
         rows, helped = [], []
         for (name,), pairs in groups(part, "control"):
             is_trained = bool(pairs["trained"].all())
-            lost = {kind: spread(pairs[kind], 1, 1) if is_trained else "–" for kind in ("plain", "lewc_mean")}
+            lost = {
+                kind: mean_and_deviation(pairs[kind], 1, 1) if is_trained else "–" for kind in ("plain", "lewc_mean")
+            }
             rows.append(
                 {
                     **_changed(name, size),
@@ -74,8 +76,8 @@ def placement_finding(records: Sequence[Record]) -> list[str]:
             {
                 "network": recipe_label(recipe),
                 "placed": kind,
-                "points lost": spread(of["plain"], 1, 1),
-                "repaired": spread(of["lewc_mean"], 1, 1),
+                "points lost": mean_and_deviation(of["plain"], 1, 1),
+                "repaired": mean_and_deviation(of["lewc_mean"], 1, 1),
             }
             for kind, of in kinds.items()
         ]
@@ -108,7 +110,7 @@ def placed_beside_trained_finding(placed: Sequence[Record], trained: Sequence[Re
 
 
 def _points(values: list[float]) -> str:
-    return f"{spread(values, 1, 1)} ({pair_count(len(values))})"
+    return f"{mean_and_deviation(values, 1, 1)} ({pair_count(len(values))})"
 
 
 def common_parts_finding(records: Sequence[Record]) -> list[str]:
@@ -123,8 +125,8 @@ def common_parts_finding(records: Sequence[Record]) -> list[str]:
         rows = [
             {
                 **_changed(name, size),
-                "common part": spread(pairs["common"]),
-                "isotropic part": spread(pairs["isotropic"]),
+                "common part": mean_and_deviation(pairs["common"]),
+                "isotropic part": mean_and_deviation(pairs["isotropic"]),
                 "pairs": str(len(pairs)),
             }
             for (name,), pairs in kinds
@@ -149,10 +151,13 @@ def many_finding(records: Sequence[Record]) -> list[str]:
             {
                 "network": recipe_label(recipe),
                 "networks": f"{count:g}",
-                **{f"points lost, {said}": spread(of[kind], 1, 1) for kind, said in kinds.items()},
-                **{f"calibrated loss, {said}": spread(of[f"{kind}_loss"], 1, 2) for kind, said in kinds.items()},
+                **{f"points lost, {said}": mean_and_deviation(of[kind], 1, 1) for kind, said in kinds.items()},
                 **{
-                    f"β over LEWC's, {kinds[kind]}": spread(2 ** of[f"{kind}_error"], 1, 2)
+                    f"calibrated loss, {said}": mean_and_deviation(of[f"{kind}_loss"], 1, 2)
+                    for kind, said in kinds.items()
+                },
+                **{
+                    f"β over LEWC's, {kinds[kind]}": mean_and_deviation(2 ** of[f"{kind}_error"], 1, 2)
                     for kind in ("plain", "lewc_mean")
                 },
             }

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from pandas import DataFrame
 
 from lmcbook.lab.records import LINES, Record, pairs_table
-from lmcbook.pages.analysis.labels import network_of, pair_count, recipe_label, signed, spread, width_of
+from lmcbook.pages.analysis.labels import mean_and_deviation, network_of, pair_count, recipe_label, signed, width_of
 from lmcbook.pages.analysis.lines import KINDS, along_lines_table
 from lmcbook.pages.analysis.measurements import Measurements
 from lmcbook.pages.analysis.starts import NOTHING, ORDER, name_of, spawned_table
@@ -54,8 +54,8 @@ def penalty_verdict(records: Sequence[Record]) -> str:
         own = both["endpoint_accuracy_second"].mean() - both["endpoint_accuracy"].mean()
         parts.append(
             f"{network_of(table)}: under a penalty of {strongest:g} against low rank {' and '.join(conditions)}, and "
-            f"{merging}: {spread(more, 100, 1)} points of accuracy more are lost ({_counted(both)}), while the "
-            f"unmerged networks' accuracy moves by {signed(100 * own, 1)} points"
+            f"{merging}: {mean_and_deviation(more, 100, 1)} points of accuracy more are lost ({_counted(both)}), while "
+            f"the unmerged networks' accuracy moves by {signed(100 * own, 1)} points"
         )
     return _verdict(parts, "without a penalised and a plain training of one network there is none")
 
@@ -142,16 +142,16 @@ def flatness_verdict(records: Sequence[Record]) -> str:
         if (excess > 0).all() or (excess < 0).all():
             less = (excess > 0).all()
             said = (
-                f"costs {'less' if less else 'more'} than a random direction as long, by {spread(excess.abs(), 1, 3)} "
-                f"nats (calibrated, {_agreed(table)}), so that flatness {'does not explain it' if less else _POSSIBLE}"
+                f"costs {'less' if less else 'more'} than a random direction as long, by "
+                f"{mean_and_deviation(excess.abs(), 1, 3)} nats (calibrated, {_agreed(table)}), so that "
+                f"flatness {'does not explain it' if less else _POSSIBLE}"
             )
         else:
-            said = (
-                f"costs about what a random direction as long does (the pairs disagree: {spread(-excess, 1, 3)} nats)"
-            )
+            said = "costs about what a random direction as long does "
+            said += f"(the pairs disagree: {mean_and_deviation(-excess, 1, 3)} nats)"
         parts.append(
             f"{network_of(table)}: halfway, the way to network b {said}; at its end a random direction costs "
-            f"{spread(rise, 1, 3)} nats"
+            f"{mean_and_deviation(rise, 1, 3)} nats"
         )
     return _verdict(parts, "nothing is measured")
 
@@ -168,8 +168,8 @@ def start_finding(records: Sequence[Record]) -> list[str]:
             {
                 "network": network_of(table),
                 "in common": name_of(kind),
-                "points lost": spread(rows[ACCURACY], 100, 1),
-                "calibrated nats": spread(rows[CALIBRATED], 1, 3),
+                "points lost": mean_and_deviation(rows[ACCURACY], 100, 1),
+                "calibrated nats": mean_and_deviation(rows[CALIBRATED], 1, 3),
             }
             for (kind,), rows in kinds
         ]

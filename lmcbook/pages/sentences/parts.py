@@ -7,7 +7,7 @@ from pandas import DataFrame
 from lmcbook.lab.records import Record
 from lmcbook.pages.analysis.falls import fit_fall
 from lmcbook.pages.analysis.intervals import difference_interval
-from lmcbook.pages.analysis.labels import network_of, pair_count, recipe_label, signed, spread, width_of
+from lmcbook.pages.analysis.labels import mean_and_deviation, network_of, pair_count, recipe_label, signed, width_of
 from lmcbook.pages.analysis.measurements import Measurements
 from lmcbook.pages.analysis.parts import MADE_OF, against_batches, made_of_table, parts_table
 from lmcbook.pages.analysis.told import Told, change
@@ -117,7 +117,7 @@ def _made_of(where: str, shown: Mapping[str, DataFrame]) -> Told:
         f"{rows['always_on'].mean():.2f}" for _, rows in (first, last)
     )
     found = [
-        {"network": where, "": place, **{name: spread(rows[column]) for column, name in MADE_OF.items()}}
+        {"network": where, "": place, **{name: mean_and_deviation(rows[column]) for column, name in MADE_OF.items()}}
         for place, rows in shown.items()
     ]
     return Told(f"{said} ({pair_count(*map(len, shown.values()))} each).", found)
@@ -126,6 +126,8 @@ def _made_of(where: str, shown: Mapping[str, DataFrame]) -> Told:
 def _told(where: str, shown: Mapping[str, DataFrame]) -> Told:
     first, *_, last = shown.values() if len(shown) > 1 else [*shown.values()] * 2
     ways = ", ".join(f"the {part} part {change(first[part].mean(), last[part].mean())}" for part in _PARTS)
-    parts = {place: {f"{part} part": spread(rows[part]) for part in _PARTS} for place, rows in shown.items()}
+    parts = {
+        place: {f"{part} part": mean_and_deviation(rows[part]) for part in _PARTS} for place, rows in shown.items()
+    }
     found = [{"network": where.split(",")[0], "": place, **of} for place, of in parts.items()]
     return Told(f"{where}: {ways} ({pair_count(*map(len, shown.values()))} each).", found)

@@ -11,11 +11,11 @@ from lmcbook.pages.analysis.falls import Fall
 from lmcbook.pages.analysis.intervals import Interval, mean_interval
 from lmcbook.pages.analysis.labels import (
     enumerated,
+    mean_and_deviation,
     network_of,
     pair_count,
     recipe_label,
     signed,
-    spread,
     width_label,
     width_of,
 )
@@ -339,7 +339,9 @@ def _with_intervals(table: DataFrame) -> dict[str, str]:
     found = {way: table[table["way"] == way] for way in (PLAIN, REPAIRED)}
     lost = {f"points lost, {way} (95 % interval)": _mean([*(100 * rows[ACCURACY])], 1) for way, rows in found.items()}
     ratios = {
-        f"β over LEWC's, {way}": spread(rows["inverse_temperature_midpoint"] / rows["predicted_inverse_temperature"])
+        f"β over LEWC's, {way}": mean_and_deviation(
+            rows["inverse_temperature_midpoint"] / rows["predicted_inverse_temperature"]
+        )
         for way, rows in found.items()
     }
     return {name.replace(REPAIRED, "repaired"): cell for name, cell in {**lost, **ratios}.items()}

@@ -6,7 +6,14 @@ from pandas import DataFrame
 
 from lmcbook.lab.recipes import MAIN_WEIGHT_DECAY, USUAL_WEIGHT_DECAY
 from lmcbook.lab.records import Record
-from lmcbook.pages.analysis.labels import decay_label, network_of, pair_count, recipe_label, spread, width_label
+from lmcbook.pages.analysis.labels import (
+    decay_label,
+    mean_and_deviation,
+    network_of,
+    pair_count,
+    recipe_label,
+    width_label,
+)
 from lmcbook.pages.analysis.measurements import Measurements
 from lmcbook.pages.analysis.repairs import PLAIN, REPAIRED, RESCALED, ways_table
 from lmcbook.pages.analysis.sweeps import FULL, SHORTER, SPARED, decay_cosine_table, decay_table
@@ -29,8 +36,8 @@ def decay_finding(records: Sequence[Record]) -> list[str]:
             {
                 "network": network_of(table),
                 "weight decay": decay_label(decay),
-                "points lost by averaging": spread(rows[ACCURACY], 100, 1),
-                "accuracy unmerged (%)": spread(rows["endpoint_accuracy"], 100, 1),
+                "points lost by averaging": mean_and_deviation(rows[ACCURACY], 100, 1),
+                "accuracy unmerged (%)": mean_and_deviation(rows["endpoint_accuracy"], 100, 1),
             }
             for decay, rows in _decays(table)
         ]
@@ -51,7 +58,7 @@ def normalisation_finding(records: Sequence[Record]) -> list[str]:
     for (recipe,), table in groups(spared, "recipe"):
         full = _of(records, FULL)
         both = _together(table, full[full["recipe"] == recipe])
-        moved = {decay_label(decay): spread(rows["difference"], 100, 1) for decay, rows in _decays(both)}
+        moved = {decay_label(decay): mean_and_deviation(rows["difference"], 100, 1) for decay, rows in _decays(both)}
         found = [
             {"network": network_of(table), "weight decay": decay, "points moved by sparing batch norm": points}
             for decay, points in moved.items()
@@ -102,7 +109,10 @@ def decay_after_repair(records: Sequence[Record]) -> list[str]:
             less = (rows[ACCURACY] < rows[f"{ACCURACY}_second"]).sum()
             parts.append((len(rows), f"{less} ({way})"))
             columns = ((MAIN_WEIGHT_DECAY, ACCURACY), (USUAL_WEIGHT_DECAY, f"{ACCURACY}_second"))
-            lost = {f"points lost, {decay_label(each)}": spread(rows[column], 100, 1) for each, column in columns}
+            lost = {
+                f"points lost, {decay_label(each)}": mean_and_deviation(rows[column], 100, 1)
+                for each, column in columns
+            }
             found.append({"network": where, "": way, **lost})
         said = f"less is lost with {decay_label(MAIN_WEIGHT_DECAY)} than with {decay_label(USUAL_WEIGHT_DECAY)} in "
         said += ", ".join(less for _, less in parts)
@@ -127,8 +137,8 @@ def last_layer_finding(records: Sequence[Record]) -> list[str]:
             {
                 "network": network_of(rows),
                 "weight decay": decay,
-                "cosine in the last hidden layer": spread(hidden, 1, 3),
-                "at the logits": spread(logits, 1, 3),
+                "cosine in the last hidden layer": mean_and_deviation(hidden, 1, 3),
+                "at the logits": mean_and_deviation(logits, 1, 3),
             }
             for decay, (hidden, logits) in two
         ]
@@ -158,10 +168,10 @@ def product_finding(records: Sequence[Record]) -> list[str]:
                 "network": network_of(shorter),
                 "epochs": f"{rows['epochs'].iloc[0]}",
                 "weight decay": decay_label(rows["weight_decay"].iloc[0]),
-                "relative effective rank": spread(rows["relative_effective_rank"], 1, 3),
-                "weak additivity": spread(rows["weak_additivity"], 1, 3),
-                "reciprocal orthogonality": spread(rows["reciprocal_orthogonality"], 1, 2),
-                "points lost": spread(rows[ACCURACY], 100, 1),
+                "relative effective rank": mean_and_deviation(rows["relative_effective_rank"], 1, 3),
+                "weak additivity": mean_and_deviation(rows["weak_additivity"], 1, 3),
+                "reciprocal orthogonality": mean_and_deviation(rows["reciprocal_orthogonality"], 1, 2),
+                "points lost": mean_and_deviation(rows[ACCURACY], 100, 1),
             }
             for rows in both
         ]
@@ -186,18 +196,18 @@ def decay_verdict(records: Sequence[Record]) -> str:
         word = ("better" if gains.mean() > 0 else "worse") if agree else "neither better nor worse"
         against = "as the paper says" if word == "better" else "against the paper"
         pairs = f"all {len(gains)} pairs" if len(gains) > 1 else "the one pair measured"
-        difference = spread(gains if word != "worse" else -gains, 100, 1)
+        difference = mean_and_deviation(gains if word != "worse" else -gains, 100, 1)
         by = f"by {difference} points of accuracy" if agree else f"with a mean difference of {difference} points"
         parts.append(
             f"{network_of(table)} merges {word} with weight decay {decay_label(MAIN_WEIGHT_DECAY)} than with "
-            f"{decay_label(USUAL_WEIGHT_DECAY)} in {pairs}, {by}, {against}{_inside(table)}"
+            f"{decay_label(USUAL_WEIGHT_DECAY)} in {pairs}, {by}, {against}{_conditions_meanwhile(table)}"
         )
     if not parts:
         return "**Verdict.** Without both weight decays at one width there is none."
     return f"**Verdict.** {'. '.join(parts)}."
 
 
-def _inside(table: DataFrame) -> str:
+def _conditions_meanwhile(table: DataFrame) -> str:
     """Which way the conditions go from the usual decay to the paper's."""
     strong, weak = (table[table["weight_decay"] == decay] for decay in (MAIN_WEIGHT_DECAY, USUAL_WEIGHT_DECAY))
     parts = []
