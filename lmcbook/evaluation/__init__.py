@@ -20,12 +20,13 @@ from lmcbook.evaluation.line import Line
 from lmcbook.evaluation.metrics import accuracy, loss
 from lmcbook.evaluation.prediction import coefficients_grid, predict_logits, predict_logits_along
 from lmcbook.evaluation.repairing import repair_study
-from lmcbook.evaluation.self_merging import pair_merge, self_merge
+from lmcbook.evaluation.self_merging import Midpoints, self_merge
 from lmcbook.evaluation.temperatures import temperature_sweep
 
 __all__ = [
     "InterpolationCurve",
     "Line",
+    "Midpoints",
     "accuracy",
     "accuracy_barrier",
     "barriers",
@@ -41,7 +42,6 @@ __all__ = [
     "loss_barrier",
     "midpoint_accuracy_barrier",
     "midpoint_loss_barrier",
-    "pair_merge",
     "predict_logits",
     "predict_logits_along",
     "predicted_inverse_temperature",
