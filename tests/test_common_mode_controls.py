@@ -13,11 +13,11 @@ from lmcbook.evaluation.averages import averages
 from lmcbook.lab import plan
 from lmcbook.lab.config import PairConfig
 from lmcbook.lab.control_measurements import measure_controls, measure_many, measure_placement
-from lmcbook.lab.plan.common_mode_controls import FOUR_PAIRS, SIX_PAIRS
+from lmcbook.lab.plan.changed_trainings import FOUR_PAIRS, SIX_PAIRS
 from lmcbook.lab.session import PairSession, same_networks
 from lmcbook.merging import Repairer, add_biases, merge_many
 from lmcbook.merging.cross_talk import without_mean_cross_talk
-from lmcbook.merging.repair import repair
+from lmcbook.merging.repairing import repair
 from lmcbook.models import LayeredModel, build_model, layer_outputs
 from lmcbook.models.placing import placed, random_places
 from lmcbook.randomness import random_stream

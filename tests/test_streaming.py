@@ -15,6 +15,7 @@ from lmcbook.data import StreamedImages, folders, streaming
 from lmcbook.data.folders import MEAN, STD
 from lmcbook.data.torchvision_guard import import_torchvision
 from lmcbook.errors import InputError
+from lmcbook.errors.arrays import is_in_memory
 from lmcbook.lab import store
 from lmcbook.lab.config import PairConfig
 from lmcbook.lab.plan import PlannedPair, recipe
@@ -170,6 +171,8 @@ def test_streamed_images_are_those_of_the_files(insects):
     assert torch.equal(images[torch.tensor([5, 0])], whole[[5, 0]])
     assert torch.equal(streaming.in_memory(images[3:9]), whole[3:9])
     assert streaming.in_memory(whole) is whole
+    # a kind of tensor of somebody's own lies in memory too, unless it says otherwise
+    assert [is_in_memory(each) for each in (images, whole, torch.nn.Parameter(whole))] == [False, True, True]
 
 
 def test_streamed_images_look_like_a_tensor_and_refuse_to_be_computed_with(insects):

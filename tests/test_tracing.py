@@ -1,5 +1,6 @@
 """Tables derived from a trace: they agree with ours, preserve functions, and admit what they cannot prove."""
 
+import doctest
 from collections.abc import Callable
 
 import pytest
@@ -12,6 +13,7 @@ from torch.nn.utils.parametrizations import spectral_norm, weight_norm
 from lmcbook.errors import InputError
 from lmcbook.models import ARCHITECTURES, permutation_spec
 from lmcbook.permutation import Part, PermutationSpec, apply, check_function_preserved, derive_spec
+from lmcbook.permutation.tracing import layouts as layouts_module
 from lmcbook.permutation.tracing.layer_rules import LAYER_RULES
 from lmcbook.permutation.tracing.layouts import Layout, Units, resolved, unify
 from lmcbook.permutation.tracing.shape_rules import SHAPE_RULES
@@ -396,3 +398,7 @@ def test_nothing_is_given_away_needlessly():
     whole, head, tail = Units(7), Units(3), Units(4)
     unify(((whole, 2),), ((head, 2), (tail, 2)), "boundary")
     assert [found.count for found, _ in resolved(((whole, 2),))] == [3, 4]
+
+
+def test_the_example_of_layouts_is_true():
+    assert doctest.testmod(layouts_module) == doctest.TestResults(failed=0, attempted=7)

@@ -21,7 +21,7 @@ from lmcbook.evaluation.metrics import accuracy, loss
 from lmcbook.evaluation.prediction import coefficients_grid, predict_logits, predict_logits_along
 from lmcbook.evaluation.repairing import repair_study
 from lmcbook.evaluation.self_merging import Midpoints, self_merge
-from lmcbook.evaluation.temperatures import temperature_sweep
+from lmcbook.evaluation.sweeping_temperatures import temperature_sweep
 
 __all__ = [
     "InterpolationCurve",

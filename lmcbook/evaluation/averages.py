@@ -8,11 +8,13 @@ import torch
 from torch import nn
 
 from lmcbook.errors import InputError
+from lmcbook.errors.annotations import fit
 from lmcbook.errors.arguments import checked
 from lmcbook.evaluation.curve import fitted_point
 from lmcbook.evaluation.line import Logits, logits_of
 from lmcbook.merging import Repairer, add_biases, merge_many, recompute_batch_norm
 from lmcbook.merging.cross_talk import without_mean_cross_talk
+from lmcbook.models import LayeredModel
 from lmcbook.models.examples import as_examples, as_images
 from lmcbook.states import StateDict, has_batch_norm
 
@@ -50,7 +52,8 @@ def averages(
         accuracies as fractions.
 
     Raises:
-        InputError: as `merge_many`, `Repairer` and `without_mean_cross_talk`, or ``own`` is not of as many networks.
+        InputError: as `merge_many`, `Repairer` and `without_mean_cross_talk`; ``own`` is of another number of networks;
+            or ``cross_talk`` is wanted of a network that is no `LayeredModel`.
     """
     parts = [as_examples("calibration", calibration), as_examples("test", test)]
     labels, inputs = [part.labels for part in parts], [part.images for part in parts]
@@ -71,8 +74,9 @@ def averages(
     biased, repairer = add_biases(model), Repairer(model, states, images)
     repaired = {kind: repairer.repair(merged, coefficients, kind) for kind in REPAIRED}
     if cross_talk:
+        chain = fit("model", model, LayeredModel)
         repaired |= {
-            kind: without_mean_cross_talk(model, states, merged, coefficients, images, common_only=common)
+            kind: without_mean_cross_talk(chain, states, merged, coefficients, images, common_only=common)
             for kind, common in CROSS_TALK.items()
         }
     for kind, state in repaired.items():

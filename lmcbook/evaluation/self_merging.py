@@ -79,7 +79,7 @@ def self_merge(
 
 
 class Midpoints:
-    """Merges at λ = ½ on the same examples; what a network is worth by itself is measured once for all of them.
+    """Merges at λ = ½ on the same examples; a network by itself is measured once for all its merges.
 
     Args:
         model: the networks' module; its own weights do not count.

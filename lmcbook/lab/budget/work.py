@@ -12,7 +12,7 @@ from lmcbook.errors import InputError, check_choice, check_number, one_line
 from lmcbook.errors.machine import lacks_memory
 from lmcbook.lab import paths, plan
 from lmcbook.lab.budget.costs import Costs, estimated_measuring_seconds
-from lmcbook.lab.budget.tasks import Task, shortened
+from lmcbook.lab.budget.task import Task, shortened
 from lmcbook.lab.budget.todo import Todo, device_and_gpu, missing_of, planned_of, todo
 from lmcbook.lab.failures import of_memory
 from lmcbook.lab.plan import PlannedPair
