@@ -11,6 +11,7 @@ import torch
 from PIL import Image
 
 from lmcbook import data
+from lmcbook.connecting import inputs
 from lmcbook.data import StreamedImages, folders, streaming
 from lmcbook.data.folders import MEAN, STD
 from lmcbook.data.torchvision_guard import import_torchvision
@@ -173,6 +174,13 @@ def test_streamed_images_are_those_of_the_files(insects):
     assert streaming.in_memory(whole) is whole
     # a kind of tensor of somebody's own lies in memory too, unless it says otherwise
     assert [is_in_memory(each) for each in (images, whole, torch.nn.Parameter(whole))] == [False, True, True]
+
+
+def test_a_comparison_takes_streamed_images_to_its_device_and_compares_none_of_their_pixels(insects):
+    images = insects.test.images
+    moved = inputs._as(images, torch.float64, "meta")
+    assert isinstance(moved, StreamedImages) and moved.device.type == "meta" and list(moved.files) == list(images.files)
+    assert inputs._same_examples(images, images) and not inputs._same_examples(torch.zeros(images.shape), images)
 
 
 def test_streamed_images_look_like_a_tensor_and_refuse_to_be_computed_with(insects):
