@@ -8,7 +8,7 @@ import pytest
 
 from lmcbook.errors import InputError
 from lmcbook.lab import plan
-from lmcbook.lab.plan.common_mode_controls import noise_or_passes, training_options
+from lmcbook.lab.plan.changed_trainings import noise_or_passes, training_options
 from lmcbook.lab.records import Record
 from lmcbook.pages import figures, sentences
 from lmcbook.pages.analysis.common_mode_controls import (

@@ -4,8 +4,10 @@ from dataclasses import replace
 
 import pytest
 
+from lmcbook.evaluation import self_merge, self_merging
 from lmcbook.lab import plan
 from lmcbook.lab.measurements import (
+    _brief,
     measure_common_mode_of,
     measure_interpolation,
     measure_layerwise,
@@ -29,6 +31,8 @@ from lmcbook.pages.analysis.one_network import (
     told_table,
 )
 from lmcbook.pages.analysis.told import numbers_of
+from lmcbook.randomness import random_stream
+from tests.helpers.calls import counted_calls
 from tests.helpers.one_network_records import told_records, told_sweep
 from tests.helpers.sessions import session_of
 
@@ -54,7 +58,7 @@ def test_a_selection_is_kept():
     assert {one.pair.training.width_multiplier for one in planned} == {4.0}
 
 
-def test_the_measurements_are_of_this_pair_and_small(pico_pair, trained_pair, digits):
+def test_the_measurements_are_of_this_pair_and_small(pico_pair, trained_pair, digits, monkeypatch):
     a, b = (one.state for one in trained_pair)
     session = session_of(pico_pair, a, b, digits)
     split = measure_common_mode_of(replace(pico_pair, measurement="common_mode"), session)
@@ -63,7 +67,10 @@ def test_the_measurements_are_of_this_pair_and_small(pico_pair, trained_pair, di
     swapped = measure_common_mode_of(pico_pair, session_of(pico_pair, b, a, digits))["layers"][-1]["metrics"]
     assert swapped["predicted_from_a"] == pytest.approx(last["predicted_from_b"], rel=1e-4)
     assert swapped["reciprocal_orthogonality"] == pytest.approx(last["reciprocal_orthogonality"], rel=1e-4)
+    predicted = counted_calls(monkeypatch, self_merging, "predict_logits")
     alone = measure_self_merge(replace(pico_pair, measurement="self_merge"), session)
+    # on two sets of examples: both networks once; each with three copies and the pair, as they are and repaired
+    assert len(predicted) == 2 * (2 + 2 * (2 * 3 + 1))
     assert set(alone) == {"a", "b", "pair"} and all(set(each) == {"none", "lewc_mean"} for each in alone.values())
     assert [len(each["none"]["merged"]) for each in alone.values()] == [3, 3, 1]
     assert alone["pair"]["none"]["own"] == [alone[name]["none"]["own"] for name in "ab"]
@@ -90,6 +97,23 @@ def test_the_measurements_are_of_this_pair_and_small(pico_pair, trained_pair, di
             provenance={},
         )
         assert len(str(record.to_dict())) < 20_000
+
+
+def test_what_a_network_is_by_itself_is_measured_once_and_is_what_it_is_alone(pico_pair, trained_pair, digits):
+    a, b = (one.state for one in trained_pair)
+    alone = measure_self_merge(replace(pico_pair, measurement="self_merge"), session_of(pico_pair, a, b, digits))
+    for name, state, seed in zip("ab", (a, b), pico_pair.seeds, strict=True):
+        for kind in ("none", "lewc_mean"):
+            told = self_merge(
+                session_of(pico_pair, a, b, digits).model,
+                state,
+                calibration=digits.calibration,
+                test=digits.test,
+                images=digits.train.images[: pico_pair.repair_examples],
+                repair=kind,
+                generators=[random_stream(seed, "self-merge", draw) for draw in range(3)],
+            )
+            assert alone[name][kind] == _brief(told)
 
 
 # --- what is said of it ----------------------------------------------------------------------------------------------

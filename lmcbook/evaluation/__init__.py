@@ -6,7 +6,7 @@ start without torch.
 
 from typing import TYPE_CHECKING
 
-from lmcbook import names_on_demand
+from lmcbook.errors.on_demand import names_on_demand
 
 if TYPE_CHECKING:
     from lmcbook.evaluation.barrier import (
@@ -29,12 +29,13 @@ if TYPE_CHECKING:
     from lmcbook.evaluation.metrics import accuracy, loss
     from lmcbook.evaluation.prediction import coefficients_grid, predict_logits, predict_logits_along
     from lmcbook.evaluation.repairing import repair_study
-    from lmcbook.evaluation.self_merging import pair_merge, self_merge
-    from lmcbook.evaluation.temperatures import temperature_sweep
+    from lmcbook.evaluation.self_merging import Midpoints, self_merge
+    from lmcbook.evaluation.sweeping_temperatures import temperature_sweep
 
 __all__ = [
     "InterpolationCurve",
     "Line",
+    "Midpoints",
     "accuracy",
     "accuracy_barrier",
     "barriers",
@@ -50,7 +51,6 @@ __all__ = [
     "loss_barrier",
     "midpoint_accuracy_barrier",
     "midpoint_loss_barrier",
-    "pair_merge",
     "predict_logits",
     "predict_logits_along",
     "predicted_inverse_temperature",
@@ -71,7 +71,7 @@ __getattr__, __dir__ = names_on_demand(
         "metrics": "accuracy loss",
         "prediction": "coefficients_grid predict_logits predict_logits_along",
         "repairing": "repair_study",
-        "self_merging": "pair_merge self_merge",
-        "temperatures": "temperature_sweep",
+        "self_merging": "Midpoints self_merge",
+        "sweeping_temperatures": "temperature_sweep",
     },
 )

@@ -171,8 +171,8 @@ def _depth(record: Record) -> dict[str, int | bool | None]:
 def _typed(table: DataFrame, *floats: str) -> DataFrame:
     # a column of None and of whole numbers would be of objects, which compare but do not calculate; so would an empty
     # one, which cannot be negated either
-    kinds: dict[str, type] = dict.fromkeys(floats, float) | {"batch_norm": bool}
-    return table.assign(**{name: table[name].astype(kind) for name, kind in kinds.items() if name in table})
+    typed = table.assign(**{name: table[name].astype(float) for name in floats})
+    return typed.assign(batch_norm=typed["batch_norm"].astype(bool)) if "batch_norm" in typed else typed
 
 
 def _table(rows: list[dict[str, Any]], columns: Iterable[str]) -> DataFrame:

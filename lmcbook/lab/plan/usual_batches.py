@@ -5,7 +5,7 @@ from dataclasses import replace
 from typing import Any
 
 from lmcbook.lab.config import ALIGNMENTS
-from lmcbook.lab.plan.batch_size import SMALL_BATCH
+from lmcbook.lab.plan.batch_sizes import SMALL_BATCH
 from lmcbook.lab.plan.grid import Network, grid
 from lmcbook.lab.plan.planned import PlannedPair
 from lmcbook.lab.plan.selection import Selection
