@@ -17,23 +17,24 @@ from dataclasses import replace
 from pathlib import Path
 
 from lmcbook.lab import store
-from lmcbook.lab.config import MEASUREMENTS, PairConfig
+from lmcbook.lab.config import PairConfig
 from lmcbook.lab.missing import Bench
 from lmcbook.lab.plan import PlannedPair, recipe
 
 REPETITIONS = 3
 NETWORKS = {"mlp-digits": 1.0, "resnet20-digits": 0.25}
 """Recipe → width multiplier."""
+KINDS = ("interpolation", "calibration", "flatness", "layerwise")
+"""Measurements that any network can have; some others want a multilayer perceptron, or further networks."""
 PROMISED_TIME, PROMISED_BYTES = 0.95, 0.25
 
 
 def planned(name: str, width: float) -> list[PlannedPair]:
-    """All four kinds of measurement of one pair of briefly trained networks."""
+    """All `KINDS` of measurement of one pair of briefly trained networks."""
     training = replace(recipe(name).training, width_multiplier=width, epochs=1, warmup_epochs=0.0)
     pair = PairConfig(training=training, num_directions=1)
     return [
-        PlannedPair(scale="embedded", recipe=name, pair=replace(pair, measurement=measurement))
-        for measurement in MEASUREMENTS
+        PlannedPair(scale="embedded", recipe=name, pair=replace(pair, measurement=measurement)) for measurement in KINDS
     ]
 
 

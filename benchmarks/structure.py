@@ -4,8 +4,8 @@
     python benchmarks/structure.py 262e3d9 HEAD      # of any commits, side by side
 
 Read from git, nothing is imported. Lines are all lines of Python, comments and docstrings included. An import counts
-whether it is lazy or not, but not if only a type checker reads it. Before the package had wings, every module stood at
-the top; `WINGS_OF_OLD_MODULES` says where each went.
+whether it is lazy or not, but not if only a type checker reads it; what a package loads on demand it imports. Before
+the package had wings, every module stood at the top; `WINGS_OF_OLD_MODULES` says where each went.
 """
 
 import ast
@@ -65,8 +65,10 @@ def imports(texts: dict[str, str]) -> dict[str, set[str]]:
         for node in ast.walk(tree):
             if id(node) in for_types:
                 continue
-            if isinstance(node, ast.Import):
-                names |= {alias.name for alias in node.names}
+            if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "names_on_demand":
+                names |= {f"{module}.{home}" for home in ast.literal_eval(node.args[1])}
+            if isinstance(node, ast.Import):  # the package itself is there before any of its modules
+                names |= {alias.name for alias in node.names} - {"lmcbook"}
             elif isinstance(node, ast.ImportFrom) and node.module:
                 given = {f"{node.module}.{alias.name}" for alias in node.names}
                 names |= {name if name in modules else node.module for name in given}

@@ -5,12 +5,9 @@ records; `lmcbook.pages` makes the book. The public names are loaded when they a
 costs nothing.
 """
 
-import importlib
-import sys
-from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from lmcbook.errors import not_installed
+from lmcbook.errors.on_demand import names_on_demand
 
 if TYPE_CHECKING:
     from lmcbook.calibration import expected_calibration_error, fit_inverse_temperature
@@ -31,7 +28,7 @@ if TYPE_CHECKING:
     from lmcbook.layerwise import measure_common_mode, measure_layers
     from lmcbook.matching import activation_matching, observe_modules, weight_matching
     from lmcbook.merging import interpolate, merge, merge_many, recompute_batch_norm
-    from lmcbook.merging.repair import add_biases, repair
+    from lmcbook.merging.repairing import add_biases, repair
     from lmcbook.models import build_model
     from lmcbook.permutation import PermutationSpec, apply, derive_spec
     from lmcbook.randomness import random_stream
@@ -79,28 +76,6 @@ __all__ = [
     "train",
     "weight_matching",
 ]
-
-
-def names_on_demand(package: str, modules: Mapping[str, str]) -> tuple[Callable[[str], Any], Callable[[], list[str]]]:
-    """``__getattr__`` and ``__dir__`` of a package that loads a name's module when the name is first used.
-
-    Args:
-        modules: module of ``package`` → the names that come from it, separated by spaces.
-    """
-    home = {name: module for module, names in modules.items() for name in names.split()}
-
-    def get(name: str) -> Any:
-        if name not in home:
-            raise AttributeError(f"module {package!r} has no attribute {name!r}")
-        try:
-            value = getattr(importlib.import_module(f"{package}.{home[name]}"), name)
-        except ModuleNotFoundError as error:
-            raise not_installed(error) from error
-        setattr(sys.modules[package], name, value)
-        return value
-
-    return get, lambda: sorted({*vars(sys.modules[package]), *home})
-
 
 __getattr__, __dir__ = names_on_demand(
     __name__,

@@ -19,12 +19,12 @@ import tests.helpers.type_checks  # noqa: F401
 from lmcbook.data import Splits, load
 from lmcbook.lab.config import PairConfig
 from lmcbook.lab.records import Record, read_records
-from lmcbook.models import ARCHITECTURES, LayeredModel, permutation_spec
+from lmcbook.models import LayeredModel, permutation_spec
 from lmcbook.permutation import PermutationSpec
 from lmcbook.states import StateDict
 from lmcbook.training import TrainedModel, train
 from lmcbook.training.config import TrainingConfig
-from tests.helpers.small_networks import ADDED, ALL, small_model
+from tests.helpers.small_networks import ALL, add_a_network, small_model
 from tests.helpers.synthetic_records import layers_sweep, width_sweep
 
 # Several test processes share the cores, and bit-identity is promised for equal thread counts: one thread here, and one
@@ -153,6 +153,6 @@ def convolutional() -> list[Record]:
 @pytest.fixture(params=ALL)
 def network(request, monkeypatch) -> tuple[LayeredModel, StateDict, PermutationSpec]:
     """A small network of each architecture, and one of an architecture that is added as a user adds one."""
-    monkeypatch.setitem(ARCHITECTURES, ADDED.name, ADDED)
+    add_a_network(monkeypatch)
     model, state = small_model(request.param)
     return model, state, permutation_spec(model)

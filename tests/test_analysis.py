@@ -4,12 +4,14 @@ import pytest
 from pandas import DataFrame, Series
 from pandas.testing import assert_series_equal
 
+from lmcbook.evaluation import lewc_scale
+from lmcbook.evaluation.scale import sum_of_powers
 from lmcbook.lab.records import barriers_table
-from lmcbook.pages import figures
-from lmcbook.pages.analysis import labels, vocabulary
+from lmcbook.pages import figures, sentences
+from lmcbook.pages.analysis import labels, layers, temperatures, vocabulary
 from lmcbook.pages.analysis.measurements import Measurements
 from lmcbook.pages.figures.page import FIGURES, Companions
-from tests.helpers.synthetic_records import width_sweep
+from tests.helpers.synthetic_records import make_layerwise_record, make_record, width_sweep, with_batch_norm
 
 
 @pytest.fixture
@@ -78,6 +80,23 @@ def test_selections():
     assert [key for key, _ in vocabulary.groups(table, "shared")] == [("nothing",), ("start",)]
 
 
+def test_pairs_in_two_settings_are_of_the_same_seeds_and_width():
+    first = DataFrame(
+        {"width_multiplier": [2.0, 1.0, 1.0], "seed_a": [0, 0, 2], "seed_b": [1, 1, 3], "way": list("xyx"), "loss": 1.0}
+    )
+    second = first[:2].assign(way=["x", "x"], loss=[3.0, 2.0])
+    both = vocabulary.paired(first, second)
+    assert list(both["way"]) == ["x", "y"] and list(both["loss"]) == [1, 1] and list(both["loss_second"]) == [3, 2]
+    assert list(vocabulary.paired(first, second, "way")["width_multiplier"]) == [2.0]
+
+
+def test_the_width_with_the_most_batch_sizes_is_each_recipes_own():
+    rows = [("a", 1.0, 8), ("a", 1.0, 16), ("a", 2.0, 8), ("a", 2.0, 16), ("a", 4.0, 8), ("b", 4.0, 8), ("b", 8.0, 8)]
+    table = DataFrame(rows, columns=["recipe", "width_multiplier", "batch_size"])
+    assert list(vocabulary.with_most_batch_sizes(table).index) == [2, 3, 6]
+    assert vocabulary.with_most_batch_sizes(table[:0]).empty
+
+
 def test_the_prediction_takes_each_rows_own_exponent():
     """λ = ½: 2^(e−1) times the ensemble's; at the ends nothing is merged, whatever the exponent."""
     ensemble, exponent = Series([1.0, 1.0, 1.5, 1.0]), Series([3.0, 2.0, 4.0, None])
@@ -88,6 +107,29 @@ def test_the_prediction_takes_each_rows_own_exponent():
         assert_series_equal(at_end[:3], ensemble[:3])
     quarter = vocabulary.predicted_inverse_temperature(ensemble[:1], exponent[:1], Series([0.25]))
     assert quarter[0] == pytest.approx(1 / (1 / 64 + 27 / 64))
+
+
+def test_one_scale_serves_numbers_columns_and_many_networks():
+    assert sum_of_powers((0.25, 0.75), 3) == lewc_scale((0.25, 0.75), 3) == 28 / 64
+    assert sum_of_powers([1 / 3] * 3, 4) == pytest.approx(3**-3)
+    column = sum_of_powers((Series([0.5, 0.25]), Series([0.5, 0.75])), Series([4.0, 3.0]))
+    assert list(column) == [2**-3, 28 / 64]
+
+
+def test_two_layers_with_batch_norm_count_as_networks_with_batch_norm():
+    """LEWC's exponent of two layers is 2 with batch norm and without, so that it tells nothing there."""
+    kinds = {"plain": lambda record: record, "normalised": with_batch_norm}
+    made = [make(width, num_layers=2) for width in (1.0, 4.0) for make in (make_record, make_layerwise_record)]
+    of = {kind: [change(record) for record in made] for kind, change in kinds.items()}
+    assert {record.lewc_exponent for records in of.values() for record in records} == {2}
+    errors = {kind: temperatures.temperature_error_table(records) for kind, records in of.items()}
+    assert len(errors["plain"]) == 2 and errors["normalised"].empty
+    laws = {kind: set(layers.law_errors_table(records)["law"]) for kind, records in of.items()}
+    assert laws["plain"] == {"LEWC", "LLFC"} and laws["normalised"] == {*laws["plain"], layers.BATCH_NORM}
+    says = {kind: "; ".join(sentences.exponent_finding(records)) for kind, records in of.items()}
+    assert "; LEWC says 2" in says["plain"] and "; orthogonal networks with batch norm have 2" in says["normalised"]
+    predicts = {kind: "the prediction is" in "".join(sentences.temperature_finding(of[kind])) for kind in kinds}
+    assert predicts == {"plain": True, "normalised": False}
 
 
 def test_numbers_and_names_in_words():

@@ -47,15 +47,33 @@ def runtime_imports(tree: ast.Module) -> list[ast.Import | ast.ImportFrom]:
 
 
 @cache
+def on_demand(package: str) -> dict[str, str]:
+    """The names that a package loads when they are first used → the module that each comes from."""
+    calls = [node for node in ast.walk(ast.parse(SOURCES[package].read_text())) if isinstance(node, ast.Call)]
+    return {
+        name: f"{package}.{home}"
+        for call in calls
+        if isinstance(call.func, ast.Name) and call.func.id == "names_on_demand"
+        for home, names in ast.literal_eval(call.args[1]).items()
+        for name in names.split()
+    }
+
+
+@cache
 def imported(module: str) -> frozenset[str]:
-    """Modules of this package that a module imports, lazily or not."""
-    names: set[str] = set()
-    for node in runtime_imports(ast.parse(SOURCES[module].read_text())):
+    """Modules of this package that a module imports, lazily or not; also those that its names on demand come from."""
+    names = set(on_demand(module).values())
+    tree = ast.parse(SOURCES[module].read_text())
+    for node in ast.walk(tree):
+        # the package itself is there before any of its modules, but what it loads on demand may not be
+        if isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name) and node.value.id == "lmcbook":
+            names |= {home for name, home in on_demand("lmcbook").items() if name == node.attr}
+    for node in runtime_imports(tree):
         if isinstance(node, ast.ImportFrom) and node.module and node.module.split(".")[0] == "lmcbook":
             given = {f"{node.module}.{alias.name}" for alias in node.names}
             names |= {name if name in SOURCES else node.module for name in given}
         if isinstance(node, ast.Import):
-            names |= {alias.name for alias in node.names if alias.name in SOURCES}
+            names |= {alias.name for alias in node.names if alias.name in SOURCES and alias.name != "lmcbook"}
     return frozenset(names - {module})
 
 
@@ -139,7 +157,8 @@ def test_no_import_runs_up_not_even_a_lazy_one(module):
 
 
 def test_nothing_imports_in_a_circle():
-    """Lazy imports count; a package's ``__init__`` counts where it is imported by name."""
+    """Lazy imports and names on demand count; a package's ``__init__`` counts where it is imported by name."""
+    assert imported("lmcbook") >= {"lmcbook.connecting", "lmcbook.data", "lmcbook.training"}
     found: list[list[str]] = []
     done: set[str] = set()
 
@@ -156,11 +175,30 @@ def test_nothing_imports_in_a_circle():
     assert not found
 
 
-def test_a_name_that_is_loaded_on_demand_is_no_module():
-    """Importing the module would put it in the name's place."""
-    for package in ("", ".data", ".training", ".theory", ".lab"):
-        names = set(importlib.import_module(f"lmcbook{package}").__all__)
-        assert not {name for name in names if f"lmcbook{package}.{name}" in SOURCES}
+@pytest.mark.parametrize("package", [name for name, path in SOURCES.items() if path.name == "__init__.py"])
+def test_no_name_of_a_package_is_also_a_module(package):
+    """``import a.b.name as module`` would give the name; of names on demand the module would take the place."""
+    names = set(getattr(importlib.import_module(package), "__all__", []))
+    assert not {name for name in names if f"{package}.{name}" in SOURCES}
+
+
+@pytest.mark.parametrize("package", [name for name in SOURCES if on_demand(name)])
+def test_what_is_loaded_on_demand_is_what_type_checkers_read(package):
+    """The names stand three times: a checker reads only imports and a literal ``__all__``, and neither may import."""
+    tree = ast.parse(SOURCES[package].read_text())
+    running = {id(node) for node in runtime_imports(tree)}
+    read = {
+        alias.name: node.module
+        for node in ast.walk(tree)
+        if isinstance(node, ast.ImportFrom) and id(node) not in running
+        for alias in node.names
+    }
+    home = on_demand(package)
+    assert read.keys() == home.keys()
+    found = {name: getattr(importlib.import_module(module), name) for name, module in read.items()}
+    assert all(getattr(importlib.import_module(home[name]), name) is value for name, value in found.items())
+    elsewhere = {name for name in vars(importlib.import_module(package)) if name not in home}
+    assert home.keys() <= set(importlib.import_module(package).__all__) <= home.keys() | elsewhere
 
 
 def test_the_walls_hold():

@@ -25,7 +25,7 @@ from tests.helpers.control_records import (
 )
 from tests.helpers.one_network_records import told_records
 from tests.helpers.repair_records import repair_sweep
-from tests.helpers.synthetic_records import layers_sweep, make_record, width_sweep
+from tests.helpers.synthetic_records import layers_sweep, make_record, width_sweep, with_batch_norm
 
 
 def pair_of_widths(narrow=(0.4, 0.5, 0.6), wide=(0.05, 0.1, 0.15), **options):
@@ -574,8 +574,8 @@ def test_the_prediction_is_said_only_of_networks_without_batch_norm():
     assert "at λ = ½, β is 6.40 at ×8, and the prediction is 8.80" in first and "prediction" not in second
 
 
-def test_batch_norm_is_asked_of_the_record_and_not_of_its_number_of_layers():
-    normalised = [replace(record, lewc_exponent=2) for record in everything_of("mlp-digits")]
+def test_batch_norm_is_asked_of_the_network_and_not_of_its_number_of_layers():
+    normalised = [with_batch_norm(record) for record in everything_of("mlp-digits")]
     [text] = sentences.temperature_finding(normalised)
     assert "prediction" not in text
     [text] = sentences.exponent_finding(normalised)

@@ -8,22 +8,23 @@ from torch import nn
 
 from lmcbook.data import Splits, describe
 from lmcbook.errors import InputError
-from lmcbook.evaluation import accuracy, predict_logits
+from lmcbook.evaluation import accuracy, line, predict_logits
 from lmcbook.evaluation.averages import averages
 from lmcbook.lab import plan
 from lmcbook.lab.config import PairConfig
 from lmcbook.lab.control_measurements import measure_controls, measure_many, measure_placement
-from lmcbook.lab.plan.common_mode_controls import FOUR_PAIRS, SIX_PAIRS
+from lmcbook.lab.plan.changed_trainings import FOUR_PAIRS, SIX_PAIRS
 from lmcbook.lab.session import PairSession, same_networks
 from lmcbook.merging import Repairer, add_biases, merge_many
 from lmcbook.merging.cross_talk import without_mean_cross_talk
-from lmcbook.merging.repair import repair
+from lmcbook.merging.repairing import repair
 from lmcbook.models import LayeredModel, build_model, layer_outputs
 from lmcbook.models.placing import placed, random_places
 from lmcbook.randomness import random_stream
 from lmcbook.states import StateDict, with_state
 from lmcbook.training.config import TrainingConfig, trains_together
 from lmcbook.training.schedule import decay_product
+from tests.helpers.calls import counted_calls
 from tests.helpers.sessions import session_of
 from tests.helpers.small_networks import INPUT_SHAPE, NUM_CLASSES, random_images, small_config, small_model
 
@@ -300,14 +301,23 @@ def test_averages_are_those_of_merge_and_repair(pico_pair, digits, trained_pair)
     assert [entry["kind"] for entry in measured] == [*found]
 
 
-def test_many_networks_are_averaged_with_equal_weights(pico, pico_pair, digits, trained_pair):
+def test_many_networks_are_averaged_with_equal_weights(pico, pico_pair, digits, trained_pair, monkeypatch):
     pair = replace(pico_pair, measurement="many", more_seeds=(2,))
     two = opened(replace(pair, more_seeds=()), [trained.state for trained in trained_pair], digits)
     third = two.runs[0]
     session = PairSession(pair, digits, *two.runs, third, progress=False)
-    merges = measure_many(pair, session)["merges"]
-    assert [entry["networks"] for entry in merges] == [2] * 5 + [3] * 5
     model, images = session.model, digits.train.images[:500]
+    apart = [
+        {"networks": count, **entry}
+        for count in (2, 3)
+        for entry in averages(model, session.states[:count], images, calibration=digits.calibration, test=digits.test)
+    ]
+    predicted = counted_calls(monkeypatch, line, "predict_logits")
+    merges = measure_many(pair, session)["merges"]
+    assert merges == apart, "to the bit"
+    # on two sets of examples: three networks once, and of two and of three networks one average and two repaired ones
+    assert len(predicted) == 2 * (3 + 2 * 3)
+    assert [entry["networks"] for entry in merges] == [2] * 5 + [3] * 5
     weights = [1 / 3] * 3
     merged = merge_many(session.states, weights)
     repaired = Repairer(model, session.states, images).repair(merged, weights, "lewc_mean")

@@ -8,7 +8,7 @@ import pytest
 
 from lmcbook.errors import InputError
 from lmcbook.lab import plan
-from lmcbook.lab.plan.common_mode_controls import noise_or_passes, training_options
+from lmcbook.lab.plan.changed_trainings import noise_or_passes, training_options
 from lmcbook.lab.records import Record
 from lmcbook.pages import figures, sentences
 from lmcbook.pages.analysis.common_mode_controls import (
@@ -19,9 +19,9 @@ from lmcbook.pages.analysis.common_mode_controls import (
     placed_beside_trained,
     placement_table,
 )
-from lmcbook.pages.analysis.labels import spread
+from lmcbook.pages.analysis.labels import mean_and_deviation
+from lmcbook.pages.analysis.predictions import PREDICTIONS, STATISTICS, Prediction, judged, read_predictions
 from lmcbook.pages.analysis.told import numbers_of
-from lmcbook.pages.claims.predictions import PREDICTIONS, STATISTICS, Prediction, judged, read_predictions
 from tests.helpers.drawn import alt_of, data_of, drawn
 from tests.helpers.synthetic_records import make_layerwise_record, make_record
 
@@ -126,20 +126,46 @@ def test_a_verdict_is_that_of_the_interval_and_not_of_the_mean(values, word):
     assert judged(between, values) == word
 
 
+@pytest.mark.parametrize("prediction", PREDICTIONS, ids=lambda each: f"{each.control}-{each.statistic}")
+def test_every_prediction_can_hold_and_can_be_refuted(prediction):
+    low, high = prediction.low, prediction.high
+    middle = (
+        (low + high) / 2 if math.isfinite(low) and math.isfinite(high) else low + 1 if math.isfinite(low) else high - 1
+    )
+    step = 0.001 * min(high - low, 1)
+    assert judged(prediction, [middle - step, middle, middle + step]) == "held"
+    outside = [bound + sign for bound, sign in ((low, -1), (high, 1)) if math.isfinite(bound)]
+    assert outside
+    for beyond in outside:
+        assert judged(prediction, [beyond - step, beyond, beyond + step]) == "refuted"
+    edge = low if math.isfinite(low) else high
+    assert judged(prediction, [edge - step, edge, edge + step]) == "undecided"
+
+
 @pytest.mark.parametrize(
     ("line", "message"),
     [
-        ("", "low < high"),
-        ("low = 1\nhigh = 1", "low < high"),
-        ("low = 0\ncolour = 3", "a prediction has the keys"),
+        ("", "its bounds are -inf and inf; give some, low < high"),
+        ("low = 1\nhigh = 1", "its bounds are 1 and 1; give some, low < high"),
+        ("low = 0\ncolour = 3", "a key is 'colour'; it may be one of: control, statistic, statement, low, high"),
+        ('low = "0"', "low is '0'; it must be a number"),
+        ("low = true", "low is True; it must be a number"),
+        ("low = nan", "gain.low is nan; it must be a number"),
     ],
 )
-def test_a_bad_prediction_is_refused(line, message):
+def test_a_bad_prediction_is_refused_in_one_line_that_names_it(line, message):
     head = '[[prediction]]\ncontrol = "tanh"\nstatistic = "gain"\nstatement = "…"\n'
-    with pytest.raises(InputError, match=message):
+    with pytest.raises(InputError) as failed:
         read_predictions(head + line)
-    with pytest.raises(InputError, match="statistic is 'luck'"):
+    assert str(failed.value) == f"prediction 'tanh': {message}"
+    with pytest.raises(InputError, match="prediction 'tanh': statistic is 'luck'; it may be one of: gain, "):
         read_predictions(head.replace("gain", "luck") + "low = 0")
+    with pytest.raises(InputError, match="prediction 'tahn': control is 'tahn'; it may be one of: as the recipe, "):
+        read_predictions(head.replace("tanh", "tahn") + "low = 0")
+    with pytest.raises(InputError, match="statement must be given; a prediction needs control, statistic, statement"):
+        read_predictions(head.replace('statement = "…"', "low = 0"))
+    with pytest.raises(InputError, match="the file of predictions is no TOML: "):
+        read_predictions(head + "low")
 
 
 # --- tables ----------------------------------------------------------------------------------------------------------
@@ -216,7 +242,11 @@ def test_placed_networks_are_compared_at_the_active_share_of_trained_ones(record
 def test_both_parts_are_told_of_each_control(records):
     said = sentences.common_parts_finding(records)
     rows = {(row["batches"], row["changed"]): row for row in numbers_of(said).to_dict("records")}
-    assert list(rows["batches of 128", "tanh"].values())[2:] == [spread([0.2, 0.2]), spread([0.2, 0.2]), "6"]
+    assert list(rows["batches of 128", "tanh"].values())[2:] == [
+        mean_and_deviation([0.2, 0.2]),
+        mean_and_deviation([0.2, 0.2]),
+        "6",
+    ]
     assert len(rows) == 2 * len(plan.CONTROLS) and sentences.common_parts_finding([]) == []
     assert said[0].endswith(f"the common part is the larger one in 0 of {len(plan.CONTROLS)} trainings.")
 
@@ -253,13 +283,31 @@ def test_findings_say_what_the_records_say(records):
     lost = {row["placed"]: row["points lost"].replace("\u00a0", " ") for row in numbers_of(placed).to_dict("records")}
     assert lost["each uses 1/8 of them"] == "1.1 ± 0.1" and "all of 512 places used, by split units" in lost
     assert "less is lost where each uses few places" in placed
-    [many] = sentences.many_finding(records)
-    [of_four] = [row for row in numbers_of(many).to_dict("records") if row["networks"] == "4"]
-    assert [of_four[name].replace("\u00a0", " ") for name in ("points lost, plain", "repaired")] == [
-        "10.1 ± 0.1",
-        "1.0 ± 0.0",
-    ]
-    assert many.endswith("lose less repaired than plain (6 groups of networks).")
+    many, less = sentences.many_finding(records)
+    rows = numbers_of(many).set_index("networks").apply(lambda column: column.str.replace("\u00a0", " "))
+    assert list(rows.index) == ["2", "3", "4"] and "–" not in rows.to_numpy()
+    kinds = ("plain", "repaired", "ensemble")
+    assert [rows.loc["4", f"points lost, {kind}"] for kind in kinds] == ["10.1 ± 0.1", "1.0 ± 0.0", "0.0 ± 0.0"]
+    assert [rows.loc["4", f"calibrated loss, {kind}"] for kind in kinds] == ["0.50 ± 0.00"] * 3
+    assert rows.loc["3", "β over LEWC's, plain"] == f"{2.0**4 / 3**3:.2f} ± 0.00"
+    assert many == (
+        "MLP on digits: repaired averages of 2 and 4 networks lose 1.0 and 1.0 points, ensembles 0.0 at most "
+        "(6 groups of networks)."
+    )
+    assert less == "MLP on digits: averages of the most networks lose less repaired than plain."
+
+
+@pytest.mark.parametrize("narrow", [False, True])
+def test_the_ensemble_stands_beside_the_averages_of_many_networks(records, narrow):
+    figure = drawn(figures.lost_by_number, records, narrow=narrow)
+    lost, loss, _ = figure.axes
+    table = many_table(records)
+    for axis, column in ((lost, "ensemble"), (loss, "ensemble_loss")):
+        assert [*table[column]] in [list(line.get_ydata()) for line in axis.lines]
+    # dots and a line through means of each, and the line of nothing lost or of LEWC
+    assert [len(axis.lines) for axis in figure.axes] == [7, 6, 5] and loss.get_ylabel() == "calibrated loss (nats)"
+    assert {text.get_text() for text in figure.legends[0].texts} == {"plain average", "repaired", "ensemble"}
+    assert {"plain_loss", "lewc_mean_loss", "ensemble_loss"} <= set(data_of(figures.lost_by_number, records).columns)
 
 
 @pytest.mark.parametrize("draw", [figures.lost_by_control, figures.lost_by_placement, figures.lost_by_number])

@@ -16,7 +16,7 @@ from torch import nn
 
 import lmcbook
 from lmcbook.connecting.adaptive import points_of_barrier
-from lmcbook.connecting.inside import forecast
+from lmcbook.connecting.forecasting import forecast
 from lmcbook.connecting.preflight import STATES_HELD
 from lmcbook.connecting.rows import Row, Scored, bootstrap_error, mean_of
 from lmcbook.evaluation import coefficients_grid, predict_logits
@@ -76,7 +76,9 @@ def test_the_forecast_comes_before_any_merge_and_is_printed(pair, monkeypatch, c
         return interpolate(state_a, state_b, coefficient, **more)
 
     monkeypatch.setattr("lmcbook.evaluation.prediction.interpolate", counted)
-    monkeypatch.setattr("lmcbook.connecting.stages.inside.forecast", lambda *x, **y: [f"after {len(merged)} merges"])
+    monkeypatch.setattr(
+        "lmcbook.connecting.stages.forecasting.forecast", lambda *x, **y: [f"after {len(merged)} merges"]
+    )
     found = connected(pair, progress=True)
     assert found.forecast[-1] == "after 0 merges" and 0.5 in merged and "Before merging:" in str(found)
     assert "first answer: plain average" in capsys.readouterr().err

@@ -407,10 +407,11 @@ def test_claims_on_flatness_can_fail():
 
 
 def test_explorers_show_independent_pairs_alone():
-    from lmcbook.pages.widgets.source import is_plain, sources
+    from lmcbook.lab.plain import is_plain
+    from lmcbook.pages.widgets.source import sources
 
     mixed = [*start_sweep(), *penalty_sweep(dips={10.0: (0.3,)})]
     [source] = sources(mixed, "interpolation")
     assert len(source.records) == 2 and all(each.config.shared == "nothing" for each in source.records)
     assert all(each.config.training.spread_penalty == 0 for each in source.records)
-    assert not any(is_plain(record, "interpolation") for record in start_sweep(kinds=STARTS[1:]))
+    assert not any(is_plain(record.config) for record in start_sweep(kinds=STARTS[1:]))

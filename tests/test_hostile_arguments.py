@@ -171,13 +171,17 @@ def test_answers_are_compared_by_their_values():
 
 
 STATES, EXAMPLES = ("state_a", "state_b"), ("calibration", "test")
+OF_A_LINE = ("model", *STATES, *EXAMPLES)
 CONFIG = {"dataset": "digits", "architecture": "mlp", "num_layers": 2, "hidden_width": 2, "epochs": 1, "batch_size": 9}
 CALLS: dict[str, tuple[Callable[..., Any], Callable[[], dict[str, Any]]]] = {
     **{name: (FUNCTIONS[name], partial(call_of, name)) for name in sorted(set(FUNCTIONS) - set(ELSEWHERE))},
     "load": (lambda **given: lmcbook.load(**given).sha256, lambda: {"name": "digits", "device": "cpu"}),
     "random_stream": (lmcbook.random_stream, lambda: {"seed": 0, "device": "cpu"}),
     "PermutationSpec": (lmcbook.PermutationSpec, lambda: {"axes": dict(held_by_all()["spec"].axes), "sizes": {"0": 6}}),
-    "Line": (lmcbook.Line, lambda: {part: calls()["pair_merge"][part] for part in ("model", *STATES, *EXAMPLES)}),
+    "Line": (
+        lmcbook.Line,
+        lambda: {part: calls()["interpolation_curve"][part] for part in ("model", *STATES, *EXAMPLES)},
+    ),
     "TrainingConfig": (lmcbook.TrainingConfig, lambda: {**CONFIG, "learning_rate": 0.01, "seed": 3, "bias": True}),
     "merge_networks": (lmcbook.merge_networks, lambda: {**two(), "at": 0.25, "examples": 10, "repair": "mean"}),
     "connect": (lmcbook.connect, lambda: {**two(), "match": "none", "repair": "none", "layers": False, "seed": 3}),

@@ -19,6 +19,7 @@ from lmcbook.pages.figures import layers, permutations, rows, style, units
 from tests.helpers.synthetic_records import (
     make_layerwise_record,
     make_record,
+    with_batch_norm,
 )
 
 
@@ -112,16 +113,21 @@ def test_guides_say_what_the_laws_say_of_networks_with_and_without_batch_norm(ow
     assert guides(convolutional) == {"--": [1, 1, 1, 2], ":": [1, 1, 1, 1]}
 
 
+def _without_batch_norm(record, exponent):
+    training = replace(record.config.training, architecture="bare_vgg")
+    return replace(record, config=replace(record.config, training=training), digest="", lewc_exponent=exponent)
+
+
 def test_what_the_laws_say_follows_the_network_not_the_absence_of_a_depth(own_depth, convolutional):
     """An MLP with batch norm, and a VGG without it, as a reader may add them."""
-    normalised = [replace(record, lewc_exponent=2) for record in own_depth]
-    bare = [replace(record, lewc_exponent=4) for record in convolutional]
+    normalised = [with_batch_norm(record) for record in own_depth]
+    bare = [_without_batch_norm(record, 4) for record in convolutional]
     for records, dashed, has_batch_norm in ((normalised, [1, 1, 1, 2], True), (bare, [1, 2, 3, 4], False)):
         axis = layers.decay_exponent_by_layer(layer_tables.decay_exponent_table(records)).axes[0]
         guides = [line for line in axis.lines if np.size(line.get_xdata()) == 2 and line.get_linestyle() == "--"]
         assert [float(np.asarray(line.get_ydata())[0]) for line in guides if line.get_color() == style.INK] == dashed
         assert (layer_tables.BATCH_NORM in set(layer_tables.law_errors_table(records)["law"])) == has_batch_norm
-    table = permutation_tables.inside_table(normalised)
+    table = permutation_tables.before_and_after_table(normalised)
     axis = permutations.matching_laws(table).axes[2]
     assert 2 in [float(np.asarray(line.get_ydata())[0]) for line in axis.lines if line.get_linestyle() == "--"]
 
@@ -214,10 +220,12 @@ def test_predicted_temperatures_are_those_of_the_laws(perceptrons, convolutional
     assert quarter["predicted_inverse_temperature"] == pytest.approx(1.1 / (0.25**4 + 0.75**4))
 
 
-def test_batch_norm_is_what_the_record_says_and_not_what_lacks_a_number_of_layers():
+def test_batch_norm_is_what_the_network_has_and_not_what_lacks_a_number_of_layers():
     """A perceptron with batch norm, and a convolutional network without."""
-    records = [replace(make_record(), lewc_exponent=2), replace(make_record(recipe="vgg11-digits"), lewc_exponent=11)]
-    inside = [make_layerwise_record(1), make_layerwise_record(1, recipe="vgg11-digits")]
+    records, inside = (
+        [with_batch_norm(make()), _without_batch_norm(make(recipe="vgg11-digits"), 11)]
+        for make in (make_record, make_layerwise_record)
+    )
     predicted = temperatures.temperature_width_table(records)["predicted_inverse_temperature"]
     assert list(predicted) == pytest.approx([1.1 * 2, 1.1 * 2**10])
     assert set(temperatures.temperature_error_table([*records, *inside])["recipe"]) == {"vgg11-digits"}
@@ -301,7 +309,7 @@ def test_the_gain_is_random_minus_matched_of_the_same_pair(own_depth):
 def test_before_and_after_are_of_the_same_pairs():
     lonely = make_layerwise_record(8)
     both = [make_layerwise_record(2), make_layerwise_record(2, alignment="weight_matching")]
-    table = permutation_tables.inside_table([lonely, *both])
+    table = permutation_tables.before_and_after_table([lonely, *both])
     assert set(table["width_multiplier"]) == {2} and list(table["alignment"]) == ["identity", "weight_matching"]
     assert list(table["commutativity"]) == pytest.approx([0.95, 0.2])
 

@@ -93,7 +93,7 @@ def test_additivity_below_the_line_of_noise_is_called_below():
 
 def test_matching_is_described_by_before_and_after():
     records = [make_layerwise_record(4), make_layerwise_record(4, alignment="weight_matching")]
-    [text] = sentences.inside_finding(records)
+    [text] = sentences.conditions_finding(records)
     assert "at ×4, mean over layers" in text and text.endswith("commutativity falls (1 pair of networks).")
     rows = numbers_of([text]).drop(columns="network").to_numpy().tolist()
     assert ["commutativity", "0.93", "0.20"] in rows

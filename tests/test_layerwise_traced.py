@@ -16,14 +16,13 @@ from lmcbook.errors import InputError
 from lmcbook.layerwise import METRICS, measure_layers
 from lmcbook.layerwise.traced import TracedNetwork
 from lmcbook.merging import merge
-from lmcbook.models import ARCHITECTURES
 from lmcbook.randomness import random_stream
-from tests.helpers.small_networks import ADDED, ALL, Wrapped, random_images, small_model
+from tests.helpers.small_networks import ALL, Wrapped, add_a_network, random_images, small_model
 
 
 @pytest.fixture(autouse=True)
 def added_architecture(monkeypatch):
-    monkeypatch.setitem(ARCHITECTURES, ADDED.name, ADDED)
+    add_a_network(monkeypatch)
 
 
 class Convolutions(nn.Module):

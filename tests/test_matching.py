@@ -22,12 +22,12 @@ from lmcbook.matching import (
 from lmcbook.matching.assignment import RepeatedAssignment
 from lmcbook.matching.descent import Descent
 from lmcbook.matching.similarity import Similarities, objective_and_distance
-from lmcbook.models import ARCHITECTURES, permutation_spec
+from lmcbook.models import permutation_spec
 from lmcbook.permutation import Part, Permutation, PermutationSpec, apply, derive_spec, identity
 from lmcbook.randomness import random_stream
 from lmcbook.states import StateDict, weight_names
 from tests.helpers.matching_pairs import FOREIGN, Network, noisy, other, planted, quiet, same
-from tests.helpers.small_networks import ADDED, ALL, random_images, small_model
+from tests.helpers.small_networks import ALL, add_a_network, random_images, small_model
 
 # --- planted permutations --------------------------------------------------------------------------------------------
 
@@ -156,7 +156,7 @@ def naive_similarity(spec: PermutationSpec, a: StateDict, b: StateDict, group: s
 
 @pytest.mark.parametrize("name", [*ALL, *FOREIGN])
 def test_similarities_kept_up_to_date_are_those_by_definition(name, monkeypatch):
-    monkeypatch.setitem(ARCHITECTURES, ADDED.name, ADDED)
+    add_a_network(monkeypatch)
     if name in FOREIGN:
         _, a, spec = FOREIGN[name]()
     else:

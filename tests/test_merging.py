@@ -442,7 +442,7 @@ def test_merge_recomputes_what_the_merged_network_itself_computes(architecture):
     ).state_dict()
     images = torch.randn(40, 1, 8, 8, generator=random_stream(0, "images"))
     merged = merge(model, state_a, state_b, 0.5, images)
-    assert has_batch_norm(model) == ARCHITECTURES[architecture].has_batch_norm
+    assert has_batch_norm(model) == config.has_batch_norm
     expected = copy_of(interpolate(state_a, state_b, 0.5))
     if has_batch_norm(model):
         # torch's own cumulative statistics of one batch

@@ -4,6 +4,7 @@ import gc
 import json
 import weakref
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 import torch
@@ -18,6 +19,10 @@ from lmcbook.lab.plan import PlannedPair
 from lmcbook.lab.records import RecordIndex, read_record, write_record
 from lmcbook.models import build_model
 from lmcbook.training import memory
+from tests.helpers.calls import counted_calls
+from tests.helpers.loaded import module_of
+
+PAIR_SESSION = Path(__file__).parents[1] / "benchmarks" / "pair_session.py"
 
 
 @pytest.fixture
@@ -161,19 +166,6 @@ def test_equal_seeds_are_refused(pico):
         PairConfig(training=pico, seeds=(3, 3))
 
 
-def counted_calls(monkeypatch, module, name: str) -> list:
-    """The arguments by name of every call of a function, from now on."""
-    calls = []
-    real = getattr(module, name)
-
-    def counted(*arguments, **options):
-        calls.append(options)
-        return real(*arguments, **options)
-
-    monkeypatch.setattr(module, name, counted)
-    return calls
-
-
 def test_a_search_is_done_once_for_all_measurements_of_a_pair(planned, monkeypatch):
     searches = counted_calls(monkeypatch, session, "weight_matching")
     matched = replace(planned, pair=replace(planned.pair, alignment="weight_matching"))
@@ -241,3 +233,20 @@ def test_what_failed_work_holds_is_released():
         assert gone() is None
     finally:
         gc.enable()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", module_of(PAIR_SESSION).NETWORKS)
+def test_the_benchmark_of_sessions_measures_both_networks(name, tmp_path, monkeypatch):
+    """Smaller ones, at fewer coefficients."""
+    monkeypatch.setenv("LMCBOOK_RUNS", str(tmp_path))
+    benchmark = module_of(PAIR_SESSION)
+    wanted = [
+        replace(one, pair=replace(one.pair, num_coefficients=3, batch_norm_examples=20))
+        for one in benchmark.planned(name, benchmark.NETWORKS[name] / 4)
+    ]
+    assert {one.pair.measurement for one in wanted} == {"interpolation", "calibration", "flatness", "layerwise"}
+    benchmark.in_one_session(wanted)  # trains both networks
+    _, alone = benchmark.cost(benchmark.each_alone, wanted)
+    _, shared = benchmark.cost(benchmark.in_one_session, wanted)
+    assert alone == 4 * shared > 0, "the bytes that are hashed"

@@ -31,13 +31,13 @@ from lmcbook.models import (
     trace_bytes,
 )
 from lmcbook.randomness import random_stream
-from lmcbook.states import StateDict
-from lmcbook.training.config import TrainingConfig
+from lmcbook.states import StateDict, has_batch_norm
+from lmcbook.training.config import NORMALISATIONS, TrainingConfig
 from tests.helpers.small_networks import (
-    ADDED,
     ALL,
     INPUT_SHAPE,
     NUM_CLASSES,
+    add_a_network,
     random_images,
     small_config,
     small_model,
@@ -56,7 +56,7 @@ VARIANTS: list[tuple[str, dict[str, Any]]] = [*[(name, {}) for name in ALL], *[(
 
 @pytest.fixture(autouse=True)
 def added_architecture(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(ARCHITECTURES, ADDED.name, ADDED)
+    add_a_network(monkeypatch)
 
 
 @pytest.fixture(params=VARIANTS, ids=lambda variant: "-".join([variant[0], *map(str, variant[1].values())]))
@@ -459,11 +459,13 @@ def test_a_gpu_computes_the_same(architecture):
 
 
 @pytest.mark.parametrize("architecture", ALL)
-def test_the_table_says_whether_there_is_batch_norm(architecture):
+def test_a_configuration_says_whether_there_is_batch_norm(architecture):
     entry = ARCHITECTURES[architecture]
-    model, _ = small_model(architecture)
     assert entry.name == architecture and entry.description
-    assert entry.has_batch_norm == any(isinstance(module, nn.BatchNorm2d) for module in model.modules())
+    given = [{}, *({"normalisation": kind} for kind in NORMALISATIONS if "normalisation" in entry.options)]
+    for changes in given:
+        model, _ = small_model(architecture, **changes)
+        assert small_config(architecture, **changes).has_batch_norm == has_batch_norm(model)
 
 
 def test_activations_are_applied():

@@ -6,7 +6,9 @@ from lmcbook.lab import plan
 from lmcbook.lab.records import layers_table, pairs_table, summaries_table
 from lmcbook.pages import claims
 from lmcbook.pages.analysis import permutations
+from lmcbook.pages.analysis.intervals import mean_interval
 from lmcbook.pages.analysis.layers import law_errors_table
+from lmcbook.pages.analysis.repairs import PLAIN, REPAIRED, TRIALS, ways_table
 
 
 @pytest.fixture(scope="module")
@@ -101,7 +103,7 @@ def test_batch_norm_leaves_one_in_hidden_layers_and_two_at_the_logits(records):
 
 
 def test_weight_matching_takes_every_pair_from_one_mechanism_to_the_other(records):
-    table = permutations.inside_table(records(plan.permutations))
+    table = permutations.before_and_after_table(records(plan.permutations))
     keys = ["recipe", "width_multiplier", "seed_a"]
     before, after = (table[table["alignment"] == each].set_index(keys) for each in ("identity", "weight_matching"))
     assert len(before) == len(after) >= 20
@@ -134,6 +136,18 @@ def test_active_units_overlap_as_independent_ones_do(records):
     table = perceptrons(summaries_table(records(plan.layers)))
     wide = table[table["width_multiplier"] >= 8]
     assert (wide["overlap"] - wide["expected_overlap"]).abs().max() < 0.05
+
+
+@pytest.mark.parametrize("trial", TRIALS, ids=lambda trial: f"x{trial.width_multiplier:g}-{trial.batch_size}")
+def test_trials_of_the_repair_lie_in_the_intervals_of_the_records(committed_records, trial):
+    repairs = [record for record in committed_records if record.measurement == "repair" and not record.outdated]
+    table = ways_table([record for record in repairs if record.recipe == "mlp-digits"])
+    table = table[(table["weight_decay"] == 3e-3) & (table["width_multiplier"] == trial.width_multiplier)]
+    chosen = table[table["batch_size"] == trial.batch_size].drop_duplicates(["seed_a", "seed_b", "way"])
+    for way, seen in ((PLAIN, trial.as_it_is), (REPAIRED, trial.repaired)):
+        lost = [*(100 * chosen[chosen["way"] == way]["midpoint_accuracy_barrier"])]
+        low, high = mean_interval(lost)
+        assert len(lost) == 3 and low <= seen <= high, way
 
 
 def test_a_claim_has_one_verdict_in_all_chapters(records):

@@ -4,8 +4,10 @@ from dataclasses import replace
 
 import pytest
 
+from lmcbook.evaluation import self_merge, self_merging
 from lmcbook.lab import plan
 from lmcbook.lab.measurements import (
+    _brief,
     measure_common_mode_of,
     measure_interpolation,
     measure_layerwise,
@@ -17,16 +19,20 @@ from lmcbook.pages.analysis.common_mode import split_table
 from lmcbook.pages.analysis.measurements import Measurements
 from lmcbook.pages.analysis.one_network import (
     EXPONENT,
+    FROM_BOTH,
     KAPPA,
     LOST,
     ORTHOGONALITY,
     QUANTITIES,
     TEMPERATURE,
+    VARYING,
     agreement_table,
     orthogonality_told_table,
     told_table,
 )
 from lmcbook.pages.analysis.told import numbers_of
+from lmcbook.randomness import random_stream
+from tests.helpers.calls import counted_calls
 from tests.helpers.one_network_records import told_records, told_sweep
 from tests.helpers.sessions import session_of
 
@@ -52,7 +58,7 @@ def test_a_selection_is_kept():
     assert {one.pair.training.width_multiplier for one in planned} == {4.0}
 
 
-def test_the_measurements_are_of_this_pair_and_small(pico_pair, trained_pair, digits):
+def test_the_measurements_are_of_this_pair_and_small(pico_pair, trained_pair, digits, monkeypatch):
     a, b = (one.state for one in trained_pair)
     session = session_of(pico_pair, a, b, digits)
     split = measure_common_mode_of(replace(pico_pair, measurement="common_mode"), session)
@@ -61,7 +67,10 @@ def test_the_measurements_are_of_this_pair_and_small(pico_pair, trained_pair, di
     swapped = measure_common_mode_of(pico_pair, session_of(pico_pair, b, a, digits))["layers"][-1]["metrics"]
     assert swapped["predicted_from_a"] == pytest.approx(last["predicted_from_b"], rel=1e-4)
     assert swapped["reciprocal_orthogonality"] == pytest.approx(last["reciprocal_orthogonality"], rel=1e-4)
+    predicted = counted_calls(monkeypatch, self_merging, "predict_logits")
     alone = measure_self_merge(replace(pico_pair, measurement="self_merge"), session)
+    # on two sets of examples: both networks once; each with three copies and the pair, as they are and repaired
+    assert len(predicted) == 2 * (2 + 2 * (2 * 3 + 1))
     assert set(alone) == {"a", "b", "pair"} and all(set(each) == {"none", "lewc_mean"} for each in alone.values())
     assert [len(each["none"]["merged"]) for each in alone.values()] == [3, 3, 1]
     assert alone["pair"]["none"]["own"] == [alone[name]["none"]["own"] for name in "ab"]
@@ -90,6 +99,23 @@ def test_the_measurements_are_of_this_pair_and_small(pico_pair, trained_pair, di
         assert len(str(record.to_dict())) < 20_000
 
 
+def test_what_a_network_is_by_itself_is_measured_once_and_is_what_it_is_alone(pico_pair, trained_pair, digits):
+    a, b = (one.state for one in trained_pair)
+    alone = measure_self_merge(replace(pico_pair, measurement="self_merge"), session_of(pico_pair, a, b, digits))
+    for name, state, seed in zip("ab", (a, b), pico_pair.seeds, strict=True):
+        for kind in ("none", "lewc_mean"):
+            told = self_merge(
+                session_of(pico_pair, a, b, digits).model,
+                state,
+                calibration=digits.calibration,
+                test=digits.test,
+                images=digits.train.images[: pico_pair.repair_examples],
+                repair=kind,
+                generators=[random_stream(seed, "self-merge", draw) for draw in range(3)],
+            )
+            assert alone[name][kind] == _brief(told)
+
+
 # --- what is said of it ----------------------------------------------------------------------------------------------
 
 
@@ -97,8 +123,9 @@ def test_errors_are_told_minus_found_of_the_same_pair():
     records = told_records(lost=0.2, lost_error=0.05)
     rows = told_table(records).to_dict("records")
     table = {(row["quantity"], row["layer"]): [row["told"], row["found"]] for row in rows}
-    assert {quantity for quantity, _ in table} == set(QUANTITIES)
+    assert {quantity for quantity, _ in table} == {*QUANTITIES} - {VARYING}, "a perceptron has no batch norm"
     assert table[ORTHOGONALITY, "layer2"] == pytest.approx([0.6, 0.5])
+    assert table[FROM_BOTH, "layer2"] == pytest.approx([0.5, 0.5]), "the closed form from both is right here"
     assert table[KAPPA, "layer3"] == pytest.approx([4.0, 3.5])
     assert table[EXPONENT, "layer2"] == pytest.approx([2.25, 2.0])
     assert table[TEMPERATURE, ""] == pytest.approx([3, 2])
@@ -112,6 +139,28 @@ def test_errors_are_told_minus_found_of_the_same_pair():
         "self_merge_temperature_error": 1,
     }
     assert {name: row[name] for name in wanted} == pytest.approx(wanted) and wanted.keys() == ONE_NETWORK.keys()
+
+
+def test_what_varies_is_told_of_networks_with_batch_norm():
+    rows = told_table(told_records(recipe="resnet20-digits", found=0.5, error=0.1)).to_dict("records")
+    found = {row["layer"]: [row["told"], row["found"]] for row in rows if row["quantity"] == VARYING}
+    assert found == {layer: pytest.approx([0.35, 0.25]) for layer in ("layer2", "layer3")}
+
+
+def test_an_order_worse_than_chance_is_named():
+    assert sentences.wrong_order_finding(told_sweep())[0].endswith("told worse than by chance: 0 of 4.")
+    turned = [
+        record
+        for index in range(6)
+        for record in told_records(
+            2.0**index, lost=0.3 - 0.04 * index, lost_error=0.08 * index, found=0.3 + 0.1 * index
+        )
+    ]
+    [said] = sentences.wrong_order_finding(turned)
+    rows = numbers_of(said)
+    assert set(rows[""]) == {"points lost", "points lost, repaired"} and said.endswith(f": {len(rows)} of 4.")
+    assert rows["rank correlation"].str.startswith("−1.00 (").all()
+    assert sentences.wrong_order_finding(told_records()) == [], "of few pairs there is no order"
 
 
 def test_the_claims_are_judged_by_these_errors():
@@ -153,7 +202,7 @@ def test_what_is_said_is_what_the_tables_say():
     assert "holds 0 for 0 of them" in verdict and "better than by chance for 1 of 1" in verdict
     assert sentences.one_network_verdict([]) == "**Verdict.** Nothing is measured that could tell."
     shown = tables.told(records)
-    assert list(shown["told"]) == list(QUANTITIES) and set(shown["pairs"]) == {"6"}
+    assert list(shown["told"]) == [each for each in QUANTITIES if each != VARYING] and set(shown["pairs"]) == {"6"}
 
 
 @pytest.mark.parametrize("draw", [figures.orthogonality_told, figures.lost_told])

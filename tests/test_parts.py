@@ -2,9 +2,12 @@
 
 import math
 
+import pytest
+
 from lmcbook.pages import figures, sentences
-from lmcbook.pages.analysis.parts import against_batches, parts_table
+from lmcbook.pages.analysis.parts import against_batches, made_of_table, parts_table
 from lmcbook.pages.analysis.told import numbers_of
+from tests.helpers.control_records import changed
 from tests.helpers.parts_records import parts_sweep, split_record
 
 
@@ -35,3 +38,47 @@ def test_the_width_with_the_most_batch_sizes_is_shown_and_sizes_are_told_in_orde
     ]
     page = figures.to_html(figures.parts_of_orthogonality, parts_sweep(), [widths])
     assert "MLP on digits ×4: isotropic 1.27, common 0.40" in page
+
+
+def test_shares_are_means_over_networks_and_layers_between_hidden_units():
+    table = made_of_table(parts_sweep())
+    assert list(table["own_batches"]) == [size == 32 for size in table["batch_size"]] and made_of_table([]).empty
+    wide = table[table["width_multiplier"] == 4]
+    assert wide["constant_share"].round(9).eq(round(1 - (1 / 8 + 1 / 12) / 2, 9)).all()
+    assert wide["weight_share"].round(9).eq(0.025).all() and wide["always_on"].round(9).eq(0.2).all()
+    said = [*sentences.made_of_by_width(parts_sweep()), *sentences.made_of_by_batch(parts_sweep())]
+    assert sentences.split_finding(parts_sweep())[-2:] == said and sentences.by_batch(parts_sweep())[-1] == said[-1]
+    assert said == [
+        "MLP on digits, from ×1 to ×4: the share of cross-talk alike for all images goes from 0.58 to 0.90, that of "
+        "units always on from 0.20 to 0.20 (2 pairs each).",
+        "MLP on digits at ×4, from batches of 7 to batches of 32: the share of cross-talk alike for all images goes "
+        "from 0.90 to 0.90, that of units always on from 0.20 to 0.20 (2 pairs each).",
+    ]
+    rows = numbers_of(said)
+    assert list(rows[""]) == ["×1", "×4", "batches of 7", "batches of 32"]
+    assert set(rows["own gain"]) == {"–"}, "what was not measured is not told"
+    assert sentences.split_finding([]) == [] and sentences.made_of_by_width([split_record(4.0, (0, 1))]) == []
+
+
+def test_both_parts_exponents_and_batches_are_judged_by_intervals():
+    records = [split_record(width, seeds) for width in (1.0, 4.0, 16.0) for seeds in ((0, 1), (2, 3))]
+    [said] = sentences.parts_predictions(records)
+    assert said == (
+        "Prediction 2 of the theorems, a fall of one part alone: the isotropic part's exponent has −½ in its "
+        "interval in 1 of 1 networks, the common part's has 0 in 1."
+    )
+    [row] = numbers_of(said).to_dict("records")
+    assert row["exponent of the isotropic part (95 % interval)"].startswith("−0.500 (")
+    assert sentences.parts_predictions([]) == []
+
+
+@pytest.mark.parametrize(("common", "raised"), [(0.39, 1), (0.41, 0), (0.4, 0)])
+def test_larger_batches_raise_the_common_part_where_the_interval_says_so(common, raised):
+    records = [split_record(4.0, seeds) for seeds in ((0, 1), (2, 3))]
+    small = [changed(split_record(4.0, seeds), batch_size=7) for seeds in ((0, 1), (2, 3))]
+    for record in small:
+        for layer in record.data["layers"]:
+            layer["metrics"]["common"] = common
+    said = sentences.parts_predictions([*records, *small])
+    assert said[-1].startswith("Prediction 3 of the theorems: the largest batches raise the common part over")
+    assert f"smallest in {raised} of 1 networks" in said[-1]

@@ -269,12 +269,12 @@ def test_what_is_spared_by_the_decay_is_measured_at_desk():
 
 
 def test_temperatures_are_studied_at_the_main_decay_of_pairs_as_they_are():
-    planned = plan.temperatures(plan.Selection("embedded"))
+    planned = plan.calibration(plan.Selection("embedded"))
     assert {one.pair.alignment for one in planned} == {"identity"}
     studied = [one for one in planned if one.pair.measurement == "calibration"]
     assert {one.pair.training.weight_decay for one in studied} == {plan.MAIN_WEIGHT_DECAY}
     assert len({one.pair.digest for one in planned}) == len(planned)
-    asked = plan.temperatures(plan.Selection("embedded", weight_decays=(1e-4,), recipes=["mlp-digits"]))
+    asked = plan.calibration(plan.Selection("embedded", weight_decays=(1e-4,), recipes=["mlp-digits"]))
     assert {one.pair.training.weight_decay for one in asked} == {1e-4}
 
 

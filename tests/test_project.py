@@ -19,6 +19,7 @@ from packaging.utils import canonicalize_name
 import lmcbook
 from lmcbook.__main__ import _parser, main
 from lmcbook.data.datasets import DATASETS
+from lmcbook.errors.on_demand import names_on_demand
 from lmcbook.pages import notebooks, parameters
 from tests.helpers.command_lines import as_papermill_reads
 from tests.helpers.loaded import module_of
@@ -192,7 +193,7 @@ def test_the_core_needs_torch_and_at_most_ten_packages_and_the_rest_what_is_decl
 def test_without_what_the_book_needs_there_is_one_line(monkeypatch, capsys):
     monkeypatch.setitem(sys.modules, "pandas", None)
     monkeypatch.delitem(sys.modules, "lmcbook.lab.records.frames", raising=False)
-    get, _ = lmcbook.names_on_demand("lmcbook.lab.records", {"frames": "curves_table"})
+    get, _ = names_on_demand("lmcbook.lab.records", {"frames": "curves_table"})
     with pytest.raises(lmcbook.InputError, match=r'pandas is not installed; .*: pip install "\.\[book\]"$'):
         get("curves_table")
 
@@ -392,12 +393,12 @@ def test_the_table_of_the_structure_counts_what_is_there():
     structure = module_of(ROOT / "benchmarks" / "structure.py")
     assert structure.in_circles({"a": {"b"}, "b": {"c"}, "c": {"b"}, "d": {"a"}}) == ["b", "c"]
     texts = {
-        "__init__.py": "",
-        "core.py": "import lmcbook.lab.plan\n",
+        "__init__.py": "get, names = names_on_demand(__name__, {'core': 'one two'})\n",
+        "core.py": "import lmcbook\nimport lmcbook.lab.plan\n",
         "lab/plan.py": "from typing import TYPE_CHECKING\nif TYPE_CHECKING:\n    import lmcbook.core\n",
     }
     graph = structure.imports(texts)
-    assert graph == {"lmcbook": set(), "lmcbook.core": {"lmcbook.lab.plan"}, "lmcbook.lab.plan": set()}
+    assert graph == {"lmcbook": {"lmcbook.core"}, "lmcbook.core": {"lmcbook.lab.plan"}, "lmcbook.lab.plan": set()}
     assert [structure.wing(path, flat=False) for path in texts] == ["core", "core", "lab"]
     assert structure.wing("figures/rows.py", flat=True) == "pages"
     project_files()  # skips where there is no git

@@ -11,7 +11,7 @@ from lmcbook.data.files import Arrays, path_of, write_arrays
 from lmcbook.errors import InputError
 from lmcbook.evaluation import accuracy
 from lmcbook.lab import plan
-from lmcbook.lab.plan.common_mode_controls import training_options
+from lmcbook.lab.plan.changed_trainings import training_options
 from lmcbook.lab.recipes import FULL_RATE_BATCH, MOST_STEPS, epochs_for
 from lmcbook.models import build_model
 from lmcbook.training import TrainingConfig, train, train_together

@@ -228,6 +228,14 @@ def test_barriers_have_a_row_for_each_pair():
     assert set(BARRIERS) <= set(barriers_table([record]).columns)
 
 
+def test_tables_say_which_networks_have_batch_norm():
+    plain, vgg = make_record(), make_record(recipe="vgg11-digits")
+    # two layers with batch norm: neither the number of layers nor LEWC's exponent tells it from a plain network
+    given = replace(plain.config.training, num_layers=2, normalisation="batch")
+    normalised = replace(plain, config=replace(plain.config, training=given), digest="", lewc_exponent=2)
+    assert barriers_table([plain, normalised, vgg])["batch_norm"].tolist() == [False, True, True]
+
+
 def test_layers_have_a_row_for_each_metric():
     interpolation = make_record()
     config = PairConfig(training=interpolation.config.training, measurement="layerwise")
@@ -308,6 +316,7 @@ def test_tables_without_records_have_their_columns():
     some = barriers_table([make_record()])
     assert {*some.columns} - {*barriers_table([]).columns} <= {"predicted_inverse_temperature_midpoint"}
     assert "coefficient" in curves_table([]).columns and "metric" in layers_table([]).columns
+    assert curves_table([])["batch_norm"].dtype == layers_table([])["batch_norm"].dtype == bool
 
 
 def test_a_record_is_readable_by_people(tmp_path):

@@ -228,6 +228,29 @@ def test_any_module_gets_the_same_biases_as_the_same_layered_model():
             torch.testing.assert_close(theirs[name], tensor, rtol=1e-5, atol=1e-6)
 
 
+@pytest.mark.parametrize("kind", CHANGING)
+def test_a_repair_costs_a_pass_of_each_network_and_one_of_the_merged_network_for_each_coefficient(kind):
+    passes: list[float] = []
+
+    class Counted(nn.Sequential):
+        def forward(self, images):
+            passes.append(float(self[0].weight.detach().flatten()[0]))  # tells which network it is that runs
+            return super().forward(images)
+
+    model = Counted(*sequential((INPUTS, UNITS, UNITS, CLASSES)))
+    a, b = seeded(model, 1), seeded(model, 2)
+    first, second = (float(state["0.weight"].flatten()[0]) for state in (a, b))
+    images = random_images(20, INPUTS)
+    repairer, coefficients = Repairer(model, (a, b), images), (0.25, 0.5, 0.75)
+    assert passes == [first, second]
+    for coefficient in coefficients:
+        repairer.repair(interpolate(a, b, coefficient), (coefficient, 1 - coefficient), kind)
+    assert passes[2:] == pytest.approx([each * first + (1 - each) * second for each in coefficients])
+    passes.clear()
+    merge(model, a, b, 0.5, images, repair=kind)
+    assert passes == pytest.approx([first, second, (first + second) / 2])
+
+
 @pytest.mark.parametrize("kind", REPAIRS)
 @pytest.mark.parametrize("coefficient", [0, 0.0, 1, 1.0])
 def test_the_endpoints_are_bit_for_bit_themselves(kind, coefficient):

@@ -1,7 +1,6 @@
 """What the book says of repairs: tables, falls with width, figures and sentences, on records of known numbers."""
 
 import math
-import re
 
 import numpy as np
 import pytest
@@ -10,6 +9,7 @@ from lmcbook.errors import InputError
 from lmcbook.lab.records import pairs_table, repairs_table
 from lmcbook.pages import figures, sentences
 from lmcbook.pages.analysis.falls import fit_fall
+from lmcbook.pages.analysis.labels import mean_and_deviation
 from lmcbook.pages.analysis.repairs import (
     PLAIN,
     REPAIRED,
@@ -22,6 +22,7 @@ from lmcbook.pages.analysis.repairs import (
 from lmcbook.pages.analysis.told import numbers_of
 from lmcbook.pages.claims.statistics import STATISTICS
 from lmcbook.randomness import random_stream
+from tests.helpers.control_records import changed
 from tests.helpers.drawn import text
 from tests.helpers.repair_records import make_repair_record, repair_sweep
 
@@ -118,6 +119,72 @@ def test_beyond_the_ensemble_the_repaired_falls_as_a_root_and_the_plain_levels_o
     assert "undecided: 3 of 15 pairs lose nothing" in set(nothing["one power"])
 
 
+def test_a_fit_with_a_single_pair_at_a_width_is_told_without_it_too():
+    one = repair_sweep(widths=(16,), pairs=1)
+    records = [*repair_sweep(widths=(1, 2, 4, 8)), *one]
+    found = {(each.setting, each.way): each for each in excesses(records)}
+    each = found["weight decay 3e-3, batches of 32", PLAIN]
+    assert each.singles == (16.0,) and each.fall is not None and each.without_singles is not None
+    assert (each.fall.num_widths, each.without_singles.num_widths, each.without_singles.num_pairs) == (5, 4, 12)
+    assert each.without_singles == excesses(repair_sweep(widths=(1, 2, 4, 8)))[0].fall
+    said = sentences.excess_finding(records)
+    assert said[-1].startswith("Without widths of a single pair the answer is another one in ") and len(said) == 3
+    rows = numbers_of(said)
+    [row] = rows[rows["merge"] == f"{PLAIN}, without ×16"].to_dict("records")[:1]
+    assert row["pairs, widths"] == "12, 4" and len(rows) == 8
+    whole = excesses(repair_sweep())
+    assert all(each.singles == () and each.without_singles is None for each in whole)
+    assert len(sentences.excess_finding(repair_sweep())) == 2
+
+
+@pytest.mark.parametrize(
+    ("apart", "word"),
+    [((0.9, 1.0, 1.1), "holds"), ((2.9, 3.0, 3.1), "does not hold"), ((0.0, 2.0, 4.0), "is undecided")],
+)
+def test_batch_sizes_are_alike_after_the_repair_where_the_interval_says_so(apart, word):
+    records = []
+    for points, seeds in zip(apart, ((0, 1), (2, 3), (4, 5)), strict=True):
+        for size, lost in ((500, 0.05 + points / 100), (125, 0.05)):
+            one = make_repair_record(1.0, recipe="mlp-mnist", lost=0.2, shares={"lewc_mean": lost / 0.2}, seeds=seeds)
+            records.append(changed(one, batch_size=size))
+    [said] = sentences.repair_predictions(records)
+    assert said.startswith(
+        f"Prediction 3 {word}: at ×1 on MNIST repaired averages of batches of 500 lose {apart[1]:.1f} ("
+    )
+    assert sentences.repair_predictions(records[:2]) == [], "one pair decides nothing"
+
+
+@pytest.mark.parametrize("slope", [-0.5, -1.0])
+def test_the_fall_after_the_repair_is_judged_by_its_interval(slope):
+    records = []
+    for width in (1, 2, 4, 8):
+        for lost, seeds in ((0.294, (0, 1)), (0.3, (2, 3)), (0.306, (4, 5))):
+            # beyond the ensemble, which gains 0.01, the repaired average loses a power of the width
+            shares = {"lewc_mean": width**slope - 0.01 / lost}
+            records.append(make_repair_record(width, lost=lost, shares=shares, seeds=seeds))
+    first, second = sentences.repair_predictions(records)
+    off = slope != -0.5
+    assert first.startswith(f"Prediction 4 {'does not hold' if off else 'is undecided'}: ")
+    assert f"leaves −½ out in {int(off)} of 1 settings" in first and "falls more slowly" in second
+    assert second.endswith(
+        " in 1 of 1. That it levels off (one power rejected, flatter between the two widest) is seen in 0."
+    )
+
+
+def test_trials_are_compared_with_means_and_with_intervals():
+    shares = {"lewc_mean": 0.037 / 0.099}
+    pairs = (((0, 1), 0.099), ((2, 3), 0.1), ((4, 5), 0.098))
+    near = [make_repair_record(8.0, lost=lost, shares=shares, seeds=seeds) for seeds, lost in pairs]
+    far = [make_repair_record(8.0, lost=2 * lost, shares=shares, seeds=seeds) for seeds, lost in pairs]
+    for records, count, within in ((near, 1, 2), (far, 0, 0)):
+        [said] = sentences.trials_finding(records)
+        assert f"are within 0.2 points of those of trials in {count} of 1 settings" in said
+        assert f"; {within} of the trials' 2 numbers lie in" in said
+        [row] = numbers_of(said).to_dict("records")
+        assert (row["as it is: trials"], row["repaired: trials"]) == ("9.9", "3.7")
+    assert sentences.trials_finding(near[:1]) == [] == sentences.trials_finding([])
+
+
 def test_figures_draw_and_tell_every_setting():
     records = [*repair_sweep(), *repair_sweep(batch_size=16)]
     for draw in (figures.lost_by_repair, figures.beyond_ensemble):
@@ -156,15 +223,33 @@ def test_sentences_count_pairs_and_name_their_intervals():
         "One bias for each hidden layer lowers the loss of accuracy in 2 of 4 settings, not for MLP on digits at ×4 "
         "with batches of 32 and MLP on digits at ×4 with batches of 128 (3 pairs each)."
     )
-    assert list(numbers_of(batches)["batches of"]) == ["32", "128"] * 2
+    table = numbers_of(batches)
+    assert list(table["batches of"]) == ["32", "128"] * 2 and set(table["pairs"]) == {"3"}
+    # at ×4 with a floor of 0.2: t of two degrees of freedom is 4.303, β fitted is 1 + 20 times what is lost
+    lost = np.array([100 * (1 + 0.02 * math.sin(3 * index + 4)) * 0.25 for index in range(3)])
+    half = 4.3027 * lost.std(ddof=1) / math.sqrt(3)
+    cells = table.loc[1, ["points lost, as it is (95 % interval)", "β over LEWC's, as it is"]]
+    assert cells.iloc[0] == f"{lost.mean():.1f} ({lost.mean() - half:.1f} to {lost.mean() + half:.1f})"
+    assert cells.iloc[1] == mean_and_deviation(list((1 + 20 * lost / 100) / 8.8))
+    alone = [make_repair_record(4.0), changed(make_repair_record(4.0), batch_size=128)]
+    cell = numbers_of(sentences.repair_by_batch(alone))["points lost, repaired (95 % interval)"]
+    assert list(cell) == ["5.0", "5.0"], "one pair has no interval"
     assert sentences.repair_by_batch(records) == []
 
 
 def test_the_verdict_tells_gains_harms_and_what_matching_adds():
-    verdict = text(sentences.repair_verdict(repair_sweep()))
-    assert "It brings points in 5 of 10 settings and widths, does harm in 5, and the pairs cannot tell in 0" in verdict
-    assert re.search(r"Weight matching with REPAIR behind it brings more on top in [1-9]\d*\.", verdict)
-    table = numbers_of(sentences.repair_verdict(repair_sweep()))
+    verdict = sentences.repair_verdict(repair_sweep())
+    table = numbers_of(verdict)
+    points = [float(cell.split(" points")[0].replace("−", "-")) for cell in table["points brought"]]
+    gains, harms = ([each for each in points if sign * each > 0] for sign in (1, -1))
+    middle = sorted(gains)[2]
+    assert f"brings {min(gains)} to {max(gains)} points ({middle} in the median) in 5 of 10 settings" in verdict
+    assert f"It costs {-max(harms)} to {-min(harms)} points in 5:" in verdict
+    assert "\n  - MLP on digits, weight decay 1e-4, batches of 32, at ×1, ×2, ×4, ×8 and ×16." in verdict
+    assert "cannot tell" not in verdict
+    tops = [cell for cell in table["matching with REPAIR on top"] if cell != "–"]
+    more = [float(cell.split(" points")[0]) for cell in tops if " (−" not in cell and not cell.startswith("−")]
+    assert f"brings {min(more)} to {max(more)} points on top in {len(more)} of {len(tops)}." in verdict
     harm = table[table["verdict"] == "harm"]
     assert len(table) == 10 and len(harm) == 5 and harm["network"].str.contains("weight decay 1e-4").all()
     assert harm["points brought"].str.startswith("−").all()
@@ -176,10 +261,13 @@ def test_the_verdict_tells_gains_harms_and_what_matching_adds():
 def test_what_the_pairs_cannot_tell_is_neither_a_gain_nor_harm():
     shares = {(0, 1): 0.2, (2, 3): 2.0}
     records = [make_repair_record(2.0, shares={"lewc_mean": share}, seeds=seeds) for seeds, share in shares.items()]
-    verdict = text(sentences.repair_verdict(records))
-    assert "It brings points in 0 of 1 settings and widths, does harm in 0, and the pairs cannot tell in 1" in verdict
-    [row] = numbers_of(sentences.repair_verdict(records)).to_dict("records")
+    verdict = sentences.repair_verdict(records)
+    assert "It brings points in none of 1 settings and widths." in verdict and "It does harm in none." in verdict
+    assert verdict.endswith("The pairs cannot tell in 1:\n  - MLP on digits, weight decay 3e-3, batches of 32, at ×2.")
+    [row] = numbers_of(verdict).to_dict("records")
     assert (row["network"], row["width"]) == ("MLP on digits, weight decay 3e-3, batches of 32", "×2")
+    helped = [make_repair_record(2.0, seeds=seeds, lost=lost) for seeds, lost in (((0, 1), 0.2), ((2, 3), 0.21))]
+    assert "It brings 15.4 points in 1 of 1 settings" in sentences.repair_verdict(helped), "one is no range"
 
 
 def test_both_decays_side_by_side_before_and_after_the_repair():

@@ -21,7 +21,7 @@ from lmcbook.training.graph import GraphedStep, unchanged
 from lmcbook.training.half_weights import HalfWeightStep, uses_half_weights
 from lmcbook.training.step import Step
 from lmcbook.training.team import SingleProcess
-from tests.helpers.small_networks import ALL, INPUT_SHAPE, NUM_CLASSES, small_config
+from tests.helpers.small_networks import ALL, INPUT_SHAPE, NUM_CLASSES, add_a_network, small_config
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -62,7 +62,7 @@ def test_recomputed_activations_give_the_same_step_and_the_same_statistics(archi
     config = config_of(architecture)
     expected = stepped(config)
     check_equal(stepped(config, recompute=True), expected)
-    if ARCHITECTURES[architecture].has_batch_norm:
+    if config.has_batch_norm:
         assert all(value == 2 for name, value in expected[0].items() if name.endswith("num_batches_tracked"))
 
 
@@ -94,9 +94,7 @@ def test_gradients_of_parts_add_up_to_that_of_the_whole(micro_batch):
 
 @pytest.mark.parametrize("architecture", ALL)
 def test_channels_last_trains_the_same(architecture, monkeypatch):
-    from tests.helpers.small_networks import ADDED
-
-    monkeypatch.setitem(ARCHITECTURES, ADDED.name, ADDED)
+    add_a_network(monkeypatch)
     expected = stepped(config_of(architecture))
     check_equal(stepped(config_of(architecture), channels_last=True), expected, tolerance=1e-9)
 

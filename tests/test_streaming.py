@@ -11,10 +11,12 @@ import torch
 from PIL import Image
 
 from lmcbook import data
+from lmcbook.connecting import inputs
 from lmcbook.data import StreamedImages, folders, streaming
 from lmcbook.data.folders import MEAN, STD
 from lmcbook.data.torchvision_guard import import_torchvision
 from lmcbook.errors import InputError
+from lmcbook.errors.arrays import is_in_memory
 from lmcbook.lab import store
 from lmcbook.lab.config import PairConfig
 from lmcbook.lab.plan import PlannedPair, recipe
@@ -72,14 +74,37 @@ def test_the_digest_knows_names_and_sizes(insects, tmp_path, monkeypatch):
     shutil.copytree(folders.folder_of("insects"), copy)
     monkeypatch.setenv("LMCBOOK_DATA", str(tmp_path))
     assert data.dataset_sha256("insects") == insects.sha256
-    folders._read.cache_clear()
     first = copy / "train" / "ant" / "ant_0.JPEG"
     first.rename(first.with_name("renamed.JPEG"))
     renamed = data.dataset_sha256("insects")
-    folders._read.cache_clear()
-    with (copy / "val" / "ant" / "ant_0.JPEG").open("ab") as file:
-        file.write(b"\0")
+    longer = copy / "val" / "ant" / "ant_0.JPEG"
+    new = tmp_path / "new"
+    new.write_bytes(longer.read_bytes() + b"\0")
+    new.replace(longer)
     assert len({insects.sha256, renamed, data.dataset_sha256("insects")}) == 3
+
+
+def test_a_change_in_any_folder_is_seen_in_the_same_process(tmp_path, monkeypatch):
+    copy = tmp_path / "insects"
+    shutil.copytree(folders.folder_of("insects"), copy)
+    monkeypatch.setenv("LMCBOOK_DATA", str(tmp_path))
+    inner = copy / "train" / "bee" / "inner"
+    inner.mkdir()
+    seen = [folders.read_folder("insects")]
+    assert folders.read_folder("insects") is seen[0], "nothing is read twice"
+
+    def changes():
+        yield shutil.copy(copy / "train" / "bee" / "bee_0.JPEG", inner / "more.JPEG")
+        yield (inner / "more.JPEG").rename(inner / "other.JPEG")
+        yield shutil.rmtree(inner)
+
+    for _ in changes():
+        seen.append(folders.read_folder("insects"))
+    assert [len(each.train.files) for each in seen] == [60, 61, 61, 60]
+    assert len({each.sha256 for each in seen}) == 3 and seen[0].sha256 == seen[-1].sha256
+    (copy / "odd").mkdir()
+    with pytest.raises(InputError, match="odd lies beside train/ and val/"):
+        folders.read_folder("insects")
 
 
 def test_it_is_listed_described_and_in_recipes():
@@ -147,6 +172,15 @@ def test_streamed_images_are_those_of_the_files(insects):
     assert torch.equal(images[torch.tensor([5, 0])], whole[[5, 0]])
     assert torch.equal(streaming.in_memory(images[3:9]), whole[3:9])
     assert streaming.in_memory(whole) is whole
+    # a kind of tensor of somebody's own lies in memory too, unless it says otherwise
+    assert [is_in_memory(each) for each in (images, whole, torch.nn.Parameter(whole))] == [False, True, True]
+
+
+def test_a_comparison_takes_streamed_images_to_its_device_and_compares_none_of_their_pixels(insects):
+    images = insects.test.images
+    moved = inputs._as(images, torch.float64, "meta")
+    assert isinstance(moved, StreamedImages) and moved.device.type == "meta" and list(moved.files) == list(images.files)
+    assert inputs._same_examples(images, images) and not inputs._same_examples(torch.zeros(images.shape), images)
 
 
 def test_streamed_images_look_like_a_tensor_and_refuse_to_be_computed_with(insects):

@@ -7,7 +7,7 @@ import pytest
 from pandas import DataFrame
 
 from lmcbook.pages import claims, tables
-from lmcbook.pages.analysis.labels import mean_and_spread
+from lmcbook.pages.analysis.labels import mean_and_deviation
 from tests.helpers.synthetic_records import make_record, width_sweep
 
 
@@ -24,7 +24,7 @@ from tests.helpers.synthetic_records import make_record, width_sweep
     ],
 )
 def test_means_come_with_spread_and_number(values, options, text):
-    assert mean_and_spread(values, **options).replace("\u00a0", " ") == text
+    assert mean_and_deviation(values, **{"count": True} | options).replace("\u00a0", " ") == text
 
 
 def test_barriers_have_a_row_for_each_network_decay_and_width():

@@ -36,7 +36,7 @@ TOLD = {
     sentences.overlap_finding: LAYERS,
     sentences.exponent_finding: LAYERS,
     sentences.law_finding: LAYERS,
-    sentences.inside_finding: LAYERS,
+    sentences.conditions_finding: LAYERS,
     sentences.mechanism_finding: LAYERS,
     sentences.decay_finding: decay_sweep(),
     sentences.decay_condition_finding: decay_sweep(),
@@ -52,11 +52,14 @@ TOLD = {
     sentences.last_layer_finding: decay_sweep(),
     sentences.normalisation_finding: SPARED,
     sentences.parts_finding: parts_sweep(),
+    sentences.split_finding: parts_sweep(),
     sentences.lines_finding: flatness_sweep(pair=0.2),
     sentences.halfway_finding: flatness_sweep(pair=0.2),
     sentences.repair_finding: repair_sweep(),
     sentences.repair_by_batch: [*repair_sweep(), *repair_sweep(widths=(4,), batch_size=128)],
     sentences.decay_after_repair: repair_sweep(),
+    sentences.excess_finding: repair_sweep(),
+    sentences.trials_finding: repair_sweep(widths=(8, 32)),
     sentences.floor_finding: floor_sweep(0.1),
 }
 

@@ -1,5 +1,6 @@
 """Tables derived from a trace: they agree with ours, preserve functions, and admit what they cannot prove."""
 
+import doctest
 from collections.abc import Callable
 
 import pytest
@@ -10,13 +11,14 @@ from torch import Tensor, nn
 from torch.nn.utils.parametrizations import spectral_norm, weight_norm
 
 from lmcbook.errors import InputError
-from lmcbook.models import ARCHITECTURES, permutation_spec
+from lmcbook.models import permutation_spec
 from lmcbook.permutation import Part, PermutationSpec, apply, check_function_preserved, derive_spec
+from lmcbook.permutation.tracing import layouts as layouts_module
 from lmcbook.permutation.tracing.layer_rules import LAYER_RULES
 from lmcbook.permutation.tracing.layouts import Layout, Units, resolved, unify
 from lmcbook.permutation.tracing.shape_rules import SHAPE_RULES
 from lmcbook.randomness import random_stream
-from tests.helpers.small_networks import ADDED, ALL, random_images, small_model
+from tests.helpers.small_networks import ALL, add_a_network, random_images, small_model
 from tests.helpers.traced_networks import (
     Attention,
     Between,
@@ -122,7 +124,7 @@ def assert_same_function(model: nn.Module, spec: PermutationSpec, *given: Tensor
 
 @pytest.mark.parametrize("architecture", ALL)
 def test_what_is_derived_is_what_was_written_by_hand(architecture, monkeypatch):
-    monkeypatch.setitem(ARCHITECTURES, ADDED.name, ADDED)
+    add_a_network(monkeypatch)
     model, state = small_model(architecture)
     written = permutation_spec(model)
     derived = derive_spec(model, random_images(4))
@@ -396,3 +398,7 @@ def test_nothing_is_given_away_needlessly():
     whole, head, tail = Units(7), Units(3), Units(4)
     unify(((whole, 2),), ((head, 2), (tail, 2)), "boundary")
     assert [found.count for found, _ in resolved(((whole, 2),))] == [3, 4]
+
+
+def test_the_example_of_layouts_is_true():
+    assert doctest.testmod(layouts_module) == doctest.TestResults(failed=0, attempted=7)

@@ -2,6 +2,7 @@
 
 import copy
 import math
+import time
 from dataclasses import replace
 
 import pytest
@@ -22,6 +23,7 @@ from lmcbook.training import (
 )
 from lmcbook.training.batches import training_batches
 from lmcbook.training.checkpoint import read_checkpoint
+from lmcbook.training.saving import GO_ON, SAVE, STOP, Saving
 from lmcbook.training.schedule import decay_product, learning_rate_at
 
 
@@ -98,6 +100,25 @@ def test_a_training_resumed_in_the_middle_of_an_epoch_is_equal_to_the_bit(pico, 
     assert interruptions == 5
     assert equal(resumed.state, whole.state)
     assert resumed.history == whole.history
+
+
+def test_a_training_is_saved_less_often_where_that_takes_long(monkeypatch):
+    now = [0.0]
+    monkeypatch.setattr(time, "monotonic", lambda: now[0])
+
+    def wanted_after(seconds: float, rule: Saving) -> int:
+        now[0] += seconds
+        return rule.wanted()
+
+    rule, always, never = Saving(30.0, None), Saving(0.0, None), Saving(None, 400.0)
+    assert wanted_after(30.0, rule) == GO_ON and wanted_after(1.0, rule) == SAVE
+    for each in (rule, always):
+        with each.timed():
+            now[0] += 10.0
+    assert wanted_after(100.0, rule) == GO_ON and rule.wanted() == never.wanted() == GO_ON
+    assert wanted_after(101.0, rule) == SAVE, "20 times the 10 seconds after them"
+    assert always.wanted() == SAVE, "at every step, whatever it takes"
+    assert wanted_after(200.0, never) == STOP
 
 
 def test_a_checkpoint_of_another_configuration_is_refused(pico, digits, tmp_path):

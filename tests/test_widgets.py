@@ -18,7 +18,7 @@ from lmcbook.pages.analysis.labels import width_label
 from lmcbook.pages.widgets.explorer import states
 from lmcbook.pages.widgets.source import sources
 from tests.helpers.explorers import FACTORS, Page, along_the_line, by_layer, sliding_rows, sweep, widgets_under
-from tests.helpers.synthetic_records import make_record, width_sweep
+from tests.helpers.synthetic_records import make_record, width_sweep, with_batch_norm
 
 LIMIT = 1.5e6
 """Bytes that one network's explorer may take."""
@@ -42,7 +42,7 @@ def explorers() -> dict[str, widgets.Explorer]:
         "barrier": widgets.barrier(lines).members[0],
         "layers": widgets.layers(layers).members[0],
         "active_units": widgets.active_units(layers).members[0],
-        "temperature": widgets.temperature(lines).members[0],
+        "temperature": widgets.reliability(lines).members[0],
         "theorem": widgets.theorem(sliding_rows()),
     }
 
@@ -252,7 +252,7 @@ def test_live_explorers_of_layers_begin_with_a_first_computation_and_have_room_f
 
 
 def test_a_live_temperature_explorer():
-    [explorer] = widgets.temperature(
+    [explorer] = widgets.reliability(
         compute=lambda recipe, width_multiplier, weight_decay: [
             along_the_line(width=width_multiplier, weight_decay=weight_decay)
         ],
@@ -316,6 +316,16 @@ def test_findings_are_computed_from_the_records(explorers):
     assert "to 0.0 points" in explorers["temperature"].finding()
 
 
+def test_which_laws_the_layers_have_follows_the_network():
+    """Of two layers LEWC's exponent is 2 with batch norm and without."""
+    four = by_layer(1.0)
+    training = replace(four.config.training, num_layers=2)
+    two = replace(four, config=replace(four.config, training=training), digest="", lewc_exponent=2)
+    for record in (four, two):
+        for given, said in ((record, False), (with_batch_norm(record), True)):
+            assert ("Batch norm removes" in widgets.layers([given]).members[0].note) == said
+
+
 # --- where numbers come from -------------------------------------------------------------------------------------
 
 
@@ -346,7 +356,7 @@ def test_weight_decays_of_a_sweep_at_one_width_are_no_buttons():
         (lambda: widgets.barrier([]), "records hold no interpolation of pairs"),
         (lambda: widgets.layers(width_sweep()), "records hold no layerwise of pairs"),
         (lambda: widgets.barrier(width_sweep(), recipes=["mlp-mnist"]), "records hold no interpolation of mlp-mnist"),
-        (lambda: widgets.temperature(width_sweep()), "records hold no interpolation of pairs"),
+        (lambda: widgets.reliability(width_sweep()), "records hold no interpolation of pairs"),
         (lambda: widgets.theorem(), "rows is empty"),
         (lambda: widgets.theorem(compute=lambda shared: []), "units is 0; with compute it must say"),
     ],
@@ -359,6 +369,6 @@ def test_nothing_to_show_is_said(make, message):
 @pytest.mark.slow
 def test_the_committed_records_make_explorers(committed_records):
     records = [record for record in committed_records if not record.outdated]
-    for make in (widgets.barrier, widgets.layers, widgets.active_units, widgets.temperature):
+    for make in (widgets.barrier, widgets.layers, widgets.active_units, widgets.reliability):
         for explorer in make(records).members:
             ElementTree.fromstring(f"<div>{explorer.still_html()}</div>")

@@ -2,7 +2,7 @@
 
 from typing import TYPE_CHECKING
 
-from lmcbook import names_on_demand
+from lmcbook.errors.on_demand import names_on_demand
 
 if TYPE_CHECKING:
     from lmcbook.connecting.checkpoints import Network, read_network

@@ -143,8 +143,8 @@ def _answer(options: argparse.Namespace) -> int:
 def _preflight(options: argparse.Namespace, pair: "tuple[Network, Network]", model: "nn.Module | None") -> int:
     """Say what can be told before anything is merged; the exit code."""
     from lmcbook.connecting.factories import read_data
+    from lmcbook.connecting.forecasting import before_merging
     from lmcbook.connecting.inputs import prepare
-    from lmcbook.connecting.inside import before_merging
     from lmcbook.connecting.preflight import preflight, share_start
     from lmcbook.connecting.remedies import check_remedies
 

@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from lmcbook.connecting.answers import Output, answering
 from lmcbook.connecting.checkpoints import Network
 from lmcbook.errors import InputError, check_number
+from lmcbook.errors.arrays import is_in_memory
 from lmcbook.evaluation import predict_logits
 from lmcbook.models.examples import Labelled, as_examples, as_images
 from lmcbook.randomness import random_stream
@@ -161,7 +162,7 @@ def states_of(
 def _labelled(argument: str, given: Any) -> Labelled:
     found = as_examples(argument, given)
     images, labels = as_images(argument, found), found.labels
-    if labels.ndim < 1 or (type(images) is Tensor and images.ndim < 1):
+    if labels.ndim < 1 or images.ndim < 1:
         raise InputError(f"{argument} holds single numbers; give images and labels, each with the examples first")
     if len(images) == 0 or len(images) != len(labels):
         raise InputError(
@@ -195,7 +196,7 @@ def _fewer(part: Labelled, examples: int | None, seed: int) -> Labelled:
 def _same_examples(first: Tensor, second: Tensor) -> bool:
     if first is second:
         return True
-    return type(first) is Tensor and first.shape == second.shape and torch.equal(first, second)
+    return is_in_memory(first) and is_in_memory(second) and first.shape == second.shape and torch.equal(first, second)
 
 
 def _moved(part: Labelled, kind: torch.dtype, device: str) -> Labelled:
@@ -205,9 +206,9 @@ def _moved(part: Labelled, kind: torch.dtype, device: str) -> Labelled:
 
 def _as(images: Tensor, kind: torch.dtype, device: str) -> Tensor:
     """Images of floating point take the type of the weights; whole numbers stay, since they may be words."""
-    if type(images) is not Tensor:
-        return images
-    return images.to(device, kind) if images.is_floating_point() else images.to(device)
+    if is_in_memory(images) and images.is_floating_point():
+        return images.to(device, kind)
+    return images.to(device)
 
 
 def _float_type(model: nn.Module, *states: StateDict) -> torch.dtype:

@@ -75,7 +75,7 @@ def connect(
             which only those λ are measured that the barrier needs (`points_of_barrier`).
         match: ``none``, ``weights``, ``activations`` or ``all``.
         repair: one or several of `lmcbook.merging.REPAIRS`, or ``none``; by default `DEFAULT_REPAIRS`.
-        layers: whether to look inside, on `lmcbook.connecting.inside.LAYER_IMAGES` images.
+        layers: whether to look inside, on `lmcbook.connecting.forecasting.LAYER_IMAGES` images.
         random_permutations: how many times b's units are shuffled at random, as a control: units that stand in order
             tell that the two share their start.
         tolerance: points of accuracy that may be lost (loss, in a regression); by default one point, or two standard

@@ -19,7 +19,6 @@ EMBEDDED = TrainingConfig(
     epochs=40,
     batch_size=64,
     learning_rate=0.1,
-    weight_decay=3e-3,
 )
 """Of the two networks that are trained if none are named: seconds on one core."""
 

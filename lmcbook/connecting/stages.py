@@ -8,7 +8,7 @@ from typing import Any
 
 from torch import Tensor, nn
 
-from lmcbook.connecting import inside, remedies
+from lmcbook.connecting import forecasting, remedies
 from lmcbook.connecting.adaptive import Worth, points_of_barrier
 from lmcbook.connecting.inputs import Inputs
 from lmcbook.connecting.progress import Progress
@@ -71,7 +71,7 @@ class Stages:
         extra = self._pool if self.normalised else 0
         few = min(self._pool, REPAIR_IMAGES)
         kinds = {"none": (), "all": ("weights", "activations")}.get(match, (match,))
-        looked = min(inside.LAYER_IMAGES, self._pool)
+        looked = min(forecasting.LAYER_IMAGES, self._pool)
         stages: list[tuple[str, float, Callable[[], None]]] = (
             [("forecast", 14 * looked, self._forecast)] if layers else []
         )
@@ -192,7 +192,7 @@ class Stages:
 
     def _layered(self) -> LayeredNetwork:
         if self._network is None:
-            self._network = inside.layers_to_walk(self.inputs)
+            self._network = forecasting.layers_to_walk(self.inputs)
         return self._network
 
     def _shuffled(self) -> None:
@@ -221,7 +221,7 @@ class Stages:
             )  # fmt: skip
 
     def _forecast(self) -> None:
-        self.forecast, notes, self.layers = inside.before_merging(
+        self.forecast, notes, self.layers = forecasting.before_merging(
             self.inputs, self.repairs, shared_start=self.shared_start, symmetry=self._symmetry, layered=self._layered,
             seed=self.seed,
         )  # fmt: skip
@@ -231,7 +231,7 @@ class Stages:
         with self._noted("layers of the merge"):
             # decay exponents are defined at the midpoint; the laws' cosines are of the merge that was asked about, too
             merged = {each: remedies.averaged(self.inputs, self.inputs.b, each) for each in {0.5, self.at}}
-            self.layers += inside.layers_of_merge(self.inputs, self._layered(), merged)
+            self.layers += forecasting.layers_of_merge(self.inputs, self._layered(), merged)
 
     def _walk(self) -> None:
         if self.adaptive:

@@ -6,7 +6,7 @@ without torch, and only `load`, `equal_batches`, `augment`, streamed images and 
 
 from typing import TYPE_CHECKING
 
-from lmcbook import names_on_demand
+from lmcbook.errors.on_demand import names_on_demand
 
 if TYPE_CHECKING:
     from lmcbook.data.augmentation import augment

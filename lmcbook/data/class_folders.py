@@ -55,6 +55,8 @@ class ClassFolders:
     """Images in folders inside class folders, which are of that class."""
     problems: list[str] = field(default_factory=list)
     """What has to be mended first, a line each."""
+    changed: dict[Path, int] = field(default_factory=dict)
+    """Every folder that was looked into → when names in it had changed last, in nanoseconds."""
 
 
 def readable(name: str | Path) -> str:
@@ -97,7 +99,7 @@ def find_images(root: Path, parts: tuple[str, str] | None = None) -> ClassFolder
         _refuse_half(root)
         found.class_names, found.train = _part(found, root, FEWEST_UNDIVIDED)
         return found
-    for entry in _visible(root):
+    for entry in _visible(root, found):
         if entry.name in parts:
             continue
         if entry.name.lower() in (*TRAIN, *TEST):
@@ -208,6 +210,8 @@ def _leave_out(found: ClassFolders, why: str, path: str) -> None:
 def _visible(folder: Path, found: ClassFolders | None = None) -> list[os.DirEntry[str]]:
     """What lies in ``folder``, by name, without what systems leave behind."""
     try:
+        if found is not None:  # before it is read, or what changes meanwhile would be taken for read
+            found.changed[folder] = folder.stat().st_mtime_ns
         entries = sorted(os.scandir(folder), key=lambda entry: os.fsencode(entry.name))
     except OSError as error:
         raise InputError(f"{folder} cannot be read ({error.strerror or one_line(error)})") from None

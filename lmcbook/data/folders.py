@@ -3,21 +3,21 @@
 A dataset NAME of this kind is the folder NAME in the data folder: ``train/CLASS/*.JPEG`` and ``val/CLASS/*.JPEG``, as
 ImageNet is kept everywhere, by the rules of `lmcbook.data.class_folders`. It is known by the names and sizes of its
 files, for to hash ImageNet's 150 GB would take longer than to measure a pair: a file changed without a change of its
-size goes unnoticed. Examples stand in the order of the SHA-256 of their path, which is as good as a random one and does
+size goes unnoticed, and a file that another program writes into, while a process runs, is noticed by the next process.
+Examples stand in the order of the SHA-256 of their path, which is as good as a random one and does
 not depend on the machine.
 """
 
 import hashlib
 import os
 from dataclasses import dataclass
-from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
 from jaxtyping import Int64
 
 from lmcbook.data import paths
-from lmcbook.data.class_folders import find_images, parts_of, readable, summed_up
+from lmcbook.data.class_folders import ClassFolders, find_images, parts_of, readable, summed_up
 from lmcbook.data.datasets import DATASETS
 from lmcbook.data.files import path_of
 from lmcbook.errors import InputError
@@ -89,7 +89,7 @@ def read_folder(name: str) -> Folder:
     if parts is None:
         missing = next((part for part in PARTS if not (path / part).is_dir()), "")
         raise InputError(f"{path} has no folder {missing or 'of class folders'}; {layout}")
-    found = _read(path, parts, *((path / part).stat().st_mtime_ns for part in parts))
+    found = _known(path, parts)
     if name in DATASETS:
         known = DATASETS[name]
         wanted = (known.num_classes, known.num_train + known.num_calibration, known.num_test)
@@ -103,9 +103,26 @@ def read_folder(name: str) -> Folder:
     return found
 
 
-@lru_cache(maxsize=4)
-def _read(path: Path, parts: tuple[str, str], *_modified: int) -> Folder:
+_held: dict[tuple[Path, tuple[str, str]], tuple[dict[Path, int], Folder]] = {}
+"""Folder of a dataset and its parts → when the folders in it had changed last, and what was read then."""
+
+
+def _known(path: Path, parts: tuple[str, str]) -> Folder:
+    """What is in the folder; it is read again when a name in it, or in any folder below, has changed."""
+    if (path, parts) in _held:  # a plan asks for each pair
+        changed, folder = _held[path, parts]
+        try:
+            if all(each.stat().st_mtime_ns == when for each, when in changed.items()):
+                return folder
+        except OSError:  # a folder is gone
+            pass
     found = find_images(path, parts)
+    folder = _read(path, found)
+    _held[path, parts] = found.changed, folder
+    return folder
+
+
+def _read(path: Path, found: ClassFolders) -> Folder:
     if found.problems:
         raise InputError(summed_up(found.problems))
     digest = hashlib.sha256()

@@ -15,6 +15,7 @@ from lmcbook.data.folders import INPUT_SHAPE, MEAN, STD
 from lmcbook.data.pictures import read_picture
 from lmcbook.data.torchvision_guard import import_torchvision
 from lmcbook.errors import InputError, check_number
+from lmcbook.errors.arrays import is_in_memory
 
 RESIZED = 256
 """The shorter side before the centre crop, as the field resizes for a crop of 224."""
@@ -38,6 +39,8 @@ class StreamedImages(Tensor):
     folder: Path
     files: np.ndarray
     workers: int | None
+    in_memory = False
+    """See `lmcbook.errors.arrays.is_in_memory`."""
 
     @staticmethod
     def __new__(
@@ -152,7 +155,7 @@ def _stacked(images: list[Tensor | str]) -> Tensor | str:
 
 def in_memory(images: Tensor) -> Tensor:
     """The same images as an ordinary tensor: streamed ones decoded, all others as they are."""
-    return images[torch.arange(len(images))] if isinstance(images, StreamedImages) else images
+    return images if is_in_memory(images) else images[torch.arange(len(images))]
 
 
 def _processors() -> int:

@@ -7,7 +7,7 @@ import re
 import secrets
 import shutil
 import socket
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
@@ -200,7 +200,7 @@ def content_sha256(content: Any, *, ensure_ascii: bool = True) -> str:
     return hashlib.sha256(text.encode()).hexdigest()
 
 
-def spaced_sha256(content: Mapping[str, Any]) -> str:
+def spaced_sha256(content: Mapping[str, Any] | Sequence[Any]) -> str:
     """As `content_sha256`, of JSON with a space after each comma and colon: manifests of stored runs have it so."""
     return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
 

@@ -15,7 +15,7 @@ from torch import Tensor, nn
 
 from lmcbook.errors import AtFault, InputError, as_number, check_number, described
 from lmcbook.errors.annotations import MISFIT, fit, fitting, is_as_it_was, refused
-from lmcbook.errors.arrays import is_plain, tensor_of
+from lmcbook.errors.arrays import is_in_memory, is_plain, tensor_of
 from lmcbook.errors.machine import of_the_machine
 from lmcbook.states import StateDict, fitted, float_type
 
@@ -96,8 +96,10 @@ def _put_together(given: dict[str, Any]) -> None:
         if held is None:
             continue
         images = held if name in _IMAGES else held.images
-        # streamed images have the type of what decodes them
-        if type(images) is Tensor and images.is_floating_point() and kind not in (None, images.dtype):
+        # a tuple of inputs stays, and streamed images have the type of what decodes them
+        if not (isinstance(images, Tensor) and is_in_memory(images)):
+            continue
+        if images.is_floating_point() and kind not in (None, images.dtype):
             given[name] = images.to(kind) if name in _IMAGES else in_pairs(name, (images.to(kind), held.labels))
 
 
@@ -116,7 +118,7 @@ def _tell_of(error: AtFault, given: Mapping[str, Any]) -> None:
     for name in _EXAMPLES:
         parts |= {f"{name}'s {part}": getattr(given.get(name), part, None) for part in ("images", "labels")}
     for called, held in parts.items():
-        if type(held) is Tensor and any(_share(held, tensor) for tensor in error.tensors):
+        if isinstance(held, Tensor) and is_in_memory(held) and any(_share(held, tensor) for tensor in error.tensors):
             error.call(called)
             return
 
@@ -168,7 +170,7 @@ def finite_images(name: str, value: Any) -> Tensor:
     images = as_images(name, value)
     if images.ndim == 0:
         raise refused(name, images, "examples, along its first axis")
-    if type(images) is Tensor and images.is_floating_point():
+    if is_in_memory(images) and images.is_floating_point():
         check_finite(name, images)
     return images
 

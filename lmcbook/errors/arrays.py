@@ -23,6 +23,14 @@ def is_plain(tensor: Tensor) -> bool:
     return not (tensor.is_meta or tensor.is_nested or tensor.is_quantized) and tensor.layout is torch.strided
 
 
+def is_in_memory(tensor: Tensor) -> bool:
+    """Whether the values are here to be computed with; a tensor whose values lie elsewhere says ``in_memory = False``.
+
+    Streamed images do (`lmcbook.data.StreamedImages`), which are decoded when they are used.
+    """
+    return getattr(tensor, "in_memory", True)
+
+
 def plain_form(tensor: Tensor) -> str:
     """What a tensor must be that is not plain, and how it becomes so."""
     if tensor.is_meta:

@@ -5,14 +5,17 @@ from statistics import fmean
 from typing import Any
 
 import torch
-from torch import Tensor
+from torch import nn
 
-from lmcbook.data import Split
+from lmcbook.errors import InputError
+from lmcbook.errors.annotations import fit
+from lmcbook.errors.arguments import checked
 from lmcbook.evaluation.curve import fitted_point
-from lmcbook.evaluation.prediction import predict_logits
+from lmcbook.evaluation.line import Logits, logits_of
 from lmcbook.merging import Repairer, add_biases, merge_many, recompute_batch_norm
 from lmcbook.merging.cross_talk import without_mean_cross_talk
 from lmcbook.models import LayeredModel
+from lmcbook.models.examples import as_examples, as_images
 from lmcbook.states import StateDict, has_batch_norm
 
 NETWORKS, ENSEMBLE, PLAIN = "networks", "ensemble", "plain"
@@ -21,23 +24,27 @@ CROSS_TALK = {"without_common_cross_talk": True, "without_mean_cross_talk": Fals
 """Kinds of average whose mean cross-talk is subtracted → whether only its common part is."""
 
 
+@checked
 def averages(
-    model: LayeredModel,
+    model: nn.Module,
     states: Sequence[StateDict],
-    images: Tensor,
+    images: Any,
     *,
-    calibration: Split,
-    test: Split,
+    calibration: Any,
+    test: Any,
     cross_talk: bool = False,
+    own: Sequence[Logits] | None = None,
 ) -> list[dict[str, Any]]:
     r"""Accuracy, loss, inverse temperature and calibrated loss of several networks' average with equal weights.
 
     Args:
-        images: un-augmented training images without labels, for batch norm and for repairs.
-        calibration: what inverse temperatures are fitted on.
+        images: un-augmented training images without labels, for batch norm and for repairs, in any form that
+            `lmcbook.models.examples.as_images` takes.
+        calibration: what inverse temperatures are fitted on, in any form that `as_examples` of that module takes.
         test: what everything else is measured on.
         cross_talk: whether the averages without cross-talk (`without_mean_cross_talk`) are measured as well; for
             networks that are a plain chain of linear layers.
+        own: the logits of each network, as `lmcbook.evaluation.line.logits_of` gives them, where they are known.
 
     Returns:
         One entry for each ``kind``: ``networks`` (means over them), ``ensemble`` (of their logits), ``plain``,
@@ -45,15 +52,16 @@ def averages(
         accuracies as fractions.
 
     Raises:
-        InputError: as `merge_many`, `Repairer` and `without_mean_cross_talk`.
+        InputError: as `merge_many`, `Repairer` and `without_mean_cross_talk`; ``own`` is of another number of networks;
+            or ``cross_talk`` is wanted of a network that is no `LayeredModel`.
     """
-    labels = (calibration.labels, test.labels)
-
-    def logits_of(network: torch.nn.Module, state: StateDict) -> list[Tensor]:
-        return [predict_logits(network, state, split.images) for split in (calibration, test)]
-
+    parts = [as_examples("calibration", calibration), as_examples("test", test)]
+    labels, inputs = [part.labels for part in parts], [part.images for part in parts]
+    images = as_images("images", images)
+    if own is not None and len(own) != len(states):
+        raise InputError(f"own holds the logits of {len(own)} networks; states holds {len(states)}")
     coefficients = [1 / len(states)] * len(states)
-    own = [logits_of(model, state) for state in states]
+    own = [logits_of(model, state, inputs) for state in states] if own is None else own
     points = [fitted_point(logits, labels) for logits in own]
     numbers = ("accuracy", "loss", "inverse_temperature", "calibrated_loss")
     entries = [{"kind": NETWORKS, **{name: fmean(point[name] for point in points) for name in numbers}}]
@@ -62,13 +70,15 @@ def averages(
     merged = merge_many(states, coefficients)
     if has_batch_norm(model):
         merged = recompute_batch_norm(model, merged, images)
-    entries.append({"kind": PLAIN, **fitted_point(logits_of(model, merged), labels)})
+    entries.append({"kind": PLAIN, **fitted_point(logits_of(model, merged, inputs), labels)})
     biased, repairer = add_biases(model), Repairer(model, states, images)
     repaired = {kind: repairer.repair(merged, coefficients, kind) for kind in REPAIRED}
     if cross_talk:
+        chain = fit("model", model, LayeredModel)
         repaired |= {
-            kind: without_mean_cross_talk(model, states, merged, coefficients, images, common_only=common)
+            kind: without_mean_cross_talk(chain, states, merged, coefficients, images, common_only=common)
             for kind, common in CROSS_TALK.items()
         }
-    entries += [{"kind": kind, **fitted_point(logits_of(biased, state), labels)} for kind, state in repaired.items()]
+    for kind, state in repaired.items():
+        entries.append({"kind": kind, **fitted_point(logits_of(biased, state, inputs), labels)})
     return entries

@@ -13,7 +13,7 @@ from lmcbook.evaluation.ensembles import ensemble_logits
 from lmcbook.evaluation.lewc import lewc_ensemble_weight, lewc_exponent, predicted_inverse_temperature
 from lmcbook.evaluation.line import Line, Logits
 from lmcbook.evaluation.metrics import loss
-from lmcbook.evaluation.temperatures import at_temperature, rounded
+from lmcbook.evaluation.sweeping_temperatures import at_temperature, rounded
 
 DRAWS = 20
 """The number of random samples of calibration examples of each size."""
@@ -30,7 +30,7 @@ def calibration_study(
     in nats. The result has
 
     - ``"reliability"``: for a, b, ``merged`` and ``ensemble`` (both at λ = ½), ``"raw"`` and ``"calibrated"``, what
-      `lmcbook.evaluation.temperatures.at_temperature` says of it;
+      `lmcbook.evaluation.sweeping_temperatures.at_temperature` says of it;
     - ``"along"``: for each way to choose β its values over λ and the test losses over λ: ``raw`` (β = 1), ``fitted``
       (for each λ), ``single`` (for all λ together), ``midpoint`` (at λ = ½, used everywhere) and ``predicted``, which
       never sees the merged network (`predicted_inverse_temperature`, with the exponent of `lewc_exponent`, which is

@@ -7,6 +7,7 @@ from torch import nn
 
 from lmcbook.errors import InputError, check_number
 from lmcbook.errors.arguments import checked
+from lmcbook.evaluation.scale import sum_of_powers
 from lmcbook.models.layered import Layer
 from lmcbook.states import batch_norm_modules
 
@@ -73,7 +74,7 @@ def lewc_scale(coefficients: Sequence[float], exponent: int) -> float:
     check_number("exponent", exponent, minimum=1, integer=True)
     for coefficient in coefficients:
         check_number("coefficients", coefficient, minimum=0, maximum=1)
-    return math.fsum(coefficient**exponent for coefficient in coefficients)
+    return float(sum_of_powers(coefficients, exponent))
 
 
 @checked

@@ -1,6 +1,6 @@
 """The line between two networks: the logits of the merged networks on it, computed once for all that asks for them."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from functools import cached_property
 from typing import Any, NamedTuple
 
@@ -23,6 +23,15 @@ class Logits(NamedTuple):
 
     calibration: Float[Tensor, "calibration classes"]
     test: Float[Tensor, "test classes"]
+
+
+def logits_of(model: nn.Module, state: StateDict, parts: Sequence[Tensor], *, batch_size: int = 1000) -> Logits:
+    """What a network answers to the images of calibration and of test examples.
+
+    Raises:
+        InputError: as `predict_logits`.
+    """
+    return Logits(*(predict_logits(model, state, images, batch_size=batch_size) for images in parts))
 
 
 class Line:
@@ -122,8 +131,7 @@ class Line:
         return [self.calibration.images, self.test.images]
 
     def _predict(self, state: StateDict) -> Logits:
-        parts = (predict_logits(self.model, state, images, batch_size=self.batch_size) for images in self._images)
-        return Logits(*parts)
+        return logits_of(self.model, state, self._images, batch_size=self.batch_size)
 
     def _keep(self, coefficient: float, logits: Logits) -> Logits:
         size = sum(part.numel() * part.element_size() for part in logits)

@@ -9,6 +9,7 @@ from torch import Tensor, nn
 
 from lmcbook.errors import AtFault, InputError, check_number
 from lmcbook.errors.arguments import checked
+from lmcbook.errors.arrays import is_in_memory
 from lmcbook.merging import interpolate, recompute_batch_norm_
 from lmcbook.models.examples import as_images
 from lmcbook.states import StateDict, check_same_tensors, evaluation_mode, fitted, has_batch_norm, with_state
@@ -124,7 +125,7 @@ def shares_first_layer(model: nn.Module, state: StateDict, parts: Sequence[Tenso
     """
     if not hasattr(model, "first_linear_output") or has_batch_norm(model):
         return False
-    if any(type(images) is not Tensor for images in parts):
+    if not all(map(is_in_memory, parts)):
         return False
     sizes = [_first_layer_bytes(model, state, images) for images in parts]
     return sum(sizes) <= MOST_BYTES_OF_FIRST_LAYER

@@ -13,7 +13,7 @@ from lmcbook.evaluation.curve import Fitted, fitted_along
 from lmcbook.evaluation.ensembles import ensemble_logits
 from lmcbook.evaluation.line import Line, Logits
 from lmcbook.evaluation.prediction import predict_logits
-from lmcbook.evaluation.temperatures import rounded
+from lmcbook.evaluation.sweeping_temperatures import rounded
 from lmcbook.merging import REPAIRS, Repairer, add_biases, merge
 
 

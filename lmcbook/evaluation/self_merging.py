@@ -21,7 +21,7 @@ from lmcbook.merging import REPAIRS, add_biases, merge
 from lmcbook.models.examples import Examples, as_examples, as_images
 from lmcbook.permutation import PermutationSpec, apply, random_permutation
 from lmcbook.randomness import random_stream
-from lmcbook.states import StateDict
+from lmcbook.states import StateDict, has_batch_norm
 
 _BARRED = ("accuracy", "calibrated_loss")
 _EXAMPLES_OF_LAYERS = 2000
@@ -75,58 +75,62 @@ def self_merge(
     if images is not None:
         images = as_images("images", images)
     spec = symmetry_of(model, judged.images) if spec is None else spec
-    bench = _Bench(model, fitted, judged, images, repair)
-    own = bench.worth_of_end(state)
-    copies = (apply(spec, random_permutation(spec, state, generator), state) for generator in generators)
-    merged = [bench.average(state, shuffled) for shuffled in copies]
-    return {"own": own, "merged": merged, **_barriers([own], merged)}
+    return Midpoints(model, fitted, judged).with_copies(state, spec, generators, images=images, repair=repair)
 
 
-@checked
-def pair_merge(
-    model: nn.Module,
-    state_a: StateDict,
-    state_b: StateDict,
-    *,
-    calibration: Any,
-    test: Any,
-    images: Any = None,
-    repair: str = "none",
-) -> dict[str, Any]:
-    """The merge at λ = ½ of two networks, in the words of `self_merge`: what that one is a prediction of.
+class Midpoints:
+    """Merges at λ = ½ on the same examples; a network by itself is measured once for all its merges.
 
-    ``"own"`` is a list of both networks, ``"merged"`` one of their merge; barriers are against the mean of the two.
-
-    Raises:
-        InputError: as `lmcbook.merge`.
+    Args:
+        model: the networks' module; its own weights do not count.
+        calibration: examples that inverse temperatures are fitted on.
+        test: examples that everything else is measured on.
     """
-    check_choice("repair", repair, REPAIRS)
-    fitted, judged = as_examples("calibration", calibration), as_examples("test", test)
-    if images is not None:
-        images = as_images("images", images)
-    bench = _Bench(model, fitted, judged, images, repair)
-    own, merged = [bench.worth_of_end(state) for state in (state_a, state_b)], [bench.average(state_a, state_b)]
-    return {"own": own, "merged": merged, **_barriers(own, merged)}
 
-
-class _Bench:
-    """Where averages of two networks are made and judged."""
-
-    def __init__(self, model: nn.Module, calibration: Examples, test: Examples, images: Any, repair: str) -> None:
+    def __init__(self, model: nn.Module, calibration: Examples, test: Examples) -> None:
         self._model, self._calibration, self._test = model, calibration, test
-        self._images, self._repair = images, repair
-        self._repairable = model if repair == "none" else add_biases(model)
+        self._known: dict[tuple[int, int | None], tuple[StateDict, Any, dict[str, Any]]] = {}
 
-    def worth_of_end(self, state: StateDict) -> dict[str, Any]:
+    def with_copies(
+        self,
+        state: StateDict,
+        spec: PermutationSpec,
+        generators: Sequence[Generator],
+        *,
+        images: Any = None,
+        repair: str = "none",
+    ) -> dict[str, Any]:
+        """A network with copies of itself, one for each generator: what `self_merge` returns."""
+        copies = (apply(spec, random_permutation(spec, state, generator), state) for generator in generators)
+        merged = [self._average(state, copy, images, repair) for copy in copies]
+        own = self._own(state, images)
+        return {"own": own, "merged": merged, **_barriers([own], merged)}
+
+    def of_pair(
+        self, state_a: StateDict, state_b: StateDict, *, images: Any = None, repair: str = "none"
+    ) -> dict[str, Any]:
+        """Two networks, in the words of `self_merge`: what that one is a prediction of.
+
+        ``"own"`` is a list of both networks, ``"merged"`` one of their merge; barriers are against the mean of the two.
+        """
+        merged = [self._average(state_a, state_b, images, repair)]
+        own = [self._own(state, images) for state in (state_a, state_b)]
+        return {"own": own, "merged": merged, **_barriers(own, merged)}
+
+    def _own(self, state: StateDict, images: Any) -> dict[str, Any]:
         # at an end of the line the network is itself, with its batch norm recomputed as that of a merge is
-        return self._worth(self._model, merge(self._model, state, state, 1, self._images))
+        key = (id(state), id(images) if has_batch_norm(self._model) else None)
+        if key not in self._known:
+            end = merge(self._model, state, state, 1, images)
+            self._known[key] = (state, images, self._worth(self._model, end))  # what is held keeps its id
+        return self._known[key][-1]
 
-    def average(self, state_a: StateDict, state_b: StateDict) -> dict[str, Any]:
-        average = merge(self._model, state_a, state_b, 0.5, self._images, repair=self._repair)
-        found = self._worth(self._repairable, average)
-        if self._repair == "none":
-            found["layers"] = _layers(self._model, state_a, state_b, average, self._test.images[:_EXAMPLES_OF_LAYERS])
-        return found
+    def _average(self, state_a: StateDict, state_b: StateDict, images: Any, repair: str) -> dict[str, Any]:
+        average = merge(self._model, state_a, state_b, 0.5, images, repair=repair)
+        if repair != "none":
+            return self._worth(add_biases(self._model), average)
+        layers = _layers(self._model, state_a, state_b, average, self._test.images[:_EXAMPLES_OF_LAYERS])
+        return {**self._worth(self._model, average), "layers": layers}
 
     def _worth(self, model: nn.Module, state: StateDict) -> dict[str, Any]:
         calibration, test = self._calibration, self._test

@@ -5,7 +5,7 @@ The names below are loaded when they are first used, so that plans and records c
 
 from typing import TYPE_CHECKING
 
-from lmcbook import names_on_demand
+from lmcbook.errors.on_demand import names_on_demand
 
 if TYPE_CHECKING:
     from lmcbook.lab.config import PairConfig

@@ -5,6 +5,7 @@ from typing import Any
 
 from lmcbook.errors import InputError
 from lmcbook.evaluation.averages import averages
+from lmcbook.evaluation.line import logits_of
 from lmcbook.lab.config import PairConfig
 from lmcbook.lab.session import PairSession
 from lmcbook.models import LayeredModel, build_model
@@ -31,12 +32,13 @@ def measure_controls(pair: PairConfig, session: PairSession) -> dict[str, Any]:
 
 def measure_many(pair: PairConfig, session: PairSession) -> dict[str, Any]:
     """The same of the first two of the pair's networks, of the first three and so on."""
-    counts = range(2, len(session.states) + 1)
+    inputs = [session.splits.calibration.images, session.splits.test.images]
+    own = [logits_of(session.model, state, inputs) for state in session.states]
     return {
         "merges": [
             {"networks": count, **entry}
-            for count in counts
-            for entry in _averages(session.model, session.states[:count], session)
+            for count in range(2, len(own) + 1)
+            for entry in _averages(session.model, session.states[:count], session, own=own[:count])
         ]
     }
 

@@ -4,7 +4,6 @@
 """
 
 import base64
-import hashlib
 import json
 import sys
 from collections.abc import Iterator
@@ -16,7 +15,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from lmcbook.data import Splits, load
-from lmcbook.data.whole_files import write_whole
+from lmcbook.data.whole_files import spaced_sha256, write_whole
 from lmcbook.evaluation import ensemble_logits, predict_logits
 from lmcbook.evaluation.metrics import accuracy
 from lmcbook.lab import plan
@@ -72,7 +71,7 @@ def _setting(pair: PairConfig, splits: Splits) -> dict[str, Any]:
         "weight_decay": pair.training.weight_decay,
         "epochs": pair.training.epochs,
         "networks": networks,
-        "sha256": [_sha256(network) for network in networks],
+        "sha256": [spaced_sha256(network) for network in networks],
         "trained_accuracies": [accuracy(predict_logits(model, state, images), labels) for state in trained],
         "curve": list(_curve(model, states, splits)),
     }
@@ -130,10 +129,6 @@ def letters(splits: Splits, part: str, count: int | None = None) -> str:
     images = getattr(splits, part).images[:count].double()
     levels = ((images * splits.std[0] + splits.mean[0]) * 16).round().int().flatten().tolist()
     return "".join(LEVELS[level] for level in levels)
-
-
-def _sha256(network: list[dict[str, Any]]) -> str:
-    return hashlib.sha256(json.dumps(network, sort_keys=True).encode()).hexdigest()
 
 
 if __name__ == "__main__":

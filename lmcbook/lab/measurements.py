@@ -5,14 +5,13 @@ from typing import Any
 
 from lmcbook.data import in_memory
 from lmcbook.evaluation import (
+    Midpoints,
     barriers,
     calibration_study,
     coefficients_grid,
     curve_along,
     ensemble_logits,
-    pair_merge,
     repair_study,
-    self_merge,
     temperature_sweep,
 )
 from lmcbook.evaluation.flatness import flatness_study
@@ -102,15 +101,13 @@ def measure_self_merge(pair: PairConfig, session: PairSession) -> dict[str, Any]
     if not has_batch_norm(model):
         kinds["lewc_mean"] = session.sample(pair.repair_examples)
     found: dict[str, Any] = {"a": {}, "b": {}, "pair": {}}
+    midpoints = Midpoints(model, splits.calibration, splits.test)
     for kind, images in kinds.items():
-        options: Any = {"calibration": splits.calibration, "test": splits.test, "images": in_memory(images)}
+        options: Any = {"images": in_memory(images), "repair": kind}
         for name, seed, state in zip("ab", pair.seeds, (session.state_a, session.state_b), strict=True):
             generators = [random_stream(seed, "self-merge", draw) for draw in range(_DRAWS)]
-            found[name][kind] = self_merge(
-                model, state, **options, spec=spec, repair=kind, draws=_DRAWS, generators=generators
-            )
-        state_b = session.aligned(pair).state
-        found["pair"][kind] = pair_merge(model, session.state_a, state_b, **options, repair=kind)
+            found[name][kind] = midpoints.with_copies(state, spec, generators, **options)
+        found["pair"][kind] = midpoints.of_pair(session.state_a, session.aligned(pair).state, **options)
     return _brief(found)
 
 

@@ -1,6 +1,12 @@
 """Inside two networks and their merge, layer by layer: LEWC, LLFC, their conditions, active units, ranks."""
 
 from lmcbook.layerwise.accumulator import MAX_UNITS, METRICS, LayerAccumulator
+from lmcbook.layerwise.additivity import (
+    opposite_signs,
+    weak_additivity,
+    weak_additivity_error,
+    weak_additivity_sides,
+)
 from lmcbook.layerwise.lewc import (
     cosines,
     decay_exponent,
@@ -10,22 +16,16 @@ from lmcbook.layerwise.lewc import (
     relative_error,
 )
 from lmcbook.layerwise.measure import MEASURED_COEFFICIENTS, measure_layers
-from lmcbook.layerwise.measure_common_mode import COMMON_MODE_METRICS, measure_common_mode, symmetry_of
+from lmcbook.layerwise.measuring_common_mode import COMMON_MODE_METRICS, measure_common_mode, symmetry_of
 from lmcbook.layerwise.orthogonality import commutativity, reciprocal_orthogonality, weight_norm_ratio
 from lmcbook.layerwise.ranks import effective_rank, rank_measures, singular_values, stable_rank
-from lmcbook.layerwise.second_moments import (
+from lmcbook.layerwise.unit_moments import (
     active_share,
     expected_overlap,
     histogram,
     overlap,
     quantiles,
     second_moments,
-)
-from lmcbook.layerwise.weak_additivity import (
-    opposite_signs,
-    weak_additivity,
-    weak_additivity_error,
-    weak_additivity_sides,
 )
 
 __all__ = [

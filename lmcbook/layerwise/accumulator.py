@@ -7,10 +7,11 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from lmcbook.layerwise.additivity import are_opposite
 from lmcbook.layerwise.inner_products import CombinationSums
 from lmcbook.layerwise.lewc import exponent_of, lewc_prediction, llfc_prediction
 from lmcbook.layerwise.running_sums import Mean, UnitSecondMoments, finite_or_none
-from lmcbook.layerwise.second_moments import (
+from lmcbook.layerwise.unit_moments import (
     active_share,
     evenly_chosen,
     expected_overlap,
@@ -18,7 +19,6 @@ from lmcbook.layerwise.second_moments import (
     overlap,
     quantiles,
 )
-from lmcbook.layerwise.weak_additivity import are_opposite
 from lmcbook.models import LayerTrace
 
 MAX_UNITS = 1024

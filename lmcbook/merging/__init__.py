@@ -6,7 +6,7 @@ Everything here works on any `torch.nn.Module` and its state dictionary, not onl
 from lmcbook.merging.batch_norm import recompute_batch_norm, recompute_batch_norm_
 from lmcbook.merging.interpolation import interpolate, merge_many
 from lmcbook.merging.merged import merge
-from lmcbook.merging.repair import REPAIRS, Repairer, add_biases, repair
+from lmcbook.merging.repairing import REPAIRS, Repairer, add_biases, repair
 
 __all__ = [
     "REPAIRS",

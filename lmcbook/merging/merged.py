@@ -10,7 +10,7 @@ from lmcbook.errors import InputError, check_choice
 from lmcbook.errors.arguments import checked
 from lmcbook.merging.batch_norm import recompute_batch_norm_
 from lmcbook.merging.interpolation import interpolate
-from lmcbook.merging.repair import REPAIRS, Repairer
+from lmcbook.merging.repairing import REPAIRS, Repairer
 from lmcbook.states import StateDict, has_batch_norm
 
 

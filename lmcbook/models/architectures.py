@@ -33,11 +33,10 @@ class Architecture:
     """One kind of network."""
 
     name: str
+    """Where every network of it has batch norm, `lmcbook.training.config.WITH_BATCH_NORM` has the name too."""
     build: Callable[[TrainingConfig, tuple[int, int, int], int], LayeredModel]
     """From a configuration, the images' shape (channels, height, width) and the number of classes."""
     permutation_spec: Callable[[LayeredModel], PermutationSpec]
-    has_batch_norm: bool
-    """Whether every network of it has; a multilayer perceptron may be given some."""
     description: str
     options: tuple[str, ...] = ()
     """Which of `OPTIONS` it takes; the others must be as if they were not given."""
@@ -50,7 +49,6 @@ ARCHITECTURES: dict[str, Architecture] = {
             name="mlp",
             build=mlp,
             permutation_spec=mlp_permutation_spec,
-            has_batch_norm=False,
             description="multi-layer perceptron of equal hidden layers",
             options=tuple(OPTIONS),
         ),
@@ -58,21 +56,18 @@ ARCHITECTURES: dict[str, Architecture] = {
             name="vgg11",
             build=vgg11,
             permutation_spec=chain_permutation_spec,
-            has_batch_norm=True,
             description="VGG-11 with batch norm and one linear classifier",
         ),
         Architecture(
             name="resnet20",
             build=resnet20,
             permutation_spec=resnet20_permutation_spec,
-            has_batch_norm=True,
             description="ResNet-20 with batch norm and 3×3 convolutions in the shortcuts",
         ),
         Architecture(
             name="resnet50",
             build=resnet50,
             permutation_spec=resnet50_permutation_spec,
-            has_batch_norm=True,
             description="ResNet-50 with batch norm and 1×1 convolutions in the shortcuts",
         ),
     )

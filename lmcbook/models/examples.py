@@ -92,7 +92,7 @@ def as_images(argument: str, given: Any) -> Tensor:
 
 
 def _plain(argument: str, tensor: Tensor) -> Tensor:
-    if type(tensor) is Tensor and not is_plain(tensor):
+    if not is_plain(tensor):
         raise refused(argument, tensor, "a tensor")
     return tensor
 

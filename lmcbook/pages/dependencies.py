@@ -1,6 +1,6 @@
 """What code loads of this package, found without running it, and what that code means.
 
-Imports inside functions count, names that a package loads on demand too (`lmcbook.names_on_demand`). Comments,
+Imports inside functions count, names that a package loads on demand too (`lmcbook.errors.on_demand`). Comments,
 docstrings and layout are no part of the meaning of a module. Where the syntax tree does not decide, too much is taken.
 """
 

@@ -1,15 +1,15 @@
 """The paper's Table 1 and ours beside it: barriers with their spread, and how our networks were trained."""
 
 from collections.abc import Iterable, Sequence
-from dataclasses import replace
 
 from pandas import DataFrame
 
 from lmcbook.data import describe
 from lmcbook.lab import plan, recorded
+from lmcbook.lab.plain import is_plain, is_the_recipes_own
 from lmcbook.lab.recipes import MAIN_WEIGHT_DECAY, recipe
 from lmcbook.lab.records import Record, barriers_table
-from lmcbook.pages.analysis.labels import mean_and_spread, recipe_label, width_label
+from lmcbook.pages.analysis.labels import mean_and_deviation, recipe_label, width_label
 from lmcbook.pages.claims import PAPER_TABLE_1
 from lmcbook.pages.origin import trained_on
 from lmcbook.training.config import TrainingConfig
@@ -97,7 +97,7 @@ def _said(records: Sequence[Record], column: str, factor: float) -> str:
     """``0.600 ± 0.200 (3) at ×16``."""
     if not records:
         return NOT_MEASURED
-    values = mean_and_spread(barriers_table(records)[column], factor=factor, digits=3)
+    values = mean_and_deviation(barriers_table(records)[column], factor, 3, count=True)
     return f"{values} at {width_label(records[0].config.training.width_multiplier)}"
 
 
@@ -130,22 +130,15 @@ def coverage(records: Sequence[Record], recipes: Sequence[str]) -> DataFrame:
     return DataFrame(rows)
 
 
-_SHARED = (
-    *("weight_decay", "num_layers", "decay_normalisation", "spread_penalty", "batch_size", "bias", "activation"),
-    *("centred_rows", "normalisation", "skip", "optimiser", "loss_weight_variance", "train_fraction"),
-)
-"""What a training has in common with its recipe's, to count as one of it."""
-
-
 def _measured(records: Sequence[Record], name: str, alignment: str, batch_size: int) -> list[Record]:
     """Records of independent pairs of this recipe, trained as it says but for the batches, after this alignment."""
-    own = replace(recipe(name).training, batch_size=batch_size)
     return [
         record
         for record in {record.address: record for record in records}.values()
         if (record.recipe, record.measurement, record.config.alignment) == (name, "interpolation", alignment)
-        and record.config.shared == "nothing"
-        and all(getattr(record.config.training, field) == getattr(own, field) for field in _SHARED)
+        and record.config.training.batch_size == batch_size
+        and is_plain(record.config)
+        and is_the_recipes_own(name, record.config.training, "num_layers", "weight_decay")
     ]
 
 

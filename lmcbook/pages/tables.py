@@ -6,8 +6,9 @@ from typing import Any
 
 from pandas import DataFrame
 
+from lmcbook.lab.recipes import MAIN_WEIGHT_DECAY
 from lmcbook.lab.records import Record, barriers_table
-from lmcbook.pages.analysis.labels import decay_label, recipe_label, signed, spread, width_label
+from lmcbook.pages.analysis.labels import decay_label, mean_and_deviation, recipe_label, signed, width_label
 from lmcbook.pages.analysis.lines import KINDS, halfway_table
 from lmcbook.pages.analysis.measurements import Measurements
 from lmcbook.pages.analysis.one_network import DIGITS, agreement_table
@@ -15,7 +16,7 @@ from lmcbook.pages.analysis.permutations import ALIGNMENTS
 from lmcbook.pages.analysis.resolution import resolution_table
 from lmcbook.pages.analysis.starts import name_of, spawned_table
 from lmcbook.pages.analysis.sweeps import FULL, decay_table, one_width, penalty_table
-from lmcbook.pages.analysis.vocabulary import ACCURACY, PAPER_DECAY, decays
+from lmcbook.pages.analysis.vocabulary import ACCURACY, decays
 from lmcbook.pages.analysis.vocabulary import groups as groups_of
 from lmcbook.pages.claims import (
     CLAIMS,
@@ -82,7 +83,7 @@ def barriers(records: Sequence[Record], *, alignment: str = "identity") -> DataF
     return DataFrame(rows, columns=["network", "weight decay", "width", "pairs", *columns])
 
 
-def alignments(records: Sequence[Record], *, weight_decay: float = PAPER_DECAY) -> DataFrame:
+def alignments(records: Sequence[Record], *, weight_decay: float = MAIN_WEIGHT_DECAY) -> DataFrame:
     """Barriers at λ = ½ at every width, a column for each alignment: mean ± standard deviation over pairs."""
     table = Measurements.of(records).table(barriers_table)
     table = table[table["weight_decay"] == weight_decay]
@@ -94,7 +95,7 @@ def alignments(records: Sequence[Record], *, weight_decay: float = PAPER_DECAY) 
             "width": width_label(width),
             "pairs": str(cell.groupby("alignment").size().max()),
             **{
-                name: spread(cell[cell["alignment"] == alignment][column], factor, digits)
+                name: mean_and_deviation(cell[cell["alignment"] == alignment][column], factor, digits)
                 for alignment, name in named.items()
             },
         }
@@ -225,7 +226,9 @@ def _widths(table: DataFrame) -> list[tuple[float, DataFrame]]:
 
 
 def _means(cell: DataFrame, columns: Columns) -> dict[str, str]:
-    return {title: spread(cell[column], factor, digits) for title, (column, factor, digits) in columns.items()}
+    return {
+        title: mean_and_deviation(cell[column], factor, digits) for title, (column, factor, digits) in columns.items()
+    }
 
 
 def show(

@@ -5,7 +5,7 @@ The names are loaded when they are first used: the closed forms serve the figure
 
 from typing import TYPE_CHECKING
 
-from lmcbook import names_on_demand
+from lmcbook.errors.on_demand import names_on_demand
 
 if TYPE_CHECKING:
     from lmcbook.theory.batch_norm import (

@@ -6,16 +6,17 @@ start without torch.
 
 from typing import TYPE_CHECKING
 
-from lmcbook import names_on_demand
+from lmcbook.errors.on_demand import names_on_demand
 
 if TYPE_CHECKING:
     from lmcbook.training.config import TrainingConfig
     from lmcbook.training.divergence import TrainingDiverged, TrainingsDiverged
-    from lmcbook.training.loop import TimeIsUp, TrainedModel, train
+    from lmcbook.training.loop import TrainedModel, train
     from lmcbook.training.memory import DoesNotFit
     from lmcbook.training.optimiser import optimiser_of
     from lmcbook.training.penalty import rank_penalty, singular_value_spread
     from lmcbook.training.precision import arithmetic, uses_tf32
+    from lmcbook.training.saving import TimeIsUp
     from lmcbook.training.seeds import initialisation_seed, order_seed_at
     from lmcbook.training.together import train_together
 
@@ -42,7 +43,8 @@ __getattr__, __dir__ = names_on_demand(
     {
         "config": "TrainingConfig",
         "divergence": "TrainingDiverged TrainingsDiverged",
-        "loop": "TimeIsUp TrainedModel train",
+        "loop": "TrainedModel train",
+        "saving": "TimeIsUp",
         "memory": "DoesNotFit",
         "optimiser": "optimiser_of",
         "precision": "arithmetic uses_tf32",

@@ -3,14 +3,14 @@
 import math
 from collections import deque
 from collections.abc import Iterator
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
 
 from lmcbook.data import Split, Splits, augment, equal_batches
-from lmcbook.data.streaming import StreamedImages
 from lmcbook.errors import InputError
+from lmcbook.errors.arrays import is_in_memory
 from lmcbook.randomness import random_stream
 from lmcbook.training.config import TrainingConfig
 from lmcbook.training.schedule import num_used
@@ -34,7 +34,7 @@ def used_split(config: TrainingConfig, split: Split) -> Split:
     """
     if config.train_fraction == 1:
         return split
-    if isinstance(split.images, StreamedImages):
+    if not is_in_memory(split.images):
         raise InputError(f"train_fraction is {config.train_fraction:g}; of images in class folders it must be 1")
     shuffled = torch.randperm(len(split), generator=random_stream(0, "train fraction"))
     chosen = shuffled[: num_used(config, len(split))].to(split.labels.device)
@@ -74,9 +74,9 @@ def training_batches(
         InputError: as `used_split`.
     """
     split = used_split(config, splits.train).to(device)
-    if isinstance(split.images, StreamedImages):
-        return _streamed(config, split, split.images, start, share)
-    return _resident(config, split, splits.black.to(device), start, share)
+    if is_in_memory(split.images):
+        return _resident(config, split, splits.black.to(device), start, share)
+    return _streamed(config, split, start, share)
 
 
 def _indices(
@@ -110,9 +110,7 @@ def _resident(
         yield Batch(images.tensor_split(size)[rank], labels.tensor_split(size)[rank], mine)
 
 
-def _streamed(
-    config: TrainingConfig, split: Split, streamed: StreamedImages, start: int, share: tuple[int, int]
-) -> Iterator[Batch]:
+def _streamed(config: TrainingConfig, split: Split, start: int, share: tuple[int, int]) -> Iterator[Batch]:
     rank, size = share
     labels: deque[tuple[Tensor, Tensor | None]] = deque()
 
@@ -128,5 +126,6 @@ def _streamed(
             )
             yield chosen[mine], None if seeds is None else seeds[mine]
 
+    streamed: Any = split.images  # decodes the batches of several steps at once, ahead of them
     for images in streamed.batches(wanted()):
         yield Batch(images, *labels.popleft())

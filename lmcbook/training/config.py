@@ -12,6 +12,9 @@ PRECISIONS: tuple[str, ...] = ("float32", "bfloat16")
 OPTIMISERS: tuple[str, ...] = ("sgd", "adamw")
 NORMALISATIONS: tuple[str, ...] = ("none", "batch", "layer")
 
+WITH_BATCH_NORM = frozenset({"vgg11", "resnet20", "resnet50"})
+"""Architectures of which every network has batch norm; here, because the plan and the tables ask without torch."""
+
 # Raised by hand when a change of the code changes numbers: a digest must not move with every edited comment.
 CODE_VERSIONS = {"training": 1, "together": 1}
 
@@ -162,6 +165,11 @@ class TrainingConfig:
         """The address of this configuration, without the data it is trained on (see `lmcbook.lab.store.run_key`)."""
         content = {"training": self.to_dict(), "version": CODE_VERSIONS["training"]}
         return digest_of(content | {name: CODE_VERSIONS[name] for name in ("together",) if trains_together(self)})
+
+    @property
+    def has_batch_norm(self) -> bool:
+        """Whether its network has batch norm: by its architecture, or because it was given some."""
+        return self.architecture in WITH_BATCH_NORM or self.normalisation == "batch"
 
     def to_dict(self) -> dict[str, Any]:
         """As plain JSON values; ``TrainingConfig(**content)`` reads it back."""

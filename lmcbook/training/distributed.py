@@ -32,7 +32,8 @@ from lmcbook.training.checkpoint import (
 from lmcbook.training.config import TrainingConfig
 from lmcbook.training.execution import Execution
 from lmcbook.training.optimiser import optimiser_of
-from lmcbook.training.team import GO_ON, Team
+from lmcbook.training.saving import GO_ON
+from lmcbook.training.team import Team
 
 DECIDE_EVERY = 16
 """Steps between two moments at which the first process may stop the others or save."""

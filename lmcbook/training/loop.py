@@ -25,17 +25,11 @@ from lmcbook.training.graph import GraphedStep
 from lmcbook.training.half_weights import HalfWeightStep, uses_half_weights
 from lmcbook.training.memory import memory_explained
 from lmcbook.training.precision import arithmetic, uses_tf32
+from lmcbook.training.saving import GO_ON, STOP, Saving, TimeIsUp
 from lmcbook.training.schedule import learning_rate_at, num_used
 from lmcbook.training.seeds import initialisation_seed
 from lmcbook.training.step import AbstractStep, Step, check_micro_batch
-from lmcbook.training.team import GO_ON, SAVE, STOP, SingleProcess, Team
-
-MOST_SAVING = 20
-"""The pause between two checkpoints is at least this many times as long as the longest of them took."""
-
-
-class TimeIsUp(RuntimeError):
-    """A training stopped at its deadline; its checkpoint holds all that was done."""
+from lmcbook.training.team import SingleProcess, Team
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -105,9 +99,10 @@ def train(
     check_micro_batch(model, config, execution)
     team = _team_of(config, splits, device, execution)
     with arithmetic(config.precision, device), memory_explained(config, model, execution, device, alone=team.size == 1):
-        return _train(
-            config, splits, model, team, execution, device, checkpoint, checkpoint_seconds, progress, deadline
-        )
+        step = prepare_step(config, model, team, execution, device)
+        saving = Saving(None if checkpoint is None else checkpoint_seconds, deadline)
+        trained = _train(config, splits, step, team, device, checkpoint, saving, progress)
+        return replace(trained, execution=_told(config, execution, device, team))
 
 
 def fitting_data(config: TrainingConfig, splits: Splits) -> Splits:
@@ -140,16 +135,13 @@ def _team_of(config: TrainingConfig, splits: Splits, device: torch.device, execu
 def _train(
     config: TrainingConfig,
     splits: Splits,
-    model: LayeredModel,
+    step: AbstractStep | GraphedStep,
     team: Team,
-    execution: Execution,
     device: torch.device,
     checkpoint: Path | None,
-    checkpoint_seconds: float,
+    saving: Saving,
     progress: bool,
-    deadline: float | None,
 ) -> TrainedModel:
-    step = prepare_step(config, model, team, execution, device)
     steps_per_epoch = num_used(config, len(splits.train)) // config.batch_size
     total_steps = config.epochs * steps_per_epoch
     at = Progress(
@@ -167,9 +159,7 @@ def _train(
         unit="epoch",
         disable=not progress or team.rank > 0,
     )
-    pause = checkpoint_seconds
-    started = saved_at = time.monotonic()
-    seconds_before = at.seconds
+    started, seconds_before = time.monotonic(), at.seconds
     batches = training_batches(config, splits, device=device, start=at.step, share=(team.rank, team.size))
     for images, labels, weights in batches:
         index = at.step % steps_per_epoch
@@ -183,19 +173,11 @@ def _train(
                 loss=f"{at.history['loss'][-1]:.3f}", accuracy=f"{at.history['accuracy'][-1]:.3f}", refresh=False
             )
             bar.update()
-        now = time.monotonic()
-        wanted = GO_ON
-        if deadline is not None and now > deadline:
-            wanted = STOP
-        elif checkpoint is not None and now - saved_at > pause:
-            wanted = SAVE
-        decided = team.decide(wanted, at.step)
+        decided = team.decide(saving.wanted(), at.step)
         if decided != GO_ON:
-            at.seconds = seconds_before + now - started
-            team.save(checkpoint, at)
-            saved_at = time.monotonic()
-            # a checkpoint of 20 GB takes longer to write than is worth doing every half a minute
-            pause = max(pause, MOST_SAVING * (saved_at - now)) if pause > 0 else pause
+            at.seconds = seconds_before + time.monotonic() - started
+            with saving.timed():
+                team.save(checkpoint, at)
         if decided == STOP:
             bar.close()
             raise TimeIsUp(f"the training stopped at its deadline after {at.step} of {total_steps} steps")
@@ -204,7 +186,6 @@ def _train(
         state=team.state(),
         history=at.history,
         seconds=seconds_before + time.monotonic() - started,
-        execution=_told(config, execution, device, team),
     )
 
 

@@ -15,7 +15,8 @@ from lmcbook.data import Splits, load
 from lmcbook.errors import InputError
 from lmcbook.training.distributed import join_processes, leave_processes, tell
 from lmcbook.training.divergence import TrainingDiverged
-from lmcbook.training.loop import TimeIsUp, train
+from lmcbook.training.loop import train
+from lmcbook.training.saving import TimeIsUp
 
 
 def conduct(work: Callable[[], Any], *, device: str = "auto") -> None:

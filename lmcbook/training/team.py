@@ -13,8 +13,6 @@ from lmcbook.training.checkpoint import Progress, found_checkpoint, put_into, sa
 from lmcbook.training.config import TrainingConfig
 from lmcbook.training.optimiser import optimiser_of
 
-GO_ON, SAVE, STOP = 0, 1, 2
-
 
 class Team(ABC):
     """The processes that train one network, seen from one of them."""
@@ -46,7 +44,7 @@ class Team(ABC):
 
     @abstractmethod
     def decide(self, wanted: int, step: int) -> int:
-        """What all processes do after a step: `GO_ON`, `SAVE` a checkpoint, or save it and `STOP`."""
+        """What all processes do after a step, of what `lmcbook.training.saving.Saving.wanted` says in one of them."""
 
     @abstractmethod
     def whole(self) -> StateDict:

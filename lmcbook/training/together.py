@@ -11,8 +11,9 @@ import torch
 from torch import Tensor
 from tqdm.auto import tqdm
 
-from lmcbook.data import Split, Splits, StreamedImages, equal_batches
+from lmcbook.data import Split, Splits, equal_batches
 from lmcbook.errors import InputError
+from lmcbook.errors.arrays import is_in_memory
 from lmcbook.models import build_model
 from lmcbook.randomness import random_stream
 from lmcbook.states import StateDict
@@ -20,8 +21,9 @@ from lmcbook.training.checkpoint import Progress, found_checkpoint, write_checkp
 from lmcbook.training.config import TrainingConfig, company, trains_together
 from lmcbook.training.device import resolve_device
 from lmcbook.training.divergence import TrainingsDiverged, divergence
-from lmcbook.training.loop import TimeIsUp, TrainedModel, fitting_data
+from lmcbook.training.loop import TrainedModel, fitting_data
 from lmcbook.training.precision import arithmetic
+from lmcbook.training.saving import GO_ON, STOP, Saving, TimeIsUp
 from lmcbook.training.schedule import learning_rate_at
 from lmcbook.training.seeds import initialisation_seed, order_seed_at
 from lmcbook.training.stacked_networks import StackedNetworks
@@ -131,6 +133,7 @@ def _train_all(
     deadline: float | None,
 ) -> Iterator[tuple[TrainingConfig, TrainedModel]]:
     diverged: dict[TrainingConfig, str] = {}
+    pause = None if all(member.checkpoint is None for member in members) else checkpoint_seconds
     by_step: dict[int, list[_Member]] = {}
     for member in members:
         by_step.setdefault(member.at.step, []).append(member)
@@ -139,7 +142,7 @@ def _train_all(
         for part in range(count):
             together = _Company(group[part::count], splits, device, diverged)
             with _one_thread(), arithmetic("float32", device):
-                together.train(checkpoint_seconds, progress, deadline)
+                together.train(Saving(pause, deadline), progress)
             for member in together.members:
                 yield (
                     member.config,
@@ -188,13 +191,13 @@ class _Company:
         self.step = members[0].at.step
         self.counted_until = time.monotonic()
 
-    def train(self, checkpoint_seconds: float, progress: bool, deadline: float | None) -> None:
+    def train(self, saving: Saving, progress: bool) -> None:
         """Carry all members to their end, their states included.
 
         Raises:
             TimeIsUp: the deadline came before the end.
         """
-        self.counted_until = saved_at = time.monotonic()
+        self.counted_until = time.monotonic()
         bar = tqdm(
             total=self.config.epochs,
             initial=self.step // self.steps_per_epoch,
@@ -211,20 +214,18 @@ class _Company:
                 rate = learning_rate_at(self.step, self.config, self.steps_per_epoch)
                 self.stack.step(self.images(chosen[index]), labels[index], rate, index - settled)
                 self.step += 1
-                now = time.monotonic()
-                time_is_up = deadline is not None and now > deadline
-                saving = time_is_up or now - saved_at > checkpoint_seconds
+                wanted = saving.wanted()
                 ends = index == self.steps_per_epoch - 1
-                if saving or ends or index + 1 - settled == self.stack.capacity:
+                if wanted != GO_ON or ends or index + 1 - settled == self.stack.capacity:
                     self._settle(settled, labels[settled : index + 1])
                     settled = index + 1
                 if ends:
                     self._end_epoch()
                     bar.update()
-                if saving:
-                    self._save()
-                    saved_at = time.monotonic()
-                if time_is_up:
+                if wanted != GO_ON:
+                    with saving.timed():
+                        self._save()
+                if wanted == STOP:
                     bar.close()
                     raise TimeIsUp(
                         f"the training stopped at its deadline after {self.step} of {self.total_steps} steps"
@@ -311,8 +312,8 @@ class _Company:
 
 def _gather(split: Split, units_in: int, networks: int, batch_size: int) -> Callable[[Tensor], Tensor]:
     """From indices (networks, batch) to images as rows: (networks, batch, units_in)."""
-    if isinstance(split.images, StreamedImages):
-        streamed = split.images  # in files, decoded when they are asked for
+    if not is_in_memory(split.images):
+        streamed = split.images  # decoded when they are asked for
         return lambda chosen: _rows(streamed[chosen.flatten()], units_in).view(*chosen.shape, units_in)
     images = _rows(split.images, units_in)
     batch = images.new_empty(networks * batch_size, units_in)

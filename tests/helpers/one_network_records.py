@@ -29,6 +29,7 @@ def told_records(
         metrics = {"reciprocal_orthogonality": found, "exponent": exponent + 0.1, "kappa": 0.1, "predicted": found}
         for name in "ab":
             metrics |= {f"predicted_from_{name}": found + error, f"exponent_from_{name}": exponent + 0.5}
+            metrics |= {"varying_orthogonality": found / 2, f"varying_from_{name}": found / 2 + error}
         return {"layer": f"layer{depth}", "depth": depth, "metrics": metrics}
 
     first = {"layer": "layer1", "depth": 1, "metrics": {"firing_a": 0.5}, "left_out": "it reads the images"}

@@ -21,6 +21,9 @@ def split_record(width: float, seeds: tuple[int, int], **options: Any) -> Record
                 "isotropic": 9.0 if depth == 4 else depth / math.sqrt(width),
                 "common": 9.0 if depth == 4 else 0.4,
                 "reciprocal_orthogonality": 9.0 if depth == 4 else 0.5,
+                "constant_share": 9.0 if depth == 4 else 1 - 1 / (depth * width),
+                **{f"weight_share_{network}": 9.0 if depth == 4 else 0.01 * depth for network in "ab"},
+                **{f"always_on_{network}": 9.0 if depth == 4 else on for network, on in (("a", 0.1), ("b", 0.3))},
             },
         }
         for depth in (2, 3, 4)

@@ -93,7 +93,6 @@ def calls() -> dict[str, dict[str, Any]]:
         "curve_along": {"line": g["line"], "coefficients": grid, "num_layers": 2},
         "calibration_study": {"line": g["line"], "coefficients": grid, "generator": generator},
         "repair_study": {"line": g["line"], "coefficients": grid, "images": images},
-        "pair_merge": {**net, **g["examples"], "images": images, "repair": "mean"},
         "self_merge": {
             **{"model": g["model"], "state": g["a"], **g["examples"], "images": images, **spec},
             **{"repair": "mean", "draws": 1},

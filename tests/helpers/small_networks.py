@@ -2,6 +2,7 @@
 
 from typing import Any
 
+import pytest
 import torch
 from torch import Tensor, nn
 
@@ -17,6 +18,7 @@ from lmcbook.models import (
 )
 from lmcbook.randomness import random_stream
 from lmcbook.states import StateDict
+from lmcbook.training import config as training_config
 from lmcbook.training.config import TrainingConfig
 
 INPUT_SHAPE = (3, 8, 8)
@@ -56,10 +58,15 @@ ADDED = Architecture(
     name="two_convolutions",
     build=two_convolutions,
     permutation_spec=chain_permutation_spec,
-    has_batch_norm=True,
     description="two convolutions and a classifier",
 )
 ALL = (*ARCHITECTURES, ADDED.name)
+
+
+def add_a_network(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Have the package know `ADDED`, as a reader does who adds a network with batch norm."""
+    monkeypatch.setitem(ARCHITECTURES, ADDED.name, ADDED)
+    monkeypatch.setattr(training_config, "WITH_BATCH_NORM", training_config.WITH_BATCH_NORM | {ADDED.name})
 
 
 def small_config(architecture: str, **changes: Any) -> TrainingConfig:

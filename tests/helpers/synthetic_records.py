@@ -1,6 +1,7 @@
 """Made-up records for tests of figures, tables and claims: smooth functions of width, never shown in the book."""
 
 import math
+from dataclasses import replace
 
 from lmcbook.lab import recipes
 from lmcbook.lab.config import PairConfig
@@ -166,6 +167,12 @@ def units_of(width: float, seed: int) -> dict:
         "quantiles": {"0.5": sorted(roots)[count // 2]},
         "histogram": {"counts": [bins.count(index) for index in range(40)], "largest": largest},
     }
+
+
+def with_batch_norm(record: Record) -> Record:
+    """The record as if its multilayer perceptron had been given batch norm."""
+    training = replace(record.config.training, normalisation="batch")
+    return replace(record, config=replace(record.config, training=training), digest="", lewc_exponent=2)
 
 
 def layers_sweep(recipe: str = "mlp-digits", widths: tuple[float, ...] = (1, 4, 16), *, pairs: int = 2) -> list[Record]:

@@ -18,7 +18,7 @@ from lmcbook.evaluation.flatness.directions import (
     rescaled,
 )
 from lmcbook.evaluation.line import Line
-from lmcbook.evaluation.temperatures import rounded
+from lmcbook.evaluation.sweeping_temperatures import rounded
 from lmcbook.merging import interpolate, recompute_batch_norm_
 from lmcbook.states import StateDict, has_batch_norm, weight_names
 

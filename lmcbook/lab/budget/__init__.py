@@ -3,7 +3,7 @@
 from lmcbook.lab.budget.costs import Costs, costs_of, estimated_measuring_seconds, estimated_training_seconds
 from lmcbook.lab.budget.order import stage
 from lmcbook.lab.budget.report import describe_plan
-from lmcbook.lab.budget.tasks import Task, shortened, tasks, within
+from lmcbook.lab.budget.task import Task, shortened, tasks, within
 from lmcbook.lab.budget.todo import planned_of
 from lmcbook.lab.budget.work import TasksFailed, run_within_budget
 

@@ -208,7 +208,7 @@ def estimated_measuring_seconds(planned: PlannedPair, costs: Costs) -> float:
     """Time of one measurement: its forward passes, and the search for a permutation if it begins with one."""
     pair = planned.pair
     facts = describe(pair.training.dataset)
-    batch_norm = min(pair.batch_norm_examples, facts.num_train) if _has_batch_norm(pair.training) else 0
+    batch_norm = min(pair.batch_norm_examples, facts.num_train) if pair.training.has_batch_norm else 0
     fitted = facts.num_test + facts.num_calibration
     passes = {
         "interpolation": pair.num_coefficients * (fitted + batch_norm) + 4 * facts.num_test,
@@ -232,9 +232,3 @@ def estimated_measuring_seconds(planned: PlannedPair, costs: Costs) -> float:
     if pair.alignment.endswith("matching"):
         seconds += matching_operations(pair.training) / _UNMEASURED[costs.kind][1] + assignment_seconds(pair.training)
     return seconds
-
-
-def _has_batch_norm(config: TrainingConfig) -> bool:
-    from lmcbook.models import ARCHITECTURES
-
-    return ARCHITECTURES[config.architecture].has_batch_norm or config.normalisation == "batch"

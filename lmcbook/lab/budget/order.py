@@ -1,6 +1,7 @@
 """In which order a scale is worked off: what the paper claims first, controls and extras after it."""
 
-from lmcbook.lab.plan import MAIN_WEIGHT_DECAY, SEED_PAIRS, USUAL_WEIGHT_DECAY, PlannedPair, recipe
+from lmcbook.lab.plain import is_plain, is_the_recipes_own
+from lmcbook.lab.plan import MAIN_WEIGHT_DECAY, SEED_PAIRS, USUAL_WEIGHT_DECAY, PlannedPair
 
 WIDEST_FIRST_ROUND = 8.0
 """Convolutional networks beyond this width come after everything narrower."""
@@ -10,12 +11,6 @@ CONTRAST_WIDTH = 8.0
 
 LAST_STAGE = 5
 """The widest convolutional networks: what a short budget may train on a shorter schedule."""
-
-OPTIONS_OF_CONTROLS = (
-    *("bias", "activation", "normalisation", "skip", "centred_rows", "optimiser", "momentum", "learning_rate"),
-    *("loss_weight_variance", "train_fraction"),
-)
-"""What controls of the common mode change of a recipe's training, beside its batches."""
 
 _FIRST = ("mlp-mnist", "mlp-fashion_mnist", "resnet20-cifar10", "vgg11-cifar10")
 
@@ -27,7 +22,7 @@ def stage(one: PlannedPair) -> int | None:
     and VGG-11 (3) on CIFAR-10 up to ×8; one width of each at the usual weight decay (4); what is wider, narrower ones
     first (5).
     """
-    if one.scale != "paper" or one.recipe not in _FIRST or not _is_plain(one):
+    if one.scale != "paper" or one.recipe not in _FIRST or not _is_main(one):
         return None
     training = one.pair.training
     if training.weight_decay == USUAL_WEIGHT_DECAY:
@@ -46,15 +41,10 @@ def place(one: PlannedPair) -> tuple[float, ...]:
     return (number, pair.training.width_multiplier)
 
 
-def _is_plain(one: PlannedPair) -> bool:
+def _is_main(one: PlannedPair) -> bool:
     """Whether its networks are trained as the recipe says, in its depth, and independently."""
-    training, own = one.pair.training, recipe(one.recipe).training
-    alike = (
-        *("num_layers", "decay_normalisation", "spread_penalty", "epochs", "batch_size", "augment"),
-        *OPTIONS_OF_CONTROLS,
-    )
     return (
-        one.pair.shared == "nothing"
+        is_plain(one.pair)
         and one.pair.measurement not in ("flatness", "controls", "many", "placement")
-        and all(getattr(training, name) == getattr(own, name) for name in alike)
+        and is_the_recipes_own(one.recipe, one.pair.training, "num_layers", "epochs", "batch_size", "augment")
     )

@@ -7,7 +7,7 @@ from pathlib import Path
 from lmcbook.errors import check_choice, check_number
 from lmcbook.lab import paths, plan
 from lmcbook.lab.budget.costs import Costs
-from lmcbook.lab.budget.tasks import Task, within
+from lmcbook.lab.budget.task import Task, within
 from lmcbook.lab.budget.todo import device_and_gpu, planned_of, todo
 from lmcbook.lab.progress import duration
 from lmcbook.lab.records import left_out

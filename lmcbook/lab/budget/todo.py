@@ -8,7 +8,7 @@ from lmcbook.data import describe, is_available
 from lmcbook.lab import plan
 from lmcbook.lab.budget.costs import Costs, costs_of
 from lmcbook.lab.budget.shards import shard_of
-from lmcbook.lab.budget.tasks import Task, tasks
+from lmcbook.lab.budget.task import Task, tasks
 from lmcbook.lab.plan import PlannedPair
 from lmcbook.lab.records import RecordIndex, read_records
 from lmcbook.training.device import check_device, resolve_device

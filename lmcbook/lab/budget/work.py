@@ -12,7 +12,7 @@ from lmcbook.errors import InputError, check_choice, check_number, one_line
 from lmcbook.errors.machine import lacks_memory
 from lmcbook.lab import paths, plan
 from lmcbook.lab.budget.costs import Costs, estimated_measuring_seconds
-from lmcbook.lab.budget.tasks import Task, shortened
+from lmcbook.lab.budget.task import Task, shortened
 from lmcbook.lab.budget.todo import Todo, device_and_gpu, missing_of, planned_of, todo
 from lmcbook.lab.failures import of_memory
 from lmcbook.lab.plan import PlannedPair
@@ -73,20 +73,11 @@ def run_within_budget(
         TasksFailed: some tasks were left out; all others were worked off.
         OSError: nothing can be written any more, which would fail after each training again.
     """
-    from lmcbook.lab.missing import Bench, release_memory
-    from lmcbook.training import TimeIsUp
-    from lmcbook.training.threads import choose_threads
+    from lmcbook.lab.missing import Bench
 
     started = time.monotonic()
-    check_choice("scale", scale, plan.SCALES)
-    if max_minutes is not None:
-        check_number("max_minutes", max_minutes, above=0)
-    Execution.from_environment()  # what it says must be right before anything is trained
-    chosen = planned_of(scale, notebooks, precision, recipes, shard)
-    device = resolve_device(device)
-    choose_threads()
+    chosen, device, gpu = _checked(scale, notebooks, precision, recipes, shard, device, max_minutes)
     folders = (paths.fresh_records(), paths.committed_records()) if folder is None else (folder,)
-    device, gpu = device_and_gpu(device)
     for line in left_out(*folders):
         report(line)
     if shard is not None:
@@ -101,25 +92,11 @@ def run_within_budget(
         check_writable(folders[0])
     if forget_weights:
         _forget_marked(chosen, found.missing)
-    end = started + 60 * max_minutes if max_minutes is not None else math.inf
+    end = math.inf if max_minutes is None else started + 60 * max_minutes
     bench = Bench(device=device, deadline=None if max_minutes is None else end)
     bench.expect([one for task in found.ready for one in task.planned])
     worker = Worker(todo=found, folders=folders, bench=bench, end=end, report=report)
-    written: list[Record] = []
-    failed = 0
-    for task in in_turn(found.ready, lambda task: task.planned[0].pair):
-        if worker.left <= 0:
-            break
-        try:
-            for record in worker.work_off(task, forget_weights=forget_weights):
-                written.append(record)
-        except TimeIsUp as stopped:
-            report(f"  {stopped}; the next call goes on from there")
-            break
-        except (InputError, RuntimeError, MemoryError) as error:  # torch's errors on a device are RuntimeErrors
-            report(f"  left out: {of_memory(error) if lacks_memory(error) else one_line(error)}")
-            failed += 1
-        release_memory()
+    written, failed = worker.work_off_all(forget_weights=forget_weights)
     waiting = sum(len(task.planned) for task in found.waiting)
     if waiting:
         report(f"{waiting} records wait for data that are not here: see `python -m lmcbook plan --scale {scale}`")
@@ -128,6 +105,28 @@ def run_within_budget(
     if failed:
         raise TasksFailed(written, failed)
     return written
+
+
+def _checked(
+    scale: str,
+    notebooks: Sequence[str] | None,
+    precision: str | None,
+    recipes: Sequence[str] | None,
+    shard: str | None,
+    device: str,
+    max_minutes: float | None,
+) -> tuple[list[PlannedPair], str, str | None]:
+    """What is chosen of the plan, the device and its card; all that was given must be right before anything is done."""
+    from lmcbook.training.threads import choose_threads
+
+    check_choice("scale", scale, plan.SCALES)
+    if max_minutes is not None:
+        check_number("max_minutes", max_minutes, above=0)
+    Execution.from_environment()
+    chosen = planned_of(scale, notebooks, precision, recipes, shard)
+    device = resolve_device(device)
+    choose_threads()
+    return chosen, *device_and_gpu(device)
 
 
 @dataclass(slots=True, kw_only=True)
@@ -149,6 +148,28 @@ class Worker:
     def left(self) -> float:
         """Seconds until the time is up."""
         return self.end - time.monotonic()
+
+    def work_off_all(self, *, forget_weights: bool) -> tuple[list[Record], int]:
+        """The records that were written until the time was up, and how many tasks were left out, as was reported."""
+        from lmcbook.lab.missing import release_memory
+        from lmcbook.training import TimeIsUp
+
+        written: list[Record] = []
+        failed = 0
+        for task in in_turn(self.todo.ready, lambda task: task.planned[0].pair):
+            if self.left <= 0:
+                break
+            try:
+                for record in self.work_off(task, forget_weights=forget_weights):
+                    written.append(record)
+            except TimeIsUp as stopped:
+                self.report(f"  {stopped}; the next call goes on from there")
+                break
+            except (InputError, RuntimeError, MemoryError) as error:  # torch's errors on a device are RuntimeErrors
+                self.report(f"  left out: {of_memory(error) if lacks_memory(error) else one_line(error)}")
+                failed += 1
+            release_memory()
+        return written, failed
 
     def work_off(self, task: Task, *, forget_weights: bool = False) -> Iterator[Record]:
         """Give each record of a task as soon as it is written; what would not end in time is left for another call.

@@ -1,8 +1,7 @@
 """Which configurations make up which notebook, at which scale: the one description of all experiments."""
 
-from lmcbook.lab.plan.batch_size import BATCH_FACTORS, SMALL_BATCH, batch_size
-from lmcbook.lab.plan.common_mode import common_mode, cross_talk, one_network
-from lmcbook.lab.plan.common_mode_controls import (
+from lmcbook.lab.plan.batch_sizes import BATCH_FACTORS, SMALL_BATCH, batch_size
+from lmcbook.lab.plan.changed_trainings import (
     CONTROLS,
     NOISE,
     RECIPE,
@@ -13,12 +12,13 @@ from lmcbook.lab.plan.common_mode_controls import (
 from lmcbook.lab.plan.controls import SHARED_FRACTIONS, SPREAD_PENALTIES, against_low_rank, flatness, same_start
 from lmcbook.lab.plan.experiments import BEYOND, EXPERIMENTS, beyond, of_recipes, pairs
 from lmcbook.lab.plan.grid import SEED_PAIRS
-from lmcbook.lab.plan.jobs import jobs
+from lmcbook.lab.plan.grouping import jobs
 from lmcbook.lab.plan.planned import PlannedPair, with_epochs
 from lmcbook.lab.plan.selection import SCALES, Selection
-from lmcbook.lab.plan.small_batches import NARROW, small_batch_decays, small_batches
-from lmcbook.lab.plan.weight_decay import WEIGHT_DECAYS, weight_decay
-from lmcbook.lab.plan.width import depth, layers, permutations, temperatures, width
+from lmcbook.lab.plan.split_and_repair import common_mode, cross_talk, one_network
+from lmcbook.lab.plan.usual_batches import NARROW, small_batch_decays, small_batches
+from lmcbook.lab.plan.weight_decays import WEIGHT_DECAYS, weight_decay
+from lmcbook.lab.plan.widths import calibration, depth, layers, permutations, width
 from lmcbook.lab.recipes import (
     DECAY_PRODUCT,
     MAIN_WEIGHT_DECAY,
@@ -53,6 +53,7 @@ __all__ = [
     "against_low_rank",
     "batch_size",
     "beyond",
+    "calibration",
     "common_mode",
     "common_mode_controls",
     "control_of",
@@ -70,7 +71,6 @@ __all__ = [
     "same_start",
     "small_batch_decays",
     "small_batches",
-    "temperatures",
     "trained_beside_placed",
     "weight_decay",
     "width",

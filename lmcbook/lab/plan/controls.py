@@ -17,7 +17,7 @@ SHARED_FRACTIONS: tuple[float, ...] = (0.0, 0.01, 0.02, 0.05, 0.1, 0.2)
 
 # The walks cost 648 measurements of a multilayer perceptron; a network with batch norm, which has to be recomputed at
 # every step of every walk, is stopped at every quarter of the way only.
-_DISTANCES = {True: 9, False: 5}
+_DISTANCES = {False: 9, True: 5}
 
 
 def against_low_rank(selection: Selection) -> list[PlannedPair]:
@@ -50,11 +50,14 @@ def flatness(selection: Selection) -> list[PlannedPair]:
     """
 
     def widths(chosen: Recipe) -> tuple[float, ...]:
-        affordable = chosen.width_multipliers if chosen.training.num_layers else chosen.width_multipliers[:-1]
+        affordable = (
+            chosen.width_multipliers if chosen.training.num_layers is not None else chosen.width_multipliers[:-1]
+        )
         return affordable[::2] if selection.scale == "embedded" else affordable
 
     planned = []
     for network in grid(selection, widths, recipes=CONTROL_RECIPES[selection.scale]):
         planned += network.pairs(measurements=("interpolation",))
-        planned += network.pairs(measurements=("flatness",), num_coefficients=_DISTANCES[network.has_depth])
+        distances = _DISTANCES[network.training.has_batch_norm]
+        planned += network.pairs(measurements=("flatness",), num_coefficients=distances)
     return planned

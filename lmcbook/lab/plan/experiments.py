@@ -3,21 +3,21 @@
 from collections.abc import Callable, Iterable, Sequence
 
 from lmcbook.errors import check_choice
-from lmcbook.lab.plan.batch_size import batch_size
-from lmcbook.lab.plan.common_mode import common_mode, one_network
-from lmcbook.lab.plan.common_mode_controls import common_mode_controls, trained_beside_placed
+from lmcbook.lab.plan.batch_sizes import batch_size
+from lmcbook.lab.plan.changed_trainings import common_mode_controls, trained_beside_placed
 from lmcbook.lab.plan.controls import against_low_rank, flatness, same_start
 from lmcbook.lab.plan.grid import SEED_PAIRS
 from lmcbook.lab.plan.planned import PlannedPair
 from lmcbook.lab.plan.selection import Selection
-from lmcbook.lab.plan.small_batches import small_batch_decays, small_batches
-from lmcbook.lab.plan.weight_decay import weight_decay
-from lmcbook.lab.plan.width import depth, layers, permutations, temperatures, width
+from lmcbook.lab.plan.split_and_repair import common_mode, one_network
+from lmcbook.lab.plan.usual_batches import small_batch_decays, small_batches
+from lmcbook.lab.plan.weight_decays import weight_decay
+from lmcbook.lab.plan.widths import calibration, depth, layers, permutations, width
 from lmcbook.lab.recipes import MAIN_WEIGHT_DECAY
 
 EXPERIMENTS: dict[str, tuple[Callable[[Selection], list[PlannedPair]], ...]] = {
     "01_width": (width,),
-    "02_temperature": (temperatures, depth),
+    "02_temperature": (calibration, depth),
     "03_permutations": (permutations,),
     "04_lewc": (layers, depth),
     "05_weak_additivity": (layers,),

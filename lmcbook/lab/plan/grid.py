@@ -106,7 +106,7 @@ def _as_asked(chosen: Recipe, selection: Selection) -> Recipe:
     own = chosen.training
     if selection.batch_size is not None:
         num_train = describe(own.dataset).num_train
-        least = 1 if own.num_layers is not None else 2
+        least = 2 if own.has_batch_norm else 1
         if not least <= selection.batch_size <= num_train:
             raise InputError(
                 f"batch_size is {selection.batch_size}; for {chosen.name} it must be from {least} to {num_train:,}"

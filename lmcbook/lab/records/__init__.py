@@ -7,7 +7,7 @@ Tables are loaded when they are first used: they need pandas, which comes with t
 
 from typing import TYPE_CHECKING
 
-from lmcbook import names_on_demand
+from lmcbook.errors.on_demand import names_on_demand
 from lmcbook.lab.provenance import provenance
 
 if TYPE_CHECKING:

@@ -11,7 +11,8 @@ from lmcbook.lab.records.record import BARRIERS, Record
 def curves_table(records: Sequence[Record]) -> DataFrame:
     """One row for each record and interpolation coefficient, with every quantity that was measured along the line.
 
-    Losses in nats, accuracies as fractions, on the test split; ``coefficient`` multiplies model a.
+    Losses in nats, accuracies as fractions, on the test split; ``coefficient`` multiplies model a; ``batch_norm`` says
+    whether the networks have some.
     """
     rows: list[dict[str, Any]] = []
     for record in _of(records, "interpolation"):
@@ -22,7 +23,7 @@ def curves_table(records: Sequence[Record]) -> DataFrame:
         for index in range(count):
             place = _identity(record) | {"split": "test"} | _depth(record)
             rows.append(place | {name: each[index] for name, each in columns.items()})
-    return _floats(_table(rows, [*_IDENTITY, "split", *_DEPTH, "coefficient", *_CURVE]), *_DEPTH)
+    return _typed(_table(rows, [*_IDENTITY, "split", *_NETWORK, "coefficient", *_CURVE]), *_DEPTH)
 
 
 def barriers_table(records: Sequence[Record]) -> DataFrame:
@@ -44,7 +45,7 @@ def barriers_table(records: Sequence[Record]) -> DataFrame:
             row[name] = curve[name][middle] if name in curve else None
         row.setdefault("inverse_temperature_midpoint", curve["inverse_temperature"][middle])
         rows.append(row | {"short": record.short} | _depth(record))
-    return _floats(_table(rows, [*_IDENTITY, *BARRIERS, *_BESIDE_BARRIERS]), "lewc_exponent")
+    return _typed(_table(rows, [*_IDENTITY, *BARRIERS, *_BESIDE_BARRIERS]), "lewc_exponent")
 
 
 def layers_table(records: Sequence[Record]) -> DataFrame:
@@ -64,7 +65,7 @@ def layers_table(records: Sequence[Record]) -> DataFrame:
         if value is None or isinstance(value, int | float)
     ]
     table = _table(rows, [*_IDENTITY, *_LAYER, "coefficient", "metric", "value"])
-    return _floats(table, *_LAYER[1:], "coefficient", "value")
+    return _typed(table, *_FLOATS_OF_LAYER, "coefficient", "value")
 
 
 def histograms_table(records: Sequence[Record]) -> DataFrame:
@@ -81,7 +82,7 @@ def histograms_table(records: Sequence[Record]) -> DataFrame:
                 edges = {"low": index / len(counts[0]), "high": (index + 1) / len(counts[0])}
                 shares = {"share_a": in_a / sum(counts[0]), "share_b": in_b / sum(counts[1])}
                 rows.append(_place(record, entry) | edges | shares)
-    return _floats(_table(rows, [*_IDENTITY, *_LAYER, "low", "high", "share_a", "share_b"]), *_LAYER[1:])
+    return _typed(_table(rows, [*_IDENTITY, *_LAYER, "low", "high", "share_a", "share_b"]), *_FLOATS_OF_LAYER)
 
 
 def units_table(records: Sequence[Record]) -> DataFrame:
@@ -100,7 +101,7 @@ def units_table(records: Sequence[Record]) -> DataFrame:
                 for in_a, in_b in zip(*moments, strict=True)
             ]
     columns = ["num_units", "root_second_moment_a", "root_second_moment_b"]
-    return _floats(_table(rows, [*_IDENTITY, *_LAYER, *columns]), *_LAYER[1:])
+    return _typed(_table(rows, [*_IDENTITY, *_LAYER, *columns]), *_FLOATS_OF_LAYER)
 
 
 _IDENTITY = (
@@ -118,7 +119,11 @@ _IDENTITY = (
 
 _DEPTH = ("num_layers", "lewc_exponent")
 
-_LAYER = ("layer", "depth", *_DEPTH)
+_NETWORK = (*_DEPTH, "batch_norm")
+
+_LAYER = ("layer", "depth", *_NETWORK)
+
+_FLOATS_OF_LAYER = ("depth", *_DEPTH)
 
 _CURVE = ("loss", "accuracy", "inverse_temperature", "calibrated_loss", "lewc_ensemble_inverse_temperature")
 
@@ -127,7 +132,7 @@ _BESIDE_BARRIERS = (
     "ensemble_inverse_temperature",
     "inverse_temperature_midpoint",
     "short",
-    *_DEPTH,
+    *_NETWORK,
 )
 
 
@@ -154,13 +159,20 @@ def _place(record: Record, entry: dict[str, Any]) -> dict[str, Any]:
     return _identity(record) | {"layer": entry["layer"], "depth": entry["depth"]} | _depth(record)
 
 
-def _depth(record: Record) -> dict[str, int | None]:
-    return {"num_layers": record.config.training.num_layers, "lewc_exponent": record.lewc_exponent}
+def _depth(record: Record) -> dict[str, int | bool | None]:
+    training = record.config.training
+    return {
+        "num_layers": training.num_layers,
+        "lewc_exponent": record.lewc_exponent,
+        "batch_norm": training.has_batch_norm,
+    }
 
 
-def _floats(table: DataFrame, *columns: str) -> DataFrame:
-    # a column of None and of whole numbers would be of objects, which compare but do not calculate
-    return table.assign(**{name: table[name].astype(float) for name in columns})
+def _typed(table: DataFrame, *floats: str) -> DataFrame:
+    # a column of None and of whole numbers would be of objects, which compare but do not calculate; so would an empty
+    # one, which cannot be negated either
+    typed = table.assign(**{name: table[name].astype(float) for name in floats})
+    return typed.assign(batch_norm=typed["batch_norm"].astype(bool)) if "batch_norm" in typed else typed
 
 
 def _table(rows: list[dict[str, Any]], columns: Iterable[str]) -> DataFrame:

@@ -11,6 +11,7 @@ from copy import deepcopy
 from dataclasses import replace
 from pathlib import Path
 
+from lmcbook.evaluation.scale import sum_of_powers
 from lmcbook.lab.addresses import record_files
 from lmcbook.lab.records.files import read_record, write_record_at
 from lmcbook.lab.records.record import Record
@@ -53,5 +54,5 @@ def with_right_exponent(record: Record) -> Record:
         columns = zip(coefficients, curve[name], strict=True)
         curve[name] = [value if coefficient in (0, 0.5, 1) else None for coefficient, value in columns]
     fitted = curve["ensemble_inverse_temperature"][coefficients.index(0.5)]
-    barriers["predicted_inverse_temperature_midpoint"] = fitted / (2 * 0.5**exponent)
+    barriers["predicted_inverse_temperature_midpoint"] = fitted / sum_of_powers((0.5, 0.5), exponent)
     return replace(record, data=data, provenance={**record.provenance, "migrated": [EXPONENT]})

@@ -7,7 +7,7 @@ from typing import Any
 
 from pandas import DataFrame
 
-from lmcbook.lab.records.frames import _IDENTITY, _LAYER, _floats, _identity, _of, _place, _table
+from lmcbook.lab.records.frames import _FLOATS_OF_LAYER, _IDENTITY, _LAYER, _identity, _of, _place, _table, _typed
 from lmcbook.lab.records.record import Record
 
 ONE_NETWORK: dict[str, str] = {
@@ -34,8 +34,8 @@ def cross_talk_table(records: Sequence[Record]) -> DataFrame:
         for entry in record.data["layers"]
         if "left_out" not in entry
     ]
-    names = dict.fromkeys(name for row in rows for name in row if name not in (*_IDENTITY, "layer"))
-    return _floats(_table(rows, [*_IDENTITY, *_LAYER]), *(names or _LAYER[1:]))
+    names = dict.fromkeys(name for row in rows for name in row if name not in (*_IDENTITY, "layer", "batch_norm"))
+    return _typed(_table(rows, [*_IDENTITY, *_LAYER]), *(names or _FLOATS_OF_LAYER))
 
 
 def self_merges_table(records: Sequence[Record]) -> DataFrame:
@@ -60,7 +60,7 @@ def self_merges_table(records: Sequence[Record]) -> DataFrame:
                     found[f"{told}_inverse_temperature"] = 2 ** _log_beta(one)
                 rows.append(place | found)
     columns = [f"{told}_{name}" for told in ("told", "found") for name in _TOLD]
-    return _floats(
+    return _typed(
         _table(rows, [*_IDENTITY, "num_layers", "network", "repair", "told_lowest", "told_highest", *columns]),
         "num_layers",
     )
@@ -94,7 +94,7 @@ def exponents_table(records: Sequence[Record]) -> DataFrame:
                 | {"by_pair_kappa": _mean([metrics.get("exponent")])}
             )
     told_names = ("found", "told_by_copies", "told_by_kappa", "by_pair_kappa")
-    return _floats(_table(rows, [*_IDENTITY, *_LAYER, *told_names]), *_LAYER[1:], *told_names)
+    return _typed(_table(rows, [*_IDENTITY, *_LAYER, *told_names]), *_FLOATS_OF_LAYER, *told_names)
 
 
 def one_network_summary(records: Sequence[Record]) -> dict[tuple[Any, ...], dict[str, float]]:

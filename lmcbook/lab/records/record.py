@@ -27,9 +27,6 @@ BARRIERS: tuple[str, ...] = (
 )
 """What ``data["barriers"]`` of an interpolation record holds, at least; losses in nats, accuracies as fractions."""
 
-_WITH_BATCH_NORM = ("vgg11", "resnet20", "resnet50")
-"""Architectures of the records that were written before records stored LEWC's exponent; all others store it."""
-
 
 @dataclass(frozen=True, kw_only=True)
 class Record:
@@ -93,7 +90,7 @@ class Record:
         object.__setattr__(self, "measurement", self.measurement or self.config.measurement)
         if self.lewc_exponent is None:
             training = self.config.training
-            exponent = 2 if training.architecture in _WITH_BATCH_NORM else training.num_layers
+            exponent = 2 if training.has_batch_norm else training.num_layers  # of records from before it was stored
             if training.normalisation == "none" and not training.skip:  # with them it is stored, or not predicted
                 object.__setattr__(self, "lewc_exponent", exponent)
         if self.measurement != self.config.measurement:

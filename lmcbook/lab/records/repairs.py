@@ -5,7 +5,7 @@ from typing import Any
 
 from pandas import DataFrame
 
-from lmcbook.lab.records.frames import _DEPTH, _IDENTITY, _depth, _floats, _identity, _of, _table
+from lmcbook.lab.records.frames import _DEPTH, _IDENTITY, _NETWORK, _depth, _identity, _of, _table, _typed
 from lmcbook.lab.records.record import Record
 
 REPAIRED: tuple[str, ...] = ("none", "mean", "lewc_mean", "mean_and_variance")
@@ -32,7 +32,7 @@ def repairs_table(records: Sequence[Record]) -> DataFrame:
         for kind, barriers in record.data["barriers"].items():
             found = {name: barriers[name] for name in (*_BARRIERS, "inverse_temperature_midpoint")}
             rows.append(_identity(record) | {"kind": kind, "short": record.short} | _depth(record) | found | shared)
-    return _floats(_table(rows, [*_IDENTITY, "kind", "short", *_DEPTH, *_NUMBERS]), *_DEPTH, *_NUMBERS)
+    return _typed(_table(rows, [*_IDENTITY, "kind", "short", *_NETWORK, *_NUMBERS]), *_DEPTH, *_NUMBERS)
 
 
 def repair_curves_table(records: Sequence[Record]) -> DataFrame:

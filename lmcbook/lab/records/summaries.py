@@ -8,7 +8,17 @@ from typing import Any
 from pandas import DataFrame
 
 from lmcbook.lab.records.flatness import FLATNESS, LINES, flatness_summary
-from lmcbook.lab.records.frames import _DEPTH, _IDENTITY, _depth, _floats, _identity, _of, _table, barriers_table
+from lmcbook.lab.records.frames import (
+    _DEPTH,
+    _IDENTITY,
+    _NETWORK,
+    _depth,
+    _identity,
+    _of,
+    _table,
+    _typed,
+    barriers_table,
+)
 from lmcbook.lab.records.one_network import ONE_NETWORK, _networks, one_network_summary
 from lmcbook.lab.records.record import Record
 from lmcbook.lab.records.repairs import REPAIRED, repair_summary
@@ -46,7 +56,7 @@ def summaries_table(records: Sequence[Record]) -> DataFrame:
     Means are over the layers in which the metric exists: it does not where a layer of a network is dead.
     """
     rows = [_identity(record) | _depth(record) | layerwise_summary(record) for record in _of(records, "layerwise")]
-    return _floats(_table(rows, [*_IDENTITY, *_DEPTH, *SUMMARIES]), *_DEPTH)
+    return _typed(_table(rows, [*_IDENTITY, *_NETWORK, *SUMMARIES]), *_DEPTH)
 
 
 def pairs_table(records: Sequence[Record]) -> DataFrame:
@@ -65,7 +75,7 @@ def pairs_table(records: Sequence[Record]) -> DataFrame:
         {name: value for each in measured for name, value in each.get(_networks(record), {}).items()}
         for record in _of(records, "interpolation")
     ]
-    table = _floats(barriers_table(records), *_DEPTH)
+    table = _typed(barriers_table(records), *_DEPTH)
     return table.join(DataFrame(found, columns=names, dtype=float))
 
 

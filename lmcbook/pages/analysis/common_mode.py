@@ -14,7 +14,7 @@ OF_PAIR = (
 )
 """What a row of `split_table` holds of the pair."""
 
-OF_EACH = ("predicted_from", "weight_share", "activation_share", "own_gain", "kappa_from")
+OF_EACH = ("predicted_from", "varying_from", "weight_share", "activation_share", "own_gain", "kappa_from")
 """What it holds of each network: columns that end in ``_a`` and ``_b``; without the ending, the mean of both."""
 
 OF_UNITS = ("firing", "always_on", "dead")
@@ -26,13 +26,14 @@ def split_table(records: Sequence[Record]) -> DataFrame:
 
     ``isotropic`` and ``common`` are roots: their squares add up to that of ``predicted``, the closed form of
     `lmcbook.layerwise.common_mode` from both networks. ``predicted_from`` is what each of the two tells alone, the root
-    of the mean of their squares.
+    of the mean of their squares; so is ``varying_from``, of what differs between images.
     """
     table = Measurements.of(records).table(cross_talk_table)
     wanted = [*OF_PAIR, *(f"{name}_{network}" for name in (*OF_EACH, *OF_UNITS) for network in "ab")]
     table = table.reindex(columns=[*table.columns, *(name for name in wanted if name not in table)])
     table = plain(as_they_are(table[table["depth"].notna()])).astype({name: float for name in wanted})
     means = {name: (table[f"{name}_a"] + table[f"{name}_b"]) / 2 for name in (*OF_EACH, *OF_UNITS)}
-    means["predicted_from"] = ((table["predicted_from_a"] ** 2 + table["predicted_from_b"] ** 2) / 2) ** 0.5
+    for name in ("predicted_from", "varying_from"):
+        means[name] = ((table[f"{name}_a"] ** 2 + table[f"{name}_b"] ** 2) / 2) ** 0.5
     columns = [*PAIR, "batch_size", "num_layers", "layer", "depth", *wanted, *means]
     return table.assign(**means)[columns].astype({"depth": int}).reset_index(drop=True)

@@ -7,12 +7,13 @@ from statistics import fmean
 import numpy
 from pandas import DataFrame
 
+from lmcbook.evaluation.scale import sum_of_powers
 from lmcbook.lab.plan import RECIPE, control_of
 from lmcbook.lab.records import Record, cross_talk_table, pairs_table
 from lmcbook.pages.analysis.intervals import mean_interval
 from lmcbook.pages.analysis.measurements import Measurements
+from lmcbook.pages.analysis.predictions import PLACED, PREDICTIONS, Prediction, judged
 from lmcbook.pages.analysis.vocabulary import ACCURACY, as_they_are, groups, plain
-from lmcbook.pages.claims.predictions import PREDICTIONS, Prediction, judged
 
 LEAST_ACCURACY = 0.8
 """Networks that are right less often were not trained by their control: they decide nothing."""
@@ -21,8 +22,8 @@ KINDS = ("plain", "mean", "lewc_mean", "without_common_cross_talk", "without_mea
 """Of what the points lost are: the plain average, repaired ones, those without cross-talk, and the ensemble."""
 
 _PAIR = ["recipe", "scale", "width_multiplier", "batch_size", "control", "seed_a", "seed_b"]
-_PLACED = {0.125: "placed, an eighth used", 1.0: "placed, all used"}
 _FULL_COPIES = 16
+_OF_MANY = ("plain", "lewc_mean", "ensemble")
 
 
 def merges_table(records: Sequence[Record]) -> DataFrame:
@@ -141,7 +142,8 @@ def many_table(records: Sequence[Record]) -> DataFrame:
     r"""One row for each group and number of networks k: points lost, the ensemble's gap, and β's error in exponent.
 
     ``exponent_error`` is $\log_2$ of the fitted inverse temperature over $k^{L-1}$ times the ensemble's, of the plain
-    average (``plain_error``) and of the repaired one (``lewc_mean_error``).
+    average (``plain_error``) and of the repaired one (``lewc_mean_error``). ``plain_loss``, ``lewc_mean_loss`` and
+    ``ensemble_loss`` are test losses after calibration, in nats.
     """
     table = Measurements.of(records).table(merges_table)
     table = table[table["control"].str.endswith(" networks")] if len(table) else table
@@ -149,16 +151,17 @@ def many_table(records: Sequence[Record]) -> DataFrame:
     for place, group in groups(table, *_PAIR, "networks", "num_layers"):
         by_kind = group.set_index("kind")
         networks, layers = place[-2:]
-        predicted = networks ** (layers - 1) * by_kind.at["ensemble", "inverse_temperature"]
+        predicted = by_kind.at["ensemble", "inverse_temperature"] / sum_of_powers([1 / networks] * networks, layers)
         rows.append(
             dict(zip([*_PAIR, "networks"], place[:-1], strict=True))
-            | {kind: by_kind.at[kind, "lost"] for kind in ("plain", "lewc_mean", "ensemble")}
+            | {kind: by_kind.at[kind, "lost"] for kind in _OF_MANY}
+            | {f"{kind}_loss": by_kind.at[kind, "calibrated_loss"] for kind in _OF_MANY}
             | {
                 f"{kind}_error": math.log2(by_kind.at[kind, "inverse_temperature"] / predicted)
                 for kind in ("plain", "lewc_mean")
             }
         )
-    kinds = ["plain", "lewc_mean", "ensemble", "plain_error", "lewc_mean_error"]
+    kinds = [*_OF_MANY, *(f"{kind}_loss" for kind in _OF_MANY), "plain_error", "lewc_mean_error"]
     return DataFrame(rows, columns=[*_PAIR, "networks", *kinds])
 
 
@@ -217,9 +220,9 @@ def outcomes_table(records: Sequence[Record]) -> DataFrame:
 def _values(prediction: Prediction, measured: Measurements) -> list[tuple[tuple[str, int], list[float], int]]:
     """Recipe and batch size, what each pair says, and how many pairs of networks were not trained."""
     name, statistic = prediction.control, prediction.statistic
-    if name in _PLACED.values():
+    if name in PLACED.values():
         table = measured.table(placement_table)
-        share = next(share for share, called in _PLACED.items() if called == name)
+        share = next(share for share, called in PLACED.items() if called == name)
         copies = _FULL_COPIES if share == 1 else 1
         rows = table[(table["share"] == share) & (table["copies"] == copies)].assign(trained=True)
         values = rows["plain"] - (rows["lewc_mean"] if statistic == "gain" else 0)

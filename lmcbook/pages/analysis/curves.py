@@ -21,6 +21,12 @@ def loss_table(records: Sequence[Record]) -> DataFrame:
     ]
 
 
+def along_the_line_table(records: Sequence[Record]) -> DataFrame:
+    """Accuracies, losses in nats and fitted inverse temperatures at each λ, of all records."""
+    measured = ("accuracy", "loss", "calibrated_loss", "inverse_temperature")
+    return Measurements.of(records).table(curves_table)[[*PAIR, "coefficient", *measured]]
+
+
 def inverse_temperature_table(records: Sequence[Record]) -> DataFrame:
     """The inverse temperature fitted at each λ and the one that LEWC predicts, of pairs merged as they are.
 

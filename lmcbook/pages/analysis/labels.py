@@ -46,24 +46,19 @@ def decay_label(weight_decay: float) -> str:
     return f"{float(mantissa):g}e{int(exponent)}"
 
 
-def mean_and_spread(
-    values: Sequence[float] | Series, *, factor: float = 1.0, digits: int = 2, count: bool = True
+def mean_and_deviation(
+    values: Sequence[float] | Series, factor: float = 1.0, digits: int = 2, *, count: bool = False
 ) -> str:
-    """``12.3 ± 0.4 (3)``: mean, standard deviation (of the sample) and, with ``count``, the number of values.
+    """``12.3 ± 0.4``: mean and standard deviation (of the sample); with ``count`` also the number of values, ``(3)``.
 
-    A single value has no spread, and no values are ``–``.
+    A single value has no deviation, and no values are ``–``.
     """
     numbers = factor * Series(values, dtype=float).dropna()
     if numbers.empty:
         return "–"
-    # no line may break inside a number and its spread
-    spread = f"\u00a0±\u00a0{numbers.std(ddof=1):.{digits}f}" if len(numbers) > 1 else ""
-    return signed(numbers.mean(), digits) + spread + (f" ({len(numbers)})" if count else "")
-
-
-def spread(values: Sequence[float] | Series, factor: float = 1.0, digits: int = 2) -> str:
-    """``3.5 ± 1.5``: mean and standard deviation, without their number."""
-    return mean_and_spread(values, factor=factor, digits=digits, count=False)
+    # no line may break inside a number and its deviation
+    deviation = f"\u00a0±\u00a0{numbers.std(ddof=1):.{digits}f}" if len(numbers) > 1 else ""
+    return signed(numbers.mean(), digits) + deviation + (f" ({len(numbers)})" if count else "")
 
 
 def signed(value: float, digits: int) -> str:
@@ -74,7 +69,7 @@ def signed(value: float, digits: int) -> str:
 
 def at_width(table: DataFrame, column: str, factor: float, digits: int) -> str:
     """``3.5 ± 1.5 at ×32``: mean and standard deviation of a column of rows of one width."""
-    return f"{spread(table[column], factor, digits)} at {width_of(table)}"
+    return f"{mean_and_deviation(table[column], factor, digits)} at {width_of(table)}"
 
 
 def enumerated(names: Sequence[str]) -> str:

@@ -23,7 +23,7 @@ def by_layer(metric: str, coefficient: float | None = None) -> Callable[[Sequenc
         of_layers = _layers(records)
         at = of_layers["coefficient"].isna() if coefficient is None else of_layers["coefficient"] == coefficient
         chosen = of_layers[(of_layers["metric"] == metric) & at].astype({"depth": int})
-        columns = [*PAIR, "num_layers", "lewc_exponent", "layer", "depth", "value"]
+        columns = [*PAIR, "num_layers", "lewc_exponent", "batch_norm", "layer", "depth", "value"]
         return chosen[columns].rename(columns={"value": metric}).reset_index(drop=True)
 
     return table
@@ -51,22 +51,14 @@ def law_errors_table(records: Sequence[Record]) -> DataFrame:
     parts = []
     for _, of_recipe in table.groupby("recipe", sort=False):
         chosen = widest(paper_decay(of_recipe))
-        place = [*PAIR, "lewc_exponent", "layer", "depth", "coefficient"]
+        place = [*PAIR, "lewc_exponent", "batch_norm", "layer", "depth", "coefficient"]
         wide = chosen.pivot_table(index=place, columns="metric", values="value", dropna=False).reset_index()
         wide = in_units_of_the_layer(wide.dropna(subset=["llfc_error"]))
-        if has_batch_norm(wide):
-            wide[BATCH_NORM] = wide[BATCH_NORM].where(wide["depth"] == wide["depth"].max())
-        else:
-            wide = wide.drop(columns=BATCH_NORM)
-        laws = [law for law in (LEWC, LLFC, BATCH_NORM) if law in wide]
+        wide[BATCH_NORM] = wide[BATCH_NORM].where(wide["batch_norm"] & (wide["depth"] == wide["depth"].max()))
+        laws = [LEWC, LLFC, BATCH_NORM]
         parts.append(wide.melt([*PAIR, "layer", "depth", "coefficient"], laws, "law", "error").dropna())
     columns = [*PAIR, "layer", "depth", "coefficient", "law", "error"]
     return concat(parts, ignore_index=True).astype({"depth": int}) if parts else DataFrame(columns=columns)
-
-
-def has_batch_norm(table: DataFrame) -> bool:
-    """Whether the networks of a table of layers have batch norm: LEWC's exponent is 2 then, and not their depth."""
-    return bool((table["lewc_exponent"] < table["depth"].max()).any())
 
 
 def in_units_of_the_layer(table: DataFrame) -> DataFrame:

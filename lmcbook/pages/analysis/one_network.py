@@ -16,11 +16,16 @@ GROUP = ["recipe", "batch_size", "weight_decay"]
 """Trainings that differ in width, depth and seeds alone."""
 
 ORTHOGONALITY, EXPONENT, KAPPA = "reciprocal orthogonality", "decay exponent, copies", "decay exponent, κ"
+FROM_BOTH, VARYING = "reciprocal orthogonality, told by both", "varying orthogonality"
 TEMPERATURE, LOST, REPAIRED = "log₂ β", "points lost", "points lost, repaired"
-QUANTITIES = (ORTHOGONALITY, KAPPA, EXPONENT, TEMPERATURE, LOST, REPAIRED)
-"""What is told: the first two with formulas, the others by averaging with shuffled copies."""
+QUANTITIES = (ORTHOGONALITY, FROM_BOTH, VARYING, KAPPA, EXPONENT, TEMPERATURE, LOST, REPAIRED)
+"""What is told: the first four with formulas, the others by averaging with shuffled copies.
 
-DIGITS = {ORTHOGONALITY: 3, KAPPA: 2, EXPONENT: 2, TEMPERATURE: 2, LOST: 1, REPAIRED: 1}
+`FROM_BOTH` takes the weights of either network and the features of the other. `VARYING` is reciprocal orthogonality of
+what differs between images, all that batch norm leaves, and is told of networks with batch norm alone.
+"""
+
+DIGITS = {ORTHOGONALITY: 3, FROM_BOTH: 3, VARYING: 3, KAPPA: 2, EXPONENT: 2, TEMPERATURE: 2, LOST: 1, REPAIRED: 1}
 """Digits behind the point that each is written with."""
 
 _FEWEST = 5
@@ -30,12 +35,17 @@ _FEWEST = 5
 def told_table(records: Sequence[Record]) -> DataFrame:
     """One row for each pair, quantity and (where it is of layers) layer: ``told`` by one network and ``found``.
 
-    ``told`` is the mean of what either network tells alone. ``quantity`` is one of `QUANTITIES`; points are per cent of
-    the test images. Layers from the second on, shortcuts aside.
+    ``told`` is the mean of what either network tells alone, but for `FROM_BOTH`. ``quantity`` is one of `QUANTITIES`;
+    points are per cent of the test images. Layers from the second on, shortcuts aside.
     """
     measured = Measurements.of(records)
     split = measured.table(split_table)
-    parts = [_part(split, ORTHOGONALITY, "predicted_from", "reciprocal_orthogonality")]
+    parts = [
+        _part(split, ORTHOGONALITY, "predicted_from", "reciprocal_orthogonality"),
+        _part(split, FROM_BOTH, "predicted", "reciprocal_orthogonality"),
+        # perceptrons alone have a number of layers, and no batch norm
+        _part(split[split["num_layers"].isna()], VARYING, "varying_from", "varying_orthogonality"),
+    ]
     exponents = plain(as_they_are(measured.table(exponents_table)))
     exponents = exponents[exponents["depth"] > 1]
     parts += [_part(exponents, KAPPA, "told_by_kappa", "found"), _part(exponents, EXPONENT, "told_by_copies", "found")]

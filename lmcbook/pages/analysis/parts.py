@@ -8,9 +8,18 @@ from lmcbook.lab.recipes import recipe
 from lmcbook.lab.records import Record
 from lmcbook.pages.analysis.common_mode import split_table
 from lmcbook.pages.analysis.measurements import Measurements
-from lmcbook.pages.analysis.vocabulary import PAIR, paper_decay
+from lmcbook.pages.analysis.vocabulary import PAIR, paper_decay, with_most_batch_sizes
 
 PARTS = ("isotropic", "common", "reciprocal_orthogonality")
+
+MADE_OF = {
+    "weight_share": "share of row sums in the weights",
+    "activation_share": "share of the mean over units in the features",
+    "own_gain": "own gain",
+    "constant_share": "share of cross-talk alike for all images",
+    "always_on": "share of units always on",
+}
+"""What the common part is made of, and what goes with it: a column of `split_table` → its name in tables."""
 
 
 def parts_table(records: Sequence[Record]) -> DataFrame:
@@ -18,23 +27,41 @@ def parts_table(records: Sequence[Record]) -> DataFrame:
 
     Networks of the recipe's own depth. ``own_batches`` says whether the batches are the recipe's.
     """
-    table = paper_decay(Measurements.of(records).table(split_table))
+    inner = _between_hidden_units(records)
     names = [*PAIR, "batch_size", *PARTS, "own_batches"]
-    if table.empty:
+    if inner.empty:
         return DataFrame(columns=names)
-    trained = {name: recipe(name).training for name in table["recipe"].unique()}
-    own_depth = [
-        trained[name].num_layers == layers for name, layers in zip(table["recipe"], table["num_layers"], strict=True)
-    ]
-    inner = table[own_depth]
-    inner = inner[(inner["depth"] > 1) & (inner["depth"] < inner["num_layers"])]
     squares = inner.assign(**{name: inner[name] ** 2 for name in PARTS})
     means = squares.groupby([*PAIR, "batch_size"], sort=False)[list(PARTS)].mean().pow(0.5).reset_index()
-    own = [trained[name].batch_size == size for name, size in zip(means["recipe"], means["batch_size"], strict=True)]
-    return means.assign(own_batches=own)[names]
+    return _with_own_batches(means)[names]
+
+
+def made_of_table(records: Sequence[Record]) -> DataFrame:
+    """One row for each pair at the paper's weight decay: `MADE_OF`, means over both networks and the layers 2…L−1.
+
+    Networks of the recipe's own depth. ``own_batches`` says whether the batches are the recipe's.
+    """
+    inner = _between_hidden_units(records)
+    names = [*PAIR, "batch_size", *MADE_OF, "own_batches"]
+    if inner.empty:
+        return DataFrame(columns=names)
+    means = inner.groupby([*PAIR, "batch_size"], sort=False)[list(MADE_OF)].mean().reset_index()
+    return _with_own_batches(means)[names]
+
+
+def _between_hidden_units(records: Sequence[Record]) -> DataFrame:
+    """The layers of `split_table` that read and have hidden units, of the paper's weight decay and the own depth."""
+    table = paper_decay(Measurements.of(records).table(split_table))
+    own = {name: recipe(name).training.num_layers for name in table["recipe"].unique()}
+    table = table[table["num_layers"].astype(float) == table["recipe"].map(own).astype(float)]
+    return table[(table["depth"] > 1) & (table["depth"] < table["num_layers"])]
+
+
+def _with_own_batches(means: DataFrame) -> DataFrame:
+    own = {name: recipe(name).training.batch_size for name in means["recipe"].unique()}
+    return means.assign(own_batches=means["batch_size"] == means["recipe"].map(own))
 
 
 def against_batches(table: DataFrame) -> DataFrame:
-    """The rows of one width: the widest of those that were trained with the most batch sizes."""
-    sizes = table.groupby("width_multiplier")["batch_size"].nunique()
-    return table[table["width_multiplier"] == sizes[sizes == sizes.max()].index.max()]
+    """Of each recipe the rows of one width: the widest of those that were trained with the most batch sizes."""
+    return with_most_batch_sizes(table)

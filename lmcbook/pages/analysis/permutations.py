@@ -10,7 +10,7 @@ from pandas import DataFrame
 from lmcbook.errors import InputError, one_line
 from lmcbook.lab.records import Record, barriers_table, summaries_table
 from lmcbook.pages.analysis.measurements import Measurements
-from lmcbook.pages.analysis.vocabulary import PAIR, paper_decay, plain
+from lmcbook.pages.analysis.vocabulary import PAIR, SEEDS, paired, paper_decay, plain
 
 ALIGNMENTS: dict[str, str] = {
     "identity": "as they are",
@@ -21,7 +21,7 @@ ALIGNMENTS: dict[str, str] = {
 """Alignment → its name in legends and tables."""
 
 BARRIERS = ("midpoint_accuracy_barrier", "midpoint_loss_barrier", "midpoint_calibrated_loss_barrier")
-INSIDE = (
+_MEASURED = (
     *("overlap", "reciprocal_orthogonality", "commutativity"),
     *("lewc_cosine", "llfc_error", "decay_exponent"),
 )
@@ -44,8 +44,8 @@ def gain_table(records: Sequence[Record]) -> DataFrame:
     table = Measurements.of(records).table(alignment_table)
     random = table[table["alignment"] == "random"][[*PAIR, *BARRIERS]]
     matched = table[table["alignment"].isin(_SEARCHES)]
-    both = matched.merge(random, on=PAIR, suffixes=("_matched", ""))
-    gains = {column: both[column] - both[f"{column}_matched"] for column in BARRIERS}
+    both = paired(matched, random, "recipe", "weight_decay")
+    gains = {column: both[f"{column}_second"] - both[column] for column in BARRIERS}
     return both.assign(**gains)[[*PAIR, "alignment", *BARRIERS]]
 
 
@@ -55,14 +55,16 @@ def plain_and_matched_table(records: Sequence[Record]) -> DataFrame:
     Of independent pairs, whatever their weight decay, batches and depth.
     """
     table = plain(Measurements.of(records).table(barriers_table))
-    keys = [*PAIR, "batch_size", "num_layers", "short"]
+    same = ("recipe", "weight_decay", "batch_size", "num_layers", "short")
     ways = ("identity", "weight_matching")
-    as_it_is, matched = (table[table["alignment"] == each][[*keys, BARRIERS[0]]] for each in ways)
-    both = as_it_is.merge(matched, on=keys, suffixes=("", "_matched"))
-    return both.assign(gain=both[BARRIERS[0]] - both[f"{BARRIERS[0]}_matched"])
+    as_it_is, matched = (
+        table[table["alignment"] == each][["width_multiplier", *SEEDS, *same, BARRIERS[0]]] for each in ways
+    )
+    both = paired(as_it_is, matched, *same)
+    return both.assign(gain=both[BARRIERS[0]] - both[f"{BARRIERS[0]}_second"])
 
 
-def inside_table(records: Sequence[Record]) -> DataFrame:
+def before_and_after_table(records: Sequence[Record]) -> DataFrame:
     """Means over layers of each pair, as it is and matched by weights, of pairs that were measured both ways.
 
     Of several weight decays, the paper's, or the largest where that is not among them.
@@ -70,12 +72,14 @@ def inside_table(records: Sequence[Record]) -> DataFrame:
     table = paper_decay(Measurements.of(records).table(summaries_table))
     table = table[table["alignment"].isin(["identity", "weight_matching"])]
     ways = table.groupby(PAIR)["alignment"].transform("nunique")
-    return table[ways == 2][[*PAIR, "lewc_exponent", "alignment", "expected_overlap", *INSIDE]].reset_index(drop=True)
+    return table[ways == 2][[*PAIR, "lewc_exponent", "alignment", "expected_overlap", *_MEASURED]].reset_index(
+        drop=True
+    )
 
 
 def mechanism_table(records: Sequence[Record]) -> DataFrame:
-    """Both conditions of each pair of `inside_table`, as it is and matched by weights."""
-    table = Measurements.of(records).table(inside_table)
+    """Both conditions of each pair of `before_and_after_table`, as it is and matched by weights."""
+    table = Measurements.of(records).table(before_and_after_table)
     return table[[*PAIR, "alignment", "reciprocal_orthogonality", "commutativity"]].dropna()
 
 

@@ -9,7 +9,7 @@ from lmcbook.lab.records import Record, repair_curves_table, repairs_table
 from lmcbook.pages.analysis.falls import Fall, fit_fall
 from lmcbook.pages.analysis.labels import decay_label
 from lmcbook.pages.analysis.measurements import Measurements
-from lmcbook.pages.analysis.vocabulary import ACCURACY, CALIBRATED, PAIR, groups, plain
+from lmcbook.pages.analysis.vocabulary import ACCURACY, CALIBRATED, PAIR, groups, plain, predicted_inverse_temperature
 
 WAYS: dict[tuple[str, str], str] = {
     ("identity", "none"): "as it is",
@@ -40,7 +40,9 @@ def ways_table(records: Sequence[Record]) -> DataFrame:
     table = table.assign(
         way=found,
         setting=[f"weight decay {decay_label(decay)}, batches of {size:g}" for decay, size in settings],
-        predicted_inverse_temperature=table["ensemble_inverse_temperature"] * 2 ** (table["lewc_exponent"] - 1),
+        predicted_inverse_temperature=predicted_inverse_temperature(
+            table["ensemble_inverse_temperature"], table["lewc_exponent"]
+        ),
     )
     table = table[table["way"] != ""][names]
     return table.sort_values(["weight_decay", "batch_size"], ascending=False, kind="stable").reset_index(drop=True)
@@ -80,6 +82,21 @@ def barriers_of_ways(table: DataFrame) -> DataFrame:
     return table[[*PAIR, "batch_size", "way", ACCURACY, CALIBRATED]]
 
 
+class Trial(NamedTuple):
+    """What trials had shown on digits, at the paper's weight decay, before any record was measured: points lost."""
+
+    width_multiplier: float
+    batch_size: int
+    as_it_is: float
+    repaired: float
+
+
+TRIALS = (Trial(8, 128, 27, 4.6), Trial(8, 32, 9.9, 3.7), Trial(32, 32, 4.9, 1.0))
+"""Of another calculation, on another processor; no record holds them."""
+
+TRIAL_RECIPE = "mlp-digits"
+
+
 class Excess(NamedTuple):
     """What a merge of one setting and way loses beyond the ensemble, pair by pair, and how it falls with width."""
 
@@ -90,6 +107,10 @@ class Excess(NamedTuple):
     """Calibrated loss barrier minus that of the ensemble, in nats, as ``excess``."""
     fall: Fall | None
     """None where there are too few widths, or nothing is lost."""
+    singles: tuple[float, ...]
+    """Widths of which there is a single pair."""
+    without_singles: Fall | None
+    """The fall through the other widths; None also where there are no singles."""
 
 
 def excesses(records: Sequence[Record]) -> list[Excess]:
@@ -101,9 +122,16 @@ def excesses(records: Sequence[Record]) -> list[Excess]:
         for way in (PLAIN, REPAIRED):
             rows = part[part["way"] == way].set_index(PAIR)
             pairs = rows.assign(excess=rows[CALIBRATED] - ensemble.reindex(rows.index)).reset_index()
-            fall = fit_fall(list(pairs["width_multiplier"]), list(pairs["excess"]))
-            found.append(Excess(recipe, setting, way, pairs, fall))
+            counts = pairs["width_multiplier"].value_counts()
+            singles = tuple(sorted(counts.index[counts == 1])) if (counts > 1).any() else ()
+            others = pairs[~pairs["width_multiplier"].isin(singles)]
+            rest = _fall(others) if singles else None
+            found.append(Excess(recipe, setting, way, pairs, _fall(pairs), singles, rest))
     return found
+
+
+def _fall(pairs: DataFrame) -> Fall | None:
+    return fit_fall(list(pairs["width_multiplier"]), list(pairs["excess"]))
 
 
 def excess_table(found: Sequence[Excess]) -> DataFrame:

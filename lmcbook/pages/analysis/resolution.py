@@ -6,15 +6,15 @@ from collections.abc import Sequence
 from pandas import DataFrame
 
 from lmcbook.data.datasets import DATASETS
-from lmcbook.lab.recipes import recipe
+from lmcbook.lab.plain import is_the_recipes_own
+from lmcbook.lab.recipes import MAIN_WEIGHT_DECAY
 from lmcbook.lab.records import Record, barriers_table
 from lmcbook.pages.analysis.intervals import mean_interval
 from lmcbook.pages.analysis.vocabulary import (
     ACCURACY,
-    PAPER_DECAY,
+    SEEDS,
     as_they_are,
     groups,
-    is_the_recipes_own,
     plain,
     widest,
 )
@@ -27,13 +27,13 @@ def resolution_table(records: Sequence[Record]) -> DataFrame:
     ``images`` the most that the standard error of that mean can be by the draw of the test images (`error_of_images`),
     which all pairs share, so that it is not in their spread.
     """
-    own = [record for record in records if is_the_recipes_own(record) and _own_depth(record)]
+    own = [record for record in records if is_the_recipes_own(record.recipe, record.config.training, "num_layers")]
     table = plain(as_they_are(barriers_table(own)))
-    table = table[table["weight_decay"] == PAPER_DECAY].dropna(subset=[ACCURACY])
+    table = table[table["weight_decay"] == MAIN_WEIGHT_DECAY].dropna(subset=[ACCURACY])
     rows = []
     for (name, size), of_network in groups(table, "recipe", "batch_size"):
         counts = of_network.groupby("width_multiplier")["seed_a"].transform("nunique")
-        chosen = widest(of_network[counts > 1]).drop_duplicates(["seed_a", "seed_b"])
+        chosen = widest(of_network[counts > 1]).drop_duplicates(SEEDS)
         dataset = of_network["dataset"].iloc[0]
         if chosen.empty or dataset not in DATASETS:
             continue
@@ -65,7 +65,3 @@ def error_of_images(merged: float, parents: float, num_images: int) -> float:
         num_images: test images.
     """
     return math.sqrt(max(merged + parents - (merged - parents) ** 2, 0.0) / num_images)
-
-
-def _own_depth(record: Record) -> bool:
-    return record.config.training.num_layers == recipe(record.recipe).training.num_layers

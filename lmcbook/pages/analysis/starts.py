@@ -7,7 +7,7 @@ from pandas import DataFrame, concat
 from lmcbook.lab.records import Record, layers_table, pairs_table
 from lmcbook.pages.analysis.layers import error_at_half_size, relative_to_the_layer
 from lmcbook.pages.analysis.measurements import Measurements
-from lmcbook.pages.analysis.vocabulary import PAIR, as_they_are
+from lmcbook.pages.analysis.vocabulary import PAIR, as_they_are, plain
 
 NOTHING, ORDER = "nothing", "order"
 MECHANISMS = ("orthogonal_error", "alike_error", "reciprocal_orthogonality", "commutativity")
@@ -18,7 +18,7 @@ _COLUMNS = (
     *("decay_exponent", "orthogonal_error", "alike_error", "reciprocal_orthogonality", "commutativity"),
     "weak_additivity",
 )
-_PLACE = (*PAIR, "lewc_exponent", "shared", "shared_fraction", "in_common")
+_PLACE = (*PAIR, "lewc_exponent", "batch_norm", "shared", "shared_fraction", "in_common")
 
 
 def in_common(shared: str, fraction: float) -> str:
@@ -62,7 +62,7 @@ def mechanisms_table(records: Sequence[Record]) -> DataFrame:
 
 def _with_words(table: DataFrame) -> DataFrame:
     """Pairs merged as they are and trained without a penalty, with what they have in common in a word."""
-    table = as_they_are(table[table["spread_penalty"] == 0])
+    table = plain(as_they_are(table), sharing=True)
     return table.assign(
         in_common=[in_common(*each) for each in zip(table["shared"], table["shared_fraction"], strict=True)]
     )

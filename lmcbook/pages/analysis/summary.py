@@ -5,12 +5,13 @@ from typing import Any
 
 from pandas import DataFrame
 
+from lmcbook.lab.plain import is_the_recipes_own
 from lmcbook.lab.recipes import recipe
 from lmcbook.lab.records import Record, barriers_table
-from lmcbook.pages.analysis.labels import recipe_label, spread, width_label
+from lmcbook.pages.analysis.labels import mean_and_deviation, recipe_label, width_label
 from lmcbook.pages.analysis.measurements import Measurements
 from lmcbook.pages.analysis.repairs import REPAIRED, ways_table
-from lmcbook.pages.analysis.vocabulary import ACCURACY, ends, groups, is_the_recipes_own, paper_decay, plain, widest
+from lmcbook.pages.analysis.vocabulary import ACCURACY, ends, groups, paper_decay, plain, widest
 
 COLUMNS = (
     *("network", "batches of", "accuracy of the two (%)", "narrowest", "widest"),
@@ -60,7 +61,9 @@ def falls_with_width(records: Sequence[Record]) -> tuple[int, int]:
 
 
 def _own(records: Sequence[Record]) -> Measurements:
-    return Measurements.of([record for record in records if is_the_recipes_own(record) and not record.short])
+    return Measurements.of(
+        record for record in records if is_the_recipes_own(record.recipe, record.config.training) and not record.short
+    )
 
 
 def _at_several_widths(own: Measurements) -> list[tuple[tuple[Any, ...], DataFrame]]:
@@ -96,7 +99,7 @@ def _lost(rows: DataFrame, at: DataFrame | None = None) -> str:
     if rows.empty:
         return "–"
     width = rows["width_multiplier"].iloc[0]
-    said = f"{spread(rows[ACCURACY], 100, 1)} ({len(rows)})"
+    said = f"{mean_and_deviation(rows[ACCURACY], 100, 1)} ({len(rows)})"
     if at is not None and at["width_multiplier"].iloc[0] == width:
         return said
     return f"{said} at {width_label(width)}"

@@ -6,8 +6,9 @@ from pandas import DataFrame
 
 from lmcbook.data import describe
 from lmcbook.lab.records import Record, pairs_table
+from lmcbook.pages.analysis.layers import lewc_cosine_table
 from lmcbook.pages.analysis.measurements import Measurements
-from lmcbook.pages.analysis.vocabulary import PAIR, as_they_are, paper_decay, plain
+from lmcbook.pages.analysis.vocabulary import PAIR, as_they_are, paper_decay, plain, with_most_batch_sizes
 from lmcbook.theory import rank_bound
 from lmcbook.training.schedule import decay_product
 
@@ -49,13 +50,22 @@ def decay_table(records: Sequence[Record]) -> DataFrame:
     return table[[*PAIR, "kind", "epochs", "decay_product", *_OF_DECAYS]].reset_index(drop=True)
 
 
+def decay_cosine_table(records: Sequence[Record]) -> DataFrame:
+    """LEWC's cosine at λ = ½ in each layer, ``lewc_cosine``, of the pairs of `decay_table` whose training is ``full``.
+
+    Networks whose batch norm does not decay are left out, though their pair and its weight decay may be there.
+    """
+    decayed = [record for record in records if record.config.training.decay_normalisation]
+    table = Measurements.of(records).table(decay_table)
+    return lewc_cosine_table(decayed).merge(table[table["kind"] == FULL][PAIR], on=PAIR)
+
+
 def penalty_table(records: Sequence[Record]) -> DataFrame:
     """One row for each independent pair merged as it is: its penalty against low rank and what was `MEASURED`.
 
     Barriers are those at λ = ½; the others are means over layers, or over the two networks.
     """
-    table = as_they_are(Measurements.of(records).table(pairs_table))
-    table = table[table["shared"] == "nothing"]
+    table = plain(as_they_are(Measurements.of(records).table(pairs_table)), penalised=True)
     numbers = dict.fromkeys(MEASURED, float)
     return table[[*PAIR, "spread_penalty", *MEASURED]].astype(numbers).reset_index(drop=True)
 
@@ -71,11 +81,8 @@ def batch_table(records: Sequence[Record]) -> DataFrame:
 
 
 def one_width(records: Sequence[Record]) -> DataFrame:
-    """`batch_table`, of each recipe the width that was trained with the most batch sizes, the widest of several."""
-    table = Measurements.of(records).table(batch_table)
-    sizes = table.groupby(["recipe", "width_multiplier"])["batch_size"].transform("nunique")
-    most = table[sizes == sizes.groupby(table["recipe"]).transform("max")]
-    shown = most[most["width_multiplier"] == most.groupby("recipe")["width_multiplier"].transform("max")]
+    """`batch_table`, of each recipe the width that was trained with the most batch sizes, by batch size."""
+    shown = with_most_batch_sizes(Measurements.of(records).table(batch_table))
     return shown.sort_values("batch_size", kind="stable").reset_index(drop=True)
 
 

@@ -13,7 +13,6 @@ from lmcbook.pages.analysis.vocabulary import (
     PAIR,
     as_they_are,
     groups,
-    has_batch_norm,
     paper_decay,
     predicted_inverse_temperature,
 )
@@ -39,7 +38,7 @@ def temperature_error_table(records: Sequence[Record]) -> DataFrame:
     mean over the layers 2…L.
     """
     table = _predictions(records)
-    table = table[~has_batch_norm(table)]
+    table = table[~table["batch_norm"]]
     table = table.assign(error=abs(numpy.log2(table[_FITTED[0]] / table[_FITTED[1]])))
     names = ["num_layers", "reciprocal_orthogonality", "error"]
     return table[[*PAIR, *names]].dropna(subset=names[1:]).reset_index(drop=True)

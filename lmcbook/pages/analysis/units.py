@@ -9,7 +9,7 @@ from pandas import DataFrame, concat
 from lmcbook.lab.records import Record, histograms_table, summaries_table, units_table
 from lmcbook.pages.analysis.layers import weak_additivity_table
 from lmcbook.pages.analysis.measurements import Measurements
-from lmcbook.pages.analysis.vocabulary import PAIR, as_they_are, paper_decay
+from lmcbook.pages.analysis.vocabulary import PAIR, SEEDS, as_they_are, paper_decay
 from lmcbook.theory.gaussian import gaussian_cosine
 
 _BINS = 10
@@ -28,7 +28,7 @@ def histogram_table(records: Sequence[Record]) -> DataFrame:
     if table.empty:
         return DataFrame(columns=[*names, "low", "high", "share"])
     table = table.assign(bin=(table["low"] * _BINS + 1e-9).astype(int), share=(table["share_a"] + table["share_b"]) / 2)
-    summed = table.groupby([*names, "seed_a", "seed_b", "bin"], sort=False)["share"].sum()
+    summed = table.groupby([*names, *SEEDS, "bin"], sort=False)["share"].sum()
     mean = summed.groupby([*names, "bin"], sort=False).mean().reset_index()
     return mean.assign(low=mean["bin"] / _BINS, high=(mean["bin"] + 1) / _BINS)[[*names, "low", "high", "share"]]
 

@@ -5,31 +5,31 @@ from typing import Any
 
 from pandas import DataFrame, Series
 
-from lmcbook.lab.recipes import MAIN_WEIGHT_DECAY as PAPER_DECAY
-from lmcbook.lab.recipes import USUAL_WEIGHT_DECAY as USUAL_DECAY
-from lmcbook.lab.recipes import recipe
-from lmcbook.lab.records import Record
+from lmcbook.evaluation.scale import sum_of_powers
+from lmcbook.lab.recipes import MAIN_WEIGHT_DECAY
 
 __all__ = [
     "ACCURACY",
     "CALIBRATED",
     "LOSS",
     "PAIR",
-    "PAPER_DECAY",
-    "USUAL_DECAY",
+    "SEEDS",
     "as_they_are",
     "decays",
     "ends",
     "groups",
-    "has_batch_norm",
-    "is_the_recipes_own",
+    "paired",
     "paper_decay",
     "plain",
     "predicted_inverse_temperature",
     "widest",
+    "with_most_batch_sizes",
 ]
 
-PAIR = ["recipe", "width_multiplier", "weight_decay", "seed_a", "seed_b"]
+SEEDS = ["seed_a", "seed_b"]
+"""The columns that tell the pairs of one training apart."""
+
+PAIR = ["recipe", "width_multiplier", "weight_decay", *SEEDS]
 """The columns that name a pair of networks."""
 
 ACCURACY, LOSS = "midpoint_accuracy_barrier", "midpoint_loss_barrier"
@@ -42,14 +42,13 @@ def as_they_are(table: DataFrame) -> DataFrame:
     return table[table["alignment"] == "identity"]
 
 
-def plain(table: DataFrame) -> DataFrame:
-    """The rows of independent pairs that were trained without a penalty: those that most claims are about."""
-    return table[(table["spread_penalty"] == 0) & (table["shared"] == "nothing")]
+def plain(table: DataFrame, *, penalised: bool = False, sharing: bool = False) -> DataFrame:
+    """The rows of independent pairs that were trained without a penalty, as `lmcbook.lab.plain.is_plain` has them.
 
-
-def has_batch_norm(table: DataFrame) -> "Series[bool]":
-    """Whether each row is of networks with batch norm: LEWC's exponent is 2 there, however many layers they have."""
-    return (table["lewc_exponent"] == 2) & (table["num_layers"] != 2)
+    With ``penalised`` also those with a penalty, with ``sharing`` those that share a part of their training.
+    """
+    table = table if penalised else table[table["spread_penalty"] == 0]
+    return table if sharing else table[table["shared"] == "nothing"]
 
 
 def paper_decay(table: DataFrame) -> DataFrame:
@@ -57,25 +56,29 @@ def paper_decay(table: DataFrame) -> DataFrame:
     if table.empty:
         return table
     found = table.groupby("recipe")["weight_decay"].transform(
-        lambda decays: PAPER_DECAY if PAPER_DECAY in set(decays) else decays.max()
+        lambda decays: MAIN_WEIGHT_DECAY if MAIN_WEIGHT_DECAY in set(decays) else decays.max()
     )
     return table[table["weight_decay"] == found]
-
-
-def is_the_recipes_own(record: Record) -> bool:
-    """Whether its networks are trained as the recipe says, but for width, depth, weight decay, penalty and batches."""
-    ours = record.config.training
-    usual = recipe(record.recipe).training
-    names = (
-        *("architecture", "bias", "activation", "decay_normalisation", "momentum", "learning_rate"),
-        *("centred_rows", "normalisation", "skip", "optimiser", "loss_weight_variance", "train_fraction"),
-    )
-    return all(getattr(ours, name) == getattr(usual, name) for name in names)
 
 
 def widest(table: DataFrame) -> DataFrame:
     """The rows of the largest width multiplier."""
     return table[table["width_multiplier"] == table["width_multiplier"].max()]
+
+
+def with_most_batch_sizes(table: DataFrame) -> DataFrame:
+    """Of each recipe the rows of the width that was trained with the most batch sizes, the widest of several such."""
+    sizes = table.groupby(["recipe", "width_multiplier"])["batch_size"].transform("nunique")
+    most = table[sizes == sizes.groupby(table["recipe"]).transform("max")]
+    return most[most["width_multiplier"] == most.groupby("recipe")["width_multiplier"].transform("max")]
+
+
+def paired(first: DataFrame, second: DataFrame, *more: str) -> DataFrame:
+    """Pairs of the same seeds and width in two settings, in the order of ``first``; each row is of both.
+
+    Columns of ``second`` that ``first`` has too end in ``_second``. ``more`` are columns that must be equal as well.
+    """
+    return first.merge(second, on=["width_multiplier", *SEEDS, *more], suffixes=("", "_second"))
 
 
 def ends(table: DataFrame) -> list[DataFrame]:
@@ -106,5 +109,4 @@ def predicted_inverse_temperature(ensemble: Series, exponent: Series, coefficien
             where it is missing, so is the prediction.
         coefficient: λ, the share of model a.
     """
-    power = exponent.astype(float)
-    return ensemble.astype(float) / (coefficient**power + (1 - coefficient) ** power)
+    return ensemble.astype(float) / sum_of_powers((coefficient, 1 - coefficient), exponent.astype(float))

@@ -1,29 +1,37 @@
 """The claims of ``claims.toml``, checked when they are read."""
 
 import inspect
-import tomllib
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import replace
 from importlib.resources import files
 from types import MappingProxyType
 from typing import Any
 
-from lmcbook.errors import InputError, check_choice, check_number, one_line
+from lmcbook.errors import InputError, check_choice
 from lmcbook.lab import plan
 from lmcbook.lab.records import pairs_table
+from lmcbook.pages.analysis.checked_rows import (
+    NUMBER,
+    TABLE,
+    TEXT,
+    Kinds,
+    check_bounds,
+    check_row,
+    naming,
+    read_toml,
+)
 from lmcbook.pages.claims.claim import GROUPS, Claim, PaperRow, Range
 from lmcbook.pages.claims.statistics import STATISTICS
 
-_TEXT, _TABLE, _NUMBER = (str, "text"), (dict, "a table"), (int | float, "a number")
-_NEEDED: dict[str, tuple[Any, str]] = {
-    **dict.fromkeys(("id", "statement", "source", "statistic", "chapter"), _TEXT),
-    **dict.fromkeys(("reproduced", "partly"), _TABLE),
+_NEEDED: Kinds = {
+    **dict.fromkeys(("id", "statement", "source", "statistic", "chapter"), TEXT),
+    **dict.fromkeys(("reproduced", "partly"), TABLE),
 }
-_KEYS: dict[str, tuple[Any, str]] = {
+_KEYS: Kinds = {
     **_NEEDED,
-    **{"recipes": (str | list, "a list or the name of one"), "arguments": _TABLE, "unit": _TEXT, "table_1": _TEXT},
-    **{"factor": _NUMBER, "paper_value": _NUMBER, "digits": (int, "a whole number"), "pooled": (bool, "true or false")},
+    **{"recipes": (str | list, "a list or the name of one"), "arguments": TABLE, "unit": TEXT, "table_1": TEXT},
+    **{"factor": NUMBER, "paper_value": NUMBER, "digits": (int, "a whole number"), "pooled": (bool, "true or false")},
     "layers": (int | str, "a whole number, own or all"),
 }
 """Key of a claim in the file → what may stand there, and that in words."""
@@ -38,10 +46,7 @@ def read_claims(text: str) -> tuple[tuple[Claim, ...], tuple[PaperRow, ...]]:
         InputError: the file is no TOML, or a claim has an unknown or missing key, a statistic, argument, column, recipe
             or chapter that does not exist, bounds that contradict each other, or another claim's id.
     """
-    try:
-        document = tomllib.loads(text)
-    except tomllib.TOMLDecodeError as error:
-        raise InputError(f"the file of claims is no TOML: {one_line(error)}") from error
+    document = read_toml(text, "claims")
     groups = document.get("recipes", {})
     table_1 = {recipe: _paper_row(recipe, row) for recipe, row in document.get("table-1", {}).items()}
     sizes = document.get("batch-sizes", {})
@@ -67,23 +72,14 @@ def read_claims(text: str) -> tuple[tuple[Claim, ...], tuple[PaperRow, ...]]:
     return tuple(claims.values()), tuple(table_1.values())
 
 
-@contextmanager
-def _naming(row: Mapping[str, Any]) -> Iterator[None]:
-    """Say which claim it is that cannot be used."""
-    try:
-        yield
-    except InputError as error:
-        raise InputError(f"claim {row.get('id', 'without an id')!r}: {error}") from None
+def _naming(row: Mapping[str, Any]) -> AbstractContextManager[None]:
+    return naming(f"claim {row.get('id', 'without an id')!r}")
 
 
 def _check(row: Mapping[str, Any]) -> None:
-    for key, value in row.items():
-        check_choice("a key", key, _KEYS)
-        kind, words = _KEYS[key]
-        if not isinstance(value, kind) or (key == "layers" and isinstance(value, str) and value not in ("own", "all")):
-            raise InputError(f"{key} is {value!r}; it must be {words}")
-    if missing := [key for key in _NEEDED if key not in row]:
-        raise InputError(f"{', '.join(missing)} must be given; a claim needs {', '.join(_NEEDED)}")
+    check_row(row, _KEYS, _NEEDED, "a claim")
+    if isinstance(layers := row.get("layers", "own"), str) and layers not in ("own", "all"):
+        raise InputError(f"layers is {layers!r}; it must be {_KEYS['layers'][1]}")
     check_choice("chapter", row["chapter"], plan.EXPERIMENTS)
     check_choice("statistic", row["statistic"], STATISTICS)
     parameters = list(inspect.signature(STATISTICS[row["statistic"]]).parameters.values())[1:]
@@ -96,9 +92,7 @@ def _check(row: Mapping[str, Any]) -> None:
     if "column" in arguments:
         check_choice("column", arguments["column"], pairs_table([]).columns)
     for name in ("reproduced", "partly"):
-        for bound, value in row[name].items():
-            check_choice(f"a bound of {name}", bound, ("low", "high"))
-            check_number(f"{name}.{bound}", value)
+        check_bounds(name, row[name])
 
 
 def _recipes(value: Any, groups: Mapping[str, Sequence[str]]) -> list[str]:

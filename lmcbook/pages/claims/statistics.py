@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from pandas import DataFrame, Series, concat
 
 from lmcbook.lab.plan import recipe
+from lmcbook.lab.recipes import MAIN_WEIGHT_DECAY, USUAL_WEIGHT_DECAY
 from lmcbook.pages.analysis.intervals import (
     Interval,
     correlation_interval,
@@ -27,17 +28,16 @@ from lmcbook.pages.analysis.vocabulary import (
     ACCURACY,
     CALIBRATED,
     LOSS,
-    PAPER_DECAY,
-    USUAL_DECAY,
+    SEEDS,
     as_they_are,
-    has_batch_norm,
+    paired,
     plain,
+    predicted_inverse_temperature,
     widest,
 )
 from lmcbook.pages.claims.claim import Claim
 
 _FITTED, _PREDICTED = "inverse_temperature_midpoint", "predicted_inverse_temperature_midpoint"
-_SEEDS = ["seed_a", "seed_b"]
 _TOLD = ["scale", "short", "width_multiplier"]
 
 
@@ -53,7 +53,7 @@ class Seen:
     """Scale, length and width of the rows that the values rest on."""
 
 
-def remaining_share(table: DataFrame, *, column: str = ACCURACY, weight_decay: float = PAPER_DECAY) -> Seen:
+def remaining_share(table: DataFrame, *, column: str = ACCURACY, weight_decay: float = MAIN_WEIGHT_DECAY) -> Seen:
     """The barrier, or another ``column``, at the widest, each pair's, as a share of the mean at the narrowest."""
     narrow, wide = _ends(_rows(table, weight_decay).dropna(subset=[column]))
     mean = narrow[column].mean()
@@ -61,7 +61,7 @@ def remaining_share(table: DataFrame, *, column: str = ACCURACY, weight_decay: f
     return _seen(wide[column] / mean if mean > 0 else (), narrow, wide, interval=interval)
 
 
-def rise(table: DataFrame, *, column: str, weight_decay: float = PAPER_DECAY) -> Seen:
+def rise(table: DataFrame, *, column: str, weight_decay: float = MAIN_WEIGHT_DECAY) -> Seen:
     """``column`` at the widest, each pair's, minus its mean at the narrowest."""
     narrow, wide = _ends(_rows(table, weight_decay).dropna(subset=[column]))
     interval = difference_interval(list(wide[column]), list(narrow[column]))
@@ -73,7 +73,7 @@ def barrier(
     *,
     column: str = ACCURACY,
     width_multiplier: float | None = None,
-    weight_decay: float = PAPER_DECAY,
+    weight_decay: float = MAIN_WEIGHT_DECAY,
     alignment: str = "identity",
 ) -> Seen:
     """The barrier, or another ``column``, at a width, by default the widest, each pair's."""
@@ -87,7 +87,7 @@ def matched_barrier(
     *,
     column: str = ACCURACY,
     width_multiplier: float | None = None,
-    weight_decay: float = PAPER_DECAY,
+    weight_decay: float = MAIN_WEIGHT_DECAY,
 ) -> Seen:
     """The barrier after weight matching at a width, by default the widest, each pair's."""
     return barrier(
@@ -99,40 +99,42 @@ def matched_barrier(
     )
 
 
-def decay_advantage(table: DataFrame, *, column: str = ACCURACY, weak: float = USUAL_DECAY) -> Seen:
+def decay_advantage(table: DataFrame, *, column: str = ACCURACY, weak: float = USUAL_WEIGHT_DECAY) -> Seen:
     """How much lower ``column`` is with the paper's weight decay than with a ``weak`` one, at the widest of both."""
-    return _differences(_rows(table, weak), _rows(table, PAPER_DECAY), column)
+    return _differences(_rows(table, weak), _rows(table, MAIN_WEIGHT_DECAY), column)
 
 
-def overlap_excess(table: DataFrame, *, weight_decay: float = PAPER_DECAY) -> Seen:
+def overlap_excess(table: DataFrame, *, weight_decay: float = MAIN_WEIGHT_DECAY) -> Seen:
     """Overlap of the two models' active units minus what independent units would have, at the widest."""
     rows = widest(_rows(table, weight_decay).dropna(subset=["overlap", "expected_overlap"]))
     return _seen(rows["overlap"] - rows["expected_overlap"], rows)
 
 
-def matching_gain(table: DataFrame, *, column: str = ACCURACY, weight_decay: float = PAPER_DECAY) -> Seen:
+def matching_gain(table: DataFrame, *, column: str = ACCURACY, weight_decay: float = MAIN_WEIGHT_DECAY) -> Seen:
     """The barrier of the randomly permuted pair minus that of the pair matched by weights, at the widest."""
     permuted, matched = (_rows(table, weight_decay, alignment) for alignment in ("random", "weight_matching"))
     return _differences(permuted, matched, column)
 
 
-def matching_cost(table: DataFrame, *, column: str = ACCURACY, weight_decay: float = PAPER_DECAY) -> Seen:
+def matching_cost(table: DataFrame, *, column: str = ACCURACY, weight_decay: float = MAIN_WEIGHT_DECAY) -> Seen:
     """How much weight matching raises the barrier over that of the same pair as it is, at the widest."""
     return _differences(_rows(table, weight_decay, "weight_matching"), _rows(table, weight_decay), column)
 
 
-def batch_cost(table: DataFrame, *, factor: float, column: str = ACCURACY, weight_decay: float = PAPER_DECAY) -> Seen:
+def batch_cost(
+    table: DataFrame, *, factor: float, column: str = ACCURACY, weight_decay: float = MAIN_WEIGHT_DECAY
+) -> Seen:
     """How much the recipe's batches raise ``column`` over ``factor`` times as large ones, at the widest of both."""
     own = _batches(table, 1.0)
     return _differences(_rows(own, weight_decay), _rows(_batches(table, factor), weight_decay), column)
 
 
-def permutation_effect(table: DataFrame, *, column: str = ACCURACY, weight_decay: float = PAPER_DECAY) -> Seen:
+def permutation_effect(table: DataFrame, *, column: str = ACCURACY, weight_decay: float = MAIN_WEIGHT_DECAY) -> Seen:
     """How much a random permutation of model b raises the barrier, at the widest."""
     return _differences(_rows(table, weight_decay, "random"), _rows(table, weight_decay), column)
 
 
-def calibration_share(table: DataFrame, *, weight_decay: float = PAPER_DECAY) -> Seen:
+def calibration_share(table: DataFrame, *, weight_decay: float = MAIN_WEIGHT_DECAY) -> Seen:
     """The share of the loss barrier that fitting one inverse temperature removes, at the widest."""
     rows = widest(_rows(table, weight_decay))
     raw = rows[LOSS].mean()
@@ -141,28 +143,28 @@ def calibration_share(table: DataFrame, *, weight_decay: float = PAPER_DECAY) ->
     return _seen(1 - rows[CALIBRATED] / raw if raw > 0 else (), rows, interval=interval)
 
 
-def ensemble_gap(table: DataFrame, *, weight_decay: float = PAPER_DECAY) -> Seen:
+def ensemble_gap(table: DataFrame, *, weight_decay: float = MAIN_WEIGHT_DECAY) -> Seen:
     """Accuracy of the ensemble of the two networks' logits minus that of the merged network, at the widest."""
     rows = widest(_rows(table, weight_decay)).dropna(subset=["ensemble_accuracy", "merged_accuracy"])
     return _seen(rows["ensemble_accuracy"] - rows["merged_accuracy"], rows)
 
 
-def temperature_error(table: DataFrame, *, weight_decay: float = PAPER_DECAY) -> Seen:
+def temperature_error(table: DataFrame, *, weight_decay: float = MAIN_WEIGHT_DECAY) -> Seen:
     r"""$\log_2$ of the fitted over the predicted inverse temperature, at the widest; 0 is LEWC's $2^{L-1}$ exactly."""
     rows = _predicted(widest(_rows(table, weight_decay)))
     return _seen(_log2(rows[_FITTED], rows[_PREDICTED]), rows)
 
 
-def depth_temperature_error(table: DataFrame, *, weight_decay: float = PAPER_DECAY) -> Seen:
+def depth_temperature_error(table: DataFrame, *, weight_decay: float = MAIN_WEIGHT_DECAY) -> Seen:
     r"""The largest $|\log_2(\beta / \beta_{\text{predicted}})|$ over depths, of each pair measured at several.
 
     At the widest that such a pair has.
     """
     rows = _predicted(_rows(table, weight_decay))
-    depths = rows.groupby(["width_multiplier", *_SEEDS])["num_layers"].transform("nunique")
+    depths = rows.groupby(["width_multiplier", *SEEDS])["num_layers"].transform("nunique")
     rows = widest(rows[depths > 1])
     errors = rows.assign(error=_log2(rows[_FITTED], rows[_PREDICTED]).abs())
-    return _seen(errors.groupby(_SEEDS)["error"].max(), rows)
+    return _seen(errors.groupby(SEEDS)["error"].max(), rows)
 
 
 def temperature_rank_correlation(table: DataFrame, *, weight_decay: float | None = None) -> Seen:
@@ -173,7 +175,7 @@ def temperature_rank_correlation(table: DataFrame, *, weight_decay: float | None
     count.
     """
     rows = plain(as_they_are(table))
-    rows = _predicted(rows[~has_batch_norm(rows)]).dropna(subset=["reciprocal_orthogonality"])
+    rows = _predicted(rows[~rows["batch_norm"]]).dropna(subset=["reciprocal_orthogonality"])
     rows = rows if weight_decay is None else rows[rows["weight_decay"] == weight_decay]
     found = rank_correlations(rows.assign(error=_log2(rows[_FITTED], rows[_PREDICTED]).abs()))
     if not found:
@@ -183,32 +185,37 @@ def temperature_rank_correlation(table: DataFrame, *, weight_decay: float | None
     return _seen([mean], *(rows[chosen] for chosen in counted), interval=interval)
 
 
-def batch_norm_temperature_error(table: DataFrame, *, weight_decay: float = PAPER_DECAY) -> Seen:
-    r"""$\log_2$ of the fitted inverse temperature over twice the ensemble's, at the widest."""
+def batch_norm_temperature_error(table: DataFrame, *, weight_decay: float = MAIN_WEIGHT_DECAY) -> Seen:
+    r"""$\log_2$ of the fitted inverse temperature over that predicted from the ensemble's, at the widest."""
     ensemble = "ensemble_inverse_temperature"
     rows = widest(_rows(table, weight_decay)).dropna(subset=[_FITTED, ensemble])
-    return _seen(_log2(rows[_FITTED], 2 * rows[ensemble].astype(float)), rows)
+    return _seen(_log2(rows[_FITTED], predicted_inverse_temperature(rows[ensemble], rows["lewc_exponent"])), rows)
 
 
-def penalty_effect(table: DataFrame, *, column: str = ACCURACY, weight_decay: float = PAPER_DECAY) -> Seen:
+def penalty_effect(table: DataFrame, *, column: str = ACCURACY, weight_decay: float = MAIN_WEIGHT_DECAY) -> Seen:
     """``column`` with the strongest penalty against low rank minus that without, at the widest that has both."""
-    penalised = as_they_are(table[(table["weight_decay"] == weight_decay) & (table["spread_penalty"] > 0)])
+    every = plain(as_they_are(table[table["weight_decay"] == weight_decay]), penalised=True)
+    penalised = every[every["spread_penalty"] > 0]
     strongest = penalised[penalised["spread_penalty"] == penalised["spread_penalty"].max()]
     return _differences(strongest, _rows(table, weight_decay), column)
 
 
-def sharing_effect(table: DataFrame, *, shared: str, column: str = ACCURACY, weight_decay: float = PAPER_DECAY) -> Seen:
+def sharing_effect(
+    table: DataFrame, *, shared: str, column: str = ACCURACY, weight_decay: float = MAIN_WEIGHT_DECAY
+) -> Seen:
     """``column`` of pairs that share ``shared`` and no part of the training, minus that of independent ones."""
     return _differences(_sharing(table, shared, 0.0, weight_decay), _rows(table, weight_decay), column)
 
 
-def spawned(table: DataFrame, *, fraction: float, column: str = ACCURACY, weight_decay: float = PAPER_DECAY) -> Seen:
+def spawned(
+    table: DataFrame, *, fraction: float, column: str = ACCURACY, weight_decay: float = MAIN_WEIGHT_DECAY
+) -> Seen:
     """``column`` of pairs that share the first ``fraction`` of their training, at the widest."""
     rows = widest(_sharing(table, "start", fraction, weight_decay).dropna(subset=[column]))
     return _seen(rows[column], rows)
 
 
-def repair_share(table: DataFrame, *, kind: str = "lewc_mean", weight_decay: float = PAPER_DECAY) -> Seen:
+def repair_share(table: DataFrame, *, kind: str = "lewc_mean", weight_decay: float = MAIN_WEIGHT_DECAY) -> Seen:
     """The accuracy barrier after a repair of ``kind`` as a share of the mean without one, at the widest."""
     column = f"{kind}_accuracy_barrier"
     rows = widest(_rows(table, weight_decay).dropna(subset=[column]))
@@ -217,7 +224,7 @@ def repair_share(table: DataFrame, *, kind: str = "lewc_mean", weight_decay: flo
     return _seen(rows[column] / plain_mean if plain_mean > 0 else (), rows, interval=interval)
 
 
-def repair_change(table: DataFrame, *, kind: str = "lewc_mean", weight_decay: float = PAPER_DECAY) -> Seen:
+def repair_change(table: DataFrame, *, kind: str = "lewc_mean", weight_decay: float = MAIN_WEIGHT_DECAY) -> Seen:
     """The accuracy barrier after a repair of ``kind`` minus that without one, at the widest."""
     column = f"{kind}_accuracy_barrier"
     rows = widest(_rows(table, weight_decay).dropna(subset=[column]))
@@ -273,7 +280,7 @@ def _batches(table: DataFrame, factor: float) -> DataFrame:
 
 
 def _sharing(table: DataFrame, shared: str, fraction: float, weight_decay: float) -> DataFrame:
-    table = as_they_are(table[(table["weight_decay"] == weight_decay) & (table["spread_penalty"] == 0)])
+    table = plain(as_they_are(table[table["weight_decay"] == weight_decay]), sharing=True)
     return table[(table["shared"] == shared) & (table["shared_fraction"] == fraction)]
 
 
@@ -298,9 +305,7 @@ def _log2(numerator: Series, denominator: Series) -> Series:
 
 def _differences(first: DataFrame, second: DataFrame, column: str) -> Seen:
     # the same seeds at the same width, so that what differs is the one thing that is asked about
-    keys = ["width_multiplier", *_SEEDS]
-    parts = [each[[*keys, column]].assign(row=each.index) for each in (first, second)]
-    both = widest(parts[0].merge(parts[1], on=keys, suffixes=("_first", "_second")))
-    both = both.dropna(subset=[f"{column}_first", f"{column}_second"])
-    rows = first.loc[both["row_first"]], second.loc[both["row_second"]]
-    return _seen(both[f"{column}_first"] - both[f"{column}_second"], *rows)
+    both = paired(*(each[["width_multiplier", *SEEDS, column]].assign(row=each.index) for each in (first, second)))
+    both = widest(both).dropna(subset=[column, f"{column}_second"])
+    rows = first.loc[both["row"]], second.loc[both["row_second"]]
+    return _seen(both[column] - both[f"{column}_second"], *rows)

@@ -19,11 +19,10 @@ from typing import Literal
 from pandas import DataFrame
 
 from lmcbook.lab.plan import SCALES, recipe
-from lmcbook.lab.recipes import full_epochs
 from lmcbook.lab.records import Record, pairs_table
 from lmcbook.pages.analysis.intervals import UNKNOWN, Interval
-from lmcbook.pages.analysis.labels import mean_and_spread, signed, width_label
-from lmcbook.pages.analysis.vocabulary import is_the_recipes_own
+from lmcbook.pages.analysis.labels import mean_and_deviation, signed, width_label
+from lmcbook.pages.analysis.lengths import longest_trainings, trial
 from lmcbook.pages.claims.catalogue import CLAIMS
 from lmcbook.pages.claims.claim import GROUPS, Claim
 from lmcbook.pages.claims.statistics import seen_by
@@ -124,23 +123,18 @@ class Verdict:
     def numbers(self) -> str:
         """`ours` without the unit."""
         claim = self.claim
-        return mean_and_spread(self.values, factor=claim.factor, digits=claim.digits, count=not claim.pooled)
+        return mean_and_deviation(self.values, factor=claim.factor, digits=claim.digits, count=not claim.pooled)
 
 
 def judge(records: Sequence[Record], claims: Iterable[Claim] = CLAIMS) -> list[Verdict]:
     """The verdict on each of ``claims``, in their order; a record that is given twice counts once.
 
-    Shortened trainings count only for a recipe and batch size of which there are no others, and those of less than half
-    of the steps only where there is nothing else, and are not judged; variants of a recipe's networks, such as those
-    with biases or another activation, never count.
+    What counts says `lmcbook.pages.analysis.lengths.longest_trainings`; trainings of less than half of their recipe's
+    steps are not judged.
     """
-    own = [record for record in records if is_the_recipes_own(record)]
-    longest: dict[tuple[str, int], int] = {}
-    for record in own:
-        longest[_trained(record)] = max(_length(record), longest.get(_trained(record), 0))
-    counted = {record.digest: record for record in own if _length(record) == longest[_trained(record)]}
-    trials = {record.recipe: _epochs(record) for record in counted.values() if _length(record) == 0}
-    table = pairs_table(list(counted.values()))
+    counted = longest_trainings(records)
+    trials = {record.recipe: told for record in counted if (told := trial(record))}
+    table = pairs_table(counted)
     of_recipe = {str(name): rows for name, rows in table.groupby("recipe", observed=True)}  # each claim is of one
     verdicts = []
     for claim in claims:
@@ -158,23 +152,6 @@ def judge(records: Sequence[Record], claims: Iterable[Claim] = CLAIMS) -> list[V
             )
         )
     return verdicts
-
-
-def _trained(record: Record) -> tuple[str, int]:
-    return record.recipe, record.config.training.batch_size
-
-
-def _length(record: Record) -> int:
-    """2 of a training as long as its recipe's, 1 of one that is shortened, 0 of one of less than half of the steps."""
-    if not record.short:
-        return 2
-    training = record.config.training
-    return int(2 * training.epochs >= full_epochs(training, recipe(record.recipe)))
-
-
-def _epochs(record: Record) -> str:
-    training = record.config.training
-    return f"{training.epochs} epochs of {full_epochs(training, recipe(record.recipe))}"
 
 
 _SIGNS: dict[Word, str] = {

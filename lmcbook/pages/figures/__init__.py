@@ -33,8 +33,8 @@ from lmcbook.pages.figures.page import FIGURES, show, show_any, to_html
 from lmcbook.pages.figures.parts import parts_of_orthogonality
 from lmcbook.pages.figures.permutations import (
     barrier_by_alignment,
+    matching_conditions,
     matching_gain,
-    matching_inside,
     matching_laws,
     two_mechanisms,
 )
@@ -95,8 +95,8 @@ __all__ = [
     "lost_by_placement",
     "lost_by_repair",
     "lost_told",
+    "matching_conditions",
     "matching_gain",
-    "matching_inside",
     "matching_laws",
     "mechanisms_by_start",
     "number_of_pairs",

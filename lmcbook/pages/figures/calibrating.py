@@ -11,7 +11,7 @@ from pandas import DataFrame
 
 from lmcbook.pages.analysis.calibrating import CHOICES, LEAST_SHARE, NETWORKS
 from lmcbook.pages.analysis.labels import recipe_label, width_label, width_of
-from lmcbook.pages.analysis.vocabulary import groups
+from lmcbook.pages.analysis.vocabulary import SEEDS, groups
 from lmcbook.pages.figures import style
 from lmcbook.pages.figures.curves import label_panels
 from lmcbook.pages.figures.kit import network_rows
@@ -141,7 +141,7 @@ def _draw_samples(axis: Axes, table: DataFrame, column: str) -> None:
         low, middle_low, middle_high, high = values[column].quantile([0, 0.1, 0.9, 1])
         axis.plot([place] * 2, [low, high], **_ALL)
         axis.plot([place] * 2, [middle_low, middle_high], **_MIDDLE)
-        medians = values.groupby(["seed_a", "seed_b"])[column].median()
+        medians = values.groupby(SEEDS)[column].median()
         offsets = 0.11 * (numpy.arange(len(medians)) - (len(medians) - 1) / 2)
         axis.plot(place + offsets, medians, **_MEDIAN)
     axis.set_xticks(range(len(sizes)), [f"{size:,}" for size in sizes])

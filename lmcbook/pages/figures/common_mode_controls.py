@@ -1,5 +1,7 @@
 """The controls of the common mode: points lost by each, by networks at random places, and by many networks."""
 
+from collections.abc import Mapping
+
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
@@ -12,12 +14,18 @@ from lmcbook.pages.figures.kit import draw_dots
 from lmcbook.pages.figures.marks import handle, look_of, point_of
 from lmcbook.pages.figures.scales import binary_scale, fractions
 
-_NAMES = {"plain": "plain average", "lewc_mean": "repaired", "without_common_cross_talk": "without common cross-talk"}
+_NAMES = {
+    "plain": "plain average",
+    "lewc_mean": "repaired",
+    "without_common_cross_talk": "without common cross-talk",
+    "ensemble": "ensemble",
+}
 _MARKS = {
     "plain": (style.WEAK, "o"),
     "lewc_mean": (style.STRONG, "s"),
     "without_common_cross_talk": (style.FOURTH, "^"),
 }
+_OF_MANY = {**{kind: _MARKS[kind] for kind in ("plain", "lewc_mean")}, "ensemble": (style.FOURTH, "D")}
 
 
 def lost_by_control(table: DataFrame, *, narrow: bool = False) -> Figure:
@@ -41,7 +49,7 @@ def lost_by_control(table: DataFrame, *, narrow: bool = False) -> Figure:
             axis.axvline(0, color=style.INK, linewidth=0.8, zorder=1)
             axis.set_xlabel("points lost")
             axis.set_title(f"batches of {size:g}")
-        _legend(figure, [*_MARKS], narrow=narrow)
+        _legend(figure, _MARKS, narrow=narrow)
     return figure
 
 
@@ -73,7 +81,7 @@ def lost_by_placement(table: DataFrame, *, narrow: bool = False) -> Figure:
             axis.set_xlabel(label)
             axis.axhline(0, color=style.INK, linewidth=0.8, zorder=1)
         axes[0].set_ylabel("points lost")
-        _legend(figure, ["plain", "lewc_mean"], narrow=narrow)
+        _legend(figure, {kind: _MARKS[kind] for kind in ("plain", "lewc_mean")}, narrow=narrow)
     return figure
 
 
@@ -98,39 +106,46 @@ def lost_by_placement_alt(table: DataFrame) -> str:
 
 
 def lost_by_number(table: DataFrame, *, narrow: bool = False) -> Figure:
-    """Points lost by averages of k networks, and their inverse temperature over k^(L−1) times the ensemble's."""
+    """Points lost and calibrated loss of averages of k networks, and β over k^(L−1) times the ensemble's."""
     with style.applied():
-        figure, axes = style.panels(1, 2, height=2.7, narrow=narrow, share_y="none")
-        for kind in ("plain", "lewc_mean"):
-            look = look_of(*_MARKS[kind])
+        figure, axes = style.panels(1, 3, height=2.7, narrow=narrow, share_y="none")
+        for kind, mark in _OF_MANY.items():
+            look = look_of(*mark)
             draw_dots(axes[0], table["networks"], table[kind], look)
-            draw_dots(axes[1], table["networks"], 2 ** table[f"{kind}_error"], look)
+            draw_dots(axes[1], table["networks"], table[f"{kind}_loss"], look)
+            if kind != "ensemble":  # the ensemble's β is what the others are compared with
+                draw_dots(axes[2], table["networks"], 2 ** table[f"{kind}_error"], look)
         axes[0].axhline(0, color=style.INK, linewidth=0.8, zorder=1)
         axes[0].set_ylabel("points lost")
-        axes[1].set_ylabel("β over $k^{L-1}$ times\nthe ensemble's")
-        axes[1].axhline(1, color=style.INK, linewidth=0.8, zorder=1)
-        binary_scale(axes[1])
-        fractions(axes[1].yaxis)
+        axes[1].set_ylabel("calibrated loss (nats)")
+        axes[2].set_ylabel("β over $k^{L-1}$ times\nthe ensemble's")
+        axes[2].axhline(1, color=style.INK, linewidth=0.8, zorder=1)
+        binary_scale(axes[2])
+        fractions(axes[2].yaxis)
         for axis in axes:
             axis.set_xlabel("networks averaged")
             axis.set_xticks(sorted(set(table["networks"])))
-        _legend(figure, ["plain", "lewc_mean"], narrow=narrow)
+        _legend(figure, _OF_MANY, narrow=narrow)
     return figure
 
 
 def lost_by_number_alt(table: DataFrame) -> str:
     """`lost_by_number` for those who do not see it."""
     said = "; ".join(
-        f"{count:g} networks: {_points(rows['plain'].mean())} and {_points(rows['lewc_mean'].mean())} points"
+        f"{count:g} networks: {_points(rows['plain'].mean())}, {_points(rows['lewc_mean'].mean())} and "
+        f"{_points(rows['ensemble'].mean())} points"
         for (count,), rows in groups(table.sort_values("networks"), "networks")
     )
-    return f"Points lost by the plain and by the repaired average against the number of networks. {said}."
+    return (
+        "Points lost by the plain average, by the repaired one and by the ensemble against the number of networks. "
+        f"{said}."
+    )
 
 
 def _points(value: float) -> str:
     return signed(value, 1)
 
 
-def _legend(figure: Figure, kinds: list[str], *, narrow: bool) -> None:
-    handles: list[Line2D] = [handle(_NAMES[kind], point_of(*_MARKS[kind], size=6)) for kind in kinds]
-    figure.legend(handles=handles, loc="outside lower center", ncols=1 if narrow else len(kinds))
+def _legend(figure: Figure, marks: Mapping[str, tuple[str, str]], *, narrow: bool) -> None:
+    handles: list[Line2D] = [handle(_NAMES[kind], point_of(*mark, size=6)) for kind, mark in marks.items()]
+    figure.legend(handles=handles, loc="outside lower center", ncols=1 if narrow else len(marks))

@@ -77,7 +77,7 @@ class Quantity:
         return network_rows(table, len(decays), draw, height=height, narrow=narrow, legend_lines=4, title="width")
 
     def _guides_of(self, table: DataFrame) -> list[Guide]:
-        return [guide for guide in self.guides if layers.has_batch_norm(table) in guide.networks]
+        return [guide for guide in self.guides if bool(table["batch_norm"].any()) in guide.networks]
 
 
 def _draw_widths(axis: Axes, table: DataFrame, column: str, colours: dict[float, str]) -> None:

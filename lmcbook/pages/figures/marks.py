@@ -8,6 +8,7 @@ from matplotlib.lines import Line2D
 from pandas import DataFrame
 
 from lmcbook.pages.analysis.labels import width_label
+from lmcbook.pages.analysis.vocabulary import SEEDS
 from lmcbook.pages.figures import style
 
 Look = dict[str, Any]
@@ -56,7 +57,7 @@ def draw_curves(
     ``marks`` is matplotlib's ``markevery``; by default a marker stands at each quarter of the line.
     """
     thin = {"linewidth": 0.7, "alpha": 0.55, "marker": "none", "zorder": 2}
-    for _, pair in table.groupby(["seed_a", "seed_b"]):
+    for _, pair in table.groupby(SEEDS):
         axis.plot(pair[across], factor * pair[column], **{**look, **thin})
     mean = factor * table.groupby(across)[column].mean()
     quarters = [round(quarter * (len(mean) - 1) / 4) for quarter in (1, 2, 3)]

@@ -93,8 +93,8 @@ FIGURES: dict[Draw, Companions] = {
     additivity.weak_additivity_explained: Companions(of_units.gaussian_table, additivity.gaussian_alt),
     permutations.barrier_by_alignment: Companions(matched.alignment_table, permutations.alignment_alt),
     permutations.matching_gain: Companions(matched.gain_table, permutations.gain_alt),
-    permutations.matching_inside: Companions(matched.inside_table, permutations.inside_alt),
-    permutations.matching_laws: Companions(matched.inside_table, permutations.laws_alt),
+    permutations.matching_conditions: Companions(matched.before_and_after_table, permutations.conditions_alt),
+    permutations.matching_laws: Companions(matched.before_and_after_table, permutations.laws_alt),
     permutations.two_mechanisms: Companions(matched.mechanism_table, permutations.mechanism_alt),
     temperatures.loss_against_temperature: Companions(
         of_temperatures.sensitivity,

@@ -30,7 +30,7 @@ _BARRIERS = (
     ("midpoint_loss_barrier", "loss (nats)", 1.0),
     ("midpoint_calibrated_loss_barrier", "calibrated loss (nats)", 1.0),
 )
-_INSIDE = {
+_CONDITIONS = {
     "overlap": "overlap of\nactive units",
     "reciprocal_orthogonality": "reciprocal\northogonality",
     "commutativity": "commutativity",
@@ -90,7 +90,7 @@ def _barrier_panels(table: DataFrame, what: str, scale: Callable[[Axes, Series],
     return width_panels(table, panels, legend, height=2.9, narrow=narrow)
 
 
-def matching_inside(table: DataFrame, *, narrow: bool = False) -> Figure:
+def matching_conditions(table: DataFrame, *, narrow: bool = False) -> Figure:
     """Overlap of active units, reciprocal orthogonality and commutativity, before and after weight matching."""
     independent = Line(
         label="independent units",
@@ -101,12 +101,12 @@ def matching_inside(table: DataFrame, *, narrow: bool = False) -> Figure:
         hollow=True,
     )
     legend = partial(handles_of, [*_alignment_lines(table, "overlap"), independent])
-    return _inside_panels(table, _INSIDE, legend, narrow=narrow, overlap=[independent])
+    return _before_and_after(table, _CONDITIONS, legend, narrow=narrow, overlap=[independent])
 
 
-def inside_alt(table: DataFrame) -> str:
-    """`matching_inside` for those who do not see it."""
-    return f"Overlap of active units, reciprocal orthogonality and commutativity, {_inside_words(table, _INSIDE)}"
+def conditions_alt(table: DataFrame) -> str:
+    """`matching_conditions` for those who do not see it."""
+    return f"Overlap of active units, reciprocal orthogonality and commutativity, {_in_words(table, _CONDITIONS)}"
 
 
 def matching_laws(table: DataFrame, *, narrow: bool = False) -> Figure:
@@ -117,16 +117,16 @@ def matching_laws(table: DataFrame, *, narrow: bool = False) -> Figure:
         named = handles_of(_alignment_lines(table, "lewc_cosine"))
         return [*named, *(Line2D([], [], label=label, **look) for label, look in laws)]
 
-    return _inside_panels(table, _LOGITS, legend, narrow=narrow)
+    return _before_and_after(table, _LOGITS, legend, narrow=narrow)
 
 
 def laws_alt(table: DataFrame) -> str:
     """`matching_laws` for those who do not see it."""
     said = "Cosine of the merged logits with the two networks' mean, their error of LLFC, and their decay exponent"
-    return f"{said}, {_inside_words(table, _LOGITS)}"
+    return f"{said}, {_in_words(table, _LOGITS)}"
 
 
-def _inside_words(table: DataFrame, columns: Iterable[str]) -> str:
+def _in_words(table: DataFrame, columns: Iterable[str]) -> str:
     parts = []
     for (recipe, alignment), chosen in groups(table, "recipe", "alignment"):
         values = ", ".join(f"{column.replace('_', ' ')} {ends_in_words(chosen, column)}" for column in columns)
@@ -134,7 +134,7 @@ def _inside_words(table: DataFrame, columns: Iterable[str]) -> str:
     return f"against width, before and after weight matching. {'; '.join(parts)}."
 
 
-def _inside_panels(
+def _before_and_after(
     table: DataFrame,
     labels: Mapping[str, str],
     legend: Callable[[], Sequence[Line2D]],

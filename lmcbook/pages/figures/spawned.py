@@ -11,7 +11,6 @@ from matplotlib.lines import Line2D
 from pandas import DataFrame, concat
 
 from lmcbook.pages.analysis.labels import recipe_label, width_of
-from lmcbook.pages.analysis.layers import has_batch_norm
 from lmcbook.pages.analysis.starts import NOTHING, ORDER, name_of
 from lmcbook.pages.analysis.vocabulary import groups
 from lmcbook.pages.figures import style
@@ -110,7 +109,7 @@ def _draw_exponents(axis: Axes, table: DataFrame, *, narrow: bool) -> dict[str, 
     for kind, look in looks.items():
         mean = table[table["in_common"] == kind].groupby("depth")["decay_exponent"].mean()
         axis.plot(mean.index, mean, **look)
-    last, normalised = int(table["depth"].max()), has_batch_norm(table)
+    last, normalised = int(table["depth"].max()), table["batch_norm"].any()
     for depth in range(1, last + 1):
         # under recomputed batch norm orthogonal networks lose nothing but half of their logits
         orthogonal = (2 if depth == last else 1) if normalised else depth

@@ -11,9 +11,10 @@ from matplotlib.lines import Line2D
 from matplotlib.ticker import FixedLocator, NullLocator
 from pandas import DataFrame
 
+from lmcbook.lab.recipes import MAIN_WEIGHT_DECAY
 from lmcbook.pages.analysis.labels import decay_label, recipe_label, width_of
 from lmcbook.pages.analysis.sweeps import FULL, SHORTER, SPARED
-from lmcbook.pages.analysis.vocabulary import PAPER_DECAY, groups
+from lmcbook.pages.analysis.vocabulary import groups
 from lmcbook.pages.figures import style
 from lmcbook.pages.figures.panels import (
     ACCURACY_BARRIER,
@@ -117,8 +118,8 @@ def scale_decays(axis: Axes, places: Mapping[float, float]) -> None:
     axis.set_xticklabels([decay_label(decay) for decay in sorted(named)])
     axis.xaxis.set_minor_locator(FixedLocator(sorted(places.values())))
     axis.set_xlabel("weight decay")
-    if PAPER_DECAY in places:
-        axis.axvline(places[PAPER_DECAY], **_PAPER, zorder=1)
+    if MAIN_WEIGHT_DECAY in places:
+        axis.axvline(places[MAIN_WEIGHT_DECAY], **_PAPER, zorder=1)
 
 
 def against_decay_product(table: DataFrame, *, narrow: bool = False) -> Figure:

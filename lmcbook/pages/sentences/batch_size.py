@@ -9,7 +9,7 @@ from lmcbook.pages.analysis.labels import at_width, network_of, pair_count, reci
 from lmcbook.pages.analysis.measurements import Measurements
 from lmcbook.pages.analysis.sweeps import one_width, rank_bounds, several_widths
 from lmcbook.pages.analysis.told import Told
-from lmcbook.pages.analysis.vocabulary import ACCURACY, CALIBRATED, ends, groups
+from lmcbook.pages.analysis.vocabulary import ACCURACY, CALIBRATED, ends, groups, paired
 from lmcbook.pages.sentences.phrases import NO_VERDICT, along
 
 _SAID = {
@@ -53,10 +53,10 @@ def _in_the_same_pairs(table: DataFrame) -> str:
     """In how many pairs of the same seeds and width the smallest batches lose less than the largest, at all widths."""
     sizes = table["batch_size"]
     small, large = (table[sizes == each] for each in (sizes.min(), sizes.max()))
-    both = small.merge(large, on=["width_multiplier", "seed_a", "seed_b"], suffixes=("", "_large"))
+    both = paired(small, large)
     if sizes.nunique() < 2 or both.empty:
         return ""
-    less = (both[ACCURACY] < both[f"{ACCURACY}_large"]).sum()
+    less = (both[ACCURACY] < both[f"{ACCURACY}_second"]).sum()
     return f" Over all widths, the smaller batches lose less in {less} of {len(both)} pairs of the same seeds."
 
 
@@ -90,10 +90,10 @@ def batch_verdict(records: Sequence[Record]) -> str:
     for _, table in groups(Measurements.of(records).table(one_width), "recipe"):
         sizes = table["batch_size"]
         small, large = (table[sizes == each] for each in (sizes.min(), sizes.max()))
-        both = small.merge(large, on=["seed_a", "seed_b"], suffixes=("_small", "_large"))
+        both = paired(small, large)
         if both.empty or sizes.min() == sizes.max():
             continue
-        found = {column: int((both[f"{column}_small"] < both[f"{column}_large"]).sum()) for column in _BETTER}
+        found = {column: int((both[column] < both[f"{column}_second"]).sum()) for column in _BETTER}
         pairs += len(both)
         counted = {column: counted[column] + number for column, number in found.items()}
         rows.append(
@@ -101,7 +101,7 @@ def batch_verdict(records: Sequence[Record]) -> str:
                 "network": network_of(table),
                 "batches of": f"{sizes.min():g} and {sizes.max():g}",
                 "points lost": " and ".join(
-                    f"{100 * both[f'{ACCURACY}_{each}'].mean():.1f}" for each in ("small", "large")
+                    f"{100 * both[column].mean():.1f}" for column in (ACCURACY, f"{ACCURACY}_second")
                 ),
             }
             | {title: f"{found[column]} of {len(both)}" for column, title in _BETTER.items()}

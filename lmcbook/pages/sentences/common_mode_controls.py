@@ -1,5 +1,6 @@
 """Sentences about the controls of the common mode; numbers and verdicts are computed."""
 
+import math
 from collections.abc import Sequence
 from statistics import fmean
 
@@ -12,11 +13,11 @@ from lmcbook.pages.analysis.common_mode_controls import (
     placed_beside_trained,
     placement_table,
 )
-from lmcbook.pages.analysis.labels import pair_count, recipe_label, signed, spread, width_label
+from lmcbook.pages.analysis.labels import enumerated, mean_and_deviation, pair_count, recipe_label, signed, width_label
 from lmcbook.pages.analysis.measurements import Measurements
+from lmcbook.pages.analysis.predictions import STATISTICS
 from lmcbook.pages.analysis.told import Told
 from lmcbook.pages.analysis.vocabulary import groups
-from lmcbook.pages.claims.predictions import STATISTICS
 from lmcbook.pages.sentences.phrases import NO_VERDICT
 
 _WORDS = ("held", "refuted", "undecided", "not trained")
@@ -32,7 +33,9 @@ def control_sentences(records: Sequence[Record]) -> list[str]:
         rows, helped = [], []
         for (name,), pairs in groups(part, "control"):
             is_trained = bool(pairs["trained"].all())
-            lost = {kind: spread(pairs[kind], 1, 1) if is_trained else "–" for kind in ("plain", "lewc_mean")}
+            lost = {
+                kind: mean_and_deviation(pairs[kind], 1, 1) if is_trained else "–" for kind in ("plain", "lewc_mean")
+            }
             rows.append(
                 {
                     **_changed(name, size),
@@ -73,8 +76,8 @@ def placement_finding(records: Sequence[Record]) -> list[str]:
             {
                 "network": recipe_label(recipe),
                 "placed": kind,
-                "points lost": spread(of["plain"], 1, 1),
-                "repaired": spread(of["lewc_mean"], 1, 1),
+                "points lost": mean_and_deviation(of["plain"], 1, 1),
+                "repaired": mean_and_deviation(of["lewc_mean"], 1, 1),
             }
             for kind, of in kinds.items()
         ]
@@ -107,7 +110,7 @@ def placed_beside_trained_finding(placed: Sequence[Record], trained: Sequence[Re
 
 
 def _points(values: list[float]) -> str:
-    return f"{spread(values, 1, 1)} ({pair_count(len(values))})"
+    return f"{mean_and_deviation(values, 1, 1)} ({pair_count(len(values))})"
 
 
 def common_parts_finding(records: Sequence[Record]) -> list[str]:
@@ -122,8 +125,8 @@ def common_parts_finding(records: Sequence[Record]) -> list[str]:
         rows = [
             {
                 **_changed(name, size),
-                "common part": spread(pairs["common"]),
-                "isotropic part": spread(pairs["isotropic"]),
+                "common part": mean_and_deviation(pairs["common"]),
+                "isotropic part": mean_and_deviation(pairs["isotropic"]),
                 "pairs": str(len(pairs)),
             }
             for (name,), pairs in kinds
@@ -135,25 +138,44 @@ def common_parts_finding(records: Sequence[Record]) -> list[str]:
 
 
 def many_finding(records: Sequence[Record]) -> list[str]:
-    """Points lost by averages of the fewest and the most networks, plain and repaired, beside what β should be."""
+    """What repaired averages and ensembles of more and more networks lose: two sentences for each kind of network.
+
+    Beside them points lost, calibrated losses and β for every number of networks: plain, repaired and of the ensemble.
+    """
     table = Measurements.of(records).table(many_table)
+    kinds = {"plain": "plain", "lewc_mean": "repaired", "ensemble": "ensemble"}
     sentences: list[str] = []
     for (recipe,), rows in groups(table, "recipe"):
-        helped, found = False, []
-        for count in (rows["networks"].min(), rows["networks"].max()):
-            chosen = rows[rows["networks"] == count]
-            lost, repaired = (spread(chosen[kind], 1, 1) for kind in ("plain", "lewc_mean"))
-            helped = chosen["plain"].mean() > chosen["lewc_mean"].mean()
-            errors = {
-                f"β over LEWC's, {said}": spread(2 ** chosen[f"{kind}_error"], 1, 2)
-                for kind, said in (("plain", "plain"), ("lewc_mean", "repaired"))
+        numbers = groups(rows.sort_values("networks", kind="stable"), "networks")
+        found = [
+            {
+                "network": recipe_label(recipe),
+                "networks": f"{count:g}",
+                **{f"points lost, {said}": mean_and_deviation(of[kind], 1, 1) for kind, said in kinds.items()},
+                **{
+                    f"calibrated loss, {said}": mean_and_deviation(of[f"{kind}_loss"], 1, 2)
+                    for kind, said in kinds.items()
+                },
+                **{
+                    f"β over LEWC's, {kinds[kind]}": mean_and_deviation(2 ** of[f"{kind}_error"], 1, 2)
+                    for kind in ("plain", "lewc_mean")
+                },
             }
-            names = {"network": recipe_label(recipe), "networks": f"{count:g}"}
-            found.append({**names, "points lost, plain": lost, "repaired": repaired, **errors})
-        groups_of = rows[["seed_a", "seed_b"]].drop_duplicates()
-        less = "less" if helped else "no less"
-        said = f"averages of the most networks lose {less} repaired than plain"
-        sentences.append(Told(f"{recipe_label(recipe)}: {said} ({len(groups_of)} groups of networks).", found))
+            for (count,), of in numbers
+        ]
+        means = {count: of[["plain", "lewc_mean", "ensemble"]].mean() for (count,), of in numbers}
+        fewest, most = min(means), max(means)
+        # 2, 4 and 8 rather than all of them
+        told = [count for count in means if math.log2(count / fewest).is_integer()]
+        lost = enumerated([signed(means[count]["lewc_mean"], 1) for count in told])
+        name, of_most = recipe_label(recipe), rows[["seed_a", "seed_b"]].drop_duplicates()
+        gap = signed(max(mean["ensemble"] for mean in means.values()), 1)
+        said = (
+            f"{name}: repaired averages of {enumerated([f'{count:g}' for count in told])} networks lose {lost} points"
+        )
+        sentences.append(Told(f"{said}, ensembles {gap} at most ({len(of_most)} groups of networks).", found))
+        less = "less" if means[most]["plain"] > means[most]["lewc_mean"] else "no less"
+        sentences.append(f"{name}: averages of the most networks lose {less} repaired than plain.")
     return sentences
 
 

@@ -5,16 +5,14 @@ from collections.abc import Sequence
 from pandas import DataFrame
 
 from lmcbook.lab.records import LINES, Record, pairs_table
-from lmcbook.pages.analysis.labels import network_of, pair_count, recipe_label, signed, spread, width_of
+from lmcbook.pages.analysis.labels import mean_and_deviation, network_of, pair_count, recipe_label, signed, width_of
 from lmcbook.pages.analysis.lines import KINDS, along_lines_table
 from lmcbook.pages.analysis.measurements import Measurements
 from lmcbook.pages.analysis.starts import NOTHING, ORDER, name_of, spawned_table
 from lmcbook.pages.analysis.sweeps import penalty_table
 from lmcbook.pages.analysis.told import Told
-from lmcbook.pages.analysis.vocabulary import ACCURACY, CALIBRATED, ends, groups, widest
+from lmcbook.pages.analysis.vocabulary import ACCURACY, CALIBRATED, SEEDS, ends, groups, paired, widest
 from lmcbook.pages.sentences.phrases import along
-
-_KEYS = ["width_multiplier", "seed_a", "seed_b"]
 
 
 def penalty_finding(records: Sequence[Record]) -> list[str]:
@@ -46,18 +44,18 @@ def penalty_verdict(records: Sequence[Record]) -> str:
     for _, table in groups(Measurements.of(records).table(penalty_table), "recipe"):
         strongest = table["spread_penalty"].max()
         plain, penalised = (table[table["spread_penalty"] == each] for each in (0.0, strongest))
-        both = plain.merge(penalised, on=_KEYS, suffixes=("", "_penalised"))
+        both = paired(plain, penalised)
         if both.empty or strongest == 0:
             continue
         conditions = [f"{column.replace('_', ' ')} {_verb(both, column, sign)}" for column, sign in _CONDITIONS]
         broken = any(_verb(both, *each) == "worsens" for each in _CONDITIONS)
-        more = both[f"{ACCURACY}_penalised"] - both[ACCURACY]
+        more = both[f"{ACCURACY}_second"] - both[ACCURACY]
         merging = _MERGING[broken][_verb(both, ACCURACY, 1)]
-        own = both["endpoint_accuracy_penalised"].mean() - both["endpoint_accuracy"].mean()
+        own = both["endpoint_accuracy_second"].mean() - both["endpoint_accuracy"].mean()
         parts.append(
             f"{network_of(table)}: under a penalty of {strongest:g} against low rank {' and '.join(conditions)}, and "
-            f"{merging}: {spread(more, 100, 1)} points of accuracy more are lost ({_counted(both)}), while the "
-            f"unmerged networks' accuracy moves by {signed(100 * own, 1)} points"
+            f"{merging}: {mean_and_deviation(more, 100, 1)} points of accuracy more are lost ({_counted(both)}), while "
+            f"the unmerged networks' accuracy moves by {signed(100 * own, 1)} points"
         )
     return _verdict(parts, "without a penalised and a plain training of one network there is none")
 
@@ -81,7 +79,7 @@ _MERGING = {
 
 
 def _verb(both: DataFrame, column: str, sign: int) -> str:
-    worse = sign * (both[f"{column}_penalised"] - both[column])
+    worse = sign * (both[f"{column}_second"] - both[column])
     return "worsens" if (worse > 0).all() else "improves" if (worse < 0).all() else "changes"
 
 
@@ -107,7 +105,7 @@ def lines_finding(records: Sequence[Record]) -> list[str]:
         ]
         losses = {_line(kind): rows["calibrated_loss"].mean() for kind, rows in halfway.items() if not rows.empty}
         said = f"halfway the least is lost, calibrated, on the walk: {min(losses, key=lambda each: losses[each])}"
-        counted = pair_count(len(table.groupby(["seed_a", "seed_b"])))
+        counted = pair_count(len(table.groupby(SEEDS)))
         sentences.append(Told(f"{network_of(table)}: {said} ({counted}).", found))
     return sentences
 
@@ -144,16 +142,16 @@ def flatness_verdict(records: Sequence[Record]) -> str:
         if (excess > 0).all() or (excess < 0).all():
             less = (excess > 0).all()
             said = (
-                f"costs {'less' if less else 'more'} than a random direction as long, by {spread(excess.abs(), 1, 3)} "
-                f"nats (calibrated, {_agreed(table)}), so that flatness {'does not explain it' if less else _POSSIBLE}"
+                f"costs {'less' if less else 'more'} than a random direction as long, by "
+                f"{mean_and_deviation(excess.abs(), 1, 3)} nats (calibrated, {_agreed(table)}), so that "
+                f"flatness {'does not explain it' if less else _POSSIBLE}"
             )
         else:
-            said = (
-                f"costs about what a random direction as long does (the pairs disagree: {spread(-excess, 1, 3)} nats)"
-            )
+            said = "costs about what a random direction as long does "
+            said += f"(the pairs disagree: {mean_and_deviation(-excess, 1, 3)} nats)"
         parts.append(
             f"{network_of(table)}: halfway, the way to network b {said}; at its end a random direction costs "
-            f"{spread(rise, 1, 3)} nats"
+            f"{mean_and_deviation(rise, 1, 3)} nats"
         )
     return _verdict(parts, "nothing is measured")
 
@@ -170,8 +168,8 @@ def start_finding(records: Sequence[Record]) -> list[str]:
             {
                 "network": network_of(table),
                 "in common": name_of(kind),
-                "points lost": spread(rows[ACCURACY], 100, 1),
-                "calibrated nats": spread(rows[CALIBRATED], 1, 3),
+                "points lost": mean_and_deviation(rows[ACCURACY], 100, 1),
+                "calibrated nats": mean_and_deviation(rows[CALIBRATED], 1, 3),
             }
             for (kind,), rows in kinds
         ]

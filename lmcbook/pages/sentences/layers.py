@@ -7,10 +7,10 @@ from lmcbook.pages.analysis.curves import temperature_depth_table
 from lmcbook.pages.analysis.labels import (
     at_width,
     decay_label,
+    mean_and_deviation,
     number_of_pairs,
     recipe_label,
     signed,
-    spread,
     width_label,
     width_of,
 )
@@ -19,7 +19,7 @@ from lmcbook.pages.analysis.measurements import Measurements
 from lmcbook.pages.analysis.temperatures import rank_correlations, temperature_error_table, temperature_width_table
 from lmcbook.pages.analysis.told import Told, by_decay, change, from_narrow_to_wide, with_decays
 from lmcbook.pages.analysis.units import both_models_table, gaussian_table, histogram_table, in_both_models
-from lmcbook.pages.analysis.vocabulary import decays, ends, groups, has_batch_norm, paper_decay, widest
+from lmcbook.pages.analysis.vocabulary import decays, ends, groups, paper_decay, widest
 from lmcbook.pages.sentences.phrases import by_recipe
 from lmcbook.theory.gaussian import INDEPENDENT_COSINE
 
@@ -35,7 +35,7 @@ def exponent_finding(records: Sequence[Record]) -> list[str]:
     for recipe, table in by_recipe(Measurements.of(records).table(summaries_table)):
         chosen = widest(paper_decay(table))
         says = chosen["lewc_exponent"].iloc[0]
-        law = f"{'orthogonal networks with batch norm have' if has_batch_norm(chosen).all() else 'LEWC says'} {says:g}"
+        law = f"{'orthogonal networks with batch norm have' if chosen['batch_norm'].all() else 'LEWC says'} {says:g}"
         mean = chosen["decay_exponent"].mean()
         nearer = "the former" if abs(mean - says) < abs(mean - 1) else "the latter"
         sentences.append(
@@ -81,7 +81,7 @@ def prediction_finding(records: Sequence[Record]) -> list[str]:
         for decay, of_decay in decays(table):
             chosen = widest(of_decay)
             ratio = chosen["fitted_inverse_temperature"] / chosen["predicted_inverse_temperature"]
-            said = spread(ratio, 1, 2)
+            said = mean_and_deviation(ratio, 1, 2)
             rows.append({"network": network, "weight decay": decay_label(decay), "fitted over predicted β": said})
             sides[decay_label(decay)] = f"{'above' if ratio.mean() > 1 else 'below'} the prediction"
         sentences.append(Told(f"{network}: the fitted β is {with_decays(sides)}.", rows))
@@ -101,7 +101,7 @@ def depth_finding(records: Sequence[Record]) -> list[str]:
             {
                 "network": network,
                 "layers": f"{layers:g}",
-                "β fitted": spread(deep[fitted], 1, 2),
+                "β fitted": mean_and_deviation(deep[fitted], 1, 2),
                 "β predicted": f"{deep[predicted].mean():.2f}",
             }
             for layers, deep in chosen.groupby("num_layers")
@@ -137,7 +137,7 @@ def additivity_finding(records: Sequence[Record]) -> list[str]:
         rows, sides = [], {}
         for decay, of_decay in decays(table):
             cosine = widest(of_decay)["weak_additivity"]
-            said = spread(cosine, 1, 3)
+            said = mean_and_deviation(cosine, 1, 3)
             rows.append({"network": network, "weight decay": decay_label(decay), "cosine, mean over layers": said})
             sides[decay_label(decay)] = f"{'above' if cosine.mean() > INDEPENDENT_COSINE else 'below'} that"
         said = f"independent Gaussians would have {INDEPENDENT_COSINE:.3f}, and the mean over hidden layers is"
@@ -228,10 +228,10 @@ def overlap_finding(records: Sequence[Record]) -> list[str]:
         chosen = widest(paper_decay(table))
         network = f"{recipe_label(recipe)} at {width_of(chosen)}"
         excess = chosen["overlap"] - chosen["expected_overlap"]
-        said = f"the active units of the two models overlap by {spread(chosen['overlap'], 1, 3)}"
+        said = f"the active units of the two models overlap by {mean_and_deviation(chosen['overlap'], 1, 3)}"
         more = "more" if excess.mean() >= 0 else "less"
         size = excess if more == "more" else -excess
-        than = f"{spread(size, 1, 3)} {more} than in random places ({number_of_pairs(chosen)})"
+        than = f"{mean_and_deviation(size, 1, 3)} {more} than in random places ({number_of_pairs(chosen)})"
         sentences.append(f"{network}: {said}, {than}.")
     return sentences
 

@@ -50,6 +50,19 @@ def worst_told_finding(records: Sequence[Record]) -> list[str]:
     return sentences
 
 
+def wrong_order_finding(records: Sequence[Record]) -> list[str]:
+    """How many times the order of pairs is told worse than by chance; beside it of what, and with which training."""
+    ranked = Measurements.of(records).table(agreement_table).dropna(subset=["rank"])
+    if ranked.empty:
+        return []
+    wrong = ranked[ranked["rank_high"] < 0]
+    rows = [{"network": recipe_label(row["recipe"])} | _agreement(row) for _, row in wrong.iterrows()]
+    said = (
+        "Rank correlations over five pairs or more whose interval lies below 0, so that the order of the pairs is told"
+    )
+    return [Told(f"{said} worse than by chance: {len(wrong)} of {len(ranked)}.", rows)]
+
+
 def one_network_verdict(records: Sequence[Record]) -> str:
     """Of how many groups one network tells points lost without bias, and with the right order of pairs."""
     table = Measurements.of(records).table(agreement_table)

@@ -8,11 +8,11 @@ from pandas import DataFrame
 from lmcbook.lab.records import Record
 from lmcbook.pages.analysis.labels import (
     at_width,
+    mean_and_deviation,
     number_of_pairs,
     pair_count,
     recipe_label,
     signed,
-    spread,
     width_label,
     width_of,
 )
@@ -22,9 +22,9 @@ from lmcbook.pages.analysis.permutations import (
     TRAINING,
     WEIGHTS,
     alignment_table,
+    before_and_after_table,
     cost_table,
     gain_table,
-    inside_table,
     plain_and_matched_table,
 )
 from lmcbook.pages.analysis.told import Told, change
@@ -43,7 +43,7 @@ def alignment_finding(records: Sequence[Record]) -> list[str]:
             for alignment, name in ALIGNMENTS.items()
             if not (of := chosen[chosen["alignment"] == alignment]).empty
         }
-        row = {"network": network} | {name: spread(values, 100, 1) for name, values in lost.items()}
+        row = {"network": network} | {name: mean_and_deviation(values, 100, 1) for name, values in lost.items()}
         least = min(lost, key=lambda name: lost[name].mean())
         least = f"with {least}" if least.startswith("b ") else least
         said = f"averaging costs the fewest points of accuracy {least} ({number_of_pairs(chosen)})"
@@ -106,9 +106,9 @@ def matched_calibration_finding(records: Sequence[Record]) -> list[str]:
         found = [
             {
                 "network": f"{recipe_label(recipe)} at {width_of(chosen)}",
-                "loss barrier, matched (nats)": spread(chosen[LOSS], 1, 3),
-                "calibrated": spread(chosen[CALIBRATED], 1, 3),
-                "β": spread(chosen["inverse_temperature_midpoint"], 1, 2),
+                "loss barrier, matched (nats)": mean_and_deviation(chosen[LOSS], 1, 3),
+                "calibrated": mean_and_deviation(chosen[CALIBRATED], 1, 3),
+                "β": mean_and_deviation(chosen["inverse_temperature_midpoint"], 1, 2),
             }
             for chosen in shown
         ]
@@ -119,7 +119,7 @@ def matched_calibration_finding(records: Sequence[Record]) -> list[str]:
     return sentences
 
 
-def inside_finding(records: Sequence[Record]) -> list[str]:
+def conditions_finding(records: Sequence[Record]) -> list[str]:
     """What weight matching does inside the widest networks: a sentence for each network."""
     names = {"overlap": "overlap", "reciprocal_orthogonality": "orthogonality", "commutativity": "commutativity"}
     return _before_and_after(records, names)
@@ -144,7 +144,7 @@ def cost_finding(records: Sequence[Record]) -> list[str]:
         network = f"{recipe_label(recipe)} at {width}"
         row = {
             "network": network,
-            "CPU seconds of one search": spread(searching, 1, 2),
+            "CPU seconds of one search": mean_and_deviation(searching, 1, 2),
             "seconds of one training": f"{training.mean():.3g}",
         }
         said = f"one search takes {100 * searching.mean() / training.mean():.2g} % of the time of one training"
@@ -166,7 +166,7 @@ def search_cost_finding(table: DataFrame) -> str:
 
 def _before_and_after(records: Sequence[Record], names: dict[str, str], where: str = "mean over layers") -> list[str]:
     sentences: list[str] = []
-    for recipe, table in _recipes(Measurements.of(records).table(inside_table)):
+    for recipe, table in _recipes(Measurements.of(records).table(before_and_after_table)):
         chosen = widest(table)
         before, after = (chosen[chosen["alignment"] == each] for each in ("identity", "weight_matching"))
         width = width_label(chosen["width_multiplier"].iloc[0])

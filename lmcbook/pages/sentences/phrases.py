@@ -4,7 +4,7 @@ from collections.abc import Mapping
 
 from pandas import DataFrame
 
-from lmcbook.pages.analysis.labels import spread
+from lmcbook.pages.analysis.labels import mean_and_deviation
 from lmcbook.pages.analysis.told import change
 
 NO_VERDICT = "**Verdict.** Nothing is measured that could tell."
@@ -33,7 +33,7 @@ def along(
         {
             "network": network,
             where: name,
-            **{title: spread(part[column], factor, digits) for title, part in parts.items()},
+            **{title: mean_and_deviation(part[column], factor, digits) for title, part in parts.items()},
         }
         for column, (name, factor, digits) in columns.items()
     ]

@@ -9,7 +9,7 @@ from lmcbook.pages.analysis.labels import pair_count, recipe_label, signed, widt
 from lmcbook.pages.analysis.layers import reciprocal_orthogonality_table
 from lmcbook.pages.analysis.measurements import Measurements
 from lmcbook.pages.analysis.told import Told
-from lmcbook.pages.analysis.vocabulary import groups, has_batch_norm, paper_decay
+from lmcbook.pages.analysis.vocabulary import groups, paper_decay
 
 FLAT = 0.1
 """A layer whose power of the width is smaller than this hardly moves; cross-talk at random places has −½."""
@@ -22,7 +22,7 @@ def plateau_finding(records: Sequence[Record]) -> list[str]:
     """
     sentences: list[str] = []
     table = paper_decay(Measurements.of(records).table(reciprocal_orthogonality_table))
-    for (recipe,), chosen in groups(table[~has_batch_norm(table)], "recipe"):
+    for (recipe,), chosen in groups(table[~table["batch_norm"]], "recipe"):
         means = chosen.groupby(["width_multiplier", "depth"])["reciprocal_orthogonality"].mean().unstack("depth")
         if len(means) < 2:
             continue

@@ -7,10 +7,10 @@ from pandas import DataFrame
 from lmcbook.lab.recipes import recipe
 from lmcbook.lab.records import Record
 from lmcbook.pages.analysis.common_mode import split_table
-from lmcbook.pages.analysis.labels import pair_count, recipe_label, width_label, width_of
+from lmcbook.pages.analysis.labels import network_of, pair_count, recipe_label, width_of
 from lmcbook.pages.analysis.measurements import Measurements
 from lmcbook.pages.analysis.told import Told
-from lmcbook.pages.analysis.vocabulary import ends, groups, paper_decay
+from lmcbook.pages.analysis.vocabulary import ends, groups, paper_decay, with_most_batch_sizes
 
 
 def split_by_width(records: Sequence[Record]) -> list[str]:
@@ -28,14 +28,11 @@ def split_by_width(records: Sequence[Record]) -> list[str]:
 def split_by_batch(records: Sequence[Record]) -> list[str]:
     """Both parts for each batch size, layer by layer, at the width with the most: a sentence for each network."""
     sentences: list[str] = []
-    for (name,), table in groups(_hidden(records), "recipe"):
-        sizes = table.groupby("width_multiplier")["batch_size"].nunique()
-        if sizes.max() > 1:
-            width = sizes[sizes == sizes.max()].index.max()
-            chosen = table[table["width_multiplier"] == width].sort_values("batch_size", kind="stable")
-            found = [rows for _, rows in groups(chosen, "batch_size")]
+    for _, table in groups(with_most_batch_sizes(_hidden(records)), "recipe"):
+        found = [rows for _, rows in groups(table.sort_values("batch_size", kind="stable"), "batch_size")]
+        if len(found) > 1:
             names = [f"{rows['batch_size'].iloc[0]:g}" for rows in found]
-            network = f"{recipe_label(name)} at {width_label(width)}"
+            network = network_of(table)
             sentences.append(_told(network, "from the smallest batches to the largest", "batches of", names, found))
     return sentences
 

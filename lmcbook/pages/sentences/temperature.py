@@ -9,16 +9,16 @@ from lmcbook.pages.analysis.calibrating import CHOICES, NETWORKS, choices_table,
 from lmcbook.pages.analysis.labels import (
     decay_label,
     enumerated,
+    mean_and_deviation,
     network_of,
     pair_count,
     recipe_label,
-    spread,
     width_label,
 )
 from lmcbook.pages.analysis.measurements import Measurements
 from lmcbook.pages.analysis.temperatures import TOLERANCE, sensitivity, temperature_conditions_table
 from lmcbook.pages.analysis.told import Told, with_decays
-from lmcbook.pages.analysis.vocabulary import PAIR, decays, groups, widest
+from lmcbook.pages.analysis.vocabulary import PAIR, SEEDS, decays, groups, widest
 
 
 def condition_finding(records: Sequence[Record]) -> list[str]:
@@ -30,9 +30,9 @@ def condition_finding(records: Sequence[Record]) -> list[str]:
             {
                 "network": network_of(chosen),
                 "weight decay": decay_label(decay),
-                "fitted over predicted β": spread(rows["ratio"], 1, 2),
-                "reciprocal orthogonality": spread(rows["reciprocal_orthogonality"], 1, 2),
-                "weak additivity": spread(rows["weak_additivity"], 1, 3),
+                "fitted over predicted β": mean_and_deviation(rows["ratio"], 1, 2),
+                "reciprocal orthogonality": mean_and_deviation(rows["reciprocal_orthogonality"], 1, 2),
+                "weak additivity": mean_and_deviation(rows["weak_additivity"], 1, 3),
             }
             for decay, rows in decays(chosen)
         ]
@@ -50,14 +50,14 @@ def sensitivity_finding(records: Sequence[Record]) -> list[str]:
     sentences: list[str] = []
     for _, of_recipe in groups(Measurements.of(records).table(sensitivity).intervals, "recipe"):
         chosen = widest(of_recipe)
-        low, high = (spread(chosen[name], 1, 2) for name in ("low", "high"))
+        low, high = (mean_and_deviation(chosen[name], 1, 2) for name in ("low", "high"))
         under = int(chosen["low_absolute"].notna().sum())
         which = "no pair has a β that keeps" if under == 0 else f"{under} of {len(chosen)} pairs have a β that keeps"
         row = {
             "network": network_of(chosen),
             f"least β within {TOLERANCE:g} nats, over the fitted": low,
             "largest": high,
-            "barrier at best (nats)": spread(chosen["least_barrier"], 1, 3),
+            "barrier at best (nats)": mean_and_deviation(chosen["least_barrier"], 1, 3),
         }
         said = f"{which} the barrier under {TOLERANCE:g} nats ({pair_count(len(chosen))} of networks)"
         sentences.append(Told(f"{network_of(chosen)}: {said}.", [row]))
@@ -93,7 +93,9 @@ def choice_finding(records: Sequence[Record]) -> list[str]:
     for _, chosen in groups(Measurements.of(records).table(choices_table), "recipe"):
         cost = _costs(chosen)
         names = {"predicted": "predicted", "single": CHOICES["single"], "midpoint": CHOICES["midpoint"], "raw": "none"}
-        row = {"network": network_of(chosen)} | {name: spread(cost[choice], 1, 3) for choice, name in names.items()}
+        row = {"network": network_of(chosen)} | {
+            name: mean_and_deviation(cost[choice], 1, 3) for choice, name in names.items()
+        }
         least = min(names, key=lambda choice: cost[choice].mean())
         said = "of the ways to choose β below, in nats above fitting it at each λ and in the mean over λ, the best is "
         said += f"“{names[least]}”"
@@ -152,7 +154,7 @@ def _does(does: Sequence[str], does_not: Sequence[str]) -> str:
 
 def _costs(table: DataFrame) -> DataFrame:
     """One row for each pair: the mean over λ of the loss with each choice of β, above that with the fitted ones."""
-    means = table.groupby(["seed_a", "seed_b", "choice"])["loss"].mean().unstack()
+    means = table.groupby([*SEEDS, "choice"])["loss"].mean().unstack()
     return means.sub(means["fitted"], axis=0)
 
 

@@ -4,13 +4,21 @@ from collections.abc import Sequence
 
 from pandas import DataFrame
 
-from lmcbook.lab.records import Record, layers_table
-from lmcbook.pages.analysis.labels import decay_label, network_of, pair_count, recipe_label, spread, width_label
+from lmcbook.lab.recipes import MAIN_WEIGHT_DECAY, USUAL_WEIGHT_DECAY
+from lmcbook.lab.records import Record
+from lmcbook.pages.analysis.labels import (
+    decay_label,
+    mean_and_deviation,
+    network_of,
+    pair_count,
+    recipe_label,
+    width_label,
+)
 from lmcbook.pages.analysis.measurements import Measurements
 from lmcbook.pages.analysis.repairs import PLAIN, REPAIRED, RESCALED, ways_table
-from lmcbook.pages.analysis.sweeps import FULL, SHORTER, SPARED, decay_table
+from lmcbook.pages.analysis.sweeps import FULL, SHORTER, SPARED, decay_cosine_table, decay_table
 from lmcbook.pages.analysis.told import Told, change
-from lmcbook.pages.analysis.vocabulary import ACCURACY, PAPER_DECAY, USUAL_DECAY, groups
+from lmcbook.pages.analysis.vocabulary import ACCURACY, groups, paired
 from lmcbook.pages.sentences.phrases import along
 
 _SAME_PRODUCT = 1.25
@@ -28,8 +36,8 @@ def decay_finding(records: Sequence[Record]) -> list[str]:
             {
                 "network": network_of(table),
                 "weight decay": decay_label(decay),
-                "points lost by averaging": spread(rows[ACCURACY], 100, 1),
-                "accuracy unmerged (%)": spread(rows["endpoint_accuracy"], 100, 1),
+                "points lost by averaging": mean_and_deviation(rows[ACCURACY], 100, 1),
+                "accuracy unmerged (%)": mean_and_deviation(rows["endpoint_accuracy"], 100, 1),
             }
             for decay, rows in _decays(table)
         ]
@@ -50,7 +58,7 @@ def normalisation_finding(records: Sequence[Record]) -> list[str]:
     for (recipe,), table in groups(spared, "recipe"):
         full = _of(records, FULL)
         both = _together(table, full[full["recipe"] == recipe])
-        moved = {decay_label(decay): spread(rows["difference"], 100, 1) for decay, rows in _decays(both)}
+        moved = {decay_label(decay): mean_and_deviation(rows["difference"], 100, 1) for decay, rows in _decays(both)}
         found = [
             {"network": network_of(table), "weight decay": decay, "points moved by sparing batch norm": points}
             for decay, points in moved.items()
@@ -90,24 +98,23 @@ def decay_after_repair(records: Sequence[Record]) -> list[str]:
     sentences: list[str] = []
     table = Measurements.of(records).table(ways_table)
     for (recipe, size), chosen in groups(table, "recipe", "batch_size"):
-        strong, usual = (chosen[chosen["weight_decay"] == decay] for decay in (PAPER_DECAY, USUAL_DECAY))
+        strong, usual = (chosen[chosen["weight_decay"] == decay] for decay in (MAIN_WEIGHT_DECAY, USUAL_WEIGHT_DECAY))
         widths = set(strong["width_multiplier"]) & set(usual["width_multiplier"])
         if not widths:
             continue
-        both = strong[strong["width_multiplier"] == max(widths)].merge(
-            usual, on=["width_multiplier", "way", "seed_a", "seed_b"], suffixes=("_strong", "_usual")
-        )
+        both = paired(strong[strong["width_multiplier"] == max(widths)], usual, "way")
         where, parts, found = f"{recipe_label(recipe)} at {width_label(max(widths))}, batches of {size:g}", [], []
         for way in (PLAIN, REPAIRED, RESCALED):
             rows = both[both["way"] == way]
-            less = (rows[f"{ACCURACY}_strong"] < rows[f"{ACCURACY}_usual"]).sum()
+            less = (rows[ACCURACY] < rows[f"{ACCURACY}_second"]).sum()
             parts.append((len(rows), f"{less} ({way})"))
-            decays = ((PAPER_DECAY, "strong"), (USUAL_DECAY, "usual"))
+            columns = ((MAIN_WEIGHT_DECAY, ACCURACY), (USUAL_WEIGHT_DECAY, f"{ACCURACY}_second"))
             lost = {
-                f"points lost, {decay_label(each)}": spread(rows[f"{ACCURACY}_{key}"], 100, 1) for each, key in decays
+                f"points lost, {decay_label(each)}": mean_and_deviation(rows[column], 100, 1)
+                for each, column in columns
             }
             found.append({"network": where, "": way, **lost})
-        said = f"less is lost with {decay_label(PAPER_DECAY)} than with {decay_label(USUAL_DECAY)} in "
+        said = f"less is lost with {decay_label(MAIN_WEIGHT_DECAY)} than with {decay_label(USUAL_WEIGHT_DECAY)} in "
         said += ", ".join(less for _, less in parts)
         sentences.append(Told(f"{where}: of {pair_count(*(count for count, _ in parts))}, {said}.", found))
     return sentences
@@ -118,26 +125,20 @@ def last_layer_finding(records: Sequence[Record]) -> list[str]:
 
     With the usual decay and the paper's. Where it rises, the classifier reads little of the hidden layer's error.
     """
-    table = layers_table([record for record in records if record.config.training.decay_normalisation])
-    table = table[
-        (table["metric"] == "lewc_cosine") & (table["coefficient"] == 0.5) & (table["alignment"] == "identity")
-    ]
-    keys = ["recipe", "width_multiplier", "weight_decay", "seed_a", "seed_b"]
-    full = _of(records, FULL)[keys]
     sentences: list[str] = []
-    for _, rows in groups(table.merge(full, on=keys).dropna(subset=["depth"]), "recipe"):
+    for _, rows in groups(Measurements.of(records).table(decay_cosine_table), "recipe"):
         last = rows["depth"].max()
         two = [
-            (decay_label(decay), [chosen[chosen["depth"] == depth]["value"] for depth in (last - 1, last)])
+            (decay_label(decay), [chosen[chosen["depth"] == depth]["lewc_cosine"] for depth in (last - 1, last)])
             for decay, chosen in _decays(rows)
-            if decay in (USUAL_DECAY, PAPER_DECAY)
+            if decay in (USUAL_WEIGHT_DECAY, MAIN_WEIGHT_DECAY)
         ]
         found = [
             {
                 "network": network_of(rows),
                 "weight decay": decay,
-                "cosine in the last hidden layer": spread(hidden, 1, 3),
-                "at the logits": spread(logits, 1, 3),
+                "cosine in the last hidden layer": mean_and_deviation(hidden, 1, 3),
+                "at the logits": mean_and_deviation(logits, 1, 3),
             }
             for decay, (hidden, logits) in two
         ]
@@ -167,10 +168,10 @@ def product_finding(records: Sequence[Record]) -> list[str]:
                 "network": network_of(shorter),
                 "epochs": f"{rows['epochs'].iloc[0]}",
                 "weight decay": decay_label(rows["weight_decay"].iloc[0]),
-                "relative effective rank": spread(rows["relative_effective_rank"], 1, 3),
-                "weak additivity": spread(rows["weak_additivity"], 1, 3),
-                "reciprocal orthogonality": spread(rows["reciprocal_orthogonality"], 1, 2),
-                "points lost": spread(rows[ACCURACY], 100, 1),
+                "relative effective rank": mean_and_deviation(rows["relative_effective_rank"], 1, 3),
+                "weak additivity": mean_and_deviation(rows["weak_additivity"], 1, 3),
+                "reciprocal orthogonality": mean_and_deviation(rows["reciprocal_orthogonality"], 1, 2),
+                "points lost": mean_and_deviation(rows[ACCURACY], 100, 1),
             }
             for rows in both
         ]
@@ -186,7 +187,7 @@ def decay_verdict(records: Sequence[Record]) -> str:
     """
     parts = []
     for _, table in groups(_of(records, FULL), "recipe"):
-        strong, weak = (table[table["weight_decay"] == decay] for decay in (PAPER_DECAY, USUAL_DECAY))
+        strong, weak = (table[table["weight_decay"] == decay] for decay in (MAIN_WEIGHT_DECAY, USUAL_WEIGHT_DECAY))
         both = _together(weak, strong)
         if both.empty:
             continue
@@ -195,20 +196,20 @@ def decay_verdict(records: Sequence[Record]) -> str:
         word = ("better" if gains.mean() > 0 else "worse") if agree else "neither better nor worse"
         against = "as the paper says" if word == "better" else "against the paper"
         pairs = f"all {len(gains)} pairs" if len(gains) > 1 else "the one pair measured"
-        difference = spread(gains if word != "worse" else -gains, 100, 1)
+        difference = mean_and_deviation(gains if word != "worse" else -gains, 100, 1)
         by = f"by {difference} points of accuracy" if agree else f"with a mean difference of {difference} points"
         parts.append(
-            f"{network_of(table)} merges {word} with weight decay {decay_label(PAPER_DECAY)} than with "
-            f"{decay_label(USUAL_DECAY)} in {pairs}, {by}, {against}{_inside(table)}"
+            f"{network_of(table)} merges {word} with weight decay {decay_label(MAIN_WEIGHT_DECAY)} than with "
+            f"{decay_label(USUAL_WEIGHT_DECAY)} in {pairs}, {by}, {against}{_conditions_meanwhile(table)}"
         )
     if not parts:
         return "**Verdict.** Without both weight decays at one width there is none."
     return f"**Verdict.** {'. '.join(parts)}."
 
 
-def _inside(table: DataFrame) -> str:
+def _conditions_meanwhile(table: DataFrame) -> str:
     """Which way the conditions go from the usual decay to the paper's."""
-    strong, weak = (table[table["weight_decay"] == decay] for decay in (PAPER_DECAY, USUAL_DECAY))
+    strong, weak = (table[table["weight_decay"] == decay] for decay in (MAIN_WEIGHT_DECAY, USUAL_WEIGHT_DECAY))
     parts = []
     for column, name, improves in (
         ("weak_additivity", "weak additivity", 1),
@@ -231,16 +232,14 @@ def _of(records: Sequence[Record], kind: str) -> DataFrame:
 
 def _together(first: DataFrame, second: DataFrame) -> DataFrame:
     """Pairs of the same seeds at the same width, with the first's accuracy barrier minus the second's."""
-    keys = ["width_multiplier", "seed_a", "seed_b"]
-    if first["weight_decay"].nunique() > 1 or second["weight_decay"].nunique() > 1:
-        keys.append("weight_decay")
-    both = first.merge(second[[*keys, ACCURACY]], on=keys, suffixes=("", "_second"))
+    several = any(each["weight_decay"].nunique() > 1 for each in (first, second))
+    both = paired(first, second, *(["weight_decay"] if several else []))
     return both.assign(difference=both[ACCURACY] - both[f"{ACCURACY}_second"])
 
 
 def _ends(table: DataFrame) -> set[float]:
     decays = table["weight_decay"]
-    return {decays.min(), decays.max(), USUAL_DECAY, PAPER_DECAY} & set(decays)
+    return {decays.min(), decays.max(), USUAL_WEIGHT_DECAY, MAIN_WEIGHT_DECAY} & set(decays)
 
 
 def _decays(table: DataFrame) -> list[tuple[float, DataFrame]]:

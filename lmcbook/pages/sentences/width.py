@@ -3,14 +3,13 @@
 from collections.abc import Sequence
 
 from lmcbook.lab.records import Record, barriers_table
-from lmcbook.pages.analysis.labels import at_width, number_of_pairs, recipe_label, spread
+from lmcbook.pages.analysis.labels import at_width, mean_and_deviation, number_of_pairs, recipe_label
 from lmcbook.pages.analysis.measurements import Measurements
 from lmcbook.pages.analysis.told import Told, by_decay, from_narrow_to_wide
 from lmcbook.pages.analysis.vocabulary import (
     ACCURACY,
     CALIBRATED,
     LOSS,
-    has_batch_norm,
     paper_decay,
     widest,
 )
@@ -40,7 +39,7 @@ def calibration_finding(records: Sequence[Record]) -> list[str]:
         raw, calibrated = chosen[LOSS].mean(), chosen[CALIBRATED].mean()
         text = (
             f"{recipe_label(recipe)}: the loss barrier is {at_width(chosen, LOSS, 1, 3)} as it is and "
-            f"{spread(chosen[CALIBRATED], 1, 3)} calibrated (nats, {number_of_pairs(chosen)})"
+            f"{mean_and_deviation(chosen[CALIBRATED], 1, 3)} calibrated (nats, {number_of_pairs(chosen)})"
         )
         removes = raw > 0 and calibrated < raw
         sentences.append(f"{text}: one number removes {100 * (1 - calibrated / raw):.0f} %." if removes else f"{text}.")
@@ -56,7 +55,8 @@ def control_finding(records: Sequence[Record]) -> list[str]:
         if effect:
             sentences.append(
                 f"{recipe_label(recipe)}: a random permutation of model b moves the accuracy barrier of the widest by "
-                f"{spread(effect, 100, 1)} points ({number_of_pairs(widest(main[main['alignment'] == 'random']))})."
+                f"{mean_and_deviation(effect, 100, 1)} points "
+                f"({number_of_pairs(widest(main[main['alignment'] == 'random']))})."
             )
     return sentences
 
@@ -68,7 +68,9 @@ def temperature_finding(records: Sequence[Record]) -> list[str]:
         chosen = widest(paper_decay(table))
         text = f"{recipe_label(recipe)}: at λ = ½, β is {at_width(chosen, 'inverse_temperature_midpoint', 1, 2)}"
         # with batch norm the prediction is that of a theorem of ours, which the chapter on temperatures is about
-        if not has_batch_norm(chosen).any() and "predicted_inverse_temperature_midpoint" in chosen:
-            text += f", and the prediction is {spread(chosen['predicted_inverse_temperature_midpoint'], 1, 2)}"
+        if not chosen["batch_norm"].any() and "predicted_inverse_temperature_midpoint" in chosen:
+            text += (
+                f", and the prediction is {mean_and_deviation(chosen['predicted_inverse_temperature_midpoint'], 1, 2)}"
+            )
         sentences.append(f"{text} ({number_of_pairs(chosen)}).")
     return sentences

@@ -8,7 +8,7 @@ from lmcbook.pages.widgets.along_the_line import barrier
 from lmcbook.pages.widgets.by_layer import layers
 from lmcbook.pages.widgets.constructed import theorem
 from lmcbook.pages.widgets.explorer import Control, Explorer, Explorers, Layer
-from lmcbook.pages.widgets.reliability_diagram import temperature
+from lmcbook.pages.widgets.reliability_diagram import reliability
 from lmcbook.pages.widgets.source import Choice, Source, sources
 from lmcbook.pages.widgets.unit_grid import active_units
 
@@ -22,7 +22,7 @@ __all__ = [
     "active_units",
     "barrier",
     "layers",
+    "reliability",
     "sources",
-    "temperature",
     "theorem",
 ]

@@ -5,11 +5,9 @@ from fractions import Fraction
 from functools import partial
 from typing import Unpack
 
-from pandas import DataFrame
-
-from lmcbook.lab.records import Record, curves_table
+from lmcbook.lab.records import Record
+from lmcbook.pages.analysis.curves import along_the_line_table
 from lmcbook.pages.analysis.labels import decay_label, width_label
-from lmcbook.pages.analysis.vocabulary import PAIR
 from lmcbook.pages.widgets import drawing, trained
 from lmcbook.pages.widgets.drawing import Chart, amount, percent
 from lmcbook.pages.widgets.explorer import Control, Explorer, Explorers
@@ -60,13 +58,8 @@ def _explorer(source: Source) -> Explorer:
         note="Bold: mean over pairs; thin: each pair; grey: other widths; dashed, beside a calibrated loss: as it is.",
         stills=trained.ends(source.ends, calibrated=True),
         finding=drawn.finding,
-        table=lambda: _table(source),
+        table=lambda: along_the_line_table(source.records),
     )
-
-
-def _table(source: Source) -> DataFrame:
-    measured = ("accuracy", "loss", "calibrated_loss", "inverse_temperature")
-    return curves_table(source.records)[[*PAIR, "coefficient", *measured]]
 
 
 class _Drawn(Drawn):

@@ -116,9 +116,8 @@ class _Drawn(Drawn):
         return [entry["layer"] for entry in self.by_depth(self.source.example(), _middle).values()]
 
     def normalised(self) -> bool:
-        """Whether the networks have batch norm: LEWC's exponent is 2 there, however many layers they have."""
-        known = self.source.known
-        return all(record.lewc_exponent == 2 and record.config.training.num_layers != 2 for record in known)
+        """Whether the networks have batch norm: the law of their hidden layers is another one."""
+        return self.source.example().config.training.has_batch_norm
 
     def _read(self) -> tuple[str, ...]:
         return _READ_NORMALISED if self.normalised() else _READ

@@ -19,7 +19,7 @@ _KINDS = {"merged": "merged", "ensemble": "ensemble"}
 """Kind in the record → whose logits they are: the merged network's, or the mean of the two networks'."""
 
 
-def temperature(records: Sequence[Record] = (), **choice: Unpack[Choice]) -> Explorers:
+def reliability(records: Sequence[Record] = (), **choice: Unpack[Choice]) -> Explorers:
     """Reliability diagram and loss at the midpoint for multiples of the fitted β: width, weight decay, merged or not.
 
     Args:

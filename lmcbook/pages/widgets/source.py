@@ -6,11 +6,11 @@ from dataclasses import dataclass, field, replace
 from typing import Any, TypedDict, Unpack
 
 from lmcbook.errors import InputError
-from lmcbook.lab.recipes import RECIPES
+from lmcbook.lab.plain import is_plain
+from lmcbook.lab.recipes import MAIN_WEIGHT_DECAY, RECIPES, USUAL_WEIGHT_DECAY
 from lmcbook.lab.recipes import recipe as recipe_of
 from lmcbook.lab.records import Record
 from lmcbook.pages.analysis.labels import recipe_label
-from lmcbook.pages.analysis.vocabulary import PAPER_DECAY, USUAL_DECAY
 
 Compute = Callable[..., Iterable[Record]]
 """``compute(recipe=…, width_multiplier=…, weight_decay=…)`` gives the records of these networks, one for each pair."""
@@ -70,7 +70,7 @@ class Source:
         asked = width_multiplier, weight_decay
         if asked not in self._computed:
             given = self.compute(recipe=self.recipe, width_multiplier=width_multiplier, weight_decay=weight_decay)
-            found = tuple(record for record in given if is_plain(record, self.measurement))
+            found = tuple(record for record in given if _counts(record, self.measurement))
             if not found or any(_place(record) != asked for record in found):
                 raise InputError(
                     f"compute gave {len(found)} {self.measurement} records of unpermuted pairs, not all of width "
@@ -107,7 +107,7 @@ def sources(records: Sequence[Record], measurement: str, **choice: Unpack[Choice
         InputError: there is nothing to show.
     """
     compute = choice.get("compute")
-    plain = [record for record in records if is_plain(record, measurement)]
+    plain = [record for record in records if _counts(record, measurement)]
     found = []
     for recipe in choice.get("recipes") or _listed(plain):
         kept = _of_one_kind([record for record in plain if record.recipe == recipe])
@@ -136,11 +136,10 @@ def sources(records: Sequence[Record], measurement: str, **choice: Unpack[Choice
     return found
 
 
-def is_plain(record: Record, measurement: str) -> bool:
-    """Whether ``record`` is this measurement of an independent pair, trained as its recipe says and merged as it is."""
-    config = record.config
-    as_usual = config.shared == "nothing" and config.training.spread_penalty == 0 and not record.short
-    return record.measurement == measurement and config.alignment == "identity" and as_usual
+def _counts(record: Record, measurement: str) -> bool:
+    """Whether it is this measurement of a plain pair, trained for as long as its recipe says and merged as it is."""
+    is_such = record.measurement == measurement and record.config.alignment == "identity"
+    return is_such and is_plain(record.config) and not record.short
 
 
 def _place(record: Record) -> tuple[float, float]:
@@ -163,7 +162,7 @@ def _widths(records: Sequence[Record], decays: Sequence[float]) -> list[float]:
 def _decays(records: Sequence[Record]) -> list[float]:
     """The two weight decays that every width is trained with; others are measured at a single width."""
     there = [record.config.training.weight_decay for record in records]
-    return [decay for decay in (PAPER_DECAY, USUAL_DECAY) if decay in there] or there
+    return [decay for decay in (MAIN_WEIGHT_DECAY, USUAL_WEIGHT_DECAY) if decay in there] or there
 
 
 def _of_one_kind(records: list[Record]) -> list[Record]:

@@ -4,6 +4,19 @@ A *layout* says which rows of an axis belong to which unit: a sequence of segmen
 ``units.count`` units of ``block`` rows. Every axis of every parameter begins with units of its own, one per row; every
 operation of the network ties units together, makes coarser ones of them, splits or freezes them. What is left at the
 end is what may move. Units are never shown to move that an operation did not allow, so the result is a proof.
+
+An example: a convolution with 4 outputs, flattened 2×2 pixels, a linear layer of 16 inputs.
+
+>>> channels, inputs = free(4), free(16)  # the convolution's outputs, and the inputs of the linear layer
+>>> flat = merged(channels, fixed(4), "")  # each channel is 4 rows of the flattened features
+>>> unify(flat, inputs, "they cut through each other")  # the linear layer multiplies its inputs with them
+>>> [(units.count, block) for units, block in resolved(inputs)]  # 4 units of 4 inputs each …
+[(4, 4)]
+>>> resolved(inputs)[0][0] is resolved(channels)[0][0]  # … which move as the channels do
+True
+>>> freeze(resolved(channels)[:1], "a softmax over channels")
+>>> movable(inputs)
+False
 """
 
 import math

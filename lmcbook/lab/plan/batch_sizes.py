@@ -36,7 +36,7 @@ def batch_size(selection: Selection) -> list[PlannedPair]:
         factors = _DIGITS_FACTORS if is_digits else BATCH_FACTORS
         if not selection.width_multipliers and network.training.width_multiplier not in in_the_middle(network.recipe):
             factors = (_SMALL_BATCH_OF_DIGITS if is_digits else SMALL_BATCH, 1.0)
-        least, most = 1 if network.has_depth else 2, describe(own.dataset).num_train  # batch norm needs two examples
+        least, most = 2 if own.has_batch_norm else 1, describe(own.dataset).num_train
         for size in dict.fromkeys(min(most, max(least, round(factor * own.batch_size))) for factor in factors):
             epochs = None if size == own.batch_size else epochs_with_batches_of(size, network.recipe)
             planned += network.changed(batch_size=size, epochs=epochs).pairs()

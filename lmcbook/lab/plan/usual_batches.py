@@ -5,7 +5,7 @@ from dataclasses import replace
 from typing import Any
 
 from lmcbook.lab.config import ALIGNMENTS
-from lmcbook.lab.plan.batch_size import SMALL_BATCH
+from lmcbook.lab.plan.batch_sizes import SMALL_BATCH
 from lmcbook.lab.plan.grid import Network, grid
 from lmcbook.lab.plan.planned import PlannedPair
 from lmcbook.lab.plan.selection import Selection
@@ -32,7 +32,7 @@ def small_batches(selection: Selection) -> list[PlannedPair]:
     selection = selection.filled(weight_decays=(MAIN_WEIGHT_DECAY,))
     planned = []
     for network in [*_perceptrons(selection, lambda chosen: chosen.width_multipliers), *_narrow(selection)]:
-        options: dict[str, Any] = {} if network.has_depth else _COARSE
+        options: dict[str, Any] = _COARSE if network.training.has_batch_norm else {}
         planned += network.pairs(alignments=ALIGNMENTS, measurements=("interpolation",), **options)
         planned += network.pairs(alignments=("identity", "weight_matching"), measurements=("layerwise",), **options)
         planned += network.pairs(measurements=("calibration",), **options)

@@ -29,6 +29,6 @@ def weight_decay(selection: Selection) -> list[PlannedPair]:
         is_long = selection.epochs is None and selection.scale != "paper"
         if network.has_depth and is_long and network.training.weight_decay >= _SHORTENED_FROM:
             planned += network.changed(epochs=network.training.epochs // 3).pairs()
-        if not network.has_depth and selection.scale != "embedded":
+        if network.training.has_batch_norm and selection.scale != "embedded":
             planned += network.changed(decay_normalisation=False).pairs()
     return planned

@@ -7,7 +7,8 @@ from dataclasses import dataclass, replace
 from lmcbook.data import describe
 from lmcbook.lab import plan
 from lmcbook.lab.budget.costs import Costs, estimated_measuring_seconds, estimated_training_seconds
-from lmcbook.lab.budget.order import LAST_STAGE, OPTIONS_OF_CONTROLS, place, stage
+from lmcbook.lab.budget.order import LAST_STAGE, place, stage
+from lmcbook.lab.plain import OPTIONS_OF_CONTROLS
 from lmcbook.lab.plan import PlannedPair
 from lmcbook.lab.records import Record
 from lmcbook.training.config import TrainingConfig

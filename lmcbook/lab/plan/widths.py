@@ -1,4 +1,4 @@
-"""The measurements against width and depth: the claim, permutations, layers and temperatures."""
+"""The measurements against width and depth: the claim, permutations, layers and calibration."""
 
 from collections.abc import Sequence
 
@@ -62,7 +62,7 @@ def depth(selection: Selection) -> list[PlannedPair]:
     return [planned for network in networks for planned in network.pairs()]
 
 
-def temperatures(selection: Selection) -> list[PlannedPair]:
+def calibration(selection: Selection) -> list[PlannedPair]:
     """Inverse temperatures of the pairs of `width` as they are, and at the main weight decay what they do and need.
 
     What is measured inside the networks stands beside them, for it is what the predicted temperatures rest on.

@@ -10,7 +10,7 @@ from lmcbook.errors import InputError
 from lmcbook.lab.plan.grid import Network, grid
 from lmcbook.lab.plan.planned import PlannedPair, with_epochs
 from lmcbook.lab.plan.selection import Selection
-from lmcbook.lab.plan.width import layers
+from lmcbook.lab.plan.widths import layers
 from lmcbook.lab.recipes import MAIN_WEIGHT_DECAY, epochs_with_batches_of, full_epochs, recipe
 from lmcbook.training.config import TrainingConfig
 

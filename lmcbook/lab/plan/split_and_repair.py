@@ -2,12 +2,12 @@
 
 from dataclasses import replace
 
-from lmcbook.lab.plan.batch_size import SMALL_BATCH, batch_size
+from lmcbook.lab.plan.batch_sizes import SMALL_BATCH, batch_size
 from lmcbook.lab.plan.grid import CONTROL_RECIPES, SCALE_RECIPES
 from lmcbook.lab.plan.planned import PlannedPair
 from lmcbook.lab.plan.selection import Selection
-from lmcbook.lab.plan.small_batches import small_batch_decays, small_batches
-from lmcbook.lab.plan.width import depth, width
+from lmcbook.lab.plan.usual_batches import small_batch_decays, small_batches
+from lmcbook.lab.plan.widths import depth, width
 from lmcbook.lab.recipes import MAIN_WEIGHT_DECAY, recipe
 from lmcbook.training.config import TrainingConfig
 
