@@ -20,10 +20,10 @@ if TYPE_CHECKING:
         bias_errors,
         condition_errors,
         connectivity_errors,
+        fitted_and_predicted,
         law_errors,
         normalised_errors,
         shared_decay,
-        temperatures,
         two_networks,
     )
     from lmcbook.theory.common_mode import (
@@ -96,6 +96,7 @@ __all__ = [
     "error_budget",
     "expected_cross_talk",
     "expected_orthogonality",
+    "fitted_and_predicted",
     "four_parts",
     "gaussian_cosine",
     "law_errors",
@@ -128,7 +129,6 @@ __all__ = [
     "simulated_cosines",
     "slide",
     "sliding_pair",
-    "temperatures",
     "two_networks",
     "widened",
     "width_rows",
@@ -140,8 +140,8 @@ __getattr__, __dir__ = names_on_demand(
         "batch_norm": "NormalisedNetwork disjoint_normalised_networks merged_normalised run_normalised",
         "bounds": "ErrorBudget deficit error_budget",
         "checks": (
-            "batch_norm_errors bias_errors condition_errors connectivity_errors law_errors "
-            "normalised_errors shared_decay temperatures two_networks"
+            "batch_norm_errors bias_errors condition_errors connectivity_errors fitted_and_predicted law_errors "
+            "normalised_errors shared_decay two_networks"
         ),
         "common_mode": (
             "CrossTalk Shares all_placements centred_rows drawn_layer expected_cross_talk expected_orthogonality "

@@ -159,7 +159,7 @@ def _depth(record: Record) -> dict[str, int | None]:
 
 
 def _floats(table: DataFrame, *columns: str) -> DataFrame:
-    # a column of None and of whole numbers would be of objects, which compare but do not calculate
+    # a column of None and of whole numbers would get the dtype object, on which arithmetic fails
     return table.assign(**{name: table[name].astype(float) for name in columns})
 
 

@@ -1,6 +1,7 @@
 """Layer by layer: what was measured of pairs and of what they merge to, and how far each law is from it."""
 
 from collections.abc import Callable, Sequence
+from typing import TypeVar
 
 from pandas import DataFrame, Series, concat
 
@@ -9,6 +10,7 @@ from lmcbook.pages.analysis.measurements import Measurements
 from lmcbook.pages.analysis.vocabulary import PAIR, as_they_are, paper_decay, widest
 
 LEWC, LLFC, BATCH_NORM = "LEWC", "LLFC", "recomputed batch norm"
+Number = TypeVar("Number", Series, float)
 _OF_LAWS = ("lewc_error", "llfc_error", "decay_exponent", "output_norm")
 
 
@@ -93,9 +95,14 @@ def in_units_of_the_layer(table: DataFrame) -> DataFrame:
     return table.assign(**{LEWC: lewc, LLFC: llfc, BATCH_NORM: halved.where(share == 0.5)})
 
 
-def relative_to_the_layer(error: Series, exponent: Series, law: Series | float) -> Series:
+def relative_to_the_layer(error: Number, exponent: Number, law: Number | float) -> Number:
     """An ``error`` at λ = ½ relative to a prediction of the exponent ``law``, in units of the layer itself."""
     return error * 2 ** (exponent - law)
+
+
+def alike_error(table: DataFrame) -> Series:
+    """The distance from LLFC's prediction at λ = ½, in units of the layer, from ``llfc_error``, ``decay_exponent``."""
+    return relative_to_the_layer(table["llfc_error"].astype(float), table["decay_exponent"].astype(float), 1)
 
 
 def error_at_half_size(llfc_error: Series, exponent: Series) -> Series:

@@ -22,6 +22,7 @@ from lmcbook.pages.analysis.intervals import (
     mean_interval,
     ratio_interval,
 )
+from lmcbook.pages.analysis.layers import alike_error
 from lmcbook.pages.analysis.temperatures import rank_correlations
 from lmcbook.pages.analysis.vocabulary import (
     ACCURACY,
@@ -208,6 +209,16 @@ def spawned(table: DataFrame, *, fraction: float, column: str = ACCURACY, weight
     return _seen(rows[column], rows)
 
 
+def spawned_law(table: DataFrame, *, fraction: float, weight_decay: float = PAPER_DECAY) -> Seen:
+    """LLFC's error at the logits of such pairs, relative to the merged logits and not to what the law predicts."""
+    return spawned(
+        table.assign(alike_error=alike_error(table)),
+        fraction=fraction,
+        column="alike_error",
+        weight_decay=weight_decay,
+    )
+
+
 def repair_share(table: DataFrame, *, kind: str = "lewc_mean", weight_decay: float = PAPER_DECAY) -> Seen:
     """The accuracy barrier after a repair of ``kind`` as a share of the mean without one, at the widest."""
     column = f"{kind}_accuracy_barrier"
@@ -238,7 +249,7 @@ STATISTICS: dict[str, Callable[..., Seen]] = {
             depth_temperature_error,
         ),
         *(temperature_rank_correlation, batch_norm_temperature_error, penalty_effect, sharing_effect, spawned),
-        *(repair_share, repair_change),
+        *(spawned_law, repair_share, repair_change),
     )
 }
 """Name → statistic."""
