@@ -46,7 +46,7 @@ def law_errors_table(records: Sequence[Record]) -> DataFrame:
     error relative to its own prediction, and LLFC predicts $2^{\\ell-1}$ times more than LEWC. At λ = ½ the decay
     exponent gives the lengths of both predictions exactly. Elsewhere it does so for two networks whose layers are of
     one length, which records do not hold. The third law is that of recomputed batch norm: LLFC's in hidden
-    layers, and at λ = ½ the logits $\\frac14(f_a + f_b)$, for which alone it has rows.
+    layers, and at λ = ½ the logits $\\frac14(f^a + f^b)$, for which alone it has rows.
     """
     table = _layers(records)
     table = table[table["metric"].isin(_OF_LAWS) & table["coefficient"].notna()]
@@ -79,7 +79,7 @@ def in_units_of_the_layer(table: DataFrame) -> DataFrame:
     """
     place = [*PAIR, "lewc_exponent", "layer", "depth"]
     middle = table[table["coefficient"] == 0.5].set_index(place)
-    # in units of the two models' root mean square norm: ‖f_a + f_b‖² = 2 + 2 ⟨f_a, f_b⟩ if both have one length
+    # in units of the two models' root mean square norm: ‖fᵃ + fᵇ‖² = 2 + 2 ⟨fᵃ, fᵇ⟩ if both have one length
     both = (middle["output_norm"] * 2 ** middle["decay_exponent"]).rename("both")
     joined = table.join(both, on=place)
     share, depth, product = joined["coefficient"], joined["depth"], joined["both"] ** 2 / 2 - 1
