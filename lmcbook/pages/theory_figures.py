@@ -55,6 +55,13 @@ def worst_table(conditions: Mapping[str, Mapping[str, Numbers]]) -> DataFrame:
     return table.rename_axis(columns="largest error over the layers")
 
 
+def share_table(energies: Mapping[str, Mapping[str, float]]) -> DataFrame:
+    """Layer → part → energy, as a table of shares of the first layer's sum in words for a page."""
+    whole = sum(next(iter(energies.values())).values())
+    table = DataFrame(energies).T.map(lambda energy: "0" if energy < 1e-12 * whole else f"{100 * energy / whole:.1f} %")
+    return table.rename_axis(columns="share of the cross-talk")
+
+
 def rise_table(rise: Mapping[str, float]) -> DataFrame:
     """The fields of `lmcbook.theory.BoundedRise` as a table for a page: a bound that guessing keeps too is vacuous."""
     names = {

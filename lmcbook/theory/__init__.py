@@ -36,9 +36,9 @@ if TYPE_CHECKING:
         expected_orthogonality,
         four_parts,
         layer_shares,
+        part_energies,
         placed_cross_talk,
         random_placements,
-        signed_cross_talk,
         widened,
         width_rows,
     )
@@ -47,7 +47,7 @@ if TYPE_CHECKING:
     from lmcbook.theory.loss_rise import BoundedRise, LossBounds, bounded_rise, loss_bounds
     from lmcbook.theory.networks import Network, merged, run
     from lmcbook.theory.one_law import line_factors, midpoint_exponents, midpoint_factors
-    from lmcbook.theory.overlapping import constant, mixed, mixed_exponents, overlapping_pair, shared_activity, silent
+    from lmcbook.theory.overlapping import constant, line_checks, mixed, mixed_exponents, overlapping_pair, silent
     from lmcbook.theory.pairs import (
         Pair,
         both_mechanisms,
@@ -102,6 +102,7 @@ __all__ = [
     "law_errors",
     "layer_cross_talk",
     "layer_shares",
+    "line_checks",
     "line_factors",
     "loss_bounds",
     "merged",
@@ -112,6 +113,7 @@ __all__ = [
     "mixed_exponents",
     "normalised_errors",
     "overlapping_pair",
+    "part_energies",
     "placed_cross_talk",
     "random_placements",
     "rank_bound",
@@ -122,9 +124,7 @@ __all__ = [
     "repaired",
     "run",
     "run_normalised",
-    "shared_activity",
     "shared_decay",
-    "signed_cross_talk",
     "silent",
     "simulated_cosines",
     "slide",
@@ -145,13 +145,13 @@ __getattr__, __dir__ = names_on_demand(
         ),
         "common_mode": (
             "CrossTalk Shares all_placements centred_rows drawn_layer expected_cross_talk expected_orthogonality "
-            "four_parts layer_shares placed_cross_talk random_placements signed_cross_talk widened width_rows"
+            "four_parts layer_shares part_energies placed_cross_talk random_placements widened width_rows"
         ),
         "gaussian": "INDEPENDENT_COSINE cosine_spread gaussian_cosine relu_covariance",
         "loss_rise": "BoundedRise LossBounds bounded_rise loss_bounds",
         "networks": "Network merged run",
         "one_law": "line_factors midpoint_exponents midpoint_factors",
-        "overlapping": "constant mixed mixed_exponents overlapping_pair shared_activity silent",
+        "overlapping": "constant line_checks mixed mixed_exponents overlapping_pair silent",
         "pairs": (
             "Pair both_mechanisms break_additivity break_orthogonality "
             "broken_pairs commuting_pair disjoint_networks disjoint_pair"
