@@ -24,12 +24,12 @@ MAX_STEPS = 500
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Calibration:
-    """One fitted inverse temperature β, to be used as softmax(βz)."""
+    """One fitted inverse temperature β, to be used as softmax(βf)."""
 
     inverse_temperature: float
     """β = 1/T, above 0."""
     loss: float
-    """Mean cross-entropy of softmax(βz) with the labels it was fitted on, in nats."""
+    """Mean cross-entropy of softmax(βf) with the labels it was fitted on, in nats."""
     flag: CalibrationFlag
     """Empty if β minimises that loss; else which of the two cases of `fit_inverse_temperature` it is."""
 
@@ -75,9 +75,9 @@ def check_logits(logits: Float[Tensor, "examples classes"], labels: Int[Tensor, 
 
 @checked
 def fit_inverse_temperature(logits: Float[Tensor, "examples classes"], labels: Int[Tensor, " examples"]) -> Calibration:
-    r"""The β > 0 that minimises the mean cross-entropy of softmax(βz): temperature scaling, β = 1/T (Guo et al. 2017).
+    r"""The β > 0 that minimises the mean cross-entropy of softmax(βf): temperature scaling, β = 1/T (Guo et al. 2017).
 
-    The loss $\frac1n\sum_i \log\sum_k e^{\beta z_{ik}} - \beta z_{i y_i}$ is convex in β and unimodal in log β. Its
+    The loss $\frac1n\sum_i \log\sum_k e^{\beta f_{ik}} - \beta f_{i y_i}$ is convex in β and unimodal in log β. Its
     derivative's sign is bracketed, and its root found by Newton's method in float64, with a bisection in log β wherever
     Newton's step leaves the bracket or is slow. The logits may have any scale that float32 can hold.
 
@@ -137,7 +137,7 @@ def reliability(
     inverse_temperature: float | int = 1.0,
     bins: int = 15,
 ) -> Reliability:
-    """Confidence, accuracy and number of examples in equally wide bins of the confidence max softmax(βz).
+    """Confidence, accuracy and number of examples in equally wide bins of the confidence max softmax(βf).
 
     Raises:
         InputError: the logits are not finite, a label is none of their classes, β is not above 0, or there is no bin.
@@ -164,7 +164,7 @@ def reliability(
 
 
 def _minimise(logits: Float[Tensor, "classes examples"], target: float) -> float | None:
-    """The root β of the derivative E[Σ_k p_k z_k] − target, p = softmax(βz), or None if it is below UNIFORM_SPREAD."""
+    """The root β of the derivative E[Σ_k p_k f_k] − target, p = softmax(βf), or None if it is below UNIFORM_SPREAD."""
     squares = logits.square()
     powers = torch.empty_like(logits)
     products = torch.empty_like(logits)

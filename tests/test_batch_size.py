@@ -97,6 +97,8 @@ def test_the_table_has_a_row_for_each_batch_size():
     assert list(shown["batch size"]) == ["16", "32", "128"] and list(shown["pairs"]) == ["2"] * 3
     assert text(shown["accuracy barrier (points)"][2]) == "27.5 ± 3.5"
     assert text(shown["reciprocal orthogonality"][0]) == "0.30 ± 0.00"
+    # the mean of 1/32 and 3/32
+    assert text(shown["training loss (nats)"][1]) == "0.062 ± 0.000"
 
 
 def test_the_sentences_say_what_the_records_say():
@@ -125,10 +127,16 @@ def test_the_verdict_counts_pairs_in_both_directions():
     verdict = sentences.batch_verdict(batch_sweep())
     assert verdict.endswith(
         "the smallest batches lose less than the largest in 2 of 2 pairs; reciprocal orthogonality is closer to 0 in "
-        "2, and the relative stable rank is lower in 0."
+        "2, and the stable rank is lower in 0 as the mean of the layers 2 to L−1, in 0 in layer 1, and in 0 in the "
+        "classifier."
     )
     [row] = numbers_of(verdict).to_numpy().tolist()
-    assert row == ["MLP on digits at ×16", "16 and 128", "1.5 and 27.5", "2 of 2", "2 of 2", "0 of 2"]
+    assert row == ["MLP on digits at ×16", "16 and 128", "1.5 and 27.5", "2 of 2", "2 of 2", *["0 of 2"] * 3]
+    lower = batch_sweep()
+    for record in lower:
+        if record.measurement == "layerwise" and record.config.training.batch_size == 16:
+            record.data["layers"][0]["metrics"]["stable_rank_a"] = 0.1
+    assert "in 0 as the mean of the layers 2 to L−1, in 2 in layer 1, and in 0" in sentences.batch_verdict(lower)
     against = batch_sweep(dips={16.0: {16: (0.3, 0.01), 128: (0.1, 0.1)}}, orthogonality={16: 0.5, 128: 0.3})
     assert "in 1 of 2 pairs; reciprocal orthogonality is closer to 0 in 0," in sentences.batch_verdict(against)
     alone = batch_sweep(dips={16.0: {32: (0.1,)}})

@@ -43,7 +43,7 @@ def test_what_decides_the_verdicts_is_what_it_was():
     assert len(WRITTEN) == 267
     assert (
         hashlib.sha256(json.dumps(decides).encode()).hexdigest()
-        == "09bdc49669f8784c2d8bd79c22b4aefc572574d4f5dfaacea0d9e81295944464"
+        == "0679d3d037bdfb4a6edc9bbd5ab201dc5f1eb0752ff621f0fab378af97d0af32"
     )
 
 

@@ -110,7 +110,7 @@ def test_weight_matching_takes_every_pair_from_one_mechanism_to_the_other(record
     assert (after["commutativity"] < 0.8 * before["commutativity"]).all()
     assert (after["reciprocal_orthogonality"] > before["reciprocal_orthogonality"]).all()
     assert (after["overlap"] > before["overlap"]).all()
-    assert (after["llfc_error"] < before["llfc_error"]).all()
+    assert (after["alike_error"] < before["alike_error"]).all()
 
 
 def test_the_gain_of_a_search_falls_with_width_and_is_not_gone_at_the_widest(records):

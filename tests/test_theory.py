@@ -166,11 +166,11 @@ def test_the_two_mechanisms_exclude_each_other():
     assert theory.condition_errors(orthogonal, inputs)["commutativity"][1:].tolist() == pytest.approx([1] * 4)
     assert theory.condition_errors(commuting, inputs)["orthogonality"][1:].min() > 0.5
     half = two_networks([0.5])
-    # the predictions differ by the factor 2^(ℓ−1)
-    expected = [1 - 2.0 ** (1 - depth) for depth in range(1, 6)]
+    # the predictions differ by the factor 2^(ℓ−1), and errors are relative to the layer
+    expected = [2.0 ** (depth - 1) - 1 for depth in range(1, 6)]
     assert connectivity_errors(orthogonal, half, inputs, exponent="one")[0].tolist() == pytest.approx(expected)
     assert connectivity_errors(commuting, half, inputs)[0].tolist() == pytest.approx(
-        [2.0 ** (depth - 1) - 1 for depth in range(1, 6)], abs=1e-9
+        [1 - 2.0 ** (1 - depth) for depth in range(1, 6)], abs=1e-9
     )
 
 

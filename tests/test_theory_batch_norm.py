@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from lmcbook import theory
-from lmcbook.theory import Network, Pair
+from lmcbook.theory import Network, NormalisedNetwork, Pair
 from tests.helpers.overlapping import drawn, stream
 
 SIZES: dict[str, Any] = {"num_layers": 4, "input_size": 8, "units": 6, "num_classes": 4}
@@ -58,6 +58,42 @@ def test_without_batch_norm_a_skip_fits_no_power():
     normalised = theory.disjoint_normalised_networks(2, **SIZES, skip=True, generator=stream())
     parents = [theory.run_normalised(each, INPUTS)[1] for each in normalised]
     assert torch.allclose(midpoint(normalised)[1], (parents[0] + parents[1]) / 2, atol=1e-12)
+
+
+def test_blocks_of_two_layers_keep_the_power_whoever_owns_the_units_inside():
+    sizes = SIZES | {"num_layers": 5}
+    networks = theory.disjoint_normalised_networks(2, **sizes, generator=stream())
+    order = torch.randperm(2 * SIZES["units"], generator=stream(1))
+
+    def reordered(network: NormalisedNetwork) -> NormalisedNetwork:
+        """With the units inside the block, those of layer 2, in another order."""
+        weights, scales, shifts = (list(each) for each in (network.weights, network.scales, network.shifts))
+        weights[1], weights[2] = weights[1][order], weights[2][:, order]
+        scales[1], shifts[1] = scales[1][order], shifts[1][order]
+        return replace(network, weights=tuple(weights), scales=tuple(scales), shifts=tuple(shifts))
+
+    def run(network: NormalisedNetwork, *, around: tuple[int, int] = (0, 2)) -> list[torch.Tensor]:
+        outputs: list[torch.Tensor] = []
+        for index, (scale, shift) in enumerate(zip(network.scales, network.shifts, strict=True)):
+            linear = (outputs[-1] if outputs else INPUTS) @ network.weights[index].T
+            deviation = linear.std(0, correction=0)
+            normalised = (linear - linear.mean(0)) / deviation.where(deviation > 1e-12, 1.0)
+            added = outputs[around[0]] if index == around[1] else 0.0
+            outputs.append(torch.relu(scale * normalised + shift + added))
+        return [*outputs, outputs[-1] @ network.weights[-1].T]
+
+    a, b = (reordered(each) for each in networks)
+    for share in (0.5, 0.3):
+        merged = theory.merged_normalised((a, b), (share, 1 - share))
+        layers = list(zip(run(merged), run(a), run(b), strict=True))
+        for of_merged, of_a, of_b in layers[:-1]:
+            assert torch.allclose(of_merged, share * of_a + (1 - share) * of_b, atol=1e-11)
+        of_merged, of_a, of_b = layers[-1]
+        assert torch.allclose(of_merged, share**2 * of_a + (1 - share) ** 2 * of_b, atol=1e-11)
+    # a skip that ends in units of other owners does not: so the check can fail
+    merged = theory.merged_normalised((a, b), (0.5, 0.5))
+    wrong = [run(each, around=(1, 2))[2] for each in (merged, a, b)]
+    assert not torch.allclose(wrong[0], (wrong[1] + wrong[2]) / 2, atol=1e-2)
 
 
 @pytest.mark.parametrize("share", [0.5, 0.3])

@@ -156,8 +156,9 @@ def test_of_odd_activations_signs_are_random_too_and_nothing_is_common():
     answers = [
         theory.placed_cross_talk(weight, sign * features, theory.all_placements(4)).mean().item() for sign in signs
     ]
-    assert sum(answers) / len(answers) == pytest.approx(theory.signed_cross_talk(weight, features), rel=1e-12)
-    assert theory.expected_cross_talk(weight, features).total > 1.5 * theory.signed_cross_talk(weight, features)
+    in_closed_form = weight.square().sum().item() * features.square().sum(1).mean().item() / 4
+    assert sum(answers) / len(answers) == pytest.approx(in_closed_form, rel=1e-12)
+    assert theory.expected_cross_talk(weight, features).total > 1.5 * in_closed_form
 
 
 # over images and over units
@@ -184,8 +185,12 @@ def test_what_a_bias_and_what_centred_rows_take_away():
         unmoved = parts["constant over images"] + parts["varies over both"]
         assert torch.allclose(centred, unmoved[:, placement] @ theory.centred_rows(weight).T, atol=1e-12)
     # in the mean over the placements the four energies add up, each in closed form
-    each = [theory.expected_cross_talk(weight, part).total for part in parts.values()]
-    assert sum(each) == pytest.approx(theory.expected_cross_talk(weight, features).total)
+    energies = theory.part_energies(weight, features)
+    whole_layer = list(energies["as it is"].values())
+    assert sum(whole_layer) == pytest.approx(theory.expected_cross_talk(weight, features).total)
+    assert list(energies["with a bias for each unit"].values()) == pytest.approx([0, 0, *whole_layer[2:]], abs=1e-12)
+    kept = [0, whole_layer[1], 0, whole_layer[3]]
+    assert list(energies["rows centred"].values()) == pytest.approx(kept, abs=1e-12)
     on_units = [theory.expected_cross_talk(weight, parts[name]).common for name in parts]
     assert on_units[1] < 1e-20 and on_units[3] < 1e-20 < 1e-3 < min(on_units[0], on_units[2])
 

@@ -9,7 +9,17 @@ from lmcbook import theory
 from lmcbook.errors import InputError
 from lmcbook.layerwise import decay_exponent
 from lmcbook.theory import Network
-from tests.helpers.overlapping import INPUTS, ROUNDING, SIZES, drawn, on_the_line, outputs, overlapping, stream
+from tests.helpers.overlapping import (
+    INPUTS,
+    ROUNDING,
+    SIZES,
+    drawn,
+    on_the_line,
+    outputs,
+    overlapping,
+    shared_activity,
+    stream,
+)
 
 
 @settings(max_examples=20, deadline=None)
@@ -19,7 +29,7 @@ def test_theorem_5_3_where_the_units_overlap(coefficient, seed):
     conditions = theory.condition_errors(pair, INPUTS)
     assert conditions["additivity"][:-1].max() < ROUNDING and conditions["orthogonality"][1:].max() < ROUNDING
     # not by separate places: about half of the units are on in both networks, and no weight is 0
-    assert all(0.3 < share < 0.7 for share in theory.shared_activity(pair, INPUTS))
+    assert all(0.3 < share < 0.7 for share in shared_activity(pair))
     assert all((a.abs() > 0).all() and (b.abs() > 0).all() for a, b in zip(*(n.weights for n in pair), strict=True))
     errors = theory.connectivity_errors(pair, theory.two_networks([coefficient]), INPUTS)
     assert errors.max() < ROUNDING
@@ -32,7 +42,7 @@ def test_cross_talk_breaks_it_where_the_units_overlap_too():
     pair = overlapping(theory.mixed([0.1] * 3, [0.0] * 3))
     errors = theory.connectivity_errors(pair, theory.two_networks([0.5]), INPUTS)[0]
     assert errors[0] < ROUNDING
-    assert errors.tolist()[1:] == pytest.approx([1.1**power - 1 for power in (1, 2, 3)])
+    assert errors.tolist()[1:] == pytest.approx([1 - 1.1**-power for power in (1, 2, 3)]), "relative to the layer"
 
 
 # one law
@@ -80,6 +90,14 @@ def test_off_the_midpoint_both_readings_count(coefficient):
     at_the_midpoint = theory.line_factors(0.5, others, owns)
     kappas = [one + other for one, other in zip(others, owns, strict=True)]
     assert torch.allclose(at_the_midpoint, theory.midpoint_factors(kappas)[:, None].expand(-1, 2))
+
+
+def test_the_check_of_the_chapter_tells_whose_answers_the_cross_talk_resembles():
+    found = theory.line_checks(0.25, INPUTS, **SIZES, generator=stream())
+    assert list(found) == ["κ′ = 0.5, κ″ = 0", "κ′ = 0.4, κ″ = 0.1", "κ′ = 0, κ″ = 0.5"]
+    for errors in found.values():
+        right, exchanged = errors.values()
+        assert right.max() < ROUNDING and exchanged[:2].max() < ROUNDING < 0.01 < exchanged[2:].min()
 
 
 def test_of_the_sum_alone_the_law_knows_two_layers_off_the_midpoint():

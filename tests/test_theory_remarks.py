@@ -129,7 +129,7 @@ def test_batch_norm_needs_silent_units_not_to_vary():
 
 def test_how_wrong_lewc_is_where_batch_norm_is_recomputed():
     for errors in theory.batch_norm_errors(INPUTS, **SIZES, generator=stream()).values():
-        expected = [2.0 ** (depth - 1) - 1 for depth in range(1, 4)] + [2.0 ** (4 - 2) - 1]
+        expected = [1 - 2.0 ** (1 - depth) for depth in range(1, 4)] + [1 - 2.0 ** (2 - 4)]
         assert errors["LEWC"].tolist() == pytest.approx(expected, abs=1e-9)
 
 

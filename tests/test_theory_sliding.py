@@ -56,8 +56,8 @@ def test_the_exponents_go_from_one_law_to_the_other(dense, inputs):
     torch.testing.assert_close(exponents[0], torch.arange(1.0, LAYERS + 1))
     torch.testing.assert_close(exponents[2], torch.ones(LAYERS))
     assert 1 < exponents[1, -1] < LAYERS
-    assert rows[LAYERS - 1]["lewc_error"] < 1e-12 < 0.1 < rows[LAYERS - 1]["llfc_error"]
-    assert rows[-1]["llfc_error"] < 1e-14 < 0.1 < rows[-1]["lewc_error"]
+    assert rows[LAYERS - 1]["off_lewc"] < 1e-12 < 0.1 < rows[LAYERS - 1]["off_llfc"]
+    assert rows[-1]["off_llfc"] < 1e-14 < 0.1 < rows[-1]["off_lewc"]
     assert {row["units"] for row in rows} == {UNITS}
 
 

@@ -17,8 +17,8 @@ def loss_barrier(
 ) -> float:
     r"""How far the loss rises above the straight line between the endpoints, Definition 2.1 (Entezari et al. 2022).
 
-    $\max_\lambda \mathcal L(\lambda\theta_a + (1-\lambda)\theta_b) - [\lambda\mathcal L(\theta_a) +
-    (1-\lambda)\mathcal L(\theta_b)]$, in the unit of the losses. Both ends of the line count, so that it is at least 0
+    $\max_\lambda \mathcal L(\lambda\theta^a + (1-\lambda)\theta^b) - [\lambda\mathcal L(\theta^a) +
+    (1-\lambda)\mathcal L(\theta^b)]$, in the unit of the losses. Both ends of the line count, so that it is at least 0
     (unless other ``endpoints`` are given).
 
     Args:
@@ -36,7 +36,7 @@ def loss_barrier(
 def midpoint_loss_barrier(
     coefficients: Sequence[float | int], losses: Sequence[float], *, endpoints: tuple[float, float] | None = None
 ) -> float:
-    r"""$\mathcal L(\frac{\theta_a+\theta_b}2) - \frac12[\mathcal L(\theta_a) + \mathcal L(\theta_b)]$, Table 1's.
+    r"""$\mathcal L(\frac{\theta^a+\theta^b}2) - \frac12[\mathcal L(\theta^a) + \mathcal L(\theta^b)]$, Table 1's.
 
     It is not a maximum, and so it is below 0 where the merged network is better than its parents are in the mean.
 
@@ -80,7 +80,7 @@ def barriers(curve: "InterpolationCurve") -> dict[str, float]:
     Losses in nats, accuracies as fractions. ``calibrated_loss_barrier`` compares calibrated with calibrated, which is
     fair; ``…_against_raw_endpoints`` calibrates the merged network alone. ``predicted_inverse_temperature_midpoint`` is
     what LEWC says of ``inverse_temperature_midpoint`` without a free parameter (`predicted_inverse_temperature`): at
-    λ = ½ it is $2^{e-1}\beta^*(\frac12)$, with β* fitted on the ensemble and the exponent e of `lewc_exponent`: L, or 2
+    λ = ½ it is $2^{e-1}\beta^\star(\frac12)$, with β⋆ fitted on the ensemble and e of `lewc_exponent`: L, or 2
     in a network with batch norm. It is left out where e is not known.
 
     Raises:

@@ -31,12 +31,12 @@ class Fitted:
     calibration_flag: tuple[str, ...]
     """Empty, or why β is not a minimum; see `lmcbook.calibration.fit_inverse_temperature`."""
     calibrated_loss: tuple[float, ...]
-    """The loss of softmax(βz)."""
+    """The loss of softmax(βf)."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class InterpolationCurve(Fitted):
-    r"""How good the merged network λθ_a + (1−λ)θ_b is, for each λ; every tuple is in the order of ``coefficients``.
+    r"""How good the merged network λθᵃ + (1−λ)θᵇ is, for each λ; every tuple is in the order of ``coefficients``.
 
     Batch-norm statistics are recomputed at every λ, the ends included.
     """

@@ -12,7 +12,7 @@ from lmcbook.errors.arguments import checked
 def ensemble_logits(
     logits_a: Float[Tensor, "examples classes"], logits_b: Float[Tensor, "_ _"], coefficient: float | int
 ) -> Float[Tensor, "examples classes"]:
-    r"""$\lambda z_a + (1-\lambda) z_b$: the logits of the two networks, averaged; 1 gives those of a, 0 those of b.
+    r"""$\lambda f^a + (1-\lambda) f^b$: the logits of the two networks, averaged; 1 gives those of a, 0 those of b.
 
     Raises:
         InputError: λ lies outside [0, 1].

@@ -14,7 +14,7 @@ from lmcbook.states import batch_norm_modules
 
 @checked
 def lewc_exponent(model: nn.Module, num_layers: int | None = None) -> int | None:
-    r"""e, where LEWC predicts the merged logits $\lambda^e z_a + (1-\lambda)^e z_b$; None where nothing is predicted.
+    r"""e, where LEWC predicts the merged logits $\lambda^e f^a + (1-\lambda)^e f^b$; None where nothing is predicted.
 
     Without batch norm it is L, the number of linear layers, by Definition 4.1 of the paper. In a network with batch
     norm it is 2 whatever the depth, by our theorem (`lmcbook.theory.batch_norm`): of all factors λ only those of the
@@ -47,7 +47,7 @@ def lewc_ensemble_weight(coefficient: float | int, exponent: int) -> float:
     r"""$\mu = \lambda^L/(\lambda^L+(1-\lambda)^L)$, model a's weight in the ensemble that LEWC merges to.
 
     By Definition 4.1 of the paper the merged logits are
-    $\lambda^L z_a + (1-\lambda)^L z_b = (\lambda^L + (1-\lambda)^L)\,(\mu z_a + (1-\mu) z_b)$. ``exponent`` is that
+    $\lambda^L f^a + (1-\lambda)^L f^b = (\lambda^L + (1-\lambda)^L)\,(\mu f^a + (1-\mu) f^b)$. ``exponent`` is that
     of `lewc_exponent`.
 
     Raises:
@@ -79,14 +79,14 @@ def lewc_scale(coefficients: Sequence[float], exponent: int) -> float:
 
 @checked
 def predicted_inverse_temperature(ensemble_inverse_temperature: float, coefficient: float, exponent: int) -> float:
-    r"""$\beta(\lambda) = \beta^*(\mu) / (\lambda^L + (1-\lambda)^L)$: what LEWC predicts, with no free parameter.
+    r"""$\beta(\lambda) = \beta^\star(\mu) / (\lambda^L + (1-\lambda)^L)$: what LEWC predicts, with no free parameter.
 
-    β*(μ) is fitted on the ensemble $\mu f_a + (1-\mu) f_b$ with the weight μ of `lewc_ensemble_weight`. Exact where
+    β⋆(μ) is fitted on the ensemble $\mu f^a + (1-\mu) f^b$ with the weight μ of `lewc_ensemble_weight`. Exact where
     Definition 4.1 holds at the last layer. ``exponent`` is that of `lewc_exponent`: L, or 2 under batch norm, as far as
     the conditions of our theorem on it hold.
 
     Raises:
-        InputError: β* is not positive, λ lies outside [0, 1], or ``exponent`` is not a positive whole number, or so
+        InputError: β⋆ is not positive, λ lies outside [0, 1], or ``exponent`` is not a positive whole number, or so
             large that β is above what a float holds.
     """
     check_number("ensemble_inverse_temperature", ensemble_inverse_temperature, above=0)

@@ -35,7 +35,7 @@ def logits_of(model: nn.Module, state: StateDict, parts: Sequence[Tensor], *, ba
 
 
 class Line:
-    """The networks λθ_a + (1−λ)θ_b, with the examples that their inverse temperature is fitted and measured on.
+    """The networks λθᵃ + (1−λ)θᵇ, with the examples that their inverse temperature is fitted and measured on.
 
     What measures a pair takes a line. The logits of a λ are computed when they are first asked for and kept, so that
     curve, calibration, temperatures and flatness of one pair walk it once.

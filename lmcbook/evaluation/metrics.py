@@ -16,7 +16,7 @@ def loss(
     *,
     inverse_temperature: float | int = 1.0,
 ) -> float:
-    r"""Mean cross-entropy of softmax(βz) in nats, $\frac1n\sum_i \log\sum_k e^{\beta z_{ik}} - \beta z_{i y_i}$.
+    r"""Mean cross-entropy of softmax(βf) in nats, $\frac1n\sum_i \log\sum_k e^{\beta f_{ik}} - \beta f_{i y_i}$.
 
     Computed in float64, so that the sum of many examples keeps its digits.
 

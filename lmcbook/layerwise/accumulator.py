@@ -29,7 +29,7 @@ METRICS: dict[str, str] = {
     "llfc_cosine": "cosine of the merged layer with the LLFC prediction, mean over examples; the same at λ = ½",
     "lewc_error": "distance of the merged layer from the LEWC prediction, relative to the prediction",
     "llfc_error": "distance of the merged layer from the LLFC prediction, relative to the prediction",
-    "decay_exponent": "−log₂ of the merged layer's norm relative to ‖f(a) + f(b)‖, at λ = ½; LEWC says ℓ, LLFC says 1",
+    "decay_exponent": "−log₂ of the merged layer's norm relative to ‖fᵃ + fᵇ‖, at λ = ½; LEWC says ℓ, LLFC says 1",
     "output_norm": "root mean square norm of the merged layer, relative to that of the two models' layers",
     "weak_additivity": "cosine of the two sides of Definition 5.1 at λ = ½, mean over examples (Fig. 4)",
     "weak_additivity_error": "distance of the two sides of Definition 5.1 at λ = ½, relative to the right side",
@@ -135,7 +135,7 @@ class LayerAccumulator:
         squares = outputs.ratio("a", merged) ** 2 + outputs.ratio("b", merged) ** 2
         found["output_norm"] = (2 / squares) ** 0.5 if squares else math.nan
         if coefficient == 0.5:
-            # the LLFC prediction is half of f(a) + f(b)
+            # the LLFC prediction is half of fᵃ + fᵇ
             found["decay_exponent"] = exponent_of(outputs.ratio(merged, f"llfc {coefficient}") / 2)
         return {name: finite_or_none(value) for name, value in found.items()}
 
@@ -164,7 +164,7 @@ def entry(
 
 
 def _laws(depth: int, coefficients: Sequence[float], *, hidden: bool) -> CombinationSums:
-    # of the vectors f(a), f(b), one f(merged) for each λ, and of a hidden layer the activation of the mean
+    # of the vectors fᵃ, fᵇ, one f̄ for each λ, and of a hidden layer the activation of the mean
     basis = torch.eye(2 + len(coefficients) + hidden, dtype=torch.float64)
     a, b = basis[0], basis[1]
     norms, cosines = {"a": a, "b": b}, {}

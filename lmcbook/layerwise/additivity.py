@@ -21,8 +21,8 @@ def weak_additivity_sides(
     coefficient: float = 0.5,
     activation: Activation = relu,
 ) -> tuple[Float[Tensor, "examples units *positions"], Float[Tensor, "examples units *positions"]]:
-    r"""Both sides of Definition 5.1: $\sigma(\lambda \tilde z_a + (1-\lambda) \tilde z_b)$ and
-    $\lambda\sigma(\tilde z_a) + (1-\lambda)\sigma(\tilde z_b)$.
+    r"""Both sides of Definition 5.1: $\sigma(\lambda \tilde z^a + (1-\lambda) \tilde z^b)$ and
+    $\lambda\sigma(\tilde z^a) + (1-\lambda)\sigma(\tilde z^b)$.
 
     Raises:
         InputError: ``activation`` is no function of the entries of a tensor.

@@ -16,7 +16,7 @@ class Gram:
     r"""The inner products of $k$ vectors of each example: one product of matrices instead of several passes per norm.
 
     The layerwise metrics of a layer are norms of two dozen combinations of a few vectors, such as
-    $\lambda^\ell f_\ell(a) + (1-\lambda)^\ell f_\ell(b) - f_\ell(\text{merged})$. With $G$ the matrix of inner
+    $\lambda^\ell f_\ell^a + (1-\lambda)^\ell f_\ell^b - \bar f_\ell$. With $G$ the matrix of inner
     products, $\lVert \sum_i c_i v_i \rVert^2 = c^\top G c$, in float64. Where the terms cancel (`LITTLE_LEFT`), the
     combination itself is added up, so that a law that holds exactly is seen to hold exactly.
 

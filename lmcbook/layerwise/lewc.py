@@ -14,7 +14,7 @@ from lmcbook.layerwise.running_sums import Mean, RatioOfNorms, example_norms
 def lewc_prediction(
     output_a: Float[Tensor, "*shape"], output_b: Float[Tensor, "*shape"], coefficient: float, depth: int
 ) -> Float[Tensor, "*shape"]:
-    r"""Layer ℓ of the merged model under LEWC: $\lambda^\ell f_\ell(x;\theta_a) + (1-\lambda)^\ell f_\ell(x;\theta_b)$.
+    r"""Layer ℓ of the merged model under LEWC: $\lambda^\ell f_\ell^a(x) + (1-\lambda)^\ell f_\ell^b(x)$.
 
     Definition 4.1. ``depth`` is ℓ, counted from 1; ``coefficient`` is λ and multiplies model a.
 
@@ -29,7 +29,7 @@ def lewc_prediction(
 def llfc_prediction(
     output_a: Float[Tensor, "*shape"], output_b: Float[Tensor, "*shape"], coefficient: float
 ) -> Float[Tensor, "*shape"]:
-    r"""A layer of the merged model under LLFC: $\lambda f_\ell(x;\theta_a) + (1-\lambda) f_\ell(x;\theta_b)$.
+    r"""A layer of the merged model under LLFC: $\lambda f_\ell^a(x) + (1-\lambda) f_\ell^b(x)$.
 
     Layerwise linear feature connectivity, Zhou et al. 2023 (appendix C of the paper).
     """
@@ -84,7 +84,7 @@ def decay_exponent(
     output_a: Float[Tensor, "examples units *positions"],
     output_b: Float[Tensor, "examples units *positions"],
 ) -> float:
-    r"""$e_\ell = -\log_2(\lVert f_\ell(\text{merged}) \rVert / \lVert f_\ell(a) + f_\ell(b) \rVert)$ at λ = ½.
+    r"""$e_\ell = -\log_2(\lVert \bar f_\ell \rVert / \lVert f_\ell^a + f_\ell^b \rVert)$ at λ = ½.
 
     The norms are root mean squares over the examples. LEWC says $e_\ell = \ell$, LLFC says $e_\ell = 1$. Infinite if
     the merged layer is all zero.

@@ -24,7 +24,7 @@ class ManyMatching:
     permutations: tuple[Permutation, ...]
     """``apply(spec, permutations[i], states[i])`` are aligned to ``states[0]`` and to each other."""
     objective: float
-    r"""$\sum_{i<j} \langle \pi_i \theta_i, \pi_j \theta_j \rangle$ over the weight_names tensors."""
+    r"""$\sum_{i<j} \langle P^i \theta^i, P^j \theta^j \rangle$ over the weight_names tensors."""
     rounds: int
     """How often every network was matched to the others."""
     seconds: float
@@ -46,7 +46,7 @@ def merge_many_matching(
     seed: int = 0,
     progress: bool = True,
 ) -> ManyMatching:
-    r"""Permutations that maximise $\sum_{i<j} \langle \pi_i \theta_i, \pi_j \theta_j \rangle$, one network at a time.
+    r"""Permutations that maximise $\sum_{i<j} \langle P^i \theta^i, P^j \theta^j \rangle$, one network at a time.
 
     MergeMany of Git Re-Basin (Ainsworth, Hayase & Srinivasa 2023, Algorithm 3): every network in turn, in random
     order, is matched to the mean of the others; the end is when no network moves any more.

@@ -16,7 +16,7 @@ HALF_PRECISION = (torch.float16, torch.bfloat16)
 def interpolate(
     state_a: StateDict, state_b: StateDict, coefficient: float | int, *, out: StateDict | None = None
 ) -> StateDict:
-    r"""The network on the line between two: $\lambda\theta_a + (1-\lambda)\theta_b$, as in Definition 2.1 of the paper.
+    r"""The network on the line between two: $\lambda\theta^a + (1-\lambda)\theta^b$, as in Definition 2.1 of the paper.
 
     The coefficient λ multiplies ``state_a``: 1 gives a copy of ``state_a`` and 0 one of ``state_b``, bit for bit. In
     between, tensors of integers (counters) are copied from ``state_a``.
@@ -34,7 +34,7 @@ def interpolate(
 
 @checked
 def merge_many(states: Sequence[StateDict], coefficients: Sequence[float | int]) -> StateDict:
-    r"""The weighted mean of k networks: $\sum_i \lambda_i\theta_i$ with $\lambda_i \geq 0$ and $\sum_i \lambda_i = 1$.
+    r"""The weighted mean of k networks: $\sum_i \lambda_i\theta^i$ with $\lambda_i \geq 0$ and $\sum_i \lambda_i = 1$.
 
     Tensors of integers are copied from the first network, unless one coefficient is 1: then all are that network's.
 

@@ -181,7 +181,7 @@ class LayeredModel(nn.Module):
         Args:
             images: the input x.
             first_linear_output: W₁x, if it is known already: layer 1 is linear in the weights, so that for a network
-                λθ_a + (1−λ)θ_b it is λ W₁ᵃx + (1−λ) W₁ᵇx, and two products serve every λ.
+                λθᵃ + (1−λ)θᵇ it is λ W₁ᵃx + (1−λ) W₁ᵇx, and two products serve every λ.
             trace: return a `LayerTrace` for each layer in place of the logits.
         """
         signal: Tensor = images

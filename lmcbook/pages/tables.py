@@ -129,9 +129,13 @@ def penalties(records: Sequence[Record]) -> DataFrame:
 
 
 def batch_sizes(records: Sequence[Record]) -> DataFrame:
-    """Barriers, ranks and conditions at λ = ½ for each batch size at one width: mean ± standard deviation."""
+    """Training loss, barriers, ranks and conditions for each batch size at one width: mean ± standard deviation.
+
+    The training loss is the mean of the last epoch, the others are at λ = ½.
+    """
     table = Measurements.of(records).table(one_width)
-    columns = {**_UNMERGED, **_ACCURACY, **_LOSS, **_CALIBRATED, **_CONDITIONS, **_EFFECTIVE_RANK}
+    training_loss: Columns = {"training loss (nats)": ("training_loss", 1, 3)}
+    columns = {**_UNMERGED, **training_loss, **_ACCURACY, **_LOSS, **_CALIBRATED, **_CONDITIONS, **_EFFECTIVE_RANK}
     return _summarised(table, "batch size", "batch_size", "{:g}".format, columns)
 
 

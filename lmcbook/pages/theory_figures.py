@@ -16,7 +16,7 @@ from lmcbook.pages.origin import CONSTRUCTED, origin_html
 
 Draw = Callable[..., Figure]
 Numbers = Iterable[Any]
-"""Anything that gives what `float` takes, a tensor of one axis too."""
+"""Any iterable of values that `float` converts, such as a tensor with one axis."""
 
 FLOOR = 1e-17
 """Where a logarithmic axis shows an error of exactly 0: below anything that float64 leaves of a number near 1."""
@@ -53,6 +53,13 @@ def worst_table(conditions: Mapping[str, Mapping[str, Numbers]]) -> DataFrame:
     }
     table = DataFrame(worst).T.map(lambda error: "0" if error == 0 else f"{error:.2g}")
     return table.rename_axis(columns="largest error over the layers")
+
+
+def share_table(energies: Mapping[str, Mapping[str, float]]) -> DataFrame:
+    """Layer → part → energy, as a table of shares of the first layer's sum in words for a page."""
+    whole = sum(next(iter(energies.values())).values())
+    table = DataFrame(energies).T.map(lambda energy: "0" if energy < 1e-12 * whole else f"{100 * energy / whole:.1f} %")
+    return table.rename_axis(columns="share of the cross-talk")
 
 
 def rise_table(rise: Mapping[str, float]) -> DataFrame:
@@ -96,8 +103,8 @@ def numbers_by_layer(table: DataFrame, *, label: str, logarithmic: bool = True, 
 
 
 def errors_by_layer(table: DataFrame, *, narrow: bool = False) -> Figure:
-    """Relative errors of a prediction, layer by layer; those that are exactly 0 stand at 10⁻¹⁷."""
-    return numbers_by_layer(table, label="relative error", narrow=narrow)
+    """Errors of a prediction relative to the layer itself, layer by layer; an error of exactly 0 stands at 10⁻¹⁷."""
+    return numbers_by_layer(table, label="error, relative to the layer", narrow=narrow)
 
 
 def bounds_by_layer(table: DataFrame, *, narrow: bool = False) -> Figure:

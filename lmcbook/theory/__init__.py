@@ -20,10 +20,10 @@ if TYPE_CHECKING:
         bias_errors,
         condition_errors,
         connectivity_errors,
+        fitted_and_predicted,
         law_errors,
         normalised_errors,
         shared_decay,
-        temperatures,
         two_networks,
     )
     from lmcbook.theory.common_mode import (
@@ -36,9 +36,9 @@ if TYPE_CHECKING:
         expected_orthogonality,
         four_parts,
         layer_shares,
+        part_energies,
         placed_cross_talk,
         random_placements,
-        signed_cross_talk,
         widened,
         width_rows,
     )
@@ -47,7 +47,7 @@ if TYPE_CHECKING:
     from lmcbook.theory.loss_rise import BoundedRise, LossBounds, bounded_rise, loss_bounds
     from lmcbook.theory.networks import Network, merged, run
     from lmcbook.theory.one_law import line_factors, midpoint_exponents, midpoint_factors
-    from lmcbook.theory.overlapping import constant, mixed, mixed_exponents, overlapping_pair, shared_activity, silent
+    from lmcbook.theory.overlapping import constant, line_checks, mixed, mixed_exponents, overlapping_pair, silent
     from lmcbook.theory.pairs import (
         Pair,
         both_mechanisms,
@@ -96,11 +96,13 @@ __all__ = [
     "error_budget",
     "expected_cross_talk",
     "expected_orthogonality",
+    "fitted_and_predicted",
     "four_parts",
     "gaussian_cosine",
     "law_errors",
     "layer_cross_talk",
     "layer_shares",
+    "line_checks",
     "line_factors",
     "loss_bounds",
     "merged",
@@ -111,6 +113,7 @@ __all__ = [
     "mixed_exponents",
     "normalised_errors",
     "overlapping_pair",
+    "part_energies",
     "placed_cross_talk",
     "random_placements",
     "rank_bound",
@@ -121,14 +124,11 @@ __all__ = [
     "repaired",
     "run",
     "run_normalised",
-    "shared_activity",
     "shared_decay",
-    "signed_cross_talk",
     "silent",
     "simulated_cosines",
     "slide",
     "sliding_pair",
-    "temperatures",
     "two_networks",
     "widened",
     "width_rows",
@@ -140,18 +140,18 @@ __getattr__, __dir__ = names_on_demand(
         "batch_norm": "NormalisedNetwork disjoint_normalised_networks merged_normalised run_normalised",
         "bounds": "ErrorBudget deficit error_budget",
         "checks": (
-            "batch_norm_errors bias_errors condition_errors connectivity_errors law_errors "
-            "normalised_errors shared_decay temperatures two_networks"
+            "batch_norm_errors bias_errors condition_errors connectivity_errors fitted_and_predicted law_errors "
+            "normalised_errors shared_decay two_networks"
         ),
         "common_mode": (
             "CrossTalk Shares all_placements centred_rows drawn_layer expected_cross_talk expected_orthogonality "
-            "four_parts layer_shares placed_cross_talk random_placements signed_cross_talk widened width_rows"
+            "four_parts layer_shares part_energies placed_cross_talk random_placements widened width_rows"
         ),
         "gaussian": "INDEPENDENT_COSINE cosine_spread gaussian_cosine relu_covariance",
         "loss_rise": "BoundedRise LossBounds bounded_rise loss_bounds",
         "networks": "Network merged run",
         "one_law": "line_factors midpoint_exponents midpoint_factors",
-        "overlapping": "constant mixed mixed_exponents overlapping_pair shared_activity silent",
+        "overlapping": "constant line_checks mixed mixed_exponents overlapping_pair silent",
         "pairs": (
             "Pair both_mechanisms break_additivity break_orthogonality "
             "broken_pairs commuting_pair disjoint_networks disjoint_pair"

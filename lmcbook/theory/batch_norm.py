@@ -13,7 +13,7 @@ from lmcbook.theory.pairs import disjoint_networks
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NormalisedNetwork:
-    r"""With batch norm: $z_\ell = \sigma(\gamma_\ell \odot \mathrm{norm}(W_\ell z_{\ell-1}) + \beta_\ell)$
+    r"""With batch norm: $z_\ell = \sigma(\gamma_\ell \odot \mathrm{norm}(W_\ell z_{\ell-1}) + \nu_\ell)$
     for ℓ < L; the logits are $W_L z_{L-1}$.
     """
 
@@ -21,7 +21,7 @@ class NormalisedNetwork:
     scales: tuple[Tensor, ...]
     """γ of the hidden layers 1…L−1."""
     shifts: tuple[Tensor, ...]
-    """β of the hidden layers 1…L−1 (not an inverse temperature)."""
+    """ν of the hidden layers 1…L−1."""
     skip: bool = False
     """Whether hidden layers 2…L−1 add their input before the activation, as residual networks do."""
 
@@ -49,7 +49,7 @@ def run_normalised(
 
 
 def merged_normalised(networks: Sequence[NormalisedNetwork], coefficients: Sequence[float]) -> NormalisedNetwork:
-    r"""$\sum_i \lambda_i \theta_i$, batch norm's scales and shifts included."""
+    r"""$\sum_i \lambda_i \theta^i$, batch norm's scales and shifts included."""
 
     def mean(tensors: Sequence[Tensor]) -> Tensor:
         return sum_of(coefficient * tensor for coefficient, tensor in zip(coefficients, tensors, strict=True))

@@ -34,7 +34,7 @@ def connectivity_errors(
     activation: Activation = F.relu,
     bias_exponent: BiasExponent = "one",
 ) -> Float[Tensor, "coefficients layers"]:
-    r"""Relative error of $f_\ell(x; \sum_i \lambda_i\theta_i) = \sum_i \lambda_i^e f_\ell(x; \theta_i)$.
+    r"""Error of $f_\ell(x; \sum_i \lambda_i\theta^i) = \sum_i \lambda_i^e f_\ell(x; \theta^i)$, relative to that layer.
 
     Args:
         networks: two or more of the same shapes.
@@ -53,13 +53,13 @@ def connectivity_errors(
         for layer, *layers in zip(of_merged, *traces, strict=True):
             power = layer.depth if exponent == "depth" else 1
             prediction = sum_of(each**power * of.output for each, of in zip(row, layers, strict=True))
-            errors.append(relative_error(layer.output, prediction))
+            errors.append(_relative_to_the_layer(layer.output, prediction))
         rows.append(errors)
     return torch.tensor(rows, dtype=torch.float64)
 
 
 def law_errors(pair: Pair, inputs: Float[Tensor, "examples inputs"]) -> dict[str, Float[Tensor, " layers"]]:
-    """Relative error of both laws, LEWC and LLFC, in every layer of the merged model at λ = ½."""
+    """Error of both laws, LEWC and LLFC, in every layer of the merged model at λ = ½, relative to that layer."""
     half = two_networks([0.5])
     return {
         "LEWC": connectivity_errors(pair, half, inputs)[0],
@@ -140,7 +140,7 @@ def normalised_errors(
     last_exponent: int = 2,
     epsilon: float = 0.0,
 ) -> Float[Tensor, " layers"]:
-    r"""Relative error of $f_\ell = \sum_i \lambda_i^e f_\ell^{(i)}$ with recomputed batch norm; ours.
+    r"""Error of $f_\ell = \sum_i \lambda_i^e f_\ell^i$ with recomputed batch norm, relative to the merged layer; ours.
 
     Args:
         networks: two or more of the same shapes.
@@ -157,16 +157,21 @@ def normalised_errors(
     for depth, (layer, *layers) in enumerate(zip(of_merged, *outputs, strict=True), start=1):
         power = last_exponent if depth == len(of_merged) else depth if exponent == "depth" else 1
         prediction = sum_of(each**power * of for each, of in zip(coefficients, layers, strict=True))
-        errors.append(relative_error(layer, prediction))
+        errors.append(_relative_to_the_layer(layer, prediction))
     return torch.tensor(errors, dtype=torch.float64)
+
+
+def _relative_to_the_layer(layer: Tensor, prediction: Tensor) -> float:
+    """The distance between the two over the layer's norm: one denominator for all laws, whatever size they predict."""
+    return relative_error(prediction, layer)
 
 
 def batch_norm_errors(
     inputs: Float[Tensor, "examples inputs"], **sizes: Unpack[Sizes]
 ) -> dict[str, dict[str, Float[Tensor, " layers"]]]:
-    """Relative errors at λ = ½ of our law for batch norm and of LEWC, for disjoint networks without and with skips.
+    """Errors at λ = ½ of our law for batch norm and of LEWC, for disjoint networks without and with skips.
 
-    ``sizes`` are those of `disjoint_pair`.
+    They are relative to the merged layer. ``sizes`` are those of `disjoint_pair`.
     """
     found = {}
     for name, skip in (("plain", False), ("residual", True)):
@@ -183,7 +188,10 @@ def batch_norm_errors(
 def bias_errors(
     coefficient: float, inputs: Float[Tensor, "examples inputs"], **sizes: Unpack[Sizes]
 ) -> dict[str, Float[Tensor, " layers"]]:
-    """Relative errors of LEWC for disjoint networks with biases, merged in two ways; ``sizes``: see `disjoint_pair`."""
+    """Errors of LEWC, relative to the layer, for disjoint networks with biases, merged in two ways.
+
+    ``sizes`` are those of `disjoint_pair`.
+    """
     pair = disjoint_networks(2, **sizes, bias=True)
     rows = two_networks([coefficient])
     return {
@@ -192,12 +200,13 @@ def bias_errors(
     }
 
 
-def temperatures(
+def fitted_and_predicted(
     pair: Pair, coefficients: Sequence[float], inputs: Float[Tensor, "examples inputs"], generator: Generator
 ) -> list[dict[str, float]]:
     """Inverse temperatures of merged models, fitted and predicted by LEWC: rows layers, coefficient, fitted, predicted.
 
-    ``layers`` is L. The labels are drawn from the softmax of the two networks' mean logits, so that β is finite.
+    ``layers`` is L. The labels are drawn from the softmax of the two networks' mean logits, so that β is finite. Where
+    LEWC is exact the two agree, for then the same loss is minimised under a scaling.
     """
     logits_a, logits_b = (run(network, inputs)[-1].output for network in pair)
     labels = torch.multinomial(((logits_a + logits_b) / 2).softmax(1), 1, generator=generator)[:, 0]

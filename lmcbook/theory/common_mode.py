@@ -69,18 +69,6 @@ def expected_cross_talk(
     return CrossTalk(isotropic.item(), common.item())
 
 
-def signed_cross_talk(weight: Float[Tensor, "outputs units"], features: Float[Tensor, "examples inputs"]) -> float:
-    r"""$\lVert W\rVert_F^2\,\mathbb{E}\lVert z\rVert^2 / n$: units in random places and of random signs.
-
-    An odd activation leaves a network what it is when a unit's weights change sign on both sides.
-
-    Raises:
-        InputError: there are fewer than two units, or the two tensors disagree on them.
-    """
-    _check_layer(weight, features)
-    return (weight.square().sum() * features.square().sum(1).mean() / weight.shape[1]).item()
-
-
 def placed_cross_talk(
     weight: Float[Tensor, "outputs units"],
     features: Float[Tensor, "examples inputs"],
@@ -167,8 +155,27 @@ def four_parts(features: Float[Tensor, "examples units"]) -> dict[str, Float[Ten
     return {name: part.clone() for name, part in parts.items()}
 
 
+def part_energies(
+    weight: Float[Tensor, "outputs units"], features: Float[Tensor, "examples units"]
+) -> dict[str, dict[str, float]]:
+    """The mean squared cross-talk of each of the `four_parts`, over images and random placements, in three layers.
+
+    As it is; with the bias that takes the mean over the images away, which removes the first two parts; and with
+    `centred_rows`, which remove the first and the third.
+    """
+    layers = {
+        "as it is": (weight, features),
+        "with a bias for each unit": (weight, features - features.mean(0)),
+        "rows centred": (centred_rows(weight), features),
+    }
+    return {
+        name: {part: expected_cross_talk(rows, of).total for part, of in four_parts(read).items()}
+        for name, (rows, read) in layers.items()
+    }
+
+
 def centred_rows(weight: Float[Tensor, "outputs units"]) -> Float[Tensor, "outputs units"]:
-    r"""$WC$: from each row its mean is taken, so that $WC\mathbf 1 = 0$."""
+    r"""$WH$: from each row its mean is taken, so that $WH\mathbf 1 = 0$."""
     return weight - weight.mean(1, keepdim=True)
 
 

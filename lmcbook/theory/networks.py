@@ -62,7 +62,7 @@ def run(
 def merged(
     networks: Sequence[Network], coefficients: Sequence[float], *, bias_exponent: BiasExponent = "one"
 ) -> Network:
-    r"""$\sum_i \lambda_i \theta_i$ for any number of networks; λ and 1 − λ for two.
+    r"""$\sum_i \lambda_i \theta^i$ for any number of networks; λ and 1 − λ for two.
 
     Args:
         networks: of the same shapes.

@@ -1,6 +1,5 @@
 """One law for both mechanisms, LEWC and LLFC, and what lies between; ours, not the paper's."""
 
-import math
 from collections.abc import Sequence
 
 import torch
@@ -34,41 +33,39 @@ def midpoint_exponents(kappas: Sequence[float]) -> Float[Tensor, " layers"]:
     Raises:
         InputError: a κ is not above −1.
     """
-    exponents = [1.0]
     for kappa in kappas:
         check_number("kappa", kappa, above=-1)
-        exponents.append(exponents[-1] + 1 - math.log2(1 + kappa))
-    return torch.tensor(exponents, dtype=torch.float64)
+    return -midpoint_factors(kappas).log2()
 
 
 def line_factors(coefficient: float, others: Sequence[float], owns: Sequence[float]) -> Float[Tensor, "layers 2"]:
-    r"""$A_\ell$ and $B_\ell$ with $\bar f_\ell = A_\ell f_\ell^a + B_\ell f_\ell^b$, for any λ.
+    r"""$\tilde p_\ell$, $\tilde q_\ell$ with $\bar f_\ell = \tilde p_\ell f_\ell^a + \tilde q_\ell f_\ell^b$ for any λ.
 
-    Each network's weights answer the other's features with $\eta$ times what their owner makes of them and $\theta$
-    times what they make of their own: $W^a z^b = \eta\,\tilde z^b + \theta\,\tilde z^a$ and likewise
-    for $W^b z^a$. At λ = ½ only κ = η + θ counts.
+    Each network's weights answer the other's features with $\kappa'$ times what their owner makes of them and
+    $\kappa''$ times what they make of their own: $W^a z^b = \kappa'\,\tilde z^b + \kappa''\,\tilde z^a$ and likewise
+    for $W^b z^a$. At λ = ½ only κ = κ' + κ'' counts.
 
     Args:
         coefficient: λ.
-        others: $\eta_2, \dots, \eta_L$.
-        owns: $\theta_2, \dots, \theta_L$.
+        others: $\kappa'_2, \dots, \kappa'_L$.
+        owns: $\kappa''_2, \dots, \kappa''_L$.
 
     Raises:
-        InputError: a number is negative, λ is outside [0, 1], or there are not as many η as θ.
+        InputError: a number is negative, λ is outside [0, 1], or the two are not equally many.
     """
     check_number("coefficient", coefficient, minimum=0, maximum=1)
     if len(others) != len(owns):
         raise InputError(f"owns holds {len(owns)} numbers; give {len(others)}, one for each of others")
     share_a, share_b = coefficient, 1 - coefficient
     rows = [(share_a, share_b)]
-    for eta, theta in zip(others, owns, strict=True):
-        check_number("others", eta, minimum=0)
-        check_number("owns", theta, minimum=0)
+    for of_owner, of_reader in zip(others, owns, strict=True):
+        check_number("others", of_owner, minimum=0)
+        check_number("owns", of_reader, minimum=0)
         previous_a, previous_b = rows[-1]
         rows.append(
             (
-                (share_a + share_b * eta) * previous_a + share_a * theta * previous_b,
-                (share_b + share_a * eta) * previous_b + share_b * theta * previous_a,
+                (share_a + share_b * of_owner) * previous_a + share_a * of_reader * previous_b,
+                (share_b + share_a * of_owner) * previous_b + share_b * of_reader * previous_a,
             )
         )
     return torch.tensor(rows, dtype=torch.float64)

@@ -8,8 +8,10 @@ from jaxtyping import Float
 from torch import Generator, Tensor
 
 from lmcbook.errors import InputError, check_number
-from lmcbook.theory.checks import halfway_exponents
-from lmcbook.theory.networks import Network, run
+from lmcbook.layerwise import relative_error
+from lmcbook.theory.checks import halfway_exponents, two_networks
+from lmcbook.theory.networks import Network, merged, run
+from lmcbook.theory.one_law import line_factors
 from lmcbook.theory.pairs import Pair
 
 Answers = Callable[[int, Tensor, Tensor], tuple[Tensor, Tensor]]
@@ -69,16 +71,16 @@ def silent(depth: int, own_a: Tensor, own_b: Tensor) -> tuple[Tensor, Tensor]:
 
 
 def mixed(others: Sequence[float], owns: Sequence[float]) -> Answers:
-    r"""Answers for `overlapping_pair`: $W^a z^b = \eta\,\tilde z^b + \theta\,\tilde z^a$, and mirrored.
+    r"""Answers for `overlapping_pair`: $W^a z^b = \kappa'\,\tilde z^b + \kappa''\,\tilde z^a$, and mirrored.
 
     Args:
-        others: $\eta_2, \dots, \eta_L$.
-        owns: $\theta_2, \dots, \theta_L$.
+        others: $\kappa'_2, \dots, \kappa'_L$.
+        owns: $\kappa''_2, \dots, \kappa''_L$.
     """
 
     def answers(depth: int, own_a: Tensor, own_b: Tensor) -> tuple[Tensor, Tensor]:
-        eta, theta = others[depth - 2], owns[depth - 2]
-        return eta * own_b + theta * own_a, eta * own_a + theta * own_b
+        of_owner, of_reader = others[depth - 2], owns[depth - 2]
+        return of_owner * own_b + of_reader * own_a, of_owner * own_a + of_reader * own_b
 
     return answers
 
@@ -121,10 +123,48 @@ def mixed_exponents(
     return halfway_exponents(pair, inputs)
 
 
-def shared_activity(pair: Pair, inputs: Float[Tensor, "examples inputs"]) -> list[float]:
-    """For each hidden layer the share of unit and example for which the unit is on in *both* networks."""
-    layers = zip(run(pair.a, inputs)[:-1], run(pair.b, inputs)[:-1], strict=True)
-    return [((of_a.output > 0) & (of_b.output > 0)).double().mean().item() for of_a, of_b in layers]
+def line_checks(
+    coefficient: float,
+    inputs: Float[Tensor, "examples inputs"],
+    *,
+    num_layers: int,
+    units: int,
+    num_classes: int,
+    generator: Generator,
+) -> dict[str, dict[str, Float[Tensor, " layers"]]]:
+    """How far three pairs with the same κ = ½ are from the law along the line at one λ; ours.
+
+    The pairs differ in whose answers the cross-talk resembles. For each the errors of every layer, relative to the
+    layer: of the law with the pair's own κ' and κ'', and of the law with the two exchanged, which has the same sums.
+    """
+    found = {}
+    for of_owner, of_reader in ((0.5, 0.0), (0.4, 0.1), (0.0, 0.5)):
+        others, owns = [of_owner] * (num_layers - 1), [of_reader] * (num_layers - 1)
+        pair = overlapping_pair(
+            inputs,
+            mixed(others, owns),
+            num_layers=num_layers,
+            units=units,
+            num_classes=num_classes,
+            generator=generator,
+        )
+        layers = list(
+            zip(*(run(each, inputs) for each in (*pair, merged(pair, two_networks([coefficient])[0]))), strict=True)
+        )
+        found[f"κ′ = {of_owner:g}, κ″ = {of_reader:g}"] = {
+            said: torch.tensor(
+                [
+                    relative_error(share_a * of_a.output + share_b * of_b.output, of_merged.output)
+                    for (share_a, share_b), (of_a, of_b, of_merged) in zip(factors.tolist(), layers, strict=True)
+                ],
+                dtype=torch.float64,
+            )
+            for said, factors in (
+                ("the proposition", line_factors(coefficient, others, owns)),
+                ("the same with κ′ and κ″ exchanged", line_factors(coefficient, owns, others)),
+            )
+        }
+    return found
 
 
 def _pre_activations(examples: int, rows: int, generator: Generator) -> tuple[Tensor, Tensor]:

@@ -85,8 +85,8 @@ def slide(dense: Pair, shared_units: Iterable[int], inputs: Float[Tensor, "examp
     """What becomes of both laws and their conditions at λ = ½ while two networks come to share their units.
 
     A row for each number of shared units and layer: ``shared_units``, ``units`` (of each network), ``depth``,
-    ``decay_exponent`` (LEWC says ``depth``, LLFC says 1), ``lewc_error`` and ``llfc_error`` (relative),
-    ``orthogonality`` and ``commutativity`` (0 where they hold, NaN in layer 1).
+    ``decay_exponent`` (LEWC says ``depth``, LLFC says 1), ``off_lewc`` and ``off_llfc`` (the distance from each law,
+    relative to the merged layer), ``orthogonality`` and ``commutativity`` (0 where they hold, NaN in layer 1).
 
     Raises:
         InputError: a number of shared units lies outside 0 and the networks' own.
@@ -103,8 +103,8 @@ def slide(dense: Pair, shared_units: Iterable[int], inputs: Float[Tensor, "examp
                     "units": len(dense.a.weights[0]),
                     "depth": index + 1,
                     "decay_exponent": decay_exponent(of_merged.output, of_a.output, of_b.output),
-                    "lewc_error": laws["LEWC"][index].item(),
-                    "llfc_error": laws["LLFC"][index].item(),
+                    "off_lewc": laws["LEWC"][index].item(),
+                    "off_llfc": laws["LLFC"][index].item(),
                     "orthogonality": conditions["orthogonality"][index].item(),
                     "commutativity": conditions["commutativity"][index].item(),
                 }

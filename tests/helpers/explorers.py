@@ -72,8 +72,8 @@ def sliding_rows(units: int = 8, num_layers: int = 3) -> list[dict[str, Any]]:
             "units": units,
             "depth": depth,
             "decay_exponent": depth - (depth - 1) * shared / units,
-            "lewc_error": shared / units,
-            "llfc_error": 1 - shared / units,
+            "off_lewc": shared / units,
+            "off_llfc": 1 - shared / units,
             "orthogonality": math.nan if depth == 1 else shared / units,
             "commutativity": math.nan if depth == 1 else 1 - shared / units,
         }

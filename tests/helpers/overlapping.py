@@ -28,6 +28,12 @@ def overlapping(answers=theory.silent, seed: int = 0, **changes) -> Pair:
     return theory.overlapping_pair(INPUTS, answers, **SIZES | changes, generator=stream(seed))
 
 
+def shared_activity(pair: Pair) -> list[float]:
+    """For each hidden layer the share of unit and example for which the unit is on in *both* networks."""
+    layers = zip(*(theory.run(network, INPUTS)[:-1] for network in pair), strict=True)
+    return [((of_a.output > 0) & (of_b.output > 0)).double().mean().item() for of_a, of_b in layers]
+
+
 def outputs(network: Network) -> list[torch.Tensor]:
     return [trace.output for trace in theory.run(network, INPUTS)]
 

@@ -15,7 +15,7 @@ tensor, or the weights of each output unit."""
 
 
 def difference(state_a: StateDict, state_b: StateDict, names: Collection[str]) -> StateDict:
-    r"""$\theta_b - \theta_a$, the direction from network a to network b, of the tensors ``names``: its parameters.
+    r"""$\theta^b - \theta^a$, the direction from network a to network b, of the tensors ``names``: its parameters.
 
     Statistics of batch norm have no place in it: they follow from the weights.
 

@@ -40,6 +40,8 @@ SUMMARIES: dict[str, str] = {
     "effective_rank": "mean over the layers 2…L−1 and the two models",
     "relative_stable_rank": "mean over the layers 2…L−1 and the two models",
     "relative_effective_rank": "mean over the layers 2…L−1 and the two models",
+    "stable_rank_first": "of layer 1, mean over the two models",
+    "stable_rank_last": "of the classifier, mean over the two models",
 }
 """Every summary, in words. Layers 2…L−1 lie between hidden layers, so that their size grows with the width alone."""
 
@@ -95,6 +97,10 @@ def layerwise_summary(record: Record) -> dict[str, float]:
         "lowest_bin_share": _lowest_bin_share(hidden),
         **{name: _mean(after_first, name) for name in _OF_PRODUCTS},
         **{name: _mean(between, f"{name}_a", f"{name}_b") for name in _OF_WEIGHTS},
+        **{
+            name: _mean([entry for entry in ends if entry["depth"] == depth], "stable_rank_a", "stable_rank_b")
+            for name, depth in (("stable_rank_first", 1), ("stable_rank_last", last))
+        },
     }
 
 

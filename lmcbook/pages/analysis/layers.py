@@ -1,6 +1,7 @@
 """Layer by layer: what was measured of pairs and of what they merge to, and how far each law is from it."""
 
 from collections.abc import Callable, Sequence
+from typing import TypeVar
 
 from pandas import DataFrame, Series, concat
 
@@ -9,6 +10,7 @@ from lmcbook.pages.analysis.measurements import Measurements
 from lmcbook.pages.analysis.vocabulary import PAIR, as_they_are, paper_decay, widest
 
 LEWC, LLFC, BATCH_NORM = "LEWC", "LLFC", "recomputed batch norm"
+Number = TypeVar("Number", Series, float)
 _OF_LAWS = ("lewc_error", "llfc_error", "decay_exponent", "output_norm")
 
 
@@ -44,7 +46,7 @@ def law_errors_table(records: Sequence[Record]) -> DataFrame:
     error relative to its own prediction, and LLFC predicts $2^{\\ell-1}$ times more than LEWC. At λ = ½ the decay
     exponent gives the lengths of both predictions exactly. Elsewhere it does so for two networks whose layers are of
     one length, which records do not hold. The third law is that of recomputed batch norm: LLFC's in hidden
-    layers, and at λ = ½ the logits $\\frac14(f_a + f_b)$, for which alone it has rows.
+    layers, and at λ = ½ the logits $\\frac14(f^a + f^b)$, for which alone it has rows.
     """
     table = _layers(records)
     table = table[table["metric"].isin(_OF_LAWS) & table["coefficient"].notna()]
@@ -69,7 +71,7 @@ def in_units_of_the_layer(table: DataFrame) -> DataFrame:
     """
     place = [*PAIR, "lewc_exponent", "layer", "depth"]
     middle = table[table["coefficient"] == 0.5].set_index(place)
-    # in units of the two models' root mean square norm: ‖f_a + f_b‖² = 2 + 2 ⟨f_a, f_b⟩ if both have one length
+    # in units of the two models' root mean square norm: ‖fᵃ + fᵇ‖² = 2 + 2 ⟨fᵃ, fᵇ⟩ if both have one length
     both = (middle["output_norm"] * 2 ** middle["decay_exponent"]).rename("both")
     joined = table.join(both, on=place)
     share, depth, product = joined["coefficient"], joined["depth"], joined["both"] ** 2 / 2 - 1
@@ -85,9 +87,14 @@ def in_units_of_the_layer(table: DataFrame) -> DataFrame:
     return table.assign(**{LEWC: lewc, LLFC: llfc, BATCH_NORM: halved.where(share == 0.5)})
 
 
-def relative_to_the_layer(error: Series, exponent: Series, law: Series | float) -> Series:
+def relative_to_the_layer(error: Number, exponent: Number, law: Number | float) -> Number:
     """An ``error`` at λ = ½ relative to a prediction of the exponent ``law``, in units of the layer itself."""
     return error * 2 ** (exponent - law)
+
+
+def alike_error(table: DataFrame) -> Series:
+    """The distance from LLFC's prediction at λ = ½, in units of the layer, from ``llfc_error``, ``decay_exponent``."""
+    return relative_to_the_layer(table["llfc_error"].astype(float), table["decay_exponent"].astype(float), 1)
 
 
 def error_at_half_size(llfc_error: Series, exponent: Series) -> Series:

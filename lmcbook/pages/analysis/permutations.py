@@ -9,6 +9,7 @@ from pandas import DataFrame
 
 from lmcbook.errors import InputError, one_line
 from lmcbook.lab.records import Record, barriers_table, summaries_table
+from lmcbook.pages.analysis.layers import alike_error
 from lmcbook.pages.analysis.measurements import Measurements
 from lmcbook.pages.analysis.vocabulary import PAIR, SEEDS, paired, paper_decay, plain
 
@@ -23,7 +24,7 @@ ALIGNMENTS: dict[str, str] = {
 BARRIERS = ("midpoint_accuracy_barrier", "midpoint_loss_barrier", "midpoint_calibrated_loss_barrier")
 _MEASURED = (
     *("overlap", "reciprocal_orthogonality", "commutativity"),
-    *("lewc_cosine", "llfc_error", "decay_exponent"),
+    *("lewc_cosine", "alike_error", "decay_exponent"),
 )
 WEIGHTS, ACTIVATIONS, TRAINING = "matching by weights", "matching by activations", "training one network"
 _SEARCHES = {"weight_matching": WEIGHTS, "activation_matching": ACTIVATIONS}
@@ -67,9 +68,11 @@ def plain_and_matched_table(records: Sequence[Record]) -> DataFrame:
 def before_and_after_table(records: Sequence[Record]) -> DataFrame:
     """Means over layers of each pair, as it is and matched by weights, of pairs that were measured both ways.
 
-    Of several weight decays, the paper's, or the largest where that is not among them.
+    Of several weight decays, the paper's, or the largest where that is not among them. ``alike_error`` is the distance
+    of the merged logits from LLFC's prediction, relative to these logits.
     """
     table = paper_decay(Measurements.of(records).table(summaries_table))
+    table = table.assign(alike_error=alike_error(table))
     table = table[table["alignment"].isin(["identity", "weight_matching"])]
     ways = table.groupby(PAIR)["alignment"].transform("nunique")
     return table[ways == 2][[*PAIR, "lewc_exponent", "alignment", "expected_overlap", *_MEASURED]].reset_index(

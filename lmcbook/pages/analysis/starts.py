@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from pandas import DataFrame, concat
 
 from lmcbook.lab.records import Record, layers_table, pairs_table
-from lmcbook.pages.analysis.layers import error_at_half_size, relative_to_the_layer
+from lmcbook.pages.analysis.layers import alike_error, error_at_half_size, relative_to_the_layer
 from lmcbook.pages.analysis.measurements import Measurements
 from lmcbook.pages.analysis.vocabulary import PAIR, as_they_are, plain
 
@@ -41,7 +41,7 @@ def spawned_table(records: Sequence[Record]) -> DataFrame:
     """
     table = _with_words(Measurements.of(records).table(pairs_table))
     exponent, law = table["decay_exponent"], table["lewc_exponent"]
-    alike = relative_to_the_layer(table["llfc_error"], exponent, 1)
+    alike = alike_error(table)
     lewc = relative_to_the_layer(table["lewc_error"], exponent, law)
     halved = error_at_half_size(alike, exponent)
     table = table.assign(alike_error=alike, orthogonal_error=lewc.where(law != 2, halved))

@@ -1,6 +1,8 @@
 """One thing in training varied: weight decay, batch size, or a penalty against low rank; what merging then costs."""
 
+import math
 from collections.abc import Sequence
+from statistics import fmean
 
 from pandas import DataFrame
 
@@ -73,10 +75,15 @@ def penalty_table(records: Sequence[Record]) -> DataFrame:
 def batch_table(records: Sequence[Record]) -> DataFrame:
     """One row for each independent pair merged as it is, at the paper's weight decay or the largest there is.
 
-    Its batch size and what was `MEASURED`, as in `penalty_table`.
+    Its batch size and what was `MEASURED`, as in `penalty_table`; ``training_loss``, the mean loss of both trainings in
+    their last epoch (in nats, empty where a record does not have it); and the stable ranks of the outer layers.
     """
-    table = paper_decay(plain(as_they_are(Measurements.of(records).table(pairs_table))))
-    numbers = dict.fromkeys(("batch_size", *MEASURED), float)
+    trainings = [record.provenance.get("training", []) for record in records if record.measurement == "interpolation"]
+    losses = [fmean(each["final_loss"] for each in both) if both else math.nan for both in trainings]
+    table = Measurements.of(records).table(pairs_table).assign(training_loss=losses)
+    table = paper_decay(plain(as_they_are(table)))
+    columns = ("batch_size", *MEASURED, "training_loss", "stable_rank_first", "stable_rank_last")
+    numbers = dict.fromkeys(columns, float)
     return table[[*PAIR, *numbers]].astype(numbers).reset_index(drop=True)
 
 

@@ -101,10 +101,10 @@ def decays(table: DataFrame) -> list[tuple[float, DataFrame]]:
 def predicted_inverse_temperature(ensemble: Series, exponent: Series, coefficient: Series | float = 0.5) -> Series:
     r"""The inverse temperature of the merged network that LEWC predicts, with nothing fitted on it, row by row.
 
-    $\beta(\lambda) = \beta^*(\mu) / (\lambda^e + (1-\lambda)^e)$; at λ = ½ that is $2^{e-1}\beta^*(½)$.
+    $\beta(\lambda) = \beta^\star(\mu) / (\lambda^e + (1-\lambda)^e)$; at λ = ½ that is $2^{e-1}\beta^\star(½)$.
 
     Args:
-        ensemble: $\beta^*(\mu)$, fitted on the two networks' ensemble with the weights that LEWC gives them.
+        ensemble: $\beta^\star(\mu)$, fitted on the two networks' ensemble with the weights that LEWC gives them.
         exponent: $e$ of each row: the number of layers $L$, or 2 with batch norm (``lewc_exponent`` of a record);
             where it is missing, so is the prediction.
         coefficient: λ, the share of model a.

@@ -23,6 +23,7 @@ from lmcbook.pages.analysis.intervals import (
     mean_interval,
     ratio_interval,
 )
+from lmcbook.pages.analysis.layers import alike_error
 from lmcbook.pages.analysis.temperatures import rank_correlations
 from lmcbook.pages.analysis.vocabulary import (
     ACCURACY,
@@ -215,6 +216,16 @@ def spawned(
     return _seen(rows[column], rows)
 
 
+def spawned_law(table: DataFrame, *, fraction: float, weight_decay: float = MAIN_WEIGHT_DECAY) -> Seen:
+    """LLFC's error at the logits of such pairs, relative to the merged logits and not to what the law predicts."""
+    return spawned(
+        table.assign(alike_error=alike_error(table)),
+        fraction=fraction,
+        column="alike_error",
+        weight_decay=weight_decay,
+    )
+
+
 def repair_share(table: DataFrame, *, kind: str = "lewc_mean", weight_decay: float = MAIN_WEIGHT_DECAY) -> Seen:
     """The accuracy barrier after a repair of ``kind`` as a share of the mean without one, at the widest."""
     column = f"{kind}_accuracy_barrier"
@@ -245,7 +256,7 @@ STATISTICS: dict[str, Callable[..., Seen]] = {
             depth_temperature_error,
         ),
         *(temperature_rank_correlation, batch_norm_temperature_error, penalty_effect, sharing_effect, spawned),
-        *(repair_share, repair_change),
+        *(spawned_law, repair_share, repair_change),
     )
 }
 """Name → statistic."""

@@ -17,7 +17,7 @@ _PREDICTION: dict[str, Any] = {"color": style.INK, "linestyle": "--", "linewidth
 
 
 def accuracy_against_coefficient(table: DataFrame, *, narrow: bool = False) -> Figure:
-    """Test accuracy of λθ_a + (1−λ)θ_b against λ, no permutation: a thin line for each pair, a bold one for the mean.
+    """Test accuracy of λθᵃ + (1−λ)θᵇ against λ, no permutation: a thin line for each pair, a bold one for the mean.
 
     One row for each network, one panel for each weight decay. The paper's Fig. 1.
     """
@@ -31,7 +31,7 @@ def accuracy_alt(table: DataFrame) -> str:
 
 
 def loss_against_coefficient(table: DataFrame, *, narrow: bool = False) -> Figure:
-    """Test loss of λθ_a + (1−λ)θ_b against λ: as it is, and with the inverse temperature fitted for each λ.
+    """Test loss of λθᵃ + (1−λ)θᵇ against λ: as it is, and with the inverse temperature fitted for each λ.
 
     One row for each network, two panels on one scale. The paper's Fig. 2.
     """
@@ -53,7 +53,7 @@ def inverse_temperature_against_coefficient(table: DataFrame, *, narrow: bool = 
     r"""The inverse temperature β fitted at each λ, on a logarithmic axis; one panel for each network and weight decay.
 
     The dashed line is LEWC's prediction for the widest networks, with no free parameter:
-    $\beta^*(\mu) / (\lambda^L + (1-\lambda)^L)$ with $\beta^*(\mu)$ fitted on the two models' ensemble.
+    $\beta^\star(\mu) / (\lambda^L + (1-\lambda)^L)$ with $\beta^\star(\mu)$ fitted on the two models' ensemble.
     """
     panels = _by_decay(table, "inverse_temperature")
     figure = _curves(table, panels, "inverse temperature β", narrow=narrow)

@@ -37,7 +37,7 @@ _CONDITIONS = {
 }
 _LOGITS = {
     "lewc_cosine": "cosine\nof the logits",
-    "llfc_error": "error of LLFC\nat the logits",
+    "alike_error": "distance from LLFC\nover the logits",
     "decay_exponent": "decay exponent\nof the logits",
 }
 
@@ -122,7 +122,10 @@ def matching_laws(table: DataFrame, *, narrow: bool = False) -> Figure:
 
 def laws_alt(table: DataFrame) -> str:
     """`matching_laws` for those who do not see it."""
-    said = "Cosine of the merged logits with the two networks' mean, their error of LLFC, and their decay exponent"
+    said = (
+        "Cosine of the merged logits with the two networks' mean, their distance from LLFC's prediction relative to "
+        "their own norm, and their decay exponent"
+    )
     return f"{said}, {_in_words(table, _LOGITS)}"
 
 

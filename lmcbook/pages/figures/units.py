@@ -75,7 +75,7 @@ def histogram_alt(table: DataFrame) -> str:
 
 
 def units_of_both_models(table: DataFrame, *, narrow: bool = False) -> Figure:
-    """Units of the second hidden layer by their root second moments in either model of a pair: the paper's Fig. 6."""
+    """Units of the second hidden layer by their root second moments in both models: the paper's Fig. 6 or 7."""
     recipes = list(table["recipe"].unique())
     widths = [sorted(table[table["recipe"] == recipe]["width_multiplier"].unique()) for recipe in recipes]
     with style.applied():
@@ -156,7 +156,7 @@ def active_alt(table: DataFrame) -> str:
 
 
 def ranks_against_width(table: DataFrame, *, narrow: bool = False) -> Figure:
-    """Effective and stable rank of the weights against width, absolute and relative to the size: the paper's Fig. 7."""
+    """Effective and stable rank of the weights against width, absolute and relative: the paper's Fig. 6 or 7."""
     absolute, relative = (
         [
             *decay_lines(table, f"{prefix}effective_rank", label="effective rank"),

@@ -18,11 +18,12 @@ _SAID = {
     "relative_effective_rank": ("relative effective rank", 1, 2),
     "reciprocal_orthogonality": ("reciprocal orthogonality", 1, 2),
     "endpoint_accuracy": ("unmerged accuracy in %", 100, 1),
+    "training_loss": ("training loss in nats", 1, 3),
 }
 
 
 def batch_finding(records: Sequence[Record]) -> list[str]:
-    """Barriers, rank, orthogonality and unmerged accuracy for each batch size at one width: one for each network."""
+    """Barriers, rank, orthogonality, unmerged accuracy and training loss for each batch size at one width."""
     sentences: list[str] = []
     for _, table in groups(Measurements.of(records).table(one_width), "recipe"):
         sizes = {f"batches of {size:g}": rows for (size,), rows in groups(table, "batch_size")}
@@ -84,7 +85,8 @@ def rank_bound_finding(records: Sequence[Record]) -> list[str]:
 def batch_verdict(records: Sequence[Record]) -> str:
     """In how many pairs the smallest batches merge better than the largest, and are nearer to which condition.
 
-    Beside it the points lost and the same counts for each network.
+    Beside it the points lost and the same counts for each network. The stable rank is that of the layers 2 to L−1;
+    those of layer 1 and the classifier are counted by themselves, for they need not go the same way.
     """
     rows, counted, pairs = [], dict.fromkeys(_BETTER, 0), 0
     for _, table in groups(Measurements.of(records).table(one_width), "recipe"):
@@ -108,11 +110,12 @@ def batch_verdict(records: Sequence[Record]) -> str:
         )
     if not rows:
         return NO_VERDICT
-    lost, orthogonal, rank = counted.values()
+    lost, orthogonal, rank, first, last = counted.values()
     return Told(
         "**Verdict.** With as many steps at the same learning rate and weight decay, the smallest batches lose less "
         f"than the largest in {lost} of {pairs} pairs; reciprocal orthogonality is closer to 0 in {orthogonal}, and "
-        f"the relative stable rank is lower in {rank}.",
+        f"the stable rank is lower in {rank} as the mean of the layers 2 to L−1, in {first} in layer 1, and in {last} "
+        "in the classifier.",
         rows,
     )
 
@@ -120,6 +123,8 @@ def batch_verdict(records: Sequence[Record]) -> str:
 _BETTER = {
     ACCURACY: "less lost in",
     "reciprocal_orthogonality": "orthogonality closer to 0 in",
-    "relative_stable_rank": "stable rank lower in",
+    "relative_stable_rank": "stable rank lower in layers 2 to L−1",
+    "stable_rank_first": "in layer 1",
+    "stable_rank_last": "in the classifier",
 }
 """What smaller batches may lower, with the title of its column."""

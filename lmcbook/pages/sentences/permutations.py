@@ -127,7 +127,7 @@ def conditions_finding(records: Sequence[Record]) -> list[str]:
 
 def mechanism_finding(records: Sequence[Record]) -> list[str]:
     """What weight matching does to the widest merged networks' logits: a sentence for each network."""
-    names = {"lewc_cosine": "cosine", "llfc_error": "LLFC's error", "decay_exponent": "decay exponent"}
+    names = {"lewc_cosine": "cosine", "alike_error": "LLFC's error", "decay_exponent": "decay exponent"}
     return _before_and_after(records, names, where="of the logits")
 
 

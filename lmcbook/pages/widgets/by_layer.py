@@ -6,20 +6,27 @@ from typing import Any, Unpack
 
 from lmcbook.lab.records import Record
 from lmcbook.pages.analysis.labels import decay_label, width_label
+from lmcbook.pages.analysis.layers import relative_to_the_layer
 from lmcbook.pages.widgets import drawing, trained
 from lmcbook.pages.widgets.drawing import Chart, amount, percent
 from lmcbook.pages.widgets.explorer import Explorer, Explorers
 from lmcbook.pages.widgets.source import Choice, Source, sources
 from lmcbook.pages.widgets.trained import Drawn, Pairs
 
-_METRICS = ("decay_exponent", "lewc_cosine", "lewc_error", "llfc_error")
+_METRICS = ("decay_exponent", "lewc_cosine")
+_LAWS: dict[str, tuple[str, Callable[[int], int]]] = {
+    "off_lewc": ("lewc_error", lambda depth: depth),
+    "off_llfc": ("llfc_error", lambda depth: 1),
+}
+"""A law's distance from a layer, relative to the layer → the records' number, which is relative to the prediction, and
+the decay exponent that the law says."""
 _READ = ("layer", "exponent", "LEWC says", "LLFC says", "cosine", "off LEWC by", "off LLFC by")
 _READ_NORMALISED = ("layer", "exponent", "orthogonal says", "LLFC says", "cosine", "off LLFC by")
 """Of networks with batch norm, where an error against LEWC is only the factor that batch norm removes."""
 
 
 def layers(records: Sequence[Record] = (), **choice: Unpack[Choice]) -> Explorers:
-    """Decay exponent, cosine and relative error of every layer at λ = ½: width, weight decay and layer.
+    """Decay exponent, cosine and distance from both laws of every layer at λ = ½: width, weight decay and layer.
 
     Args:
         records: layerwise records; others are passed over.
@@ -81,7 +88,8 @@ def _explorer(source: Source) -> Explorer:
         ),
         note=(
             "At λ = ½. Bold: mean over pairs; thin: each pair; grey: the other widths. The decay exponent is −log₂ of "
-            "the merged layer's norm relative to that of the sum of the two networks' layers, with which the cosine is."
+            "the merged layer's norm relative to that of the sum of the two networks' layers, "
+            "with which the cosine is. Distances from a law's prediction are relative to the merged layer."
             + (
                 " Batch norm removes the factors of hidden layers, and only the logits tell the two laws apart."
                 if drawn.normalised()
@@ -96,16 +104,33 @@ def _explorer(source: Source) -> Explorer:
 
 def _rows(record: Record) -> list[dict[str, Any]]:
     return [
-        {"layer": entry["layer"], "depth": entry["depth"], **{name: entry["metrics"].get(name) for name in _METRICS}}
+        {
+            "layer": entry["layer"],
+            "depth": entry["depth"],
+            **{name: entry["metrics"].get(name) for name in _METRICS},
+            **{name: _off(entry, name) for name in _LAWS},
+        }
         for entry in trained.entries(record, _middle)
     ]
+
+
+def _off(entry: Mapping[str, Any], law: str) -> float | None:
+    """How far a layer is from a law's prediction, relative to the layer; None where that was not measured."""
+    metric, says = _LAWS[law]
+    error, exponent = (entry["metrics"].get(name) for name in (metric, "decay_exponent"))
+    if error is None or exponent is None:
+        return None
+    return relative_to_the_layer(error, exponent, says(entry["depth"]))
 
 
 class _Drawn(Drawn):
     """The drawings of one network."""
 
     def _at(self, record: Record, metric: str, depth: int) -> float | None:
-        return self.by_depth(record, _middle).get(depth, {"metrics": {}})["metrics"].get(metric)
+        entry = self.by_depth(record, _middle).get(depth)
+        if entry is None:
+            return None
+        return _off(entry, metric) if metric in _LAWS else entry["metrics"].get(metric)
 
     def _line(self, records: Sequence[Record], metric: str) -> list[drawing.Point]:
         depths = range(1, len(self.layer_names()) + 1)
@@ -135,15 +160,16 @@ class _Drawn(Drawn):
 
     def marks(self, pairs: Pairs, depth: int) -> str:
         """What the chosen layer changes: the marks on the lines and the numbers."""
-        exponent, cosine, lewc_error, llfc_error = (pairs.mean(self._at, metric, depth) for metric in _METRICS)
+        numbers_of = (*_METRICS, *_LAWS)
+        exponent, cosine, off_lewc, off_llfc = (pairs.mean(self._at, name, depth) for name in numbers_of)
         numbers = (
             f"{depth} ({self.layer_names()[depth - 1]})",
             amount(exponent, 2),
             f"{self._law()[0](depth):g}",
             "1",
             amount(cosine, 3),
-            *([] if self.normalised() else [percent(lewc_error)]),
-            percent(llfc_error),
+            *([] if self.normalised() else [percent(off_lewc)]),
+            percent(off_llfc),
         )
         panels = zip(self.kept(self._charts), (exponent, cosine), strict=True)
         return drawing.frame(

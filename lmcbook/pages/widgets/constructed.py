@@ -12,7 +12,7 @@ from lmcbook.pages.widgets.drawing import WIDTH, amount, percent
 from lmcbook.pages.widgets.explorer import Control, Explorer, Layer
 
 Row = Mapping[str, Any]
-"""``shared_units, units, depth, decay_exponent, lewc_error, llfc_error, orthogonality, commutativity``."""
+"""``shared_units, units, depth, decay_exponent, off_lewc, off_llfc, orthogonality, commutativity``."""
 
 _READ = ("shared units", "exponent of the logits", "off LEWC by", "off LLFC by", "orthogonality", "commutativity")
 
@@ -53,7 +53,7 @@ def theorem(
         note=(
             "Squares: a layer's weights in network a, in network b and in their average. Solid blue: a's own units; "
             "outlined: b's own; grey: units that both have. In the average, what one network has alone is halved in "
-            "every layer, and what both have is not."
+            "every layer, and what both have is not. Distances from the laws are relative to the merged logits."
         ),
         stills={f"{each} of {size} units shared": {"shared_units": each} for each in _stops(places)},
         finding=lambda: drawn.finding(_stops(places)),
@@ -115,8 +115,8 @@ class _Drawn:
         numbers = (
             f"{shared_units} of {last['units']}",
             amount(last["decay_exponent"], 2),
-            percent(last["lewc_error"]),
-            percent(last["llfc_error"]),
+            percent(last["off_lewc"]),
+            percent(last["off_llfc"]),
             amount(worst["orthogonality"], 2),
             amount(worst["commutativity"], 2),
         )
