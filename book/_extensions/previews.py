@@ -60,7 +60,7 @@ def text_of(target: Tag) -> str:
 
 
 def texts(pages: dict[str, str]) -> dict[str, str]:
-    """``PAGE#ID`` → the preview of what stands there, for all that other pages link to and that has one."""
+    """``PAGE#ID`` → the preview of what stands there, for all that other pages link to and that has a preview."""
     found = {}
     for page, targets in sorted(linked(pages).items()):
         soup = BeautifulSoup(pages[page], "html.parser")

@@ -152,7 +152,7 @@ def plain_data(found: re.Match[str]) -> str:
 
 
 def shorten_lines(page: str) -> str:
-    """The page without indentation and blank lines between tags; one line break stays, for it parts words."""
+    """The page without indentation and blank lines between tags; one line break stays, because it parts words."""
     return LINES.sub(lambda found: found[1] or "\n", page)
 
 
@@ -196,7 +196,7 @@ def shorten_widgets(page: str) -> str:
 def pack_widgets(page: str) -> str:
     """The page with a letter for each text that its widgets repeat; a script puts the texts back before they are read.
 
-    What is packed has a mark, by which a page that is not written anew stays as it is.
+    What is packed has a mark, by which a page that is not written anew stays unchanged.
     """
     found = WIDGET_STATE.search(page)
     if found is None or ANY_LETTER.search(found[2]):
@@ -221,7 +221,7 @@ def _own(model: dict[str, Any], names: dict[str, str]) -> dict[str, Any]:
 
 
 def single_quoted(value: str) -> str:
-    """The same HTML with single quotes, which JSON need not escape; as it is, if that might be something else."""
+    """The same HTML with single quotes, which JSON need not escape; unchanged, if that might be something else."""
     # a bracket or a quote outside plain tags: a comment, a text in quotes, a value without them
     if "'" in value or RAW_TEXT.search(value) or not {*'<>"'}.isdisjoint(TAG.sub("", value)):
         return value
