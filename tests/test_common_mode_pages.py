@@ -205,8 +205,9 @@ def test_placed_networks_are_compared_at_the_active_share_of_trained_ones(record
     found: Any = table.loc[8, "placed_lost"]
     assert found[0] == pytest.approx(20 - 19 / 3) and len(found) == 8
     said = sentences.placed_beside_trained_finding(records, trained)
-    assert said == ["MLP on digits: networks at random places with as few active units lose more than trained ones at "
-                    "1 of 1 widths."]  # fmt: skip
+    assert said == [
+        "MLP on digits: placed networks lose more than trained networks with as few active units at 1 of 1 widths."
+    ]
     [row] = numbers_of(said).to_dict("records")
     assert row["width"] == "×8" and row["units that carry 90 % of the second moment"] == "25 %"
     assert row["points lost by averaging"] == "9.0\xa0±\xa00.0 (2 pairs)"
@@ -218,7 +219,7 @@ def test_both_parts_are_told_of_each_control(records):
     rows = {(row["batches"], row["changed"]): row for row in numbers_of(said).to_dict("records")}
     assert list(rows["batches of 128", "tanh"].values())[2:] == [spread([0.2, 0.2]), spread([0.2, 0.2]), "6"]
     assert len(rows) == 2 * len(plan.CONTROLS) and sentences.common_parts_finding([]) == []
-    assert said[0].endswith(f"the common part is the larger one in 0 of {len(plan.CONTROLS)} trainings.")
+    assert said[0].endswith(f"the common part is the larger in 0 of {len(plan.CONTROLS)} trainings.")
 
 
 # --- sentences and figures -------------------------------------------------------------------------------------------
@@ -251,7 +252,7 @@ def test_findings_say_what_the_records_say(records):
     assert any("did not train" in each for each in found)
     [placed] = sentences.placement_finding(records)
     lost = {row["placed"]: row["points lost"].replace("\u00a0", " ") for row in numbers_of(placed).to_dict("records")}
-    assert lost["each uses 1/8 of them"] == "1.1 ± 0.1" and "all of 512 places used, by split units" in lost
+    assert lost["both use 1/8 of them"] == "1.1 ± 0.1" and "all of 512 places used, by split units" in lost
     assert "less is lost where each uses few places" in placed
     [many] = sentences.many_finding(records)
     [of_four] = [row for row in numbers_of(many).to_dict("records") if row["networks"] == "4"]

@@ -3,8 +3,8 @@
 A dataset NAME of this kind is the folder NAME in the data folder: ``train/CLASS/*.JPEG`` and ``val/CLASS/*.JPEG``, as
 ImageNet is kept everywhere, by the rules of `lmcbook.data.class_folders`. It is known by the names and sizes of its
 files, for to hash ImageNet's 150 GB would take longer than to measure a pair: a file changed without a change of its
-size goes unnoticed. Examples stand in the order of the SHA-256 of their path, which is as good as a random one and does
-not depend on the machine.
+size goes unnoticed. Examples stand in the order of the SHA-256 of their path, which is as good as a random order and
+does not depend on the machine.
 """
 
 import hashlib
@@ -25,7 +25,7 @@ from lmcbook.errors import InputError
 PARTS = ("train", "val")
 """Of the datasets that the package knows; others may call them otherwise."""
 INPUT_SHAPE = (3, 224, 224)
-"""Images of any size are cropped to this one."""
+"""Images of any size are cropped to this size."""
 MEAN = (0.485, 0.456, 0.406)
 STD = (0.229, 0.224, 0.225)
 """ImageNet's, as the field uses them: computing others would take a pass over all images."""

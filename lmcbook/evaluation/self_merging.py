@@ -93,7 +93,7 @@ def pair_merge(
     images: Any = None,
     repair: str = "none",
 ) -> dict[str, Any]:
-    """The merge at λ = ½ of two networks, in the words of `self_merge`: what that one is a prediction of.
+    """The merge at λ = ½ of two networks, in the words of `self_merge`: what that is a prediction of.
 
     ``"own"`` is a list of both networks, ``"merged"`` one of their merge; barriers are against the mean of the two.
 

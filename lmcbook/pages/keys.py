@@ -34,7 +34,7 @@ _GENERATED = {"_build", "results", "api", "screenshots", "__pycache__"}
 
 
 class Judge:
-    """Says what results are made from. It reads each file once: make a new one to see what was changed since."""
+    """Says what results are made from. It reads each file once: make a new `Judge` to see what was changed since."""
 
     def __init__(self) -> None:
         self._package = Package()
@@ -62,7 +62,7 @@ class Judge:
         )
 
     def record_files(self, source: Path) -> list[Path]:
-        """The records that the notebook ``source`` could read, those measured here before the committed ones.
+        """The records that the notebook ``source`` could read, those measured here before the committed.
 
         Those of its own experiment where it has one in `lmcbook.lab.plan.EXPERIMENTS`, else all, or none if it reads
         none.

@@ -95,7 +95,7 @@ def execute(
 
     Raises:
         InputError: ``source`` cannot be read.
-        NotebookError: a cell failed or the kernel died; ``target`` is then as it was.
+        NotebookError: a cell failed or the kernel died; ``target`` is then unchanged.
     """
     # before the run: what is written while it runs must make the result stale
     key = Judge().notebook_key(source) if key is None else key
@@ -150,7 +150,7 @@ def bring_up_to_date(
 
     Raises:
         InputError: a source cannot be read.
-        NotebookError: some failed; the message has one line for each, and the others were made all the same.
+        NotebookError: some failed; the message has one line for each of them, and the others were made all the same.
     """
     judge = judge or Judge()
     due = []

@@ -18,10 +18,10 @@ GROUP = ["recipe", "batch_size", "weight_decay"]
 ORTHOGONALITY, EXPONENT, KAPPA = "reciprocal orthogonality", "decay exponent, copies", "decay exponent, κ"
 TEMPERATURE, LOST, REPAIRED = "log₂ β", "points lost", "points lost, repaired"
 QUANTITIES = (ORTHOGONALITY, KAPPA, EXPONENT, TEMPERATURE, LOST, REPAIRED)
-"""What is told: the first two with formulas, the others by averaging with shuffled copies."""
+"""What is predicted: the first two with formulas, the others by averaging with shuffled copies."""
 
 DIGITS = {ORTHOGONALITY: 3, KAPPA: 2, EXPONENT: 2, TEMPERATURE: 2, LOST: 1, REPAIRED: 1}
-"""Digits behind the point that each is written with."""
+"""Digits behind the point with which a quantity is written."""
 
 _FEWEST = 5
 """Pairs in a group of which ranks are correlated."""

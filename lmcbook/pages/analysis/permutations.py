@@ -13,7 +13,7 @@ from lmcbook.pages.analysis.measurements import Measurements
 from lmcbook.pages.analysis.vocabulary import PAIR, paper_decay, plain
 
 ALIGNMENTS: dict[str, str] = {
-    "identity": "as they are",
+    "identity": "unpermuted",
     "random": "b randomly permuted",
     "weight_matching": "b matched by weights",
     "activation_matching": "b matched by activations",
@@ -50,20 +50,20 @@ def gain_table(records: Sequence[Record]) -> DataFrame:
 
 
 def plain_and_matched_table(records: Sequence[Record]) -> DataFrame:
-    """The accuracy barrier at λ = ½ of each pair as it is minus that of the same pair matched by weights (``gain``).
+    """The accuracy barrier at λ = ½ of each unpermuted pair minus that of the same pair matched by weights (``gain``).
 
     Of independent pairs, whatever their weight decay, batches and depth.
     """
     table = plain(Measurements.of(records).table(barriers_table))
     keys = [*PAIR, "batch_size", "num_layers", "short"]
     ways = ("identity", "weight_matching")
-    as_it_is, matched = (table[table["alignment"] == each][[*keys, BARRIERS[0]]] for each in ways)
-    both = as_it_is.merge(matched, on=keys, suffixes=("", "_matched"))
+    unpermuted, matched = (table[table["alignment"] == each][[*keys, BARRIERS[0]]] for each in ways)
+    both = unpermuted.merge(matched, on=keys, suffixes=("", "_matched"))
     return both.assign(gain=both[BARRIERS[0]] - both[f"{BARRIERS[0]}_matched"])
 
 
 def inside_table(records: Sequence[Record]) -> DataFrame:
-    """Means over layers of each pair, as it is and matched by weights, of pairs that were measured both ways.
+    """Means over layers of each pair, unpermuted and matched by weights, of pairs that were measured both ways.
 
     Of several weight decays, the paper's, or the largest where that is not among them.
     """
@@ -74,7 +74,7 @@ def inside_table(records: Sequence[Record]) -> DataFrame:
 
 
 def mechanism_table(records: Sequence[Record]) -> DataFrame:
-    """Both conditions of each pair of `inside_table`, as it is and matched by weights."""
+    """Both conditions of each pair of `inside_table`, unpermuted and matched by weights."""
     table = Measurements.of(records).table(inside_table)
     return table[[*PAIR, "alignment", "reciprocal_orthogonality", "commutativity"]].dropna()
 

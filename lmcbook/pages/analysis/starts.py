@@ -32,7 +32,7 @@ def name_of(kind: str) -> str:
 
 
 def spawned_table(records: Sequence[Record]) -> DataFrame:
-    """One row for each pair merged as it is: what it shares, barriers, and laws and conditions at λ = ½.
+    """One row for each unpermuted pair: what it shares, barriers, and laws and conditions at λ = ½.
 
     ``in_common`` is ``nothing``, ``order``, or the part of the training that the two have in common. Exponent and
     errors are of the logits, conditions are means over layers. ``alike_error`` is the distance from LLFC's prediction,
@@ -61,7 +61,7 @@ def mechanisms_table(records: Sequence[Record]) -> DataFrame:
 
 
 def _with_words(table: DataFrame) -> DataFrame:
-    """Pairs merged as they are and trained without a penalty, with what they have in common in a word."""
+    """Unpermuted pairs trained without a penalty, with what they have in common in a word."""
     table = as_they_are(table[table["spread_penalty"] == 0])
     return table.assign(
         in_common=[in_common(*each) for each in zip(table["shared"], table["shared_fraction"], strict=True)]

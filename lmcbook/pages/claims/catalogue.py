@@ -22,7 +22,7 @@ _NEEDED: dict[str, tuple[Any, str]] = {
 }
 _KEYS: dict[str, tuple[Any, str]] = {
     **_NEEDED,
-    **{"recipes": (str | list, "a list or the name of one"), "arguments": _TABLE, "unit": _TEXT, "table_1": _TEXT},
+    **{"recipes": (str | list, "a list or a list's name"), "arguments": _TABLE, "unit": _TEXT, "table_1": _TEXT},
     **{"factor": _NUMBER, "paper_value": _NUMBER, "digits": (int, "a whole number"), "pooled": (bool, "true or false")},
     "layers": (int | str, "a whole number, own or all"),
 }
@@ -32,7 +32,7 @@ _KEYS: dict[str, tuple[Any, str]] = {
 def read_claims(text: str) -> tuple[tuple[Claim, ...], tuple[PaperRow, ...]]:
     """The claims of a file such as ``claims.toml``, and the rows of the paper's Table 1 that stand in it.
 
-    Sections come in the file's order; in a section, all claims on one recipe come before those on the next one.
+    Sections come in the file's order; in a section, all claims on one recipe come before those on the next.
 
     Raises:
         InputError: the file is no TOML, or a claim has an unknown or missing key, a statistic, argument, column, recipe

@@ -1,10 +1,10 @@
 """The statistics that decide claims: from a table of one recipe's pairs of networks to one value for each pair.
 
-Each takes rows of `lmcbook.lab.records.pairs_table` and returns what it has seen: the values, their interval, and the
+They take rows of `lmcbook.lab.records.pairs_table` and return what they have seen: the values, their interval, and the
 rows that they rest on; no values say that what is needed is not measured. The interval is Student's, over the pairs,
 where values are of single pairs. Where the widest are compared with the mean of the narrowest, or calibrated losses
-with the mean of raw ones, what is not known of that mean counts too. Barriers are those at λ = ½; "widest" is the
-largest width multiplier measured at that weight decay. Pairs are merged as they are, independent and trained without a
+with the mean of raw losses, what is not known of that mean counts too. Barriers are those at λ = ½; "widest" is the
+largest width multiplier measured at that weight decay. Pairs are unpermuted, independent and trained without a
 penalty, where nothing else is said.
 """
 
@@ -117,12 +117,12 @@ def matching_gain(table: DataFrame, *, column: str = ACCURACY, weight_decay: flo
 
 
 def matching_cost(table: DataFrame, *, column: str = ACCURACY, weight_decay: float = PAPER_DECAY) -> Seen:
-    """How much weight matching raises the barrier over that of the same pair as it is, at the widest."""
+    """How much weight matching raises the barrier over that of the same pair unpermuted, at the widest."""
     return _differences(_rows(table, weight_decay, "weight_matching"), _rows(table, weight_decay), column)
 
 
 def batch_cost(table: DataFrame, *, factor: float, column: str = ACCURACY, weight_decay: float = PAPER_DECAY) -> Seen:
-    """How much the recipe's batches raise ``column`` over ``factor`` times as large ones, at the widest of both."""
+    """How much the recipe's batches raise ``column`` over ``factor`` times as large batches, at the widest of both."""
     own = _batches(table, 1.0)
     return _differences(_rows(own, weight_decay), _rows(_batches(table, factor), weight_decay), column)
 
@@ -168,8 +168,8 @@ def depth_temperature_error(table: DataFrame, *, weight_decay: float = PAPER_DEC
 def temperature_rank_correlation(table: DataFrame, *, weight_decay: float | None = None) -> Seen:
     r"""Spearman's correlation of $|\log_2(\beta / \beta_{\text{predicted}})|$ with the mean reciprocal orthogonality.
 
-    Over the widths of pairs of networks without batch norm, merged as they are, within each depth and weight decay (or
-    the one that is given); then their mean, as one value. Groups of fewer than five pairs, or of one width, do not
+    Over the widths of pairs of networks without batch norm, merged unpermuted, within each depth and weight decay (or
+    that which is given); then their mean, as one value. Groups of fewer than five pairs, or of one width, do not
     count.
     """
     rows = plain(as_they_are(table))
@@ -198,7 +198,7 @@ def penalty_effect(table: DataFrame, *, column: str = ACCURACY, weight_decay: fl
 
 
 def sharing_effect(table: DataFrame, *, shared: str, column: str = ACCURACY, weight_decay: float = PAPER_DECAY) -> Seen:
-    """``column`` of pairs that share ``shared`` and no part of the training, minus that of independent ones."""
+    """``column`` of pairs that share ``shared`` and no part of the training, minus that of independent pairs."""
     return _differences(_sharing(table, shared, 0.0, weight_decay), _rows(table, weight_decay), column)
 
 
@@ -218,7 +218,7 @@ def repair_share(table: DataFrame, *, kind: str = "lewc_mean", weight_decay: flo
 
 
 def repair_change(table: DataFrame, *, kind: str = "lewc_mean", weight_decay: float = PAPER_DECAY) -> Seen:
-    """The accuracy barrier after a repair of ``kind`` minus that without one, at the widest."""
+    """The accuracy barrier after a repair of ``kind`` minus that without a repair, at the widest."""
     column = f"{kind}_accuracy_barrier"
     rows = widest(_rows(table, weight_decay).dropna(subset=[column]))
     return _seen(rows[column] - rows["none_accuracy_barrier"], rows)
@@ -286,7 +286,7 @@ def _ends(table: DataFrame) -> tuple[DataFrame, DataFrame]:
 
 
 def _predicted(table: DataFrame) -> DataFrame:
-    """The rows that have a prediction of the inverse temperature, and a fitted one."""
+    """The rows that have a prediction of the inverse temperature, and a fitted value."""
     return (
         table.dropna(subset=[_FITTED, _PREDICTED]) if _PREDICTED in table else table.iloc[:0].assign(**{_PREDICTED: 0})
     )

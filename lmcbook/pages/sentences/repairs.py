@@ -49,7 +49,7 @@ def repair_finding(records: Sequence[Record]) -> list[str]:
         means = part.groupby(["width_multiplier", "way"])[ACCURACY].mean().unstack().reindex(columns=[PLAIN, REPAIRED])
         means = means.dropna()  # widths that have both
         less = int((means[REPAIRED] < means[PLAIN]).sum())
-        said = f"LEWC's means lose less than the average as it is at {less} of {len(means)} widths"
+        said = f"LEWC's means lose less than the plain average at {less} of {len(means)} widths"
         sentences.append(Told(f"{network}: {said}.", rows))
     return sentences
 
@@ -76,7 +76,7 @@ def repair_curve_finding(records: Sequence[Record]) -> list[str]:
 def repair_by_batch(records: Sequence[Record]) -> list[str]:
     """With how many batch sizes one bias for each hidden layer lowers what is lost, and with which it does not.
 
-    Beside it the points lost as it is and repaired for each batch size of each network.
+    Beside it the points lost plain and repaired for each batch size of each network.
     """
     rows_of_all, helped, not_with, counted = [], 0, [], []
     table = Measurements.of(records).table(ways_table)
@@ -167,7 +167,7 @@ def repair_verdict(records: Sequence[Record]) -> str:
         f"- Weight matching with REPAIR behind it brings more on top in {on_top}." if on_top else "",
     ]
     text = "\n".join(line for line in lines if line)
-    said = "**Verdict.** One bias for each hidden layer, set to LEWC's means, against the average as it is"
+    said = "**Verdict.** One bias for each hidden layer, set to LEWC's means, against the plain average"
     return Told(f"{said}:\n\n{text}", rows)
 
 

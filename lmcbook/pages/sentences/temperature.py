@@ -75,7 +75,7 @@ def reliability_finding(records: Sequence[Record]) -> list[str]:
             {
                 "network": network,
                 "expected calibration error": name,
-                "as it is": f"{errors[name, 'raw']:.3f}",
+                "uncalibrated": f"{errors[name, 'raw']:.3f}",
                 "calibrated": f"{errors[name, 'calibrated']:.3f}",
             }
             for name in NETWORKS
@@ -151,7 +151,7 @@ def _does(does: Sequence[str], does_not: Sequence[str]) -> str:
 
 
 def _costs(table: DataFrame) -> DataFrame:
-    """One row for each pair: the mean over λ of the loss with each choice of β, above that with the fitted ones."""
+    """One row for each pair: the mean over λ of the loss with each choice of β, above that with the fitted β."""
     means = table.groupby(["seed_a", "seed_b", "choice"])["loss"].mean().unstack()
     return means.sub(means["fitted"], axis=0)
 
