@@ -253,7 +253,7 @@ def test_findings_say_what_the_records_say(records):
     [placed] = sentences.placement_finding(records)
     lost = {row["placed"]: row["points lost"].replace("\u00a0", " ") for row in numbers_of(placed).to_dict("records")}
     assert lost["both use 1/8 of them"] == "1.1 ± 0.1" and "all of 512 places used, by split units" in lost
-    assert "less is lost where each uses few places" in placed
+    assert "less is lost where they use few places" in placed
     [many] = sentences.many_finding(records)
     [of_four] = [row for row in numbers_of(many).to_dict("records") if row["networks"] == "4"]
     assert [of_four[name].replace("\u00a0", " ") for name in ("points lost, plain", "repaired")] == [

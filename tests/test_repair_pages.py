@@ -105,7 +105,7 @@ def test_beyond_the_ensemble_the_repaired_falls_as_a_root_and_the_plain_levels_o
     assert plain is not None and plain.is_power is False
     said = text(sentences.excess_finding(repair_sweep()))
     assert "Bias: LEWC's means: one power of the width is rejected in " in said
-    assert "As it is: one power of the width is rejected in " in said
+    assert "Plain: one power of the width is rejected in " in said
     rows = numbers_of(sentences.excess_finding(repair_sweep())).to_dict("records")
     [row] = [row for row in rows if (row["network"], row["merge"]) == (f"MLP on digits, {strong}", REPAIRED)]
     assert row["exponent (95 % interval)"].startswith("−0.50 (") and row["pairs, widths"] == "15, 5"
