@@ -1,12 +1,10 @@
 """Numbers that are typed into the solutions of exercises: computed again, or marked as read from one run."""
 
 import re
-from pathlib import Path
 from typing import Any
 
 import pytest
 
-from lmcbook.lab.records import read_records
 from lmcbook.pages import theory_figures
 from tests.helpers.chapters import ROOT, SOURCES, chapters, prose, sources
 
@@ -73,7 +71,7 @@ def test_our_run_leads_to_the_machine_that_it_was_on():
     assert not [chapter.stem for chapter in SOURCES if PLAIN.search(prose(chapter))]
 
 
-def test_the_processors_of_the_records_are_named():
-    page = (Path(ROOT) / "book" / "run_it_yourself.md").read_text("utf-8")
+def test_the_processors_of_the_records_are_named(committed_records):
+    page = (ROOT / "book" / "run_it_yourself.md").read_text("utf-8")
     [said] = re.findall(r"^\(our-run\)=\n(.*?)\n\n", page, re.MULTILINE | re.DOTALL)
-    assert set(re.findall(r"`([^`]+)`", said)) == {record.provenance["processor"] for record in read_records()}
+    assert set(re.findall(r"`([^`]+)`", said)) == {record.provenance["processor"] for record in committed_records}
