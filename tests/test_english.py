@@ -35,8 +35,8 @@ TICS = {
     r"(?<!soon )\bas\s+they\s+(?:are|were)\b(?!\s+\w+(?:ed|en)\b)": "unchanged, plain, unpermuted",
     r"\bat\s+hand\b": "there, loaded, known",
     r",\s+for\s+(?:it|they|there|we)\b": "because",
-    r",\s+for\s+(?:the|a|an|no|its|their|this|these)\s+(?:(?!\b(?:that|which|whose)\b)[^.;:(),]){0,60}?\s"
-    r"(?:is|are|was|were|has|have|may|can|do|does|did|need|needs|would|means|takes)\b": "because",
+    r",\s+for\s+(?:(?!\b(?:example|that|those|which|whose|whom|what|where|each|every)\b)[^.;:(),|]){1,70}?\s"
+    r"(?:is|are|was|were|would|cannot|may|both|has|have|does|do|did|means|needs?)\b": "because",
     r"\b(?:is|are|was|were|be|being|been)\s+(?:\w+\s+)?told\b(?!\s+(?:to|apart)\b)": "said, named, predicted",
     r"(?<![-\w])ones\b(?!\()": "the noun",
     r"\b(?:the|an?|this|that|every|no|any|some|its|their|our|(?<!of )which|another)\s+"
@@ -118,6 +118,7 @@ def found_in(sentence: str) -> bool:
         "the weights that are at\nhand",
         "layer 1 is left out, for it is linear",
         "layer 1 is left out, for the image is the same",
+        "this must fall, for two subspaces of small relative\nrank are nearly orthogonal",
         "whatever speaks against it is told at once",
         "the filled ones are means",
         "in the right one it is divided by the largest",

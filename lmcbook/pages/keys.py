@@ -103,7 +103,7 @@ class Judge:
         return {file: self._sha256(file) for folder in folders for file in record_files(folder)}
 
     def _images_of(self, records: Iterable[Path]) -> dict[str, str | None]:
-        """What the datasets of ``records`` hold now, for records of other images are left out."""
+        """What the datasets of ``records`` hold now: records of other images are left out."""
         for file in set(records) - self._datasets.keys():
             found = re.search(rb'"dataset": "(\w+)"', file.read_bytes())
             self._datasets[file] = "" if found is None else found[1].decode()
