@@ -1,4 +1,4 @@
-"""Writes the notebooks as Google Colab can run them: with a first cell that fetches the project, for nothing is there.
+"""Writes the notebooks as Google Colab can run them: with a first cell that fetches the project.
 
     python book/colab_notebooks.py FOLDER
 

@@ -14,7 +14,7 @@ MILLISECONDS_FOR_FORMULAS = 60_000
 
 
 class QuietHandler(http.server.SimpleHTTPRequestHandler):
-    """Serves files without a line for each."""
+    """Serves files without a line for each request."""
 
     def log_message(self, *arguments: object) -> None:
         pass

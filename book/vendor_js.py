@@ -61,7 +61,7 @@ TEST_PACKAGES = (
 
 
 class VendorError(RuntimeError):
-    """The files could not be fetched, or are not the ones that are pinned."""
+    """The files could not be fetched, or are not those that are pinned."""
 
 
 class UnavailableError(VendorError):

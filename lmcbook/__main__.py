@@ -94,7 +94,7 @@ def _add_device(parser: argparse.ArgumentParser) -> None:
 
 
 def _add_precision(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--precision", help="float32 or bfloat16 for all trainings (default: the plan's own for each)")
+    parser.add_argument("--precision", help="float32 or bfloat16 for all trainings (default: the plan's own)")
 
 
 def _add_reproduce(commands: "argparse._SubParsersAction[Any]") -> None:
@@ -134,7 +134,7 @@ def _add_plan(commands: "argparse._SubParsersAction[Any]") -> None:
     parser.add_argument("--max-minutes", type=float, help="also say what this many minutes buy")
     _add_precision(parser)
     parser.add_argument(
-        "--records", type=_path, help="folder of the records (default: both the fresh and the committed ones)"
+        "--records", type=_path, help="folder of the records (default: those measured here, then the committed)"
     )
     parser.set_defaults(command=_plan)
 
@@ -168,8 +168,8 @@ def _add_run(commands: "argparse._SubParsersAction[Any]") -> None:
     parser.add_argument(
         "--records",
         type=_path,
-        help="folder that records are read from and written to (default: what is neither in runs/records nor among the "
-        "committed ones is missing, and goes into runs/records)",
+        help="folder that records are read from and written to (default: what is neither in runs/records nor "
+        "committed is missing, and goes into runs/records)",
     )
     _add_choice(parser)
     _add_shard(parser)
@@ -211,10 +211,10 @@ def _add_verify(commands: "argparse._SubParsersAction[Any]") -> None:
     parser = commands.add_parser("verify", help="train and measure a sample of the records again, and compare")
     _add_scale(parser)
     parser.add_argument("--sample", type=int, default=5, help="how many records are drawn (default: 5)")
-    parser.add_argument("--seed", type=int, default=0, help="which ones are drawn (default: 0)")
+    parser.add_argument("--seed", type=int, default=0, help="what is drawn (default: 0)")
     parser.add_argument("--recipe", action="append", help="only of this recipe (may be given several times)")
     parser.add_argument("--max-minutes", type=float, help="stop after this many minutes (default: when all is done)")
-    parser.add_argument("--records", type=_path, help="folder of the records (default: the committed ones)")
+    parser.add_argument("--records", type=_path, help="folder of the records (default: the committed)")
     _add_device(parser)
     parser.set_defaults(command=_verify)
 

@@ -185,7 +185,7 @@ def _minimise(logits: Float[Tensor, "classes examples"], target: float) -> float
         slope, curvature = derivatives(beta)
         low, high = (beta, high) if slope < 0 else (low, beta)
         step = slope / curvature if curvature > 0 else math.inf
-        # Newton's step must stay inside and halve the one before, or bisection is faster
+        # Newton's step must stay inside and halve the step before, or bisection is faster
         if low < beta - step < high < math.inf and abs(step) <= last_step / 2:
             following = beta - step
         elif high < math.inf:

@@ -122,7 +122,7 @@ def complete_tied(model: nn.Module, state: StateDict) -> StateDict:
     """``state`` with the tensors that ``model`` has under several names under all of them.
 
     A file of safetensors keeps a tensor once. What is missing under one name is taken from another name of the same
-    tensor; a state that lacks nothing is returned as it is.
+    tensor; a state that lacks nothing is returned unchanged.
     """
     groups: dict[int, list[str]] = {}
     for named in (model.named_parameters(remove_duplicate=False), model.named_buffers(remove_duplicate=False)):
@@ -256,7 +256,7 @@ def _kind(tensor: Tensor) -> str:
 
 @contextmanager
 def evaluation_mode(model: nn.Module, *, train_normalisation: bool = False) -> Iterator[None]:
-    """The model in evaluation mode, except its normalisation layers if ``train_normalisation``; then as it was before.
+    """The model in evaluation mode, except its normalisation layers if ``train_normalisation``; then as before.
 
     A normalisation layer in training mode takes the statistics of its batch, and keeps them as its running statistics.
     """

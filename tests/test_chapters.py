@@ -1,4 +1,4 @@
-"""The chapters: those that measure run on the committed records, all teach, and each needs earlier ones only."""
+"""The chapters: those that measure run on the committed records, all teach, and they need earlier chapters only."""
 
 import re
 from pathlib import Path
@@ -32,6 +32,9 @@ ALL = [*LAYERS, *CONTROLS, *BATCH_SIZE, *COMMON_MODE, *ONE_NETWORK]
 yaml = pytest.importorskip("yaml")
 TOC = yaml.safe_load((ROOT / "book" / "_toc.yml").read_text("utf-8"))
 ORDER = [Path(page["file"]).name for part in TOC["parts"] if part.get("numbered") for page in part["chapters"]]
+# the pages on how to use it come after all numbered chapters
+PAGES = [Path(page["file"]).name for part in TOC["parts"] for page in part["chapters"]]
+USE = ("connect", "15_your_own_pair", "12_explorers")
 FIRST, LEDGER, OWN_PAIR = "background", "99_reproduction", "15_your_own_pair"
 EXERCISE = re.compile(
     r":::\{admonition\} Exercise \d: ([^\n]+)\n:class: exercise\n(.*?)\n:::\n.*?:::\{dropdown\} Solution\n(.*?)\n:::",
@@ -108,9 +111,8 @@ def test_inline_formulas_fit_on_a_phone():
 
 
 def text_of(chapter: str) -> str:
-    if chapter == FIRST:
-        return (ROOT / "book" / "background.md").read_text("utf-8")
-    return prose(ROOT / "notebooks" / f"{chapter}.ipynb")
+    page = ROOT / "book" / f"{chapter}.md"
+    return page.read_text("utf-8") if page.is_file() else prose(ROOT / "notebooks" / f"{chapter}.ipynb")
 
 
 def needs(text: str) -> list[str]:
@@ -118,12 +120,35 @@ def needs(text: str) -> list[str]:
     return [Path(link).stem for link in re.findall(r"\]\(([^)]+)\)", line)]
 
 
-@pytest.mark.parametrize("chapter", [each for each in ORDER if each not in (FIRST, LEDGER)])
-def test_a_chapter_needs_no_later_one(chapter):
+@pytest.mark.parametrize("chapter", [*ORDER[1:], *USE])
+def test_a_chapter_needs_no_later_chapter(chapter):
     asked = needs(text_of(chapter))
     assert asked, "a chapter needs something"
     for name in asked:
-        assert ORDER.index(name) < ORDER.index(chapter), f"{chapter} needs {name}, which comes later"
+        assert PAGES.index(name) < PAGES.index(chapter), f"{chapter} needs {name}, which comes later"
+
+
+def references_forward() -> list[tuple[str, str, str]]:
+    """Chapter, label and the words around it, of all statements, equations and figures that come in later chapters."""
+    where: dict[str, str] = {}
+    for chapter in ORDER:
+        labels = re.findall(r"^:label: ([\w-]+)$|\$\$ \((eq-[\w-]+)\)", text_of(chapter), re.MULTILINE)
+        where |= dict.fromkeys((statement or equation for statement, equation in labels), chapter)
+        if chapter != FIRST:
+            where |= dict.fromkeys((figure["name"] for figure in figures_of(*chapters(chapter))), chapter)
+    return [
+        (chapter, hit[1], text_of(chapter)[max(0, hit.start() - 150) : hit.end() + 20])
+        for chapter in ORDER
+        for hit in re.finditer(r"\{(?:prf:ref|eq|numref)\}`([\w-]+)`", text_of(chapter))
+        if ORDER.index(where[hit[1]]) > ORDER.index(chapter)
+    ]
+
+
+def test_what_a_later_chapter_proves_is_said_to_come_later():
+    forward = references_forward()
+    assert ("01_width", "prop-floor") in {(chapter, label) for chapter, label, _ in forward}, "there are some"
+    for chapter, label, around in forward:
+        assert re.search(r"\blater (?:chapter|theorem)\b", around), f"{chapter} seems to need {label}: …{around}…"
 
 
 def test_every_chapter_has_its_place():

@@ -97,7 +97,7 @@ def test_a_prefix_that_only_one_of_two_has_is_taken_from_that_one():
     prefixed = {f"module.{name}": tensor for name, tensor in STATE.items()}
     a, b = read_pair(prefixed, OTHER, strip_prefix="module.")
     assert same(a.state) and same(b.state, OTHER) and not a.notes
-    assert b.notes == ("left as it is: no name begins with 'module.'",)
+    assert b.notes == ("left unchanged: no name begins with 'module.'",)
     a, b = read_pair(prefixed, prefixed, strip_prefix="module.")
     assert same(a.state) and same(b.state)
     with pytest.raises(InputError, match="with which no name of A "):

@@ -231,8 +231,9 @@ def test_placed_networks_are_compared_at_the_active_share_of_trained_ones(record
     found: Any = table.loc[8, "placed_lost"]
     assert found[0] == pytest.approx(20 - 19 / 3) and len(found) == 8
     said = sentences.placed_beside_trained_finding(records, trained)
-    assert said == ["MLP on digits: networks at random places with as few active units lose more than trained ones at "
-                    "1 of 1 widths."]  # fmt: skip
+    assert said == [
+        "MLP on digits: placed networks lose more than trained networks with as few active units at 1 of 1 widths."
+    ]
     [row] = numbers_of(said).to_dict("records")
     assert row["width"] == "×8" and row["units that carry 90 % of the second moment"] == "25 %"
     assert row["points lost by averaging"] == "9.0\xa0±\xa00.0 (2 pairs)"
@@ -248,7 +249,7 @@ def test_both_parts_are_told_of_each_control(records):
         "6",
     ]
     assert len(rows) == 2 * len(plan.CONTROLS) and sentences.common_parts_finding([]) == []
-    assert said[0].endswith(f"the common part is the larger one in 0 of {len(plan.CONTROLS)} trainings.")
+    assert said[0].endswith(f"the common part is the larger in 0 of {len(plan.CONTROLS)} trainings.")
 
 
 # --- sentences and figures -------------------------------------------------------------------------------------------

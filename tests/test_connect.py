@@ -335,10 +335,10 @@ def test_a_planted_permutation_is_undone_by_matching(digits_pair, digits):
     assert 'match="weights"' in found.next_steps[0]
 
 
-def test_a_network_and_itself_are_connected_as_they_are(digits_pair, digits):
+def test_a_network_and_itself_are_connected_plainly(digits_pair, digits):
     model, a, _ = digits_pair
     found = lmcbook.connect(model, a, dict(a), test=digits.test, calibration=digits.calibration)
-    assert found.verdict.how == "as they are" and row(found, "plain").lost == 0
+    assert found.verdict.how == "plain" and row(found, "plain").lost == 0
     assert any(finding.name == "start" and finding.level == "warning" for finding in found.findings)
 
 

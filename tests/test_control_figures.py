@@ -162,7 +162,7 @@ def test_sentences_on_temperatures_say_what_the_records_say():
     assert costs == {"predicted": "0.002", "one for all λ": "0.050", "that of λ = ½": "0.080", "none": "0.400"}
     assert "Of those of 10, 15 % were all right" in text(sentences.examples_finding(records))
     errors = numbers_of(sentences.reliability_finding(records)).set_index("expected calibration error")
-    assert list(errors.loc["merged", ["as it is", "calibrated"]]) == ["0.300", "0.010"]
+    assert list(errors.loc["merged", ["uncalibrated", "calibrated"]]) == ["0.300", "0.010"]
     found = sentences.condition_finding(temperature_sweep(widths=(4,), pairs=1))
     assert text(found) == "MLP on digits at ×4: the fitted β is below the prediction with weight decay 3e-3 and 1e-4."
     table = numbers_of(found)

@@ -233,10 +233,12 @@ def test_every_number_of_the_page_is_the_packages(index, page, pairs, splits):
             assert found["right"][way] == (logits.argmax(1) == splits.test.labels).sum(), (way, coefficient)
     entries = measure_common_mode(pair.model, splits.test.images, *pair.states)
     layers = [entry["metrics"] for entry in entries if "reciprocal_orthogonality" in entry["metrics"]]
-    expected = [[each["reciprocal_orthogonality"], 100 * each["constant_share"]] for each in layers]
-    assert len(expected) == 3
-    for (size, share), (its_size, its_share) in zip(found["layers"], expected, strict=True):
-        assert size == pytest.approx(its_size, abs=1e-4) and share == pytest.approx(its_share, abs=1e-2)
+    assert len(layers) == 3
+    for (size, constant, common), expected in zip(found["layers"], layers, strict=True):
+        assert size == pytest.approx(expected["reciprocal_orthogonality"], abs=1e-4)
+        assert constant / 100 == pytest.approx(expected["constant_share"], abs=1e-4)
+        both = fmean(expected[f"activation_share_{model}"] for model in "ab")
+        assert common / 100 == pytest.approx(both, abs=1e-4) and 0.1 < both < 1
 
 
 @pytest.mark.browser

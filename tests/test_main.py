@@ -29,7 +29,7 @@ from lmcbook.training import TimeIsUp, TrainingDiverged
         (["reproduce", "--cores", "100000", "--profile", "profiles/slurm", "--device", "tpu"], "device is 'tpu'"),
         (["reproduce", "--device", "tpu"], "device is 'tpu'; it may be one of: auto, cpu, cuda"),
         (["reproduce", "--profile", "profiles/nowhere"], "profile is 'profiles/nowhere', where Snakemake finds no"),
-        (["reproduce", "--profile", "x" * 300], "where Snakemake finds no config.yaml; give a folder that holds one"),
+        (["reproduce", "--profile", "x" * 300], "where Snakemake finds no config.yaml; give a folder with that file"),
         (["reproduce", "--profile", ""], "profile is ''"),
         (["plan", "--device", "cuda:x"], "device is 'cuda:x'; it may be one of: auto, cpu, cuda"),
         (["plan", "--max-minutes", "nan"], "max_minutes is nan; it must be a number above 0"),

@@ -195,7 +195,7 @@ def test_what_is_said_is_what_the_tables_say():
     [row] = numbers_of([said]).drop(columns="network").to_numpy().tolist()
     assert row[:5] == ["reciprocal orthogonality", "32", "3e-3", "6", "0.100"] and row[-1].startswith("0.94 (")
     worst = sentences.worst_told_finding(records)
-    assert all(each.endswith(", what is told is too high.") for each in worst)
+    assert all(each.endswith(", the prediction is too high.") for each in worst)
     rows = numbers_of(worst)[["told", "found", "width"]].to_numpy().tolist()
     assert rows == [["0.850", "0.700", "×16"], ["42.5", "35.0", "×16"]]
     verdict = sentences.one_network_verdict(records)

@@ -13,7 +13,7 @@ from tests.helpers.chapters import ROOT
 from tests.helpers.synthetic_records import PROVENANCE, SEED_PAIRS, make_record
 
 BARRIER = "barrier at λ = ½"
-AS_THEY_ARE = ("as they are: accuracy barrier (points)", "as they are: calibrated loss barrier (nats)")
+AS_THEY_ARE = ("unpermuted: accuracy barrier (points)", "unpermuted: calibrated loss barrier (nats)")
 MATCHED = ("b matched by weights: accuracy barrier (points)", "b matched by weights: loss barrier (nats)")
 
 

@@ -170,7 +170,7 @@ def test_a_text_stays_a_text_through_shell_and_papermill(text):
 def test_a_folder_that_cannot_be_written_is_refused_unless_only_read(tmp_path):
     (tmp_path / "file").write_text("")
     folder = str(tmp_path / "file" / "records")
-    with pytest.raises(InputError, match="must be one that can be written"):
+    with pytest.raises(InputError, match="must be a folder that can be written"):
         check(records=folder)
     assert str(check(records=folder, require_cached=True).folder) == folder
 

@@ -95,7 +95,7 @@ def test_warnings_and_infos():
     found = preflight(state(0, lambda: nn.InstanceNorm2d(3, track_running_stats=True)),
                       state(1, lambda: nn.InstanceNorm2d(3, track_running_stats=True)),
                       nn.InstanceNorm2d(3, track_running_stats=True), has_images=False)  # fmt: skip
-    assert "the merged network needs statistics of its own" in told(found, "warning", "batch norm")
+    assert "the merged network needs its own statistics" in told(found, "warning", "batch norm")
 
 
 def test_weights_of_whole_numbers_that_differ_are_an_error():

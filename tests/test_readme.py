@@ -59,6 +59,27 @@ def test_the_readme_opens_with_both_pictures():
         assert svg.rstrip().endswith("</svg>") and len(svg) < 80_000 and "http://localhost" not in svg
 
 
+def drawn(svg: str) -> tuple[str, list[float]]:
+    """What a picture shows: its text without numbers, names of parts and matplotlib's version, and the numbers."""
+    named = re.sub(r"<metadata>.*?</metadata>|\b[mp][0-9a-f]{10}\b", "", svg, flags=re.DOTALL)
+    return re.sub(r"-?\d+(?:\.\d+)?", "0", named), [float(number) for number in re.findall(r"-?\d+(?:\.\d+)?", named)]
+
+
+def differs(one: str, other: str) -> bool:
+    (words, numbers), (other_words, other_numbers) = drawn(one), drawn(other)
+    return words != other_words or max(abs(a - b) for a, b in zip(numbers, other_numbers, strict=True)) > 0.02
+
+
+@pytest.mark.parametrize("kind", readme.PICTURES)
+def test_the_picture_is_that_of_the_committed_records(kind, monkeypatch):
+    monkeypatch.setattr(paths, "committed_records", lambda: ROOT / "records")
+    records = readme.front_page()
+    committed = (ROOT / readme.PICTURES[kind]).read_text("utf-8")
+    assert not differs(readme.picture(records, dark=kind == "dark"), committed), "run python -m lmcbook.pages.readme"
+    stale = [record for record in records if tuple(record.config.seeds) != (0, 1)]
+    assert 0 < len(stale) < len(records) and differs(readme.picture(stale, dark=kind == "dark"), committed)
+
+
 def test_the_picture_is_the_same_each_time_and_has_two_grounds():
     records = width_sweep(widths=(1, 16), pairs=1)
     light, dark = (readme.picture(records, dark=each) for each in (False, True))

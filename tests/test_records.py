@@ -129,7 +129,7 @@ def test_trials_of_ones_own_are_no_part_of_the_book(tmp_path, monkeypatch):
 
 def test_a_folder_that_cannot_be_written_is_refused_up_front(tmp_path):
     (tmp_path / "file").write_text("not a folder")
-    with pytest.raises(InputError, match=r"records folder is .*file.*must be one that can be written"):
+    with pytest.raises(InputError, match=r"records folder is .*file.*must be a folder that can be written"):
         check_writable(tmp_path / "file" / "records")
     with pytest.raises(NotADirectoryError):
         write_record(make_record(), tmp_path / "file")
@@ -137,7 +137,7 @@ def test_a_folder_that_cannot_be_written_is_refused_up_front(tmp_path):
 
 def test_a_full_disk_is_found_before_anything_is_trained_for_it(tmp_path, monkeypatch):
     monkeypatch.setattr(shutil, "disk_usage", lambda folder: SimpleNamespace(free=16 * 1024))
-    with pytest.raises(InputError, match=r"must be one that can be written \(No space left on device\)"):
+    with pytest.raises(InputError, match=r"must be a folder that can be written \(No space left on device\)"):
         check_writable(tmp_path)
 
 

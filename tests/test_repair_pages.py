@@ -106,7 +106,7 @@ def test_beyond_the_ensemble_the_repaired_falls_as_a_root_and_the_plain_levels_o
     assert plain is not None and plain.is_power is False
     said = text(sentences.excess_finding(repair_sweep()))
     assert "Bias: LEWC's means: one power of the width is rejected in " in said
-    assert "As it is: one power of the width is rejected in " in said
+    assert "Plain: one power of the width is rejected in " in said
     rows = numbers_of(sentences.excess_finding(repair_sweep())).to_dict("records")
     [row] = [row for row in rows if (row["network"], row["merge"]) == (f"MLP on digits, {strong}", REPAIRED)]
     assert row["exponent (95 % interval)"].startswith("−0.50 (") and row["pairs, widths"] == "15, 5"
@@ -203,17 +203,17 @@ def test_curves_are_of_one_width_and_tell_the_highest_point():
     assert len(table) == 3 * 5 * len(WAYS) and curves_of_ways([]).empty
     [said] = sentences.repair_curve_finding(repair_sweep())
     plain = table[(table["way"] == PLAIN) & (table["coefficient"] == 0.5)]["calibrated_loss"].mean() - 0.15
-    row = numbers_of(said).set_index("").loc["as it is"]
-    assert f"as it is {plain:.3f}" in said and list(row)[1:] == [f"{plain:.3f}", "0.50"]
+    row = numbers_of(said).set_index("").loc["plain"]
+    assert f"plain {plain:.3f}" in said and list(row)[1:] == [f"{plain:.3f}", "0.50"]
     assert "matched, then REPAIR" in numbers_of(said)[""].tolist()
     page = figures.to_html(figures.repaired_curves, repair_sweep(), ["said"])
-    assert "MLP on digits at ×4: as it is 0." in page
+    assert "MLP on digits at ×4: plain 0." in page
 
 
 def test_sentences_count_pairs_and_name_their_intervals():
     records = repair_sweep()
     found = sentences.repair_finding(records)
-    said = "LEWC's means lose less than the average as it is at 5 of 5 widths."
+    said = "LEWC's means lose less than the plain average at 5 of 5 widths."
     assert f"MLP on digits, weight decay 3e-3, batches of 32: {said}" in text(found)
     table = numbers_of(found)
     assert len(table) == 2 * len(found) and set(WAYS.values()) <= set(table.columns)
@@ -279,11 +279,11 @@ def test_both_decays_side_by_side_before_and_after_the_repair():
     ]
     [one] = sentences.decay_after_repair(records)
     assert text(one) == (
-        "MLP on digits at ×4, batches of 32: of 2 pairs, less is lost with 3e-3 than with 1e-4 in 0 (as it is), "
+        "MLP on digits at ×4, batches of 32: of 2 pairs, less is lost with 3e-3 than with 1e-4 in 0 (plain), "
         "2 (bias: LEWC's means), 0 (means and variances)."
     )
     assert [text(list(row)) for row in numbers_of(one).drop(columns="network").to_numpy()] == [
-        "as it is 20.0 ± 0.0 10.0 ± 0.0",
+        "plain 20.0 ± 0.0 10.0 ± 0.0",
         "bias: LEWC's means 5.0 ± 0.0 20.0 ± 0.0",
         "means and variances 4.0 ± 0.0 2.0 ± 0.0",
     ]

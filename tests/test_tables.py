@@ -53,11 +53,11 @@ def test_alignments_stand_side_by_side():
         for i, dip in enumerate(dips)
     ]
     table = tables.alignments([*records, make_record(1, weight_decay=1e-4)])
-    assert list(table.columns) == ["network", "barrier:", "width", "pairs", "as they are", "b matched by weights"]
+    assert list(table.columns) == ["network", "barrier:", "width", "pairs", "unpermuted", "b matched by weights"]
     assert len(table) == 3 * 2 and set(table["pairs"]) == {"2"}
     row = table.iloc[0]
     assert (row["barrier:"], row["width"]) == ("accuracy (points)", "×1")
-    assert row["as they are"].replace("\u00a0", " ") == "15.0 ± 7.1"
+    assert row["unpermuted"].replace("\u00a0", " ") == "15.0 ± 7.1"
     assert row["b matched by weights"].replace("\u00a0", " ") == "1.5 ± 0.7"
     assert tables.alignments([]).empty
 

@@ -422,7 +422,7 @@ def test_bad_input_is_said_in_one_line():
         theory.break_additivity(disjoint(bias=True), 2, 1.0, generator())
     with pytest.raises(InputError, match="num_layers is 1; it must be a whole number at least 2"):
         disjoint(num_layers=1)
-    with pytest.raises(InputError, match="coefficients holds 3 numbers for 2 networks; give one for each"):
+    with pytest.raises(InputError, match="coefficients holds 3 numbers for 2 networks; give as many"):
         theory.merged(pair, (0.2, 0.3, 0.5))
     with pytest.raises(InputError, match="some with and some without biases"):
         theory.merged((pair.a, disjoint(bias=True).a), (0.5, 0.5))

@@ -104,7 +104,7 @@ RULES = (
     Rule(r"pip install .*"),
     Rule(r"jupyter-book build book"),
     Rule(r"jupyter lab notebooks/", swap=("notebooks/", "--version")),
-    Rule(r"papermill .*mlp-mnist.*", more='-p epochs 1 -y "seeds: [[0, 1]]"'),
+    Rule(r"papermill .*mlp-digits.*"),
     Rule(r"papermill .*mlp-flowers.*"),
     Rule(LMCBOOK + r"(?:\w+ )?--help"),
     Rule(LMCBOOK + r"data .*"),

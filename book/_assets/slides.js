@@ -1,5 +1,5 @@
 /* Every figure as a picture for a slide, 1920 × 1080 and on white, made where the reader is: nothing of it is in the page.
-   Of the two drawings of a figure the one that fills the slide better is taken, so that its letters are large. */
+   Of the two drawings of a figure that which fills the slide better is taken, so that its letters are large. */
 document.addEventListener("DOMContentLoaded", () => {
   const WIDTH = 1920, HEIGHT = 1080, MARGIN = 40;
 

@@ -50,7 +50,7 @@ def notebook_pages(book: Path) -> list[tuple[Path, Path]]:
 
 
 def offer_sources(app: Sphinx, exception: Exception | None) -> None:
-    """Let the download button of an executed page give its notebook without outputs: the one that can be run again."""
+    """Let the download button of an executed page give its notebook without outputs, which can be run again."""
     if exception is None:
         for source, target in notebook_pages(Path(app.srcdir)):
             offered = Path(app.outdir, "_sources", "results", target.name)

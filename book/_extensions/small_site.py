@@ -130,7 +130,7 @@ def drop_what_no_reader_asks_for(app: Sphinx, exception: Exception | None) -> No
 
 
 def _written(page: Path) -> list[int]:
-    """When a page was written last and how long it is, by which one that is short already is known."""
+    """When a page was written last and how long it is, by which a page that is short already is known."""
     found = page.stat()
     return [found.st_mtime_ns, found.st_size]
 
@@ -168,7 +168,7 @@ def plain_data(found: re.Match[str]) -> str:
 
 
 def shorten_lines(page: str) -> str:
-    """The page without indentation and blank lines between tags; one line break stays, for it parts words."""
+    """The page without indentation and blank lines between tags; one line break stays, because it parts words."""
     return LINES.sub(lambda found: found[1] or "\n", page)
 
 
@@ -212,7 +212,7 @@ def shorten_widgets(page: str) -> str:
 def pack_widgets(page: str) -> str:
     """The page with a letter for each text that its widgets repeat; a script puts the texts back before they are read.
 
-    What is packed has a mark, by which a page that is not written anew stays as it is.
+    What is packed has a mark, by which a page that is not written anew stays unchanged.
     """
     found = WIDGET_STATE.search(page)
     if found is None or ANY_LETTER.search(found[2]):
@@ -237,7 +237,7 @@ def _own(model: dict[str, Any], names: dict[str, str]) -> dict[str, Any]:
 
 
 def single_quoted(value: str) -> str:
-    """The same HTML with single quotes, which JSON need not escape; as it is, if that might be something else."""
+    """The same HTML with single quotes, which JSON need not escape; unchanged, if that might be something else."""
     # a bracket or a quote outside plain tags: a comment, a text in quotes, a value without them
     if "'" in value or RAW_TEXT.search(value) or not {*'<>"'}.isdisjoint(TAG.sub("", value)):
         return value

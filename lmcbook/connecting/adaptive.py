@@ -22,7 +22,7 @@ def points_of_barrier(
 
     Args:
         grid: candidates, sorted, with 0 and 1 among them.
-        worth_at: measures one λ; asked once for each.
+        worth_at: measures one λ; asked once for every λ.
         tolerance: of each part of the worth, what need not be found.
     """
     candidates = sorted({*grid, *always})

@@ -54,7 +54,7 @@ class Network:
 def read_network(
     given: Any, *, argument: str = "network", key: str | None = None, strip_prefix: str = "", ema: bool = False
 ) -> Network:
-    """A network from a state dict, a module, a path, or a `Network`, which is returned as it is.
+    """A network from a state dict, a module, a path, or a `Network`, which is returned unchanged.
 
     Files: ``.safetensors``; ``.pt``, ``.pth``, ``.ckpt`` and ``.bin`` by `torch.load` with ``weights_only=True`` alone,
     which runs no code of the file; a folder with an index (``*.index.json``) whose shards are opened one after the
@@ -108,7 +108,7 @@ def read_pair(
     strip_prefix: str = "",
     ema: bool = False,
 ) -> tuple[Network, Network]:
-    """Two networks as `read_network` reads them; a prefix or an average that only one has is taken from that one.
+    """Two networks as `read_network` reads them; a prefix or an average is taken from whichever has it.
 
     Raises:
         InputError: as `read_network`, or ``strip_prefix`` or ``ema`` is given and neither has it.
@@ -135,7 +135,7 @@ def read_pair(
             state = _stripped(network.state, strip_prefix, f"{name} ({network.source})", notes)
         else:
             state = network.state
-            notes.append(f"left as it is: no name begins with {strip_prefix!r}")
+            notes.append(f"left unchanged: no name begins with {strip_prefix!r}")
         read[index] = replace(network, state=state, notes=tuple(notes))
     return read[0], read[1]
 
@@ -300,12 +300,12 @@ def _tensors(found: Mapping[str, Any], where: str, notes: list[str]) -> StateDic
         raise InputError(f"{where} holds {some(others)}, not a tensor; name the weights alone by key")
     if not state:
         raise InputError(f"{where} holds no tensor; a state dict has at least one")
-    # on the CPU, where two of different devices meet; one without values (meta) is told by the preflight
+    # on the CPU, where two of different devices meet; the preflight names a tensor without values (meta)
     return {name: tensor.detach() if tensor.is_meta else tensor.detach().cpu() for name, tensor in state.items()}
 
 
 def _as_tensor(value: Any) -> Any:
-    """The tensor of an array, where torch has its type; anything else as it is."""
+    """The tensor of an array, where torch has its type; anything else unchanged."""
     try:
         return tensor_of(np.asarray(value)) if isinstance(value, np.ndarray | np.generic) else value
     except TypeError:

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 DESCRIPTION = """May two networks be averaged? Tells what their average loses, what mends it, why, and what to do next.
 
 A and B are files (.safetensors; .pt, .pth, .ckpt, .bin without code), or folders with one or with *.index.json.
-Exit code: 0 connected within the tolerance, as they are or by what the first line names; 1 not; 2 not comparable.
+Exit code: 0 connected within the tolerance, plain or by what the first line names; 1 not; 2 not comparable.
 A loss within two standard errors is within the tolerance; the first line tells if that is all that can be said."""
 
 
@@ -87,7 +87,7 @@ def run(options: argparse.Namespace) -> int:
     try:
         return _answer(options)
     except InputError as error:
-        from lmcbook.states import NotTaken  # not above, for it takes torch along
+        from lmcbook.states import NotTaken  # not above, because it takes torch along
 
         if not isinstance(error, NotTaken) or options.data is None or not os.path.isdir(options.data):
             raise
@@ -141,7 +141,7 @@ def _answer(options: argparse.Namespace) -> int:
 
 
 def _preflight(options: argparse.Namespace, pair: "tuple[Network, Network]", model: "nn.Module | None") -> int:
-    """Say what can be told before anything is merged; the exit code."""
+    """Say what is known before anything is merged; the exit code."""
     from lmcbook.connecting.factories import read_data
     from lmcbook.connecting.forecasting import before_merging
     from lmcbook.connecting.inputs import prepare
@@ -165,7 +165,7 @@ def _preflight(options: argparse.Namespace, pair: "tuple[Network, Network]", mod
 def _write(
     options: argparse.Namespace, found: "Connection", pair: "tuple[Network, Network]", model: "nn.Module", data: "Data"
 ) -> None:
-    """Write the files that were asked for, and say which ones."""
+    """Write the files that were asked for, and say which."""
     from lmcbook.connecting.advice import remedy_of
     from lmcbook.connecting.merged import merge_networks
     from lmcbook.connecting.reporting import as_csv

@@ -40,7 +40,7 @@ def before_merging(
     layered: Callable[[], LayeredNetwork] | None = None,
     seed: int = 0,
 ) -> tuple[list[str], list[str], list[dict[str, Any]]]:
-    """What can be told before anything is merged: sentences, notes on what could not be told, the layers' entries.
+    """What is known before anything is merged: sentences, notes on what is not known, the layers' entries.
 
     Args:
         repairs: kinds that may be tried.
@@ -162,7 +162,7 @@ def expected(inputs: Inputs, spec: PermutationSpec, repairs: Sequence[str], *, s
             try:
                 repaired = remedies.repaired(copies, repairing, merged, 0.5, kind)
             except InputError:
-                continue  # this kind is told where the merge is repaired
+                continue  # the answer names this kind where the merge is repaired
             answers = predict_logits(repairing.module, repaired, images)
             del repaired  # before the next kind makes its own
             changed.setdefault(kind, []).append(_change(own, answers, inputs))

@@ -166,7 +166,7 @@ def _labelled(argument: str, given: Any) -> Labelled:
         raise InputError(f"{argument} holds single numbers; give images and labels, each with the examples first")
     if len(images) == 0 or len(images) != len(labels):
         raise InputError(
-            f"{argument} holds {len(images)} images and {len(labels)} labels; give at least one, and a label for each"
+            f"{argument} holds {len(images)} images and {len(labels)} labels; give at least one, and as many labels"
         )
     if labels.dtype == torch.bool or labels.is_complex():
         raise InputError(

@@ -54,13 +54,13 @@ def connect(
 ) -> Connection:
     """May two networks of one architecture be averaged? What the average loses, what mends it, why, and what to do.
 
-    Before any image passes, everything that speaks against it is told at once (`preflight`). Then the merge at λ is
+    Before any image passes, everything that speaks against it is said at once (`preflight`). Then the merge at λ is
     measured: plain, with batch norm recomputed, with hidden layers repaired, after a permutation of b, after both;
     beside the parents and their ensemble. All rows are of the same test images; standard errors are by resampling them.
     An interrupt (Ctrl-C) after the plain average leaves what is done.
 
     Args:
-        model: the module of both; its own weights do not count, and it stays as it is. What it returns may be a tensor
+        model: the module of both; its own weights do not count, and it is not changed. What it returns may be a tensor
             of logits, a tuple that begins with one, a dict with ``logits``, an object with ``.logits``, or whatever
             ``output`` makes logits of.
         a: network a, which λ multiplies: a state dict, a module, or a path as `read_network` takes it.
@@ -85,7 +85,7 @@ def connect(
         examples: the most examples of each role, drawn at random.
         batch_size: images at a time.
         starts: effort of weight matching, ``fast`` or ``best``.
-        max_minutes: begin nothing new after this many minutes; what is left out is told.
+        max_minutes: begin nothing new after this many minutes; the answer names what is left out.
         device: ``cpu``, ``cuda`` or ``auto``.
         seed: of every choice that is made at random.
         key: where the weights are in a checkpoint, as `read_network` takes it.

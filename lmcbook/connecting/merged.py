@@ -95,15 +95,15 @@ def merge_networks(
     multiplied by β, so that the softmax of the merged network is calibrated wherever it is used.
 
     Args:
-        model: as `connect` takes it; it stays as it is.
+        model: as `connect` takes it; it is not changed.
         a: as `connect` takes it.
         b: as `connect` takes it.
         at: λ.
         calibration: labelled examples, for β; without them and ``test`` β is not fitted.
         images: training images without labels; needed for batch norm, a repair and matching; by default those of
             ``calibration``.
-        test: the test examples of a `connect`, so that the network is the one it measured: without ``calibration`` the
-            same half of them is taken for β.
+        test: the test examples of a `connect`, so that the network is that which it measured: without ``calibration``
+            the same half of them is taken for β.
         examples: the most examples of each role, drawn as `connect` draws them.
         match: ``none``, ``weights`` or ``activations``.
         repair: one of `lmcbook.merging.REPAIRS`; the module then has a bias in every linear layer.

@@ -253,8 +253,8 @@ def _buffers(states: Mapping[str, StateDict], model: nn.Module | None, has_image
     statistics = [name for name in a if is_statistic(name) and a[name].is_floating_point()]
     if (has_batch_norm(model) if model is not None else statistics) and not has_images:
         message = (
-            "batch norm, but no images: the merged network needs statistics of its own, and averaged ones can cost all "
-            "accuracy; give images (training images without labels will do)"
+            "batch norm, but no images: the merged network needs its own statistics, and averaged statistics can cost "
+            "all accuracy; give images (training images without labels will do)"
         )
         found.append(Finding("warning", "batch norm", message))
     if model is None:

@@ -185,7 +185,7 @@ class Stages:
             if unproved:
                 reasons = list(dict.fromkeys(unproved.values()))
                 self.notes.append(
-                    f"{len(unproved)} of {len(self._spec.axes)} tensors are not aligned and stay as they are "
+                    f"{len(unproved)} of {len(self._spec.axes)} tensors are not aligned and stay unchanged "
                     f"({'; '.join(reasons[:2])})"
                 )
         return self._spec
@@ -283,7 +283,7 @@ class Stages:
 
     @contextmanager
     def _noted(self, what: str) -> Iterator[None]:
-        """A part that this network does not allow is left out, and that is told."""
+        """A part that this network does not allow is left out, and the answer says so."""
         try:
             yield
         except InputError as error:

@@ -21,7 +21,7 @@ def check_target(path: str | Path, endings: Sequence[str], *, force: bool) -> Pa
     if len(os.fsencode(path.name)) > MOST_BYTES:
         raise InputError(
             f"{cut_short(str(path), 40)!r} has a name of {len(os.fsencode(path.name))} bytes; a file's name may have "
-            f"{MOST_BYTES}: give a shorter one"
+            f"{MOST_BYTES}: give a shorter name"
         )
     if path.suffix not in endings:
         raise InputError(f"{str(path)!r} ends in {path.suffix!r}; it may end in {', '.join(endings)}")

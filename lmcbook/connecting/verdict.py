@@ -28,7 +28,7 @@ class Verdict:
     connected: bool
     """Whether a merge keeps what its parents can, within the tolerance."""
     how: str
-    """``as they are``, ``batch norm``, ``calibration``, ``repair``, ``matching``, ``matching and repair``, ``not``;
+    """``plain``, ``batch norm``, ``calibration``, ``repair``, ``matching``, ``matching and repair``, ``not``;
     `UNDECIDED` where a parent is no better than a guess, so that there is nothing to lose."""
     row: str
     """Name of the row that the answer rests on: the least that does it, or the best if none does."""
@@ -144,7 +144,7 @@ def _how(chosen: Row | None, rows: Mapping[str, Row], task: Task) -> str:
     if family == "recomputed":
         return "batch norm"
     if family == "plain":
-        return "calibration" if needs_calibration(chosen) else "as they are"
+        return "calibration" if needs_calibration(chosen) else "plain"
     return {"repaired": "repair", "matched": "matching"}.get(family, "matching and repair")
 
 
@@ -174,7 +174,7 @@ def _sentence(
     if needs_calibration(chosen):
         before_and_after = f"{chosen.loss:.2f} nats, then {chosen.calibrated_loss:.2f}"
         calibration = f"; calibrate it (beta {chosen.inverse_temperature:.2f}): its loss is {before_and_after}"
-    if how == "as they are":
+    if how == "plain":
         return f"{yes}: {average}{calibration}."
     if how == "calibration":
         return f"{yes}, after calibration: {average}{calibration}."

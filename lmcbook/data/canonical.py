@@ -1,7 +1,7 @@
 """The canonical order of examples, the digest of a dataset, and choices that follow from the order alone.
 
 Two files with the same examples in different orders are the same dataset. So examples are put into the order of their
-own SHA-256 before anything else happens to them: it does not depend on the source, and it is as good as a random one.
+own SHA-256 before anything else happens to them: it does not depend on the source, and it is as good as a random order.
 """
 
 import hashlib

@@ -1,4 +1,4 @@
-"""Which datasets there are: the known ones and the imported ones, what they are and where they lie. No torch here."""
+"""Which datasets there are: known and imported, what they are and where they lie. No torch here."""
 
 import importlib.util
 import re
@@ -17,7 +17,7 @@ NAME_RULE = "letters, digits and underscores, a letter first, at most 100"
 
 
 def known_names() -> tuple[str, ...]:
-    """Every name that `load` takes: the known datasets, then the imported ones of the data folder."""
+    """Every name that `load` takes: the known datasets, then those imported into the data folder."""
     here = paths.data()
     files = {path.stem for path in here.glob("*.safetensors")}
     folders = {path.name for path in here.glob("[!.]*/") if is_folder_dataset(path.name)}

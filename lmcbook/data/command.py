@@ -7,7 +7,7 @@ IMPORT = """Make a dataset of a folder with a folder of images for each class, F
 or FOLDER/train/CLASS/* and FOLDER/test/CLASS/* (or val).
 
 Any format that Pillow reads; photographs are turned upright; at least 5 images of each class, or 2 of train and 1 of
-test. Images of several sizes need --resize. What is left out, changed or there twice is told.
+test. Images of several sizes need --resize. The report names what is left out, changed or there twice.
 The page "Run it yourself" of the book has all rules."""
 
 

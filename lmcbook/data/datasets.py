@@ -1,4 +1,4 @@
-"""The datasets that the package knows: sizes, licence, source and the digest that each must have. No torch here."""
+"""The datasets that the package knows: sizes, licence, source and the digest that they must have. No torch here."""
 
 from dataclasses import dataclass
 from types import MappingProxyType

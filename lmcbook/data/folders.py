@@ -25,7 +25,7 @@ from lmcbook.errors import InputError
 PARTS = ("train", "val")
 """Of the datasets that the package knows; others may call them otherwise."""
 INPUT_SHAPE = (3, 224, 224)
-"""Images of any size are cropped to this one."""
+"""Images of any size are cropped to this size."""
 MEAN = (0.485, 0.456, 0.406)
 STD = (0.229, 0.224, 0.225)
 """ImageNet's, as the field uses them: computing others would take a pass over all images."""

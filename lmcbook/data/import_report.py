@@ -93,7 +93,7 @@ def _twins(imported: Imported) -> Iterator[str]:
     if leaks:
         yield (
             f"WARNING: {len(leaks):,} of {len(test):,} test images are among the training images too, so they tell "
-            f"nothing of new ones: {summed_up(leaks, between=', ')}"
+            f"nothing of new images: {summed_up(leaks, between=', ')}"
         )
     files = [*imported.train_files, *imported.test_files]
     labels = np.concatenate([arrays.train_labels, arrays.test_labels])

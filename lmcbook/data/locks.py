@@ -13,7 +13,7 @@ SILENT_SECONDS = 1.0
 
 _WITHOUT_LOCKS = frozenset({errno.ENOLCK, errno.ENOSYS, errno.ENOTSUP, errno.EOPNOTSUPP})
 _CANNOT_BE_WRITTEN = frozenset({errno.EROFS, errno.EACCES, errno.EPERM, errno.ENOENT})
-"""Whoever has something to write into such a folder is told so by that."""
+"""Whoever has something to write into such a folder learns it from that."""
 
 
 @contextmanager

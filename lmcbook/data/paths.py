@@ -20,8 +20,8 @@ def checkout() -> Path | None:
 def named(variable: str, environment: Mapping[str, str] | None = None) -> Path | None:
     """The folder that an environment variable names, or ``None`` where it is unset or empty.
 
-    A relative one is seen from the root of the checkout: one place for commands in sub-folders, notebooks and jobs of a
-    cluster; outside a checkout, from the working directory.
+    A relative folder is seen from the root of the checkout: one place for commands in sub-folders, notebooks and jobs
+    of a cluster; outside a checkout, from the working directory.
 
     Raises:
         InputError: it names a file, what no folder can be called, or the home folder of a user that is unknown here.

@@ -71,7 +71,7 @@ def read_picture(file: str | Path) -> Picture:
 
 
 def _eight_bits(image: "Image", kind: str | None, changes: list[str]) -> "Image":
-    """The image in mode L or RGB; as it is where neither can hold it."""
+    """The image in mode L or RGB; unchanged where neither can hold it."""
     if image.mode.startswith("I;16") or (image.mode == "I" and kind in ("PNG", "PPM")):
         return _scaled(image, changes)
     grey = image.mode in ("1", "L", "LA", "La")

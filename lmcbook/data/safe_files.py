@@ -1,4 +1,4 @@
-"""Opening ``.safetensors`` files: whoever cannot open a file is told why, and never that it is not there."""
+"""Opening ``.safetensors`` files: whoever cannot open a file reads why, and never that it is not there."""
 
 import errno
 import os

@@ -44,5 +44,5 @@ def import_torchvision() -> ModuleType:
         reason = one_line(error, first_line=True)
         raise InputError(
             f"torchvision cannot be imported ({reason}); downloads and images in class folders need it: install the "
-            f"one that belongs to torch {torch.__version__}"
+            f"release that belongs to torch {torch.__version__}"
         ) from None

@@ -120,7 +120,7 @@ def is_left(path: Path) -> bool:
     """Whether ``path`` was last written more than a day ago, or is to be written in more than a day.
 
     It is its file system's own clock that counts, which dates all that is written there: this machine's may be wrong,
-    and what another one is writing must stay.
+    and what another process is writing must stay.
 
     Raises:
         OSError: nothing can be written beside it, or it is gone.
@@ -182,7 +182,7 @@ def _refuse(constant: str) -> None:
 
 
 def read_state(file: Path) -> dict[str, Any]:
-    """The JSON object in a file that can be made again; an empty one where the file is missing or damaged."""
+    """The JSON object in a file that can be made again; an empty object where the file is missing or damaged."""
     try:
         content = read_json(file)
     except (OSError, ValueError):

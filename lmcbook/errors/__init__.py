@@ -56,7 +56,7 @@ def one_line(error: BaseException, length: int | None = None, *, kind: bool = Fa
     """What an error says, in one line: its message, or its type's name where it has none.
 
     Args:
-        error: of any package; a message of this one is a line already.
+        error: of any package; a message of this package is a line already.
         length: the most letters of it.
         kind: with the type's name before it.
         first_line: of several lines the first alone, where the others are a listing or general advice.
@@ -89,7 +89,7 @@ def described(given: Any) -> str:
 
 @no_type_check
 def as_number(value: object) -> object:
-    """The number that a scalar of numpy or torch holds; anything else as it is."""
+    """The number that a scalar of numpy or torch holds; anything else unchanged."""
     if isinstance(value, int | float) and type(value).__module__ == "builtins":
         return value
     # a tensor on the device meta has no number

@@ -29,7 +29,7 @@ SEVERAL = Tensor | tuple[Tensor, ...]
 
 
 def checked(function: Callable[P, R]) -> Callable[P, R]:
-    """A function whose arguments are looked at first: each is what its name or annotation says, or refused by name.
+    """A function whose arguments are looked at first: they are what name or annotation say, or refused by name.
 
     numpy's and torch's scalars become numbers and arrays tensors. States are completed under the names that ``model``
     has for one tensor, and must fit it; images of floating point take the type of the states' weights.
@@ -163,7 +163,7 @@ def states_of_networks(name: str, value: Any) -> list[StateDict]:
 
 
 def finite_images(name: str, value: Any) -> Tensor:
-    """Images in memory, or streamed ones."""
+    """Images in memory, or streamed images."""
     # here, because `lmcbook.models` imports this file
     from lmcbook.models.examples import as_images
 
@@ -187,12 +187,12 @@ def network_inputs(name: str, value: Any) -> tuple[Tensor, ...]:
 
 
 def labelled(name: str, value: Any) -> Any:
-    """Images with a class for each."""
+    """Images with their classes."""
     return in_pairs(name, value, classes)
 
 
 def in_pairs(name: str, value: Any, look: Callable[[str, Any], Tensor] | None = None) -> Any:
-    """Images with a label for each; ``look`` makes labels of what was given for them."""
+    """Images with their labels; ``look`` makes labels of what was given for them."""
     from lmcbook.models.examples import Labelled, as_examples
 
     examples = as_examples(name, value)
@@ -200,7 +200,7 @@ def in_pairs(name: str, value: Any, look: Callable[[str, Any], Tensor] | None = 
     labels = (look or as_tensor)(f"{name}'s labels", examples.labels)
     if len(images) != len(labels) or len(labels) == 0:
         raise InputError(
-            f"{name} holds {len(images)} images and {len(labels)} labels; give at least one, and a label for each"
+            f"{name} holds {len(images)} images and {len(labels)} labels; give at least one, and as many labels"
         )
     return examples if labels is examples.labels and images is examples.images else Labelled(images, labels)
 
@@ -211,7 +211,9 @@ def classes(name: str, value: Any) -> Tensor:
     if labels.dtype == torch.bool or labels.is_floating_point() or labels.is_complex():
         raise refused(name, labels, "whole numbers, the class of each example: labels.long() if they are")
     if labels.ndim != 1:
-        raise refused(name, labels, "one class for each example: labels[:, 0], or labels.argmax(dim=1) of one-hot ones")
+        raise refused(
+            name, labels, "one class for each example: labels[:, 0], or labels.argmax(dim=1) of one-hot labels"
+        )
     labels = labels.long()
     if len(labels) and int(labels.min()) < 0:
         raise InputError(

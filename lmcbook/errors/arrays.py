@@ -37,4 +37,4 @@ def plain_form(tensor: Tensor) -> str:
         return "one with values, which the device meta has not: load it on a device that has them"
     way_out = {"nested": "to_padded_tensor(0)", "quantized": "dequantize()"}
     kind = "nested" if tensor.is_nested else "quantized" if tensor.is_quantized else "sparse"
-    return f"an ordinary tensor, and this one is {kind}: give its {way_out.get(kind, 'to_dense()')}"
+    return f"an ordinary tensor, and this tensor is {kind}: give its {way_out.get(kind, 'to_dense()')}"

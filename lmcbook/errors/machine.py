@@ -31,7 +31,7 @@ def no_such_device(device: object, error: BaseException) -> InputError:
 
 
 def _kinds(error: BaseException) -> list[str]:
-    return [kind.__name__ for kind in type(error).__mro__]  # torch's are known by name, for it may not be loaded
+    return [kind.__name__ for kind in type(error).__mro__]  # torch's are known by name, because it may not be loaded
 
 
 def _says(error: BaseException, what: tuple[str, ...]) -> bool:

@@ -1,4 +1,4 @@
-"""How good averages of two or more networks are, as they are and repaired, beside the networks and their ensemble."""
+"""How good averages of two or more networks are, plain and repaired, beside the networks and their ensemble."""
 
 from collections.abc import Sequence
 from statistics import fmean

@@ -27,7 +27,7 @@ def loss_barrier(
         endpoints: losses of a and of b to measure against; by default those at λ = 1 and λ = 0.
 
     Raises:
-        InputError: 0 or 1 is not among the coefficients, or there is not one loss for each.
+        InputError: 0 or 1 is not among the coefficients, or there is not one loss for every coefficient.
     """
     return max(_excess(coefficients, losses, endpoints))
 
@@ -121,7 +121,7 @@ def barriers_of(grid: Sequence[float], curve: "Fitted") -> dict[str, float]:
 def _check_lengths(name: str, coefficients: Sequence[float | int], values: Sequence[float]) -> None:
     if len(coefficients) != len(values):
         raise InputError(
-            f"{name} holds {len(values)} values for {len(coefficients)} coefficients; there must be one for each"
+            f"{name} holds {len(values)} values for {len(coefficients)} coefficients; there must be as many"
         )
 
 

@@ -128,7 +128,7 @@ def _few(logits: Sequence[Tensor], labels: Sequence[Tensor], generator: Generato
 
 
 def _sizes(everything: int) -> list[int]:
-    """10, 20, 50, 100, …, as far as they are fewer than all."""
+    """10, 20, 50, 100, …, as long as that is fewer than all."""
     return [
         size * 10**decade for decade in range(len(str(everything))) for size in _SIZES if size * 10**decade < everything
     ]

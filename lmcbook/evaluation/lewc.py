@@ -57,7 +57,7 @@ def lewc_ensemble_weight(coefficient: float | int, exponent: int) -> float:
     check_number("exponent", exponent, minimum=1, integer=True)
     if coefficient in (0, 1):
         return float(coefficient)
-    # through the odds, whose power cannot become 0/0 in a deep network; the larger side is the one to divide by
+    # through the odds, whose power cannot become 0/0 in a deep network; the larger side is what to divide by
     odds = exponent * math.log(coefficient / (1 - coefficient))
     return 1 / (1 + math.exp(-odds)) if odds > 0 else math.exp(odds) / (1 + math.exp(odds))
 

@@ -1,4 +1,4 @@
-"""What a network's loss and reliability would be at other inverse temperatures than the fitted one."""
+"""What a network's loss and reliability would be at other inverse temperatures than the fitted."""
 
 from typing import Any
 

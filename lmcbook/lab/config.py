@@ -49,7 +49,7 @@ class PairConfig:
     calibration (what inverse temperatures do and need), flatness (the loss along other lines of the same length),
     repair (losses and accuracies of the repaired merged networks), common_mode (the split of reciprocal orthogonality),
     self_merge (each network averaged with shuffled copies of itself), controls (the average at λ = ½, plain and
-    repaired), many (averages of more than two networks) or placement (both networks at random places of wider ones)."""
+    repaired), many (averages of more than two networks) or placement (both at random places of wider networks)."""
     num_coefficients: int = 25
     """Number of equally spaced interpolation coefficients from 0 to 1, both ends included; odd, so that ½ is one."""
     batch_norm_examples: int = 10_000

@@ -1,4 +1,4 @@
-"""Measurements that can refute what is said of the common mode: averages at λ = ½, of many networks, of placed ones."""
+"""Measurements that can refute what is said of the common mode: averages at λ = ½, of many and of placed networks."""
 
 from dataclasses import replace
 from typing import Any
@@ -44,14 +44,14 @@ def measure_many(pair: PairConfig, session: PairSession) -> dict[str, Any]:
 
 
 def measure_placement(pair: PairConfig, session: PairSession) -> dict[str, Any]:
-    """The same of both networks at random places of wider ones, for each of `PLACEMENTS`, with several draws.
+    """The same of both networks at random places of wider networks, for each of `PLACEMENTS`, with several draws.
 
     Raises:
         InputError: the networks are no plain multilayer perceptrons, as `placed` takes them.
     """
     training = pair.training
     if training.architecture != "mlp" or training.hidden_width is None:
-        raise InputError(f"architecture is {training.architecture!r}; only an mlp can be placed in a wider one")
+        raise InputError(f"architecture is {training.architecture!r}; only an mlp can be placed in a wider network")
     units = session.model.linear("hidden1").weight.shape[0]
     merges = []
     for factor, copies in PLACEMENTS:

@@ -32,7 +32,7 @@ from lmcbook.states import StateDict, has_batch_norm
 def measure_interpolation(pair: PairConfig, session: PairSession) -> dict[str, Any]:
     """Losses, accuracies, inverse temperatures and barriers along the line between two states.
 
-    Where model b stays as it is, also what the midpoint and the ensemble would be worth at other temperatures.
+    Where model b is not permuted, also what the midpoint and the ensemble would be worth at other temperatures.
     """
     line = session.line(pair)
     curve = curve_along(line, coefficients=coefficients_grid(pair.num_coefficients))
@@ -73,7 +73,7 @@ def _batch_size(session: PairSession) -> int:
 
 
 def measure_common_mode_of(pair: PairConfig, session: PairSession) -> dict[str, Any]:
-    """Reciprocal orthogonality of every layer, its two parts, and its prediction from both networks and from each."""
+    """Reciprocal orthogonality of every layer, its two parts, and its prediction from both networks and from either."""
     layers = measure_common_mode(
         session.model,
         session.splits.test.images,
@@ -92,7 +92,7 @@ _DRAWS = 3
 def measure_self_merge(pair: PairConfig, session: PairSession) -> dict[str, Any]:
     """Each of the two networks averaged with shuffled copies of itself, and the two with each other, at λ = ½.
 
-    As they are and repaired as LEWC says; with batch norm there is nothing to repair: recomputing it subtracts the
+    Plain and repaired as LEWC says; with batch norm there is nothing to repair: recomputing it subtracts the
     means. All numbers of a record are of the same two networks, so that the prediction stands beside what it is of.
     """
     model, splits = session.model, session.splits

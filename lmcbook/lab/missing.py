@@ -29,15 +29,15 @@ from lmcbook.training.memory import check_memory
 
 
 class Bench:
-    """Where pairs are measured, one after the other: the device, the data on it, and the session of the pair at hand.
+    """Where pairs are measured, one after the other: the device, the data on it, and the session of the current pair.
 
     Measurements of one pair that follow each other share its session, and pairs that follow each other their data; of
-    either the last one is kept.
+    either the last is kept.
 
     Args:
         device: auto, cpu, cuda, cuda:0, …
         require_cached: whether a network that is not in the store is an error.
-        progress: whether it is told how far trainings, searches and measurements are; without bars in a file.
+        progress: whether to say how far trainings, searches and measurements are; without bars in a file.
         deadline: when a training stops, as `lmcbook.training.train` takes it.
 
     Raises:
@@ -81,7 +81,7 @@ class Bench:
         Raises:
             InputError: missing data, or a network that is not in the store and is required to be.
             TimeIsUp: the deadline came during a training, whose checkpoint is kept.
-            TrainingsDiverged: there is no such network, for the loss of its training is not finite.
+            TrainingsDiverged: there is no such network, because the loss of its training is not finite.
         """
         if self._session is None or not self._session.holds(pair):
             self._session = None  # two networks may be all that fits into memory
@@ -215,7 +215,7 @@ def measure_missing(planned: Iterable[PlannedPair], *, folder: Path | None = Non
     """The records of ``planned``, in its order: read from ``folder`` where they are there, else measured and written.
 
     Each record is written as soon as it is measured, so nothing is lost when the process dies. Narrow networks are all
-    trained before the first measurement, for they are trained together. All measurements of a pair are done in one
+    trained before the first measurement, because that happens together. All measurements of a pair are done in one
     session, when the first of them has its turn.
 
     Args:

@@ -20,7 +20,7 @@ def collect(
     """The record of every planned measurement, in the order of the plan.
 
     Records measured on this machine (``folder``, by default `lmcbook.lab.paths.fresh_records`) come before the
-    committed ones; what is in neither is measured, its networks trained where needed, and written to ``folder``.
+    committed; what is in neither is measured, its networks trained where needed, and written to ``folder``.
 
     Raises:
         InputError: with ``require_cached``, records are missing; the message says how to measure them.
@@ -49,7 +49,7 @@ def collect(
 def present(planned: Iterable[PlannedPair]) -> list[Record]:
     """The records of those planned measurements that have one already, in the order of the plan; none is measured.
 
-    For what a chapter shows beside its own scale: the committed records of a larger one, as far as they reach.
+    For what a chapter shows beside its own scale: the committed records of a larger scale, as far as they reach.
     """
     index = RecordIndex()
     found = [index.find(one.pair) for one in planned]

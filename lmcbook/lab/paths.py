@@ -1,6 +1,6 @@
 """Every folder of the lab, named once (datasets: `lmcbook.data.paths`).
 
-Each can be moved by an environment variable: ``LMCBOOK_RUNS`` (trained weights and what was measured on this machine),
+Environment variables move them: ``LMCBOOK_RUNS`` (trained weights and what was measured on this machine),
 ``LMCBOOK_RECORDS`` (the committed records).
 """
 

@@ -20,10 +20,10 @@ _UNITS = (
     (10 * _YEAR, _YEAR, "{:.1f} years"),
     (math.inf, _YEAR, "{:,.0f} years"),
 )
-"""Below which seconds a time is told in which unit, of how many seconds, and how."""
+"""Below which seconds a time is written in which unit, of how many seconds, and how."""
 
 SECONDS_BETWEEN = 15.0
-"""Measurements are told of no more often; networks always."""
+"""Lines on measurements come no more often; those on networks always."""
 
 
 def duration(seconds: float) -> str:
@@ -63,12 +63,12 @@ def tell_the_terminal(line: str) -> None:
 class Work:
     """Trainings and measurements that are to be done, and what is left of them.
 
-    Time is told once something was done: what is left then takes in proportion to what it was estimated to take.
+    Time is named once something was done: what is left then takes in proportion to what it was estimated to take.
 
     Args:
-        trainings: The networks, and the seconds that each is estimated to take.
+        trainings: The networks, and the seconds that they are estimated to take.
         measurements: Digests of measurements, likewise.
-        say: What a line is told with.
+        say: What a line is written with.
     """
 
     def __init__(

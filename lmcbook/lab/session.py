@@ -27,7 +27,7 @@ class Alignment:
 
     state: StateDict
     told: dict[str, Any]
-    """What is to be told of the search in a record; empty where nothing was searched."""
+    """What there is to say of the search in a record; empty where nothing was searched."""
     cpu_seconds: float
     """CPU seconds that the search took."""
 
@@ -93,7 +93,7 @@ class PairSession:
     def sample(self, num_examples: int) -> Tensor:
         """The fixed sample of un-augmented training images that recomputes batch-norm statistics.
 
-        Examples stand in the order of their hashes, so the first ones are a fair sample.
+        Examples stand in the order of their hashes, so the first are a fair sample.
         """
         return self.splits.train.images[:num_examples]
 
@@ -120,7 +120,7 @@ class PairSession:
 
 
 def same_networks(pair: PairConfig) -> tuple[TrainingConfig, ...]:
-    """What two measurements have in common that may share a session: the two trainings, and further ones if any."""
+    """What two measurements have in common that may share a session: the two trainings, and any further trainings."""
     return pair.training_a, pair.training_b, *(replace(pair.training, seed=seed) for seed in pair.more_seeds)
 
 

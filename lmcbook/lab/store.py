@@ -116,7 +116,7 @@ def ensure_many(
     private folder and renamed into place.
 
     Args:
-        splits: The data of all ``configs``, where they are at hand already; loaded otherwise, and only to train.
+        splits: The data of all ``configs``, where they are loaded already; loaded otherwise, and only to train.
         deadline: As `lmcbook.training.train` takes it.
 
     Raises:
@@ -173,7 +173,7 @@ def forget(config: TrainingConfig) -> None:
     scratch.unmark(folder.name)
 
 
-# Each holds a lock, and a process may have no more than 256 files open.
+# Every training holds a lock, and a process may have no more than 256 files open.
 _MOST_AT_ONCE = 64
 
 _TRIES = 3

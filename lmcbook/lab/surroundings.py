@@ -20,7 +20,7 @@ _OF_TORCHRUN = ("RANK", "LOCAL_RANK", "MASTER_PORT", "MASTER_ADDR")
 
 
 def check_environment(environment: Mapping[str, str] | None = None) -> list[str]:
-    """Check the variables that are ours and those of torchrun; returns what is to be told of names that nobody reads.
+    """Check the variables that are ours and those of torchrun; returns what there is to say of names that nobody reads.
 
     Raises:
         InputError: a variable names no folder, or ``WORLD_SIZE`` is not as torchrun sets it.

@@ -17,10 +17,10 @@ Work = TypeVar("Work")
 def in_turn(work: Iterable[Work], pair_of: Callable[[Work], PairConfig]) -> Iterator[Work]:
     """Give every piece of ``work`` while no other process measures the networks of its pair.
 
-    What another process has at hand comes last. By then it may be done: what is missing of it is to be asked once it is
+    What another process works on comes last. By then it may be done: what is missing of it is to be asked once it is
     given. Where there are no locks, or the store cannot be written, all is given at once.
     """
-    with suppress(InputError):  # whoever trains is told so
+    with suppress(InputError):  # whoever trains hears of it
         scratch.make()
     busy = []
     for one in work:

@@ -89,7 +89,7 @@ def verify(
 
     Args:
         seed: which records are drawn, each with the same probability.
-        folder: of the records; the committed ones by default.
+        folder: of the records; the committed by default.
         max_minutes: no pair is begun after this time, and a training that is running then is given up.
 
     Raises:
@@ -172,7 +172,7 @@ def judge(record: Record, again: Record, peers: Sequence[Record]) -> Verdict:
         rest = [summary(peer)[name] for peer in peers]
         if not all(math.isfinite(value) for value in (old, new, *rest)):
             continue
-        # either may be the one that is wrong, and must not widen the interval that it is held against
+        # either may be wrong, and must not widen the interval that it is held against
         intervals = [_interval([*rest, expected], level, least) for expected in (old, new)]
         inside = all(low <= value <= high for value, (low, high) in zip((new, old), intervals, strict=True))
         outside |= not inside

@@ -4,7 +4,7 @@ Features after a ReLU are not negative, so the input of a layer has a large part
 *common mode*. If the units of two networks are exchangeable, the energy of the cross-talk $W^b z^a$ is
 $\mathbb{E}_P \lVert W P z \rVert^2$ over uniform permutations $P$ of the units. It is the sum of an *isotropic* part,
 which a layer of many units makes small, and a *common* part, which it does not. Reciprocal orthogonality splits with
-it. This is ours, not the paper's. `lmcbook.theory.common_mode` has the same for features that are at hand as a whole;
+it. This is ours, not the paper's. `lmcbook.theory.common_mode` has the same for features that are there as a whole;
 here the moments are enough, which can be gathered batch by batch.
 
 All functions take a weight of shape (outputs, units, places) and features of shape (examples, units, places). The

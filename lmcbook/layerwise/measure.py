@@ -45,7 +45,7 @@ def measure_layers(
     zeros). Shortcuts of residual networks have the depth None: they have no place in the count of layers.
 
     A `LayeredModel` says itself what its layers are. Any other module is traced once, as `lmcbook.layerwise.traced`
-    describes: every linear layer and convolution is measured, also those inside attention. Each is compared with its
+    describes: every linear layer and convolution is measured, also those inside attention. It is compared with its
     own input in the other model, so the two conditions mean the same in every network. LEWC's exponent ℓ does not: it
     is proved for a chain of linear maps and activations without bias. Batch norm and layer norm set the size of what
     they return, and a residual stream adds up branches of different depths. There the cosines at λ = ½, which do not

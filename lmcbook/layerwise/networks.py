@@ -33,7 +33,7 @@ class LayeredNetwork(Protocol):
     def steps(
         self, state: StateDict, images: Tensor, known: MutableMapping[str, Tensor] | None = None
     ) -> Iterator[LayerTrace]:
-        """The layers of the network with the weights ``state``: each is computed when it is asked for.
+        """The layers of the network with the weights ``state``: every layer is computed when it is asked for.
 
         ``known`` holds linear outputs by the layer's name that need not be computed; an entry is taken out by its use.
         """

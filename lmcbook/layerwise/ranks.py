@@ -22,7 +22,7 @@ def singular_values(weight: Float[Tensor, "outputs inputs *kernel"]) -> Float[Te
     """The singular values, descending, in float64, from the smaller of the two Gram matrices.
 
     At 8,192 × 73,728 weights the Gram matrix is the difference between minutes and hours. Its price: values below about
-    1e-8 of the largest one are lost, which neither rank can notice.
+    1e-8 of the largest are lost, which neither rank can notice.
 
     Raises:
         InputError: weights are infinite or no numbers.
@@ -53,7 +53,7 @@ def stable_rank(values: Float[Tensor, " values"]) -> float:
 def effective_rank(values: Float[Tensor, " values"]) -> float:
     r"""$\exp(-\sum_i p_i \log p_i)$ with $p_i = s_i / \sum_j s_j$ from the singular values (Roy, Vetterli 2007).
 
-    1 of a matrix of rank one, the full rank of an orthogonal one, 0 of a zero matrix.
+    1 of a matrix of rank one, the full rank of an orthogonal matrix, 0 of a zero matrix.
 
     Raises:
         InputError: a value is below 0.

@@ -64,7 +64,7 @@ class TracedNetwork:
     """The layers of any module from one tensor to one tensor, for `lmcbook.layerwise.measure_layers`.
 
     Args:
-        model: the network. Its weights and its mode stay as they are.
+        model: the network. Its weights and its mode are not changed.
         images: at least one example; two are looked at.
         layers: names of modules; by default all linear layers and convolutions. Of a module that is neither, only the
             output is measured.
@@ -255,7 +255,7 @@ def _modules_around(node: fx.Node) -> list[str]:
 
 def _activation(node: fx.Node) -> Any:
     def activation(values: Tensor) -> Tensor:
-        # a copy, for the operation may be one in place
+        # a copy, because the operation may work in place
         return node.target(values.clone(), *node.args[1:], **node.kwargs)  # type: ignore[operator]
 
     return activation

@@ -60,7 +60,7 @@ def expected_overlap(
     r"""The mean of `overlap` when model b's units are permuted at random: $\frac1n \sum_{i,j} \min(p_i, q_j)$.
 
     Exact, not sampled: a random permutation puts every unit j in place i with probability 1/n. This is what two
-    trainings from independent seeds must give, for the order of units means nothing to either of them.
+    trainings from independent seeds must give, because the order of units means nothing to either of them.
 
     Raises:
         InputError: the two models do not have as many units, or a moment is below 0.

@@ -27,7 +27,7 @@ Observe = Callable[[StateDict, Tensor], Mapping[Any, Tensor]]
 """From weights and images to activations [examples, units, …positions], by the place of their `Units`."""
 
 _ROWS = 256  # of a matrix of correlations that are computed together
-_CHECKED = 4  # images on which the spec is tried; a wrong one changes the function of each
+_CHECKED = 4  # images on which the spec is tried; a wrong spec changes the function of every network
 
 
 @checked
@@ -150,7 +150,7 @@ def observe_layers(model: LayeredModel) -> Observe:
 def observe_modules(model: nn.Module, spec: PermutationSpec) -> Observe:
     """The outputs of all linear layers and convolutions of any network, before their activation.
 
-    They come under the key of the weight, of a parametrised one under that of the tensor it is computed from. Of a
+    They come under the key of the weight, of a parametrised weight under that of the tensor it is computed from. Of a
     recurrent layer they are the last states of its units, and of the cells behind a projection.
     """
 
@@ -193,7 +193,7 @@ def _units_made(prefix: str, module: nn.Module, output: Any, spec: PermutationSp
     turned = is_turned(module)
     if (turned or isinstance(module, nn.Linear)) and output.ndim > 2:
         output = output.movedim(-1, 1)
-    # the weight of a transposed convolution has its outputs on axis 1; of a grouped one only those of one group
+    # the weight of a transposed convolution has its outputs on axis 1; with groups only those of one group
     axis = 1 if turned or isinstance(module, TRANSPOSED) else 0
     for tensor in ("weight", "parametrizations.weight.original", "parametrizations.weight.original1", "weight_v"):
         axes = spec.axes.get(prefix + tensor, ())

@@ -85,7 +85,7 @@ class Term:
             known = self._similarity = self.a.reshape(-1, units).T @ self._permuted(indices)
         elif len(indices) == 1 and self.b.numel() >= WORTH_UPDATING:
             changed = torch.nonzero(indices[0] != before[0]).reshape(-1)
-            # two small gathers and a small product beat the whole ones up to about half of the rows
+            # two small gathers and a small product beat the whole matrices up to about half of the rows
             if 2 * changed.shape[0] >= indices[0].shape[0]:
                 torch.mm(self.a.reshape(-1, units).T, self._permuted(indices), out=known)
             elif changed.shape[0]:
@@ -274,7 +274,7 @@ def objective_and_distance(
 
 
 def _in_chunks(pairs: Iterable[tuple[Tensor, Tensor]]) -> Iterator[tuple[Tensor, Tensor]]:
-    """The same as fewer pairs of vectors, for each pair costs more than the arithmetic of a small one."""
+    """The same as fewer pairs of vectors, for each pair costs more than the arithmetic of a small pair."""
     small: list[tuple[Tensor, Tensor]] = []
     gathered = 0
     for a, b in pairs:

@@ -80,8 +80,8 @@ def without_cross_talk_of(
 ) -> StateDict:
     r"""The same for any module whose linear layers and convolutions are called as modules, each of them once.
 
-    ℓ is the place of a layer's call among the calls of all of them, from 1; the last one, which makes the logits, and
-    the first one are left as they are. In a residual stream ℓ counts more layers than the features have passed.
+    ℓ is the place of a layer's call among the calls of all of them, from 1; the last, which makes the logits, and
+    the first are left unchanged. In a residual stream ℓ counts more layers than the features have passed.
 
     Args:
         model: the network with a bias in each of these layers, as `lmcbook.add_biases` makes it.

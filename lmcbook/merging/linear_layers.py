@@ -18,7 +18,7 @@ CONVOLUTIONS = (nn.Conv1d, nn.Conv2d, nn.Conv3d, *TRANSPOSED)
 LINEAR_LAYERS = (nn.Linear, *CONVOLUTIONS)
 
 Visit = Callable[[str, Tensor], Tensor | None]
-"""From a layer's first name and its output to another output, or to None, which leaves it as it is."""
+"""From a layer's first name and its output to another output, or to None, which leaves it unchanged."""
 
 
 class Moments(NamedTuple):

@@ -81,7 +81,7 @@ def repair(
     LEWC.
 
     Args:
-        model: the network; it stays as it is.
+        model: the network; it is not changed.
         merged_state: of λ of a and 1 − λ of b, with batch norm recomputed; `lmcbook.merge` does all in one step.
         coefficient: λ, which multiplies ``state_a``.
         images: un-augmented training images, without labels; a few hundred do. All pass at once.
@@ -114,15 +114,15 @@ class Repairer:
 
     Works on any module. Its linear layers are `torch.nn.Linear`, `torch.nn.ConvNd` and `torch.nn.ConvTransposeNd`; ℓ is
     the place of a layer's call among the calls of all of them, from 1. A unit's mean is over images and, in a
-    convolution, over positions. These layers are left as they are:
+    convolution, over positions. These layers are left unchanged:
 
-    - the one that is called last, which makes the logits;
+    - that which is called last, which makes the logits;
     - one whose output goes straight into batch norm: recomputed statistics subtract its mean already;
     - one that is called more than once in a pass, since one bias cannot correct two means;
     - one that is never called as a module, such as the projections inside `torch.nn.MultiheadAttention`.
 
-    The networks run in evaluation mode and on a copy of ``model``: mode, hooks and tensors of ``model`` stay as they
-    are, also after an exception.
+    The networks run in evaluation mode and on a copy of ``model``: mode, hooks and tensors of ``model`` do not
+    change, also after an exception.
 
     Args:
         model: the network.
@@ -136,7 +136,7 @@ class Repairer:
     """
 
     layers: dict[str, int]
-    """The layers that are repaired, by their names in ``model``, and ℓ of each."""
+    """The layers that are repaired, by their names in ``model``, and their ℓ."""
 
     module: nn.Module
     """What repaired states are states of: ``model`` as `add_biases` makes it, in evaluation mode, with its tensors."""
@@ -195,7 +195,7 @@ class Repairer:
         check_choice("kind", kind, REPAIRS)
         if len(coefficients) != len(self._moments):
             raise InputError(
-                f"coefficients holds {len(coefficients)} number(s) for {len(self._moments)} networks; give one for each"
+                f"coefficients holds {len(coefficients)} number(s) for {len(self._moments)} networks; give as many"
             )
         for coefficient in coefficients:
             check_number("coefficients", coefficient, minimum=0, maximum=1)

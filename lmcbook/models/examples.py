@@ -37,9 +37,9 @@ def as_examples(argument: str, given: Any) -> Examples:
 
     Args:
         argument: name of the argument, for the error.
-        given: something with ``images`` and ``labels``, which is returned as it is; a tuple (images, labels) of tensors
-            or arrays; a `torch.utils.data.Dataset` of such pairs; or an iterable of such tuples, batch by batch, which
-            is gone through once.
+        given: something with ``images`` and ``labels``, which is returned unchanged; a tuple (images, labels) of
+            tensors or arrays; a `torch.utils.data.Dataset` of such pairs; an iterable of such tuples, batch by batch,
+            which is gone through once.
 
     Raises:
         InputError: it is nothing of that kind, or there are not as many labels as images.
@@ -69,7 +69,7 @@ def as_images(argument: str, given: Any) -> Tensor:
 
     Args:
         argument: name of the argument, for the error.
-        given: a tensor, which is returned as it is; an array; something with ``images``; a tuple (images, labels); a
+        given: a tensor, which is returned unchanged; an array; something with ``images``; a tuple (images, labels); a
             dataset; or an iterable of batches, tensors or such tuples, which is gone through once.
 
     Raises:

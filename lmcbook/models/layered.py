@@ -27,7 +27,7 @@ ACTIVATIONS: dict[str, Activation] = {
     "tanh": torch.tanh,
     "softsign": F.softsign,
 }
-"""Leaky ReLU has torch's slope 0.01; GELU is the exact one; tanh and softsign, x/(1 + |x|), are odd."""
+"""Leaky ReLU has torch's slope 0.01; GELU is exact; tanh and softsign, x/(1 + |x|), are odd."""
 
 
 class LayerTrace(NamedTuple):
@@ -250,7 +250,7 @@ def apply_weight(linear: nn.Linear | nn.Conv2d, weight: Tensor, inputs: Tensor) 
 
 @contextmanager
 def _frozen_statistics(model: nn.Module) -> Iterator[None]:
-    """Batch norm normalises with its batch's statistics, but its running ones do not take them in a second time."""
+    """Batch norm normalises with its batch's statistics, but the running statistics do not take them in twice."""
     before = [
         (module, module.momentum, module.num_batches_tracked)
         for module in batch_norm_modules(model).values()

@@ -56,7 +56,7 @@ def _normalisation(kind: str, units: int) -> nn.Module | None:
 def centre_rows_(model: LayeredModel) -> None:
     r"""Project every weight that reads hidden units to rows that sum to 0, in place: $W \leftarrow W(I - 11^\top/n)$.
 
-    Such a layer does not see what all units have in common. The first layer, which reads pixels, stays as it is.
+    Such a layer does not see what all units have in common. The first layer, which reads pixels, is not changed.
     """
     with torch.no_grad():
         for name in model.layer_names[1:]:

@@ -1,4 +1,4 @@
-"""A trained network at chosen places of a wider one: the same function, in few units or in split ones."""
+"""A trained network at chosen places of a wider network: the same function, in few units or in split units."""
 
 from collections.abc import Mapping
 

@@ -32,7 +32,7 @@ def steps(
     *,
     first_linear_output: Float[Tensor, "examples units *positions"] | None = None,
 ) -> Iterator[LayerTrace]:
-    """`trace`, one layer at a time: each is computed when it is asked for, and no other is held.
+    """`trace`, one layer at a time: a layer is computed when it is asked for, and no other is held.
 
     So several networks can be gone through side by side, also several states of one model.
 

@@ -19,7 +19,7 @@ _DISTRIBUTIONS = {"IPython": "ipython", "PIL": "pillow", "sklearn": "scikit-lear
 
 
 class Package:
-    """The modules of a package on disk. Each file is read once: make a new one to see what was changed since.
+    """The modules of a package on disk. Every file is read once: make a new `Package` to see what was changed since.
 
     Args:
         folder: The package's folder, by default that of lmcbook.
@@ -122,7 +122,7 @@ class Package:
             yield from self._targets(self._on_demand(module)[name], name)
 
     def _on_demand(self, package: str) -> dict[str, str]:
-        """The names that a package loads when they are first used → the module that each comes from."""
+        """The names that a package loads when they are first used → the module that they come from."""
         if package not in self._names:
             values = [node.value for node in self._tree(package).body if isinstance(node, ast.Assign)]
             calls = [value for value in values if isinstance(value, ast.Call) and isinstance(value.func, ast.Name)]

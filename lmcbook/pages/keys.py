@@ -36,7 +36,7 @@ _GENERATED = {"_build", "results", "api", "screenshots", "__pycache__"}
 
 
 class Judge:
-    """Says what results are made from. It reads each file once: make a new one to see what was changed since."""
+    """Says what results are made from. It reads each file once: make a new `Judge` to see what was changed since."""
 
     def __init__(self) -> None:
         self._package = Package()
@@ -98,12 +98,12 @@ class Judge:
 
     @cached_property
     def _records(self) -> dict[Path, str]:
-        """Every record → its SHA-256, those measured here before the committed ones."""
+        """Every record → its SHA-256, those measured here before the committed."""
         folders = (paths.fresh_records(), paths.committed_records())
         return {file: self._sha256(file) for folder in folders for file in record_files(folder)}
 
     def _images_of(self, records: Iterable[Path]) -> dict[str, str | None]:
-        """What the datasets of ``records`` hold now, for records of other images are left out."""
+        """What the datasets of ``records`` hold now: records of other images are left out."""
         for file in set(records) - self._datasets.keys():
             found = re.search(rb'"dataset": "(\w+)"', file.read_bytes())
             self._datasets[file] = "" if found is None else found[1].decode()

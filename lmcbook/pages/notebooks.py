@@ -98,7 +98,7 @@ def execute(
 
     Raises:
         InputError: ``source`` cannot be read.
-        NotebookError: a cell failed or the kernel died; ``target`` is then as it was.
+        NotebookError: a cell failed or the kernel died; ``target`` is then unchanged.
     """
     # before the run: what is written while it runs must make the result stale
     key_of = Judge().key_of(source) if key_of is None else key_of
@@ -156,7 +156,7 @@ def bring_up_to_date(
 
     Raises:
         InputError: a source cannot be read.
-        NotebookError: some failed; the message has one line for each, and the others were made all the same.
+        NotebookError: some failed; the message has one line for each of them, and the others were made all the same.
     """
     judge = judge or Judge()
     missing = [source for source, target in pairs if not target.exists()]

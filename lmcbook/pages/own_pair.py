@@ -29,7 +29,7 @@ def ask(namespace: Mapping[str, Any]) -> "Connection":
         *(given[name] for name in ("a", "b", "model", "data")),
         **{name: given[name] for name in ("num_classes", "image_size", "examples")},
     )
-    # the network that is written is the one that was measured: from the same examples
+    # the network that is written is that which was measured: from the same examples
     common = {name: given[name] for name in ("at", "key", "strip_prefix", "ema", "device", "examples")}
     common |= {"calibration": pair.data.calibration, "images": pair.data.images, "test": pair.data.test}
     asked = ("match", "repair", "random_permutations", "layers", "tolerance", "max_minutes")

@@ -17,11 +17,11 @@ from lmcbook.training.schedule import decay_product
 
 NOT_MEASURED = "not measured"
 BATCHES = {500: "as in the authors' earlier code", 125: "at the field's usual batch"}
-"""The paper's batch size is not known to us: those that we train with, and what each is."""
+"""The paper's batch size is not known to us: those that we train with, in words."""
 
 _ROWS = {
-    ("identity", "as they are: accuracy barrier (points)"): ("accuracy_barrier", "midpoint_accuracy_barrier", 100.0),
-    ("identity", "as they are: calibrated loss barrier (nats)"): (
+    ("identity", "unpermuted: accuracy barrier (points)"): ("accuracy_barrier", "midpoint_accuracy_barrier", 100.0),
+    ("identity", "unpermuted: calibrated loss barrier (nats)"): (
         "calibrated_loss_barrier",
         "midpoint_calibrated_loss_barrier",
         1.0,
@@ -102,7 +102,7 @@ def _said(records: Sequence[Record], column: str, factor: float) -> str:
 
 
 def coverage(records: Sequence[Record], recipes: Sequence[str]) -> DataFrame:
-    """How far the paper's main measurement goes here: widths, and pairs merged as they are, at its weight decay.
+    """How far the paper's main measurement goes here: widths, and unpermuted pairs, at its weight decay.
 
     One row for each of ``recipes`` and each of `BATCHES` that it has records with, its own always.
     """

@@ -1,4 +1,4 @@
-"""The parameters of the notebooks: one table of what each may be, and one call that checks them all before any work.
+"""The parameters of the notebooks: one table of what they may be, and one call that checks them all before any work.
 
 papermill puts its parameters into a cell of their own after the notebook's defaults, without asking whether the
 notebook knows them. So the check looks at the notebook's whole namespace: a name that nobody declared is an error.
@@ -54,7 +54,7 @@ class Request:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Parameter:
-    """One parameter of a notebook: its default, and what turns a given value into a checked one."""
+    """One parameter of a notebook: its default, and what turns a given value into a checked value."""
 
     default: Any
     check: Callable[[str, Any], Any]

@@ -1,7 +1,7 @@
 """Parameters as people and tools spell them: read as what is meant, and written so that papermill reads them right.
 
 papermill's ``-p`` knows numbers, True, False and None and takes all else as text; its ``-y`` is YAML 1.1, to which
-5e-05 is a text, for it has no point. So a text that reads as a truth value, a number or a list is taken as that.
+5e-05 is a text, because it has no point. So a text that reads as a truth value, a number or a list is taken as that.
 """
 
 import ast
@@ -16,7 +16,7 @@ _NOTHING = ("null", "none", "~")
 def as_meant(value: Any) -> Any:
     """A parameter that is no text, whatever it was spelt as: numbers, truth values, None and lists of them.
 
-    What cannot be read comes back as it was, for a check to refuse it by name.
+    What cannot be read comes back unchanged, for a check to refuse it by name.
     """
     if hasattr(value, "tolist"):  # numpy's and torch's numbers and arrays
         value = value.tolist()

@@ -162,7 +162,7 @@ def cosine_against_correlation(table: DataFrame, *, narrow: bool = False) -> Fig
 
 
 def temperature_against_coefficient(table: DataFrame, *, narrow: bool = False) -> Figure:
-    """Fitted inverse temperatures (points) over predicted ones (lines), against λ.
+    """Fitted inverse temperatures (points) over predicted temperatures (lines), against λ.
 
     One line for each number of layers. The table has the columns layers, coefficient, predicted and fitted.
     """

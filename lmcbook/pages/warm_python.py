@@ -1,4 +1,4 @@
-"""Python processes that begin with their imports done: many short ones, each as separate as if it were started anew.
+"""Python processes that begin with their imports done: many short runs, each as separate as if it were started anew.
 
 A process imports what all of them need, then forks one for each ``-m MODULE`` that it is asked for, which costs
 milliseconds instead of the seconds of these imports. The command that asks stands for the process: it has its output,

@@ -113,7 +113,7 @@ def build_book(scale: str | None = None, *, jobs: int = 2) -> int:
         and before.get("foundations") == made_from["foundations"]
         and _sees_changes(root, state, before.get("files"), judge.book_files(root))
     )
-    remove(state)  # a build that fails or is killed leaves pages whose warnings are not told again
+    remove(state)  # a build that fails or is killed leaves pages whose warnings do not come again
     start = "from jupyter_book.cli.main import main; main()"
     command = [sys.executable, "-c", start, "build", str(root / "book"), "-W", "--keep-going"]
     known = {**os.environ, JUDGED_BY: str(os.getpid())}
@@ -217,7 +217,7 @@ def _check_profile(profile: str) -> None:
         found = None
     if found is None:
         raise InputError(
-            f"profile is {described(profile)}, where Snakemake finds no config.yaml; give a folder that holds one, for "
+            f"profile is {described(profile)}, where Snakemake finds no config.yaml; give a folder with that file, for "
             "example profiles/slurm"
         )
 
@@ -247,7 +247,7 @@ def _locked(file: Path, otherwise: str) -> Iterator[int | None]:
             raise InputError(otherwise) from error
         except OSError as error:
             ours = None
-            told = f"{file} cannot be locked here ({error.strerror}): start no other reproduction beside this one"
+            told = f"{file} cannot be locked here ({error.strerror}): start no other reproduction beside this"
             print(told, file=sys.stderr)
         yield ours
 

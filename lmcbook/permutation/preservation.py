@@ -49,7 +49,7 @@ def check_function_preserved(
     be, to 1.5e-8, in float32 to 3.5e-4.
 
     Args:
-        model: any module, of one output or several; it is left as it was, and torch's random state too.
+        model: any module, of one output or several; it is not changed, nor is torch's random state.
         spec: the table.
         state: of ``model``.
         images: a few inputs; a tuple, if the model takes several.

@@ -72,7 +72,7 @@ def disjoint_normalised_networks(
     generator: Generator,
     skip: bool = False,
 ) -> tuple[NormalisedNetwork, ...]:
-    """`disjoint_networks` with batch norm: a unit's scale and shift are 0 in all networks but the one that owns it.
+    """`disjoint_networks` with batch norm: a unit's scale and shift are 0 in all networks but its own.
 
     Raises:
         InputError: as `disjoint_networks` raises it.

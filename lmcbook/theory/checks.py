@@ -38,7 +38,7 @@ def connectivity_errors(
 
     Args:
         networks: two or more of the same shapes.
-        coefficients: several tuples (λ_1, λ_2, …), one row of the result for each.
+        coefficients: several tuples (λ_1, λ_2, …), one row of the result for every tuple.
         inputs: the examples.
         exponent: e: ``depth`` is ℓ, LEWC (Definition 4.1); ``one`` is LLFC.
         activation: of the hidden layers.
@@ -144,7 +144,7 @@ def normalised_errors(
 
     Args:
         networks: two or more of the same shapes.
-        coefficients: λ_i, one for each.
+        coefficients: λ_i, one for every network.
         inputs: the examples, which also give the statistics.
         exponent: e of the hidden layers: ``one`` is our theorem, ``depth`` LEWC.
         last_exponent: e of the classifier: 2 is our theorem, L is LEWC.

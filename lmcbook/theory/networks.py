@@ -32,9 +32,7 @@ class Network:
         if not self.weights:
             raise InputError("weights is empty; a network has at least one layer")
         if self.biases is not None and len(self.biases) != len(self.weights):
-            raise InputError(
-                f"biases holds {len(self.biases)} vectors for {len(self.weights)} weights; give one for each"
-            )
+            raise InputError(f"biases holds {len(self.biases)} vectors for {len(self.weights)} weights; give as many")
 
     @property
     def num_layers(self) -> int:
@@ -66,7 +64,7 @@ def merged(
 
     Args:
         networks: of the same shapes.
-        coefficients: one λ_i for each.
+        coefficients: one λ_i for every network.
         bias_exponent: ``one`` merges biases like weights, $\sum_i \lambda_i b_\ell^{(i)}$; ``depth`` as
             $\sum_i \lambda_i^\ell b_\ell^{(i)}$, with which LEWC survives biases.
 
@@ -75,9 +73,7 @@ def merged(
     """
     check_choice("bias_exponent", bias_exponent, ("one", "depth"))
     if len(networks) != len(coefficients) or not networks:
-        raise InputError(
-            f"coefficients holds {len(coefficients)} numbers for {len(networks)} networks; give one for each"
-        )
+        raise InputError(f"coefficients holds {len(coefficients)} numbers for {len(networks)} networks; give as many")
     if len({network.biases is None for network in networks}) > 1:
         raise InputError("networks are some with and some without biases; they must be alike")
     depths = range(1, networks[0].num_layers + 1)

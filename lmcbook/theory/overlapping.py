@@ -168,6 +168,6 @@ def line_checks(
 
 
 def _pre_activations(examples: int, rows: int, generator: Generator) -> tuple[Tensor, Tensor]:
-    """Random ones of both networks with the same signs and, in each unit, different sizes."""
+    """Random weights of both networks with the same signs and, in each unit, different sizes."""
     first, second = torch.randn(2, examples, rows, generator=generator, dtype=torch.float64)
     return first, first.sign() * second.abs()

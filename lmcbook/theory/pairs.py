@@ -1,4 +1,4 @@
-"""Constructed networks that satisfy the conditions of the theorems exactly, and ones that break exactly one of them."""
+"""Constructed networks that satisfy the conditions of the theorems exactly, or break exactly one of them."""
 
 import math
 from itertools import pairwise
@@ -120,7 +120,7 @@ def break_additivity(pair: Pair, depth: int, strength: float, generator: Generat
 
     Model a computes the same in both units and reads neither; model b computes two different things and reads their
     difference. So $W_{\ell+1}^b z_\ell^a = 0$ and $W_{\ell+1}^a z_\ell^b = 0$ all the same: reciprocal
-    orthogonality holds in every layer, and weak additivity in every layer but this one. For networks without bias.
+    orthogonality holds in every layer, and weak additivity in every layer but this. For networks without bias.
 
     Raises:
         InputError: ``depth`` is not one of the hidden layers 1…L−1, or the networks have biases.

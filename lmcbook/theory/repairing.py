@@ -78,7 +78,7 @@ def repaired(
 def repair_errors(
     pair: Pair, coefficient: float, inputs: Float[Tensor, "examples inputs"]
 ) -> dict[str, Float[Tensor, " layers"]]:
-    """How far the direction of every layer is from LEWC's, of the merged network and of both repaired ones.
+    """How far the direction of every layer is from LEWC's, of the merged network and of both repaired networks.
 
     The distance of LEWC's prediction from the nearest multiple of the layer, relative to the prediction: 0…1, and 0 if
     the layer differs from it by a factor, which a temperature would mend.

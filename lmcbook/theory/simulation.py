@@ -45,7 +45,7 @@ def cosine_rows(
     units: int = 20_000,
     every: int = 6,
 ) -> list[dict[str, float | None]]:
-    """Limits of the cosine and some simulated ones: rows ratio, correlation, limit, simulated.
+    """Limits of the cosine and some simulated values: rows ratio, correlation, limit, simulated.
 
     ``ratios`` are those of the two models' standard deviations; every ``every``-th correlation is simulated.
     """

@@ -15,12 +15,12 @@ from lmcbook.theory.pairs import Pair
 
 
 def sliding_pair(dense: Pair, shared_units: int) -> Pair:
-    r"""Two networks of n hidden units per layer that have ``shared_units`` of them in common, made from two dense ones.
+    r"""Two networks of n hidden units per layer, ``shared_units`` of them in common, made from two dense networks.
 
     The common units read the input and each other with the first network's weights; each network's other units read
-    the input and each other with its own. So for 0 shared units both conditions of Theorem 5.3 hold exactly, for n the
-    two networks are one; and a unit, once shared, stays the same as more are shared. Hidden layers have
-    2n − ``shared_units`` units: a's own, the common ones, b's own.
+    the input and each other with its own. So for 0 shared units both conditions of Theorem 5.3 hold exactly, and for n
+    the two networks are one; a unit, once shared, stays the same as more are shared. Hidden layers have
+    2n − ``shared_units`` units: a's own, the common units, b's own.
 
     Args:
         dense: two networks without biases, of n hidden units in every layer.

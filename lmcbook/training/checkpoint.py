@@ -80,7 +80,7 @@ def _sha256(progress: str, tensors: StateDict) -> str:
 def read_checkpoint(path: Path, config: TrainingConfig) -> Content:
     """Weights, momenta and progress that `write_checkpoint` wrote, on the CPU.
 
-    Checkpoints from before November 2026 have no SHA-256; they are taken as they are.
+    Checkpoints from before November 2026 have no SHA-256; they are taken unchecked.
 
     Raises:
         FileNotFoundError: there is none.

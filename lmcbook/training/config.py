@@ -44,7 +44,7 @@ def digest_of(content: Any) -> str:
 
 
 def plain_fields(config: Any, later_fields: Collection[str]) -> dict[str, Any]:
-    """The fields of a configuration as they are, ``later_fields`` only where they are not at their default."""
+    """The fields of a configuration, ``later_fields`` only where they are not at their default."""
     values = {field.name: (getattr(config, field.name), field.default) for field in fields(config)}
     return {name: value for name, (value, default) in values.items() if name not in later_fields or value != default}
 

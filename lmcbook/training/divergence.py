@@ -38,7 +38,7 @@ def _way_out(config: TrainingConfig) -> str:
     product = config.learning_rate * config.weight_decay
     if config.optimiser == "sgd" and product > most and config.weight_decay > config.learning_rate:
         return (
-            f"the decay alone makes it so, for learning_rate × weight_decay is {product:.3g}; try a weight_decay far "
+            f"the decay alone makes it so: learning_rate × weight_decay is {product:.3g}; try a weight_decay far "
             f"below {most / config.learning_rate:.3g}"
         )
     return f"try a lower learning_rate than {config.learning_rate:g}, or a larger batch_size"

@@ -42,7 +42,7 @@ class Execution:
     """The most examples that pass at once; their gradients are added up. Only for networks without batch norm, whose
     statistics are those of the whole batch."""
     shard: str = "data"
-    """What several processes divide: data (each holds the whole network) or parameters (each holds a part of it)."""
+    """What several processes divide: data (all hold the whole network) or parameters (all hold a part of it)."""
 
     def __post_init__(self) -> None:
         for name in ("compiled", "graphs", "half_weights", "recompute"):
@@ -59,7 +59,7 @@ class Execution:
 
     @classmethod
     def from_environment(cls, environment: Mapping[str, str] | None = None) -> "Execution":
-        """What the variables of `VARIABLES` say; an empty one says nothing.
+        """What the variables of `VARIABLES` say; an empty variable says nothing.
 
         Raises:
             InputError: a variable has a value that it cannot have.

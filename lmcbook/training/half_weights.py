@@ -80,7 +80,7 @@ class HalfWeightStep(AbstractStep):
 
     @contextmanager
     def _at_work(self) -> Iterator[None]:
-        """The network with its bfloat16 weights in place of the float32 ones."""
+        """The network with its bfloat16 weights in place of the float32 weights."""
         try:
             for module, copy in zip(self.maps, self.copies, strict=True):
                 module._parameters["weight"] = copy

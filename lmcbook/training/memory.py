@@ -81,9 +81,7 @@ def _advice(config: TrainingConfig, model: nn.Module, execution: Execution, devi
         if not normalised:
             smaller = (execution.micro_batch or config.batch_size) // 2
             cures.append(f"LMCBOOK_MICRO_BATCH={max(1, smaller)} (gradients are added up over parts of the batch)")
-    cures.append(
-        "several cards: LMCBOOK_SHARD=parameters torchrun --nproc-per-node N -m lmcbook run (each holds a part)"
-    )
+    cures.append("several cards: LMCBOOK_SHARD=parameters torchrun --nproc-per-node N -m lmcbook run (all hold a part)")
     size = "" if total is None else f" of {total:.0f} GiB"
     return (
         f"{config.architecture} ×{config.width_multiplier:g} on {config.dataset} does not fit on {where}{size} "

@@ -18,7 +18,7 @@ def uses_tf32(precision: str, device: str | torch.device) -> bool:
 @contextmanager
 def arithmetic(precision: str, device: str | torch.device) -> Iterator[None]:
     """Products and convolutions as `uses_tf32` says; cuDNN may try which of its algorithms is fastest."""
-    # torch's newer switches (fp32_precision) make its own compiler, which reads the older ones, stop with an error
+    # torch's newer switches (fp32_precision) make its own compiler, which reads the older switches, stop with an error
     cudnn = torch.backends.cudnn
     before = torch.get_float32_matmul_precision(), cudnn.allow_tf32, cudnn.benchmark
     try:

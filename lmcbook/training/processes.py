@@ -54,8 +54,8 @@ def _take_part(order: dict[str, Any], splits: Splits) -> None:
     config = order["config"]
     if splits.sha256 != order["sha256"]:
         raise InputError(
-            f"process {dist.get_rank()} finds another {config.dataset} (SHA-256 {splits.sha256}) than the first one "
-            f"({order['sha256']}): LMCBOOK_DATA must name the same data everywhere"
+            f"process {dist.get_rank()} finds another {config.dataset} (SHA-256 {splits.sha256}) than the first "
+            f"process ({order['sha256']}): LMCBOOK_DATA must name the same data everywhere"
         )
     try:
         train(config, splits, device=order["device"], progress=False, execution=order["execution"])

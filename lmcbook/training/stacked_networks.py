@@ -55,7 +55,7 @@ _ACTIVATIONS = {
 class StackedNetworks:
     """Bias-free multilayer perceptrons that differ in their weights, weight decay and penalty, trained at once.
 
-    The numbers of a network do not depend on the others: no sum runs over two networks, and each has its own block of
+    The numbers of a network do not depend on the others: no sum runs over two networks, which have their own blocks of
     every tensor, a whole number of cache lines and of vector registers long. Hidden layers are filled up to that length
     with units whose weights are 0 and stay 0.
 

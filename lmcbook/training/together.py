@@ -57,7 +57,7 @@ def train_together(
     progress: bool = True,
     deadline: float | None = None,
 ) -> Iterator[tuple[TrainingConfig, TrainedModel]]:
-    """Train networks that differ in nothing but seeds, weight decay and spread penalty; each is given out when done.
+    """Train networks that differ in nothing but seeds, weight decay and spread penalty; given out when done.
 
     Each starts from the very weights that `lmcbook.training.train` would start from and sees the same examples in the
     same order; the sums within its products run in another order, so that its numbers differ by rounding. On a CPU

@@ -1,4 +1,4 @@
-"""Directions in weight space: the difference of two networks, and random ones of the same length."""
+"""Directions in weight space: the difference of two networks, and random directions of the same length."""
 
 import math
 from collections.abc import Collection

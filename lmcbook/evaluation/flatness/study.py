@@ -44,7 +44,7 @@ def flatness_study(
     ``inverse_temperature`` and ``calibrated_loss``, rounded to six digits.
 
     Args:
-        untrained: networks as they are initialised.
+        untrained: networks after their initialisation.
         distances: t, from 0 to 1.
         generators: one for each random direction.
 

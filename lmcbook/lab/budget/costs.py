@@ -117,7 +117,7 @@ def costs_of(
 def costs_from_records(device: str, records: Sequence[Record]) -> Costs:
     """Costs by the trainings in ``records`` that ran on this kind of device; without any, by operations alone.
 
-    Of each network the fastest training counts: slower ones had neighbours. Measuring is taken to run at its rate.
+    Of each network the fastest training counts: slower trainings had neighbours. Measuring is taken to run at its rate.
     """
     kind = device.split(":")[0]
     names = set()
@@ -149,7 +149,7 @@ def _name_of(training: Mapping[str, Any]) -> str:
 def between(points: Sequence[Point], operations: float) -> float:
     """Seconds of this many operations: on a straight line between measured points, both in logarithms.
 
-    Below the smallest point a step takes as long as that one (it waits for launches), above the largest its rate holds.
+    Below the smallest point a step takes as long as there (it waits for launches), above the largest its rate holds.
     """
     if operations <= points[0][0]:
         return points[0][1]

@@ -19,7 +19,7 @@ def stage(one: PlannedPair) -> int | None:
     """When a measurement of the paper's scale has its turn, from 0; None where only its worth for its cost decides.
 
     The paper's own networks and weight decay: the MLP at all widths on MNIST (0), on Fashion-MNIST (1), ResNet-20 (2)
-    and VGG-11 (3) on CIFAR-10 up to ×8; one width of each at the usual weight decay (4); what is wider, narrower ones
+    and VGG-11 (3) on CIFAR-10 up to ×8; one width of each at the usual weight decay (4); what is wider, the narrower
     first (5).
     """
     if one.scale != "paper" or one.recipe not in _FIRST or not _is_main(one):

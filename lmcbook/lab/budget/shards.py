@@ -1,4 +1,4 @@
-"""Which part of the plan one of several machines works off."""
+"""The part of the plan that one of several machines works off."""
 
 import re
 from collections.abc import Sequence

@@ -16,7 +16,7 @@ from lmcbook.training.config import TrainingConfig
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Task:
-    """All missing measurements of one pair of networks: what is done in one go, while its weights are at hand."""
+    """All missing measurements of one pair of networks: what is done in one go, while its weights are loaded."""
 
     planned: tuple[PlannedPair, ...]
     seconds: float
@@ -57,7 +57,7 @@ def tasks(planned: Iterable[PlannedPair], *, costs: Costs, records: Sequence[Rec
     """``planned`` grouped by pair of networks: first what has its turn at the paper's scale, then by value per cost.
 
     ``records`` are those already measured: their training times on the same kind of device replace estimates. Of each
-    network the fastest counts: slower ones had neighbours.
+    network the fastest counts: slower trainings had neighbours.
     """
     measured_seconds: dict[str, float] = {}
     for record in records:
@@ -68,7 +68,7 @@ def tasks(planned: Iterable[PlannedPair], *, costs: Costs, records: Sequence[Rec
     groups: dict[tuple, list[PlannedPair]] = {}
     for one in planned:
         pair = one.pair
-        # walks in many directions cost more than all else, and need nothing that must be at hand
+        # walks in many directions cost more than all else, and need nothing that must be loaded
         key = (pair.training.digest, pair.seeds, pair.shared, pair.shared_fraction, pair.measurement == "flatness")
         groups.setdefault(key, []).append(one)
     trained: set[TrainingConfig] = set()

@@ -32,7 +32,7 @@ class TasksFailed(RuntimeError):
 
     Args:
         written: The records of the others.
-        failed: How many tasks were left out; why was reported at each.
+        failed: How many tasks were left out; why was reported before.
     """
 
     def __init__(self, written: Sequence[Record], failed: int) -> None:
@@ -62,7 +62,7 @@ def run_within_budget(
 
     Args:
         folder: Where records are read from and written to. By default what is neither among the fresh nor among the
-            committed records is missing, and is written to the fresh ones.
+            committed records is missing, and is written to the fresh.
         shard: ``"K/N"``: of what is chosen only the K-th of N shares, which together make up the whole.
         forget_weights: Delete the two networks of a pair as soon as all its records are written: a pair of the widest
             takes 20 GB.

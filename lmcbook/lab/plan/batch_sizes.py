@@ -1,4 +1,4 @@
-"""The measurements against batch size: the same number of steps, noisier or quieter ones."""
+"""The measurements against batch size: the same number of steps, noisier or quieter."""
 
 from lmcbook.data import describe
 from lmcbook.lab.plan.grid import SCALE_RECIPES, grid, in_the_middle

@@ -170,7 +170,7 @@ def many_networks(selection: Selection) -> list[PlannedPair]:
 
 
 def placements(selection: Selection) -> list[PlannedPair]:
-    """Networks of ×2 at random places of wider ones; one pair at ``embedded``."""
+    """Networks of ×2 at random places of wider networks; one pair at ``embedded``."""
     asked = selection.filled(seed_pairs=EIGHT_PAIRS[:1] if selection.scale == "embedded" else EIGHT_PAIRS)
     return [
         planned

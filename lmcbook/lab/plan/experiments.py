@@ -39,7 +39,7 @@ BEYOND: dict[str, tuple[str, ...]] = {"paper": ("resnet50-imagenet",)}
 
 
 def beyond(scale: str, *, precision: str | None = None) -> list[PlannedPair]:
-    """What a scale would measure of the recipes of `BEYOND`: one pair of every width, as it is and matched.
+    """What a scale would measure of the recipes of `BEYOND`: one pair of every width, unpermuted and matched.
 
     Raises:
         InputError: unknown scale or precision.

@@ -1,4 +1,4 @@
-"""The networks of a selection, and the measurements of each: what all planning functions are made of."""
+"""The networks of a selection, and their measurements: what all planning functions are made of."""
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace

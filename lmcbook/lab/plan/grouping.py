@@ -11,7 +11,7 @@ def jobs(planned: Iterable[PlannedPair]) -> dict[str, list[PlannedPair]]:
     """The measurements by what one process works off, under a name that changes with configurations and images.
 
     Measurements of one job share their trained networks, so that each network is loaded once; and narrow networks of
-    one shape are in one job whatever their weight decay, for they are trained together.
+    one shape are in one job whatever their weight decay, because they are trained together.
     """
     grouped: dict[tuple[str, TrainingConfig], list[PlannedPair]] = {}
     for one in planned:

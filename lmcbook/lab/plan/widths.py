@@ -32,9 +32,9 @@ def width(
 
 
 def permutations(selection: Selection) -> list[PlannedPair]:
-    """The merge without a permutation beside random ones and beside those that two searches find, against width.
+    """The merge without a permutation beside random permutations and those that two searches find, against width.
 
-    What the searches do to the layers is measured where model b stays as it is and where its weights were matched.
+    What the searches do to the layers is measured where model b is not permuted and where its weights were matched.
     """
     selection = selection.filled(weight_decays=(MAIN_WEIGHT_DECAY,))
     return [
@@ -65,7 +65,7 @@ def depth(selection: Selection) -> list[PlannedPair]:
 def calibration(selection: Selection) -> list[PlannedPair]:
     """Inverse temperatures of the pairs of `width` as they are, and at the main weight decay what they do and need.
 
-    What is measured inside the networks stands beside them, for it is what the predicted temperatures rest on.
+    What is measured inside the networks stands beside them: the predicted temperatures rest on it.
     """
     main = selection.filled(weight_decays=(MAIN_WEIGHT_DECAY,))
     return [*layers(selection), *width(main, alignments=("identity",), measurements=("calibration",))]

@@ -44,7 +44,7 @@ def check_writable(folder: Path | str) -> Path:
     except OSError as error:
         reason = error.strerror or one_line(error)
         raise InputError(
-            f"records folder is {str(folder)!r}; it must be one that can be written ({reason}): give another one"
+            f"records folder is {str(folder)!r}; it must be a folder that can be written ({reason}): give another"
         ) from error
     return folder
 
@@ -93,7 +93,7 @@ def read_record(path: Path | str) -> Record:
     if content["schema"] > SCHEMA:
         raise InputError(
             f"record {str(path)!r} has schema {content['schema']}; "
-            f"this lmcbook reads up to {SCHEMA}: install a newer one"
+            f"this lmcbook reads up to {SCHEMA}: install a newer lmcbook"
         )
     stored = content.pop("sha256", None)
     if stored != _sha256_of(content):

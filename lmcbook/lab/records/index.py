@@ -28,7 +28,7 @@ class RecordIndex:
     def find(self, config: PairConfig, *, scale: str | None = None) -> Record | None:
         """The record of the measurement ``config``, in the first of the folders that has it, or ``None``.
 
-        Of several scales' records, the one of ``scale`` is preferred: they are of the same numbers. Of a dataset that
+        Of several scales' records, that of ``scale`` is preferred: they are of the same numbers. Of a dataset that
         can be imported anew, the record is of the images that it holds now; where these are not here, of the only
         images there are records of.
 

@@ -3,7 +3,7 @@
 Until November 2026 the prediction of LEWC used the number of layers as its exponent in every network. Under batch norm
 the exponent is 2 (`lmcbook.evaluation.lewc_exponent`). Halfway between the networks both exponents mean the ensemble of
 equal weights, so that the right prediction follows from what is in the record; at other coefficients the ensemble that
-LEWC merges to is another one, which was not measured: its columns become null there.
+LEWC merges to is another, which was not measured: its columns become null there.
 """
 
 from collections.abc import Iterator

@@ -11,7 +11,7 @@ from lmcbook.lab.addresses import address
 from lmcbook.lab.config import PairConfig
 
 SCHEMA = 1
-"""Version of the file format; raised when a reader of the old one could misread the new one."""
+"""Version of the file format; raised when a reader of the old format could misread the new."""
 
 MEASURED_HERE, COMMITTED = "measured here", "committed"
 
@@ -51,8 +51,8 @@ class Record:
     """Addresses of the trainings in the store, a's first."""
     data: dict[str, Any]
     """What was measured: of interpolation ``curve`` (lists over the coefficients), ``barriers`` and, where model b
-    stays as it is, ``temperatures``; of layerwise ``layers``; of calibration and flatness what their studies give. With
-    all of them ``alignment``: what is to be told of the search for a permutation."""
+    is not permuted, ``temperatures``; of layerwise ``layers``; of calibration and flatness what their studies give.
+    With all of them ``alignment``: what there is to say of the search for a permutation."""
     provenance: dict[str, Any]
     """Where, when, with what and for how long (seconds) it was computed."""
     short: bool = False

@@ -28,7 +28,7 @@ CHOICES = {
 def reliability_table(records: Sequence[Record]) -> DataFrame:
     """Confidence and accuracy by bins of confidence, of the widest networks, λ = ½.
 
-    One row for each recipe, network (both unmerged ones together), state (``raw`` or ``calibrated``) and bin that holds
+    One row for each recipe, network (both unmerged together), state (``raw`` or ``calibrated``) and bin that holds
     an example, over all pairs; ``expected_calibration_error`` is the mean over pairs and networks.
     """
     found = []
@@ -45,7 +45,7 @@ def reliability_table(records: Sequence[Record]) -> DataFrame:
 
 
 def _pooled(diagrams: Sequence[dict[str, Any]]) -> list[dict[str, float]]:
-    """Bins of several diagrams together: mean confidence, accuracy and share of the examples, empty ones left out."""
+    """Bins of several diagrams together: mean confidence, accuracy and share of the examples, empty bins left out."""
     total = sum(sum(diagram["counts"]) for diagram in diagrams)
     bins = []
     for index in range(len(diagrams[0]["counts"])):

@@ -22,7 +22,7 @@ OF_UNITS = ("firing", "always_on", "dead")
 
 
 def split_table(records: Sequence[Record]) -> DataFrame:
-    """One row for each independent pair merged as it is and each layer that reads units, shortcuts aside.
+    """One row for each independent unpermuted pair and each layer that reads units, shortcuts aside.
 
     ``isotropic`` and ``common`` are roots: their squares add up to that of ``predicted``, the closed form of
     `lmcbook.layerwise.common_mode` from both networks. ``predicted_from`` is what each of the two tells alone, the root

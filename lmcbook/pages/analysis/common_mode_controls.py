@@ -19,7 +19,7 @@ LEAST_ACCURACY = 0.8
 """Networks that are right less often were not trained by their control: they decide nothing."""
 
 KINDS = ("plain", "mean", "lewc_mean", "without_common_cross_talk", "without_mean_cross_talk", "ensemble")
-"""Of what the points lost are: the plain average, repaired ones, those without cross-talk, and the ensemble."""
+"""Of what the points lost are: the plain average, repaired averages, those without cross-talk, and the ensemble."""
 
 _PAIR = ["recipe", "scale", "width_multiplier", "batch_size", "control", "seed_a", "seed_b"]
 _FULL_COPIES = 16
@@ -106,7 +106,7 @@ def placement_table(records: Sequence[Record]) -> DataFrame:
 
 
 def placed_beside_trained(placed: Sequence[Record], trained: Sequence[Record]) -> DataFrame:
-    """What trained networks lose, and narrow ones at random places of wider ones of which as many units are active.
+    """What trained networks lose, and narrow networks at random places of wider, of which as many units are active.
 
     One row for each recipe and width of ``trained``: ``active``, the share of units that carry 90 % of a layer's second
     moment, ``lost`` and ``placed_lost``, points, one entry for each pair, the latter interpolated in the logarithm of

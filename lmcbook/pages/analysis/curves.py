@@ -10,12 +10,12 @@ from lmcbook.pages.analysis.vocabulary import PAIR, as_they_are, paper_decay, pr
 
 
 def accuracy_table(records: Sequence[Record]) -> DataFrame:
-    """Accuracies as fractions, of pairs merged as they are, at each λ."""
+    """Accuracies as fractions, of unpermuted pairs, at each λ."""
     return _along_the_line(records)[[*PAIR, "coefficient", "accuracy"]]
 
 
 def loss_table(records: Sequence[Record]) -> DataFrame:
-    """Losses in nats and inverse temperatures of pairs merged as they are, at each λ; of the paper's weight decay."""
+    """Losses in nats and inverse temperatures of unpermuted pairs, at each λ; of the paper's weight decay."""
     return paper_decay(_along_the_line(records))[
         [*PAIR, "coefficient", "loss", "calibrated_loss", "inverse_temperature"]
     ]
@@ -28,7 +28,7 @@ def along_the_line_table(records: Sequence[Record]) -> DataFrame:
 
 
 def inverse_temperature_table(records: Sequence[Record]) -> DataFrame:
-    """The inverse temperature fitted at each λ and the one that LEWC predicts, of pairs merged as they are.
+    """The inverse temperature fitted at each λ and predicted by LEWC, of unpermuted pairs.
 
     ``predicted_inverse_temperature`` is empty where the ensemble that LEWC merges to was not measured.
     """
@@ -37,7 +37,7 @@ def inverse_temperature_table(records: Sequence[Record]) -> DataFrame:
 
 
 def temperature_depth_table(records: Sequence[Record]) -> DataFrame:
-    """The inverse temperature fitted and predicted at every λ, of multilayer perceptrons of all depths as they are."""
+    """The inverse temperature fitted and predicted at every λ, of unpermuted multilayer perceptrons of all depths."""
     table = _along_the_line(records)
     table = _predicted(table[table["num_layers"].notna()]).rename(
         columns={"inverse_temperature": "fitted_inverse_temperature"}

@@ -33,7 +33,7 @@ class FloorFit:
     """How likely at least as much evidence for a floor is if there is none (F test of c = 0)."""
     lack_of_fit: float
     """How likely at least as large distances of the widths' means from the best curve are if the curve is right
-    (`lack_of_fit`). Where that is not likely, its floor means nothing. NaN where it cannot be told."""
+    (`lack_of_fit`). Where that is not likely, its floor means nothing. NaN where nothing can be said."""
     exponent: float
     """$\\gamma$ of the best fit."""
     half_width: float
@@ -119,9 +119,9 @@ def lack_of_fit(
 
     Args:
         values: of single pairs, on the scale on which the curve was fitted.
-        fitted: the curve at the place of each.
+        fitted: the curve at their places.
         places: what the curve runs over, such as a width.
-        num_parameters: fitted ones of the curve.
+        num_parameters: fitted parameters of the curve.
 
     Returns:
         NaN where no place has two pairs, or there are no more places than parameters.

@@ -32,7 +32,7 @@ class Fitted(NamedTuple):
     column: str
     """Of `FITTED_BARRIERS` or `AGAINST_ENSEMBLE`."""
     pairs: DataFrame
-    """Rows of pairs merged as they are."""
+    """Rows of unpermuted pairs."""
     fit: FloorFit | None
     """None where none is possible."""
 

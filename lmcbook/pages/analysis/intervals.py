@@ -1,7 +1,7 @@
 """95 % intervals over independent pairs: of a mean, a difference, a ratio and a rank correlation. Numbers alone.
 
-All but the last suppose that the pairs' values are independent and normal; each is infinite where there are too few
-pairs to tell a spread. Pairs are different seeds; what they have in common, such as the test images, is not in them.
+All but the last suppose that the pairs' values are independent and normal; an interval is infinite where there are too
+few pairs to tell a spread. Pairs are different seeds; what they have in common, such as the test images, is not in it.
 """
 
 import math

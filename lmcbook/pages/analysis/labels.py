@@ -16,7 +16,7 @@ _DATASETS = {
 
 
 def recipe_label(recipe: str) -> str:
-    """``MLP on digits`` for ``mlp-digits``; other names as they are."""
+    """``MLP on digits`` for ``mlp-digits``; other names unchanged."""
     network, _, dataset = recipe.partition("-")
     return f"{_NETWORKS.get(network, network)} on {_DATASETS.get(dataset, dataset)}" if dataset else recipe
 

@@ -17,7 +17,7 @@ _OF_LAWS = ("lewc_error", "llfc_error", "decay_exponent", "output_norm")
 def by_layer(metric: str, coefficient: float | None = None) -> Callable[[Sequence[Record]], DataFrame]:
     """The table of one ``metric`` of `lmcbook.lab.records.layers_table`, as a function of records.
 
-    It has one row for each pair merged as it is and each layer, shortcuts aside, with the metric as the last column.
+    It has one row for each unpermuted pair and each layer, shortcuts aside, with the metric as the last column.
     ``coefficient`` is λ of the merged model; without it the two endpoints were measured.
     """
 
@@ -42,7 +42,7 @@ commutativity_table = by_layer("commutativity")
 def law_errors_table(records: Sequence[Record]) -> DataFrame:
     """The distance of each layer from what each law predicts, relative to the layer itself: one denominator for all.
 
-    At the widest, with the paper's weight decay or the largest, of pairs merged as they are. Records have each law's
+    At the widest, with the paper's weight decay or the largest, of unpermuted pairs. Records have each law's
     error relative to its own prediction, and LLFC predicts $2^{\\ell-1}$ times more than LEWC. At λ = ½ the decay
     exponent gives the lengths of both predictions exactly. Elsewhere it does so for two networks whose layers are of
     one length, which records do not hold. The third law is that of recomputed batch norm: LLFC's in hidden
@@ -106,6 +106,6 @@ def error_at_half_size(llfc_error: Series, exponent: Series) -> Series:
 
 
 def _layers(records: Sequence[Record]) -> DataFrame:
-    """`layers_table` of pairs merged as they are, shortcuts aside."""
+    """`layers_table` of unpermuted pairs, shortcuts aside."""
     table = Measurements.of(records).table(layers_table)
     return as_they_are(table[table["depth"].notna()])

@@ -1,4 +1,4 @@
-"""The records of a chapter, with every table that is derived from them; each is derived once."""
+"""The records of a chapter, with every table that is derived from them; a table is derived once."""
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any, TypeVar, overload

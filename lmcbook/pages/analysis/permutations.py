@@ -14,7 +14,7 @@ from lmcbook.pages.analysis.measurements import Measurements
 from lmcbook.pages.analysis.vocabulary import PAIR, SEEDS, paired, paper_decay, plain
 
 ALIGNMENTS: dict[str, str] = {
-    "identity": "as they are",
+    "identity": "unpermuted",
     "random": "b randomly permuted",
     "weight_matching": "b matched by weights",
     "activation_matching": "b matched by activations",
@@ -51,7 +51,7 @@ def gain_table(records: Sequence[Record]) -> DataFrame:
 
 
 def plain_and_matched_table(records: Sequence[Record]) -> DataFrame:
-    """The accuracy barrier at λ = ½ of each pair as it is minus that of the same pair matched by weights (``gain``).
+    """The accuracy barrier at λ = ½ of each unpermuted pair minus that of the same pair matched by weights (``gain``).
 
     Of independent pairs, whatever their weight decay, batches and depth.
     """

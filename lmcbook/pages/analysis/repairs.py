@@ -12,7 +12,7 @@ from lmcbook.pages.analysis.measurements import Measurements
 from lmcbook.pages.analysis.vocabulary import ACCURACY, CALIBRATED, PAIR, groups, plain, predicted_inverse_temperature
 
 WAYS: dict[tuple[str, str], str] = {
-    ("identity", "none"): "as it is",
+    ("identity", "none"): "plain",
     ("identity", "mean"): "bias: averaged means",
     ("identity", "lewc_mean"): "bias: LEWC's means",
     ("identity", "mean_and_variance"): "means and variances",
@@ -114,7 +114,7 @@ class Excess(NamedTuple):
 
 
 def excesses(records: Sequence[Record]) -> list[Excess]:
-    """Of the merge as it is and of the repaired one, for each network and setting at several widths."""
+    """Of the plain and of the repaired average, for each network and setting at several widths."""
     table = Measurements.of(records).table(against_width_table)
     found = []
     for (recipe, setting), part in groups(table, "recipe", "setting"):

@@ -32,7 +32,7 @@ def name_of(kind: str) -> str:
 
 
 def spawned_table(records: Sequence[Record]) -> DataFrame:
-    """One row for each pair merged as it is: what it shares, barriers, and laws and conditions at λ = ½.
+    """One row for each unpermuted pair: what it shares, barriers, and laws and conditions at λ = ½.
 
     ``in_common`` is ``nothing``, ``order``, or the part of the training that the two have in common. Exponent and
     errors are of the logits, conditions are means over layers. ``alike_error`` is the distance from LLFC's prediction,

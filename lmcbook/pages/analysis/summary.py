@@ -1,4 +1,4 @@
-"""What averaging costs, in one table: narrow and wide, as it is, with one bias for each layer, and after matching."""
+"""What averaging costs, in one table: narrow and wide, plain, with one bias for each layer, and after matching."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -34,8 +34,8 @@ def cost_of_averaging(records: Sequence[Record]) -> DataFrame:
     repaired = paper_decay(repaired[repaired["way"] == REPAIRED])
     rows = []
     for (name, size), cell in _at_several_widths(own):
-        as_it_is = cell[cell["alignment"] == "identity"]
-        narrow, wide = ends(as_it_is)[0], widest(as_it_is)
+        unpermuted = cell[cell["alignment"] == "identity"]
+        narrow, wide = ends(unpermuted)[0], widest(unpermuted)
         bias = repaired[(repaired["recipe"] == name) & (repaired["batch_size"] == size)]
         rows.append(
             (
@@ -55,8 +55,8 @@ def falls_with_width(records: Sequence[Record]) -> tuple[int, int]:
     """In how many rows of `cost_of_averaging` the widest networks lose less than the narrowest, and of how many."""
     falls = []
     for _, cell in _at_several_widths(_own(records)):
-        as_it_is = cell[cell["alignment"] == "identity"]
-        falls.append(widest(as_it_is)[ACCURACY].mean() < ends(as_it_is)[0][ACCURACY].mean())
+        unpermuted = cell[cell["alignment"] == "identity"]
+        falls.append(widest(unpermuted)[ACCURACY].mean() < ends(unpermuted)[0][ACCURACY].mean())
     return sum(map(bool, falls)), len(falls)
 
 
@@ -67,7 +67,7 @@ def _own(records: Sequence[Record]) -> Measurements:
 
 
 def _at_several_widths(own: Measurements) -> list[tuple[tuple[Any, ...], DataFrame]]:
-    """The comparable rows of each network and batch size that were merged as they are at several widths, in order."""
+    """The comparable rows of each network and batch size that were merged unpermuted at several widths, in order."""
     table = _comparable(own.table(barriers_table))
     order = list(table["recipe"].unique())
     cells = [
@@ -95,7 +95,7 @@ def _comparable(table: DataFrame) -> DataFrame:
 
 
 def _lost(rows: DataFrame, at: DataFrame | None = None) -> str:
-    """``8.3 ± 0.6 (3) at ×2``: the width where it is not told by the column, or is not that of ``at``."""
+    """``8.3 ± 0.6 (3) at ×2``: the width where the column does not name it, or is not that of ``at``."""
     if rows.empty:
         return "–"
     width = rows["width_multiplier"].iloc[0]

@@ -31,7 +31,7 @@ _OF_DECAYS = (
 
 
 def decay_table(records: Sequence[Record]) -> DataFrame:
-    """One row for each independent pair merged as it is: its kind of training, barriers and what was measured inside.
+    """One row for each independent unpermuted pair: its kind of training, barriers and what was measured inside.
 
     ``kind`` is ``full``, ``spared`` or ``shorter``, the latter than other trainings of the same recipe here;
     ``decay_product`` is the sum over steps of learning rate × weight decay / (1 − momentum). Trainings with a penalty
@@ -63,7 +63,7 @@ def decay_cosine_table(records: Sequence[Record]) -> DataFrame:
 
 
 def penalty_table(records: Sequence[Record]) -> DataFrame:
-    """One row for each independent pair merged as it is: its penalty against low rank and what was `MEASURED`.
+    """One row for each independent unpermuted pair: its penalty against low rank and what was `MEASURED`.
 
     Barriers are those at λ = ½; the others are means over layers, or over the two networks.
     """
@@ -73,7 +73,7 @@ def penalty_table(records: Sequence[Record]) -> DataFrame:
 
 
 def batch_table(records: Sequence[Record]) -> DataFrame:
-    """One row for each independent pair merged as it is, at the paper's weight decay or the largest there is.
+    """One row for each independent unpermuted pair, at the paper's weight decay or the largest there is.
 
     Its batch size and what was `MEASURED`, as in `penalty_table`; ``training_loss``, the mean loss of both trainings in
     their last epoch (in nats, empty where a record does not have it); and the stable ranks of the outer layers.

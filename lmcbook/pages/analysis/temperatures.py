@@ -24,7 +24,7 @@ _FITTED = ["fitted_inverse_temperature", "predicted_inverse_temperature"]
 
 
 def temperature_width_table(records: Sequence[Record]) -> DataFrame:
-    """One row for each pair merged as it is: β at λ = ½, fitted and predicted.
+    """One row for each unpermuted pair: β at λ = ½, fitted and predicted.
 
     The prediction is $2^{L-1}$ times the β of the averaged logits, and twice that β for networks with batch norm.
     """
@@ -32,7 +32,7 @@ def temperature_width_table(records: Sequence[Record]) -> DataFrame:
 
 
 def temperature_error_table(records: Sequence[Record]) -> DataFrame:
-    r"""How far the prediction is off, of pairs merged as they are that have no batch norm.
+    r"""How far the prediction is off, of unpermuted pairs that have no batch norm.
 
     ``error`` is $|\log_2(\beta_{\text{fitted}} / \beta_{\text{predicted}})|$ at λ = ½; ``reciprocal_orthogonality`` the
     mean over the layers 2…L.
@@ -71,7 +71,7 @@ def rank_correlations(table: DataFrame) -> list[RankCorrelation]:
 def temperature_conditions_table(records: Sequence[Record]) -> DataFrame:
     """The fitted over the predicted β at λ = ½ (``ratio``) beside both conditions of Theorem 5.3, as means over layers.
 
-    Of pairs merged as they are.
+    Of unpermuted pairs.
     """
     table = _predictions(records)
     table = table.assign(ratio=table[_FITTED[0]] / table[_FITTED[1]])

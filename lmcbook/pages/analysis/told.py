@@ -103,7 +103,7 @@ def by_decay(table: DataFrame, column: str, factor: float, digits: int) -> list[
 
 
 def from_narrow_to_wide(found: Sequence[Ends]) -> str:
-    """``falls from narrow to wide with weight decay 3e-3 and 1e-4``; ways that differ are told one after the other."""
+    """``falls from narrow to wide with weight decay 3e-3 and 1e-4``; ways that differ are named one after the other."""
     ways: dict[str, list[str]] = {}
     for decay, *_, way in found:
         ways.setdefault(way, []).append(decay)

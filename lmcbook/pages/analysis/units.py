@@ -19,7 +19,7 @@ _MOMENTS = ["root_second_moment_a", "root_second_moment_b"]
 def histogram_table(records: Sequence[Record]) -> DataFrame:
     """The share of units in each bin of root second moments, mean over pairs and models.
 
-    Bins are tenths of the layer's largest root second moment. Pairs as they are, of the paper's weight decay, or of
+    Bins are tenths of the layer's largest root second moment. Unpermuted pairs, of the paper's weight decay, or of
     the largest where that is not among them.
     """
     table = Measurements.of(records).table(histograms_table)
@@ -60,12 +60,12 @@ def in_both_models(table: DataFrame) -> DataFrame:
 
 
 def active_table(records: Sequence[Record]) -> DataFrame:
-    """Overlap and share of active units: means over hidden layers of each pair merged as it is."""
+    """Overlap and share of active units: means over hidden layers of each unpermuted pair."""
     return _summaries(records)[[*PAIR, "overlap", "expected_overlap", "active_share"]].reset_index(drop=True)
 
 
 def rank_table(records: Sequence[Record]) -> DataFrame:
-    """Ranks of the weights: means over the layers 2…L−1 and the two models of each pair merged as it is."""
+    """Ranks of the weights: means over the layers 2…L−1 and the two models of each unpermuted pair."""
     ranks = ["effective_rank", "relative_effective_rank", "stable_rank", "relative_stable_rank"]
     return _summaries(records)[[*PAIR, *ranks]].dropna().reset_index(drop=True)
 

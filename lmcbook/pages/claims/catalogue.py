@@ -40,7 +40,7 @@ _KEYS: Kinds = {
 def read_claims(text: str) -> tuple[tuple[Claim, ...], tuple[PaperRow, ...]]:
     """The claims of a file such as ``claims.toml``, and the rows of the paper's Table 1 that stand in it.
 
-    Sections come in the file's order; in a section, all claims on one recipe come before those on the next one.
+    Sections come in the file's order; in a section, all claims on one recipe come before those on the next.
 
     Raises:
         InputError: the file is no TOML, or a claim has an unknown or missing key, a statistic, argument, column, recipe

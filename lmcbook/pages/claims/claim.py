@@ -70,7 +70,7 @@ class Claim:
     chapter: str = "01_width"
     """The notebook that measures it."""
     layers: int | Literal["own", "all"] = "own"
-    """Networks of how many layers decide: the recipe's own number, another one of the depth sweep, or all together."""
+    """Networks of how many layers decide: the recipe's own number, another of the depth sweep, or all together."""
     batch_size: int | None = None
     """Of the trainings that decide, where the claim is judged at several; else they are the recipe's."""
     pooled: bool = False
@@ -93,7 +93,7 @@ class Claim:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PaperRow:
-    """One row of the paper's Table 1: barriers at λ = ½ of networks merged as they are and after weight matching."""
+    """One row of the paper's Table 1: barriers at λ = ½ of networks merged unpermuted and after weight matching."""
 
     recipe: str
     width_multiplier: float

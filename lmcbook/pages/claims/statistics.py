@@ -1,10 +1,10 @@
 """The statistics that decide claims: from a table of one recipe's pairs of networks to one value for each pair.
 
-Each takes rows of `lmcbook.lab.records.pairs_table` and returns what it has seen: the values, their interval, and the
+They take rows of `lmcbook.lab.records.pairs_table` and return what they have seen: the values, their interval, and the
 rows that they rest on; no values say that what is needed is not measured. The interval is Student's, over the pairs,
 where values are of single pairs. Where the widest are compared with the mean of the narrowest, or calibrated losses
-with the mean of raw ones, what is not known of that mean counts too. Barriers are those at λ = ½; "widest" is the
-largest width multiplier measured at that weight decay. Pairs are merged as they are, independent and trained without a
+with the mean of raw losses, what is not known of that mean counts too. Barriers are those at λ = ½; "widest" is the
+largest width multiplier measured at that weight decay. Pairs are unpermuted, independent and trained without a
 penalty, where nothing else is said.
 """
 
@@ -171,8 +171,8 @@ def depth_temperature_error(table: DataFrame, *, weight_decay: float = MAIN_WEIG
 def temperature_rank_correlation(table: DataFrame, *, weight_decay: float | None = None) -> Seen:
     r"""Spearman's correlation of $|\log_2(\beta / \beta_{\text{predicted}})|$ with the mean reciprocal orthogonality.
 
-    Over the widths of pairs of networks without batch norm, merged as they are, within each depth and weight decay (or
-    the one that is given); then their mean, as one value. Groups of fewer than five pairs, or of one width, do not
+    Over the widths of pairs of networks without batch norm, merged unpermuted, within each depth and weight decay (or
+    that which is given); then their mean, as one value. Groups of fewer than five pairs, or of one width, do not
     count.
     """
     rows = plain(as_they_are(table))
@@ -304,7 +304,7 @@ def _ends(table: DataFrame) -> tuple[DataFrame, DataFrame]:
 
 
 def _predicted(table: DataFrame) -> DataFrame:
-    """The rows that have a prediction of the inverse temperature, and a fitted one."""
+    """The rows that have a prediction of the inverse temperature, and a fitted value."""
     return (
         table.dropna(subset=[_FITTED, _PREDICTED]) if _PREDICTED in table else table.iloc[:0].assign(**{_PREDICTED: 0})
     )

@@ -82,7 +82,7 @@ def floor_alt(fits: Sequence[Fitted]) -> str:
 
 
 def floor_against_width(fits: Sequence[Fitted], *, narrow: bool = False) -> Figure:
-    """Barriers against width, every pair a point: the fit that may end on a floor (solid), and that without one.
+    """Barriers against width, every pair a point: the fit that may end on a floor (solid), and the fit without a floor.
 
     The band is the confidence interval of the floor, drawn where no network was: to the right of the widest.
     """

@@ -31,7 +31,7 @@ def reliability_diagrams(table: DataFrame, *, narrow: bool = False) -> Figure:
                 axis.set_ylabel("accuracy")
         return [
             handle(name, {**_STATES[state], "markersize": 6, "linewidth": 1.2})
-            for state, name in {"raw": "as it is", "calibrated": "calibrated"}.items()
+            for state, name in {"raw": "uncalibrated", "calibrated": "calibrated"}.items()
         ]
 
     return network_rows(table, 3, draw, height=2.75, narrow=narrow, legend_lines=2, phone_columns=2)
@@ -66,13 +66,13 @@ def reliability_alt(table: DataFrame) -> str:
         values = ", ".join(f"{name} {errors[name, 'raw']:.3f} → {errors[name, 'calibrated']:.3f}" for name in NETWORKS)
         parts.append(f"{recipe_label(recipe)} {width_label(width)}: {values}")
     return (
-        "Reliability diagrams as it is and calibrated, of the unmerged networks, the merged one and the ensemble. "
+        "Reliability diagrams, uncalibrated and calibrated, of the unmerged networks, their average and the ensemble.  "
         f"Expected calibration errors: {'; '.join(parts)}."
     )
 
 
 def temperature_choices(table: DataFrame, *, narrow: bool = False) -> Figure:
-    """β and the test loss along λ for each way to choose β: a thin line for each pair, a bold one for the mean."""
+    """β and the test loss along λ for each way to choose β: a thin line for each pair, a bold line for the mean."""
 
     def draw(axes: list[Axes], of_network: DataFrame) -> list[Line2D]:
         for choice, look in _CHOICES.items():
@@ -114,7 +114,7 @@ def temperature_choices_alt(table: DataFrame) -> str:
 def calibration_examples(table: DataFrame, *, narrow: bool = False) -> Figure:
     """What fitting β on few examples costs, and how far such a β is from that of all examples; one row per network.
 
-    Thick bars hold the middle eight of ten samples, thin ones all of them; a point is the median of one pair.
+    Thick bars hold the middle eight of ten samples, thin bars all of them; a point is the median of one pair.
     """
 
     def draw(axes: list[Axes], of_network: DataFrame) -> list[Line2D]:

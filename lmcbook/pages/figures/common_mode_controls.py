@@ -1,4 +1,4 @@
-"""The controls of the common mode: points lost by each, by networks at random places, and by many networks."""
+"""The controls of the common mode: points lost with them, by networks at random places, and by many networks."""
 
 from collections.abc import Mapping
 

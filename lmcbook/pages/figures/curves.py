@@ -35,14 +35,14 @@ def loss_against_coefficient(table: DataFrame, *, narrow: bool = False) -> Figur
 
     One row for each network, two panels on one scale. The paper's Fig. 2.
     """
-    panels = [(None, "loss", "as it is"), (None, "calibrated_loss", "calibrated")]
+    panels = [(None, "loss", "uncalibrated"), (None, "calibrated_loss", "calibrated")]
     return _curves(table, panels, "test loss (nats)", narrow=narrow)
 
 
 def loss_alt(table: DataFrame) -> str:
     """`loss_against_coefficient` for those who do not see it."""
     parts = [
-        f"{recipe_label(recipe)}: as it is {ends_in_words(chosen, 'loss')}, "
+        f"{recipe_label(recipe)}: uncalibrated {ends_in_words(chosen, 'loss')}, "
         f"calibrated {ends_in_words(chosen, 'calibrated_loss')}"
         for (recipe,), chosen in groups(table[table["coefficient"] == 0.5], "recipe")
     ]
@@ -124,7 +124,7 @@ def _curves(
 
 
 def label_panels(axes: Sequence[Axes], label: str, *, narrow: bool) -> None:
-    """Name the axes of one row of panels: the vertical one where it is read, λ below each."""
+    """Name the axes of one row of panels: the vertical axis where it is read, λ below each."""
     for index, axis in enumerate(axes):
         scale_coefficients(axis)
         if index == 0 or narrow:

@@ -16,7 +16,7 @@ from lmcbook.pages.figures import rows, style
 def draw_dots(
     axis: Axes, at: Series, values: Series, look: Mapping[str, Any], *, size: float = 4, alpha: float = 0.8
 ) -> None:
-    """Every value a dot at its place, and a line through the means of those that share one."""
+    """Every value a dot at its place, and a line through the means of those that share a place."""
     axis.plot(at, values, **{**look, "linestyle": "none", "markersize": size, "alpha": alpha}, zorder=3)
     mean = values.groupby(at).mean()
     axis.plot(mean.index, mean, **{**look, "marker": "none"}, zorder=2)
@@ -63,7 +63,7 @@ def width_panels(
     """A row of panels against width for each network, with one legend of this many ``columns`` below all.
 
     Args:
-        panels: the label of each, and what draws a network's part of ``table`` in it.
+        panels: their labels, and what draws a network's part of ``table`` in it.
         legend: gives what the legend shows.
     """
     networks = groups(table, "recipe")

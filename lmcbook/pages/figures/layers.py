@@ -133,7 +133,7 @@ def _marker(index: int) -> dict[str, Any]:
 def name_layers(axis: Axes, table: DataFrame, *, panels: int = 2) -> None:
     """The layers of ``table`` by their names, upright where they have no room to lie; ``panels`` stand side by side.
 
-    Where not even that leaves room, only every other layer gets its name, the last one in any case.
+    Where not even that leaves room, only every other layer gets its name, the last in any case.
     """
     names = table.drop_duplicates("depth").sort_values("depth")
     many = len(names) > 12
@@ -179,7 +179,7 @@ DECAY_EXPONENT = Quantity(
     ),
     limits=(0, None),
 )
-"""What tells LEWC and LLFC apart, for their directions at λ = ½ are the same."""
+"""What tells LEWC and LLFC apart: their directions at λ = ½ are the same."""
 
 WEAK_ADDITIVITY = Quantity(
     metric="weak_additivity",

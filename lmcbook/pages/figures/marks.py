@@ -19,7 +19,7 @@ DECAY_COLOURS = (style.STRONG, style.WEAK, style.CONTROL, style.FOURTH)
 
 
 def look_of(colour: str, marker: str = "o", *, hollow: bool = False, linestyle: str = "-") -> Look:
-    """A line with filled markers, or with hollow ones and dotted: what the others are compared with."""
+    """A line with filled markers, or with hollow markers and dotted: what the others are compared with."""
     return {
         "color": colour,
         "marker": marker,
@@ -52,7 +52,7 @@ def draw_curves(
     factor: float = 1,
     marks: Any = None,
 ) -> None:
-    """``column`` against ``across``: a thin line for each pair and a bold one for the mean, with ``marks`` on it.
+    """``column`` against ``across``: a thin line for each pair and a bold line for the mean, with ``marks`` on it.
 
     ``marks`` is matplotlib's ``markevery``; by default a marker stands at each quarter of the line.
     """

@@ -41,7 +41,7 @@ html[data-theme="dark"] .bd-content div.cell_output .text_html:has(.lmc-figure) 
 def figure_html(
     draw: Callable[[bool], Figure], *, name: str, alt: str, finding: str | Sequence[str] = (), origin: str
 ) -> str:
-    """A figure drawn for a wide page and for a phone; the page shows the one that fits.
+    """A figure drawn for a wide page and for a phone; the page shows that which fits.
 
     Args:
         draw: whether for a phone → the figure.

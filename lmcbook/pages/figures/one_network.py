@@ -55,7 +55,7 @@ def lost_told_alt(table: DataFrame) -> str:
 
 
 def _diagonals(table: DataFrame, draw: Any, name: str, handles: list[Line2D], *, narrow: bool) -> Figure:
-    """A square panel for each network, in which what is told right lies on the diagonal."""
+    """A square panel for each network, in which what is predicted right lies on the diagonal."""
     networks = groups(table, "recipe")
     beside = 3
     lines = [networks[start : start + beside] for start in range(0, len(networks), beside)]

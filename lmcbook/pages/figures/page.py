@@ -135,7 +135,7 @@ FIGURES: dict[Draw, Companions] = {
     chain.chain_by_network: Companions(chain_table, chain.chain_alt),
     weight_decay.against_decay_product: Companions(varied.decay_table, weight_decay.against_decay_product_alt),
 }
-"""Every figure of the book; a new one is one more line."""
+"""Every figure of the book; a new figure is one more line."""
 
 
 def show(
@@ -143,7 +143,7 @@ def show(
 ) -> None:
     """Show a figure of ``records`` in a notebook and in the book: ``draw`` of the table that is derived from them.
 
-    It is drawn twice, for a wide page and for a phone, and the page shows the one that fits. Caption and number are the
+    It is drawn twice, for a wide page and for a phone, and the page shows that which fits. Caption and number are the
     book's: they stand in the cell's metadata (``mystnb.figure``).
 
     Args:

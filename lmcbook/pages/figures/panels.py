@@ -52,7 +52,7 @@ ACCURACY_BARRIER = Panel(
 LOSS_BARRIERS = Panel(
     label="loss barrier (nats)",
     series=(
-        Series(column="midpoint_loss_barrier", label="as it is", look=OTHER),
+        Series(column="midpoint_loss_barrier", label="uncalibrated", look=OTHER),
         Series(column="midpoint_calibrated_loss_barrier", label="calibrated", look=MAIN),
     ),
     logarithmic=True,

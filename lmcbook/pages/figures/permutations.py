@@ -43,7 +43,7 @@ _LOGITS = {
 
 
 def barrier_by_alignment(table: DataFrame, *, narrow: bool = False) -> Figure:
-    """Barriers at λ = ½ against width: as they are, randomly permuted, matched by weights and by activations."""
+    """Barriers at λ = ½ against width: unpermuted, randomly permuted, matched by weights and by activations."""
     return _barrier_panels(table, "barrier", scale_values, narrow=narrow)
 
 
@@ -56,7 +56,7 @@ def alignment_alt(table: DataFrame) -> str:
 
 
 def matching_gain(table: DataFrame, *, narrow: bool = False) -> Figure:
-    """What a search for a permutation gains over a random one, against width: each pair a point."""
+    """What a search for a permutation gains over a random permutation, against width: each pair a point."""
 
     def scale(axis: Axes, drawn: Series) -> None:
         axis.axhline(0, color=style.INK, linewidth=0.8, zorder=1)
@@ -182,7 +182,7 @@ def two_mechanisms(table: DataFrame, *, narrow: bool = False) -> Figure:
             Line2D([], [], label=width_label(width), **_mechanism_look(colour, matched=False))
             for width, colour in colours.items()
         ][::-1]
-        ways = (("as they are", False), ("matched by weights", True))
+        ways = (("unpermuted", False), ("matched by weights", True))
         return handles + [Line2D([], [], label=name, **_mechanism_look(style.INK, matched=way)) for name, way in ways]
 
     return network_rows(table, 1, draw, height=3.6, narrow=narrow, legend_lines=5, title="width")

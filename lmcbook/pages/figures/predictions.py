@@ -1,4 +1,4 @@
-"""The inverse temperature that LEWC predicts with nothing fitted, beside the fitted one."""
+"""The inverse temperature that LEWC predicts with nothing fitted, beside the fitted."""
 
 from typing import Any
 

@@ -94,7 +94,7 @@ def _most_settings(table: DataFrame) -> int:
 
 
 def beyond_ensemble(found: Sequence[Excess], *, narrow: bool = False) -> Figure:
-    """Calibrated loss beyond the ensemble's against width, as it is and repaired, with a fall as width^−½ (dotted)."""
+    """Calibrated loss beyond the ensemble's against width, plain and repaired, with a fall as width^−½ (dotted)."""
     table = concat([each.pairs.assign(way=each.way) for each in found])
 
     def draw(axes: list[Axes], of_recipe: DataFrame) -> list[Line2D]:

@@ -12,7 +12,7 @@ from pandas import DataFrame
 from lmcbook.pages.figures import style
 
 _LAYERS = ((4, ()), (6, (0, 1, 4)), (6, (1, 3, 4)), (3, ()))
-"""Of each layer the number of units, and the hidden ones that network a uses; b uses the others."""
+"""Of each layer the number of units, and the hidden units that network a uses; b uses the others."""
 
 
 def disjoint_units() -> DataFrame:

@@ -22,13 +22,13 @@ from matplotlib.lines import Line2D
 INK, FAINT, GROUND = "#1f2a37", "#d9dee4", "#fefefe"
 """Text and axes; grid and guides; the page."""
 
-# Okabe and Ito's blue and vermilion, darkened on light pages and lightened on dark ones for a contrast of 4.5 and more.
+# Okabe and Ito's blue and vermilion, darkened on light pages and lightened on dark pages for a contrast of 4.5 or more.
 STRONG, WEAK, CONTROL, FOURTH = "#0067a5", "#b84a00", "#5c6773", "#7a3fa0"
 """The paper's weight decay; the field's usual one; a control; one more, where four things are compared."""
 
 _STEPS = 256
 _CREST = [to_hex(each) for each in seaborn.color_palette("crest", 4 * _STEPS)]
-# the palette's pale end is too faint for a white page, its deep end for a black one
+# the palette's pale end is too faint for a white page, its deep end for a black page
 _LIGHT = [_CREST[round(position)] for position in numpy.linspace(0.12, 1, _STEPS) * (len(_CREST) - 1)]
 _DARK = [_CREST[round(position)] for position in numpy.linspace(0.6, 0, _STEPS) * (len(_CREST) - 1)]
 
@@ -40,7 +40,7 @@ DARK: dict[str, str] = {
     FOURTH: "#c9a0e8",
     FAINT: "#3a444f",
 }
-"""Colour on a light page → colour on a dark one."""
+"""Colour on a light page → colour on a dark page."""
 
 MARKERS = ("o", "s", "^", "D", "v", "p", "h", "8")
 

@@ -77,6 +77,6 @@ def dark_colours(drawings: Iterable[str]) -> str:
     """What the colours of ``drawings`` become on a dark page, as a style sheet."""
     used = {colour for each in drawings for colour in re.findall(r"var\(--lmc-(\w{6})", each)}
     changes = "; ".join(f"--lmc-{colour}: {style.DARK['#' + colour]}" for colour in sorted(used))
-    # JupyterLab and the book each say in their own way that the page is dark; paper is never dark
+    # JupyterLab and the book say in two ways that the page is dark; paper is never dark
     selectors = 'html[data-theme="dark"] .lmc-figure, [data-jp-theme-light="false"] .lmc-figure'
     return f"@media screen {{{selectors} {{{changes}}}}}"

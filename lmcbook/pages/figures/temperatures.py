@@ -1,4 +1,4 @@
-"""How much hangs on the inverse temperature: the loss at other ones, and what the prediction's error rests on."""
+"""How much hangs on the inverse temperature: the loss at other values, and what the prediction's error rests on."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -22,8 +22,8 @@ from lmcbook.pages.figures.scales import fractions, plain_octaves, scale_values
 def loss_against_temperature(table: Sensitivity, *, narrow: bool = False) -> Figure:
     """The loss barrier against β, and for each width the range of β that costs at most 0.02 nats; one row per network.
 
-    On the left every pair is a thin line and the mean over pairs a bold one; on the right every pair is a bar, with its
-    fitted and its predicted β.
+    On the left every pair is a thin line and the mean over pairs a bold line; on the right every pair is a bar, with
+    its fitted and its predicted β.
     """
     losses, intervals = table
 
@@ -33,8 +33,8 @@ def loss_against_temperature(table: Sensitivity, *, narrow: bool = False) -> Fig
         axes[0].set_title(f"{recipe_label(recipe)}: loss")
         _draw_intervals(axes[1], intervals[intervals["recipe"] == recipe], looks)
         axes[1].set_title(f"within {TOLERANCE:g} nats of the least")
-        as_it_is = {"color": style.INK, "linewidth": 1, "linestyle": ":"}
-        marks = [handle("fitted β", _FITTED), handle("predicted β", _PREDICTED), handle("as it is", as_it_is)]
+        uncalibrated = {"color": style.INK, "linewidth": 1, "linestyle": ":"}
+        marks = [handle("fitted β", _FITTED), handle("predicted β", _PREDICTED), handle("uncalibrated", uncalibrated)]
         return [*width_handles(looks), *marks]
 
     def height(of_network: DataFrame) -> float:

@@ -132,7 +132,7 @@ def both_models_alt(table: DataFrame) -> str:
 
 
 def active_units_against_width(table: DataFrame, *, narrow: bool = False) -> Figure:
-    """Overlap of the two models' active units, measured and expected of independent ones, and how many are active."""
+    """Overlap of the two models' active units, measured and expected by chance, and how many are active."""
     overlaps = [
         *decay_lines(table, "overlap", label="measured"),
         *decay_lines(table, "expected_overlap", label="independent", hollow=True),

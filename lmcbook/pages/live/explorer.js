@@ -63,18 +63,22 @@
     });
     return network;
   };
-  /* Of every layer that reads hidden units: reciprocal orthogonality, and the share of the cross-talk's energy that is
-     the same for every image. */
+  /* Of every layer that reads hidden units: reciprocal orthogonality, the share of the cross-talk's energy that is the
+     same for every image, and of the features' energy the common mode, which is the same for all units. */
   const crossTalk = (setting, images) => {
-    const found = setting.pair[0].weights.map(() => ({ energy: 0, constant: 0 }));
+    const found = setting.pair[0].weights.map(() => ({ energy: 0, constant: 0, common: 0 }));
+    const added = (vector) => vector.reduce((sum, value) => sum + value, 0);
     setting.pair.forEach((network, index) =>
       walk(network, images, (layer, signals, own) => {
         const crossed = signals.map((signal) => product(setting.pair[1 - index].weights[layer], signal));
         const energy = (vectors) => vectors.reduce((sum, vector) => sum + norm2(vector), 0) / vectors.length;
         found[layer].energy += energy(crossed) / energy(own) / 2;
         found[layer].constant += norm2(mean(crossed)) / energy(own) / 2;
+        const alike = signals.reduce((sum, signal) => sum + added(signal) ** 2 / signal.length, 0) / signals.length;
+        found[layer].common += alike / energy(signals) / 2;
       }));
-    return found.slice(1).map(({ energy, constant }) => ({ size: Math.sqrt(energy), share: constant / energy }));
+    return found.slice(1).map(({ energy, constant, common }) =>
+      ({ size: Math.sqrt(energy), share: constant / energy, common }));
   };
   const largest = (vector) => vector.indexOf(Math.max(...vector));
   const probabilities = (logits) => {
@@ -165,7 +169,7 @@
     const layerBody = make("tbody");
     const layers = make("table", { class: "lmc-live-layers" },
       make("caption", {}, "What each model's weights make of the other's features"),
-      head("layer", "size", "the same for every image"), layerBody);
+      head("layer", "size", "the same for every image", "common mode of the features"), layerBody);
 
     const chosen = () => settings.find(({ given }) => ["width", "batch"].every((name) =>
       given[name] === Number(root.querySelector(`[name=lmc-live-${name}]:checked`).value)));
@@ -206,11 +210,12 @@
           ? ` (${percent((parents - setting.right[way]) / tests.length, 1)} points lost)` : "";
         rows[way].right.textContent = `${setting.right[way]}${lost}`;
       }
-      layerBody.replaceChildren(...setting.layers.map(({ size, share }, index) => make("tr", {},
+      layerBody.replaceChildren(...setting.layers.map(({ size, share, common }, index) => make("tr", {},
         make("th", { scope: "row" }, index === setting.layers.length - 1 ? "logits" : String(index + 2)),
         make("td", {}, size.toFixed(4)),
         make("td", {}, make("span", { class: "lmc-live-share" }, make("i", { style: `width: ${percent(share, 1)}%` })),
-          ` ${percent(share, 2)} %`))));
+          ` ${percent(share, 2)} %`),
+        make("td", {}, `${percent(common, 2)} %`))));
       reading.textContent = lambda.toFixed(2);
       slider.setAttribute("aria-valuetext", `${lambda.toFixed(2)} of model a`);
       cells.forEach((cell, index) => {

@@ -29,7 +29,7 @@ def chain_finding(records: Sequence[Record]) -> list[str]:
 
 
 def decay_stand(records: Sequence[Record]) -> list[str]:
-    """What the paper's weight decay gains over the usual one at the widest, in points: a sentence for each network."""
+    """What the paper's weight decay gains over the usual at the widest, in points: a sentence for each network."""
     asked = [claim for claim in CLAIMS if claim.id.startswith("weight-decay-")]
     return [
         Told(

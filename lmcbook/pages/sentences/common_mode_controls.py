@@ -25,7 +25,7 @@ _DIGITS = {"common_part": 2, "exponent_error": 2}
 
 
 def control_sentences(records: Sequence[Record]) -> list[str]:
-    """How many of the controls the repair helps, a sentence for each batch size; beside it what each loses."""
+    """How many of the controls the repair helps, a sentence for each batch size; beside it what they lose."""
     table = Measurements.of(records).table(controls_table)
     table = table[~table["control"].str.endswith(" networks")] if len(table) else table
     sentences: list[str] = []
@@ -48,7 +48,7 @@ def control_sentences(records: Sequence[Record]) -> list[str]:
             if is_trained:
                 helped.append(pairs["lewc_mean"].mean() < pairs["plain"].mean())
         untrained = len(rows) - len(helped)
-        said = f"Batches of {size:g}: the repaired average loses less than the plain one in {sum(helped)} of"
+        said = f"Batches of {size:g}: the repaired average loses less than the plain average in {sum(helped)} of"
         said += f" {len(helped)} trainings{f', and {untrained} did not train' if untrained else ''}."
         sentences.append(Told(said, rows))
     return sentences
@@ -69,7 +69,7 @@ def placement_finding(records: Sequence[Record]) -> list[str]:
         few = 1 / ends[1]["share"].iloc[0]
         kinds = {
             "both use all places": ends[0],
-            f"each uses 1/{few:g} of them": ends[1],
+            f"both use 1/{few:g} of them": ends[1],
             f"all of {split['units'].iloc[0]:g} places used, by split units": split,
         }
         found = [
@@ -82,7 +82,7 @@ def placement_finding(records: Sequence[Record]) -> list[str]:
             for kind, of in kinds.items()
         ]
         means = [of["plain"].mean() for of in kinds.values()]
-        said = f"{'less' if means[1] < means[0] else 'more'} is lost where each uses few places than where both use all"
+        said = f"{'less' if means[1] < means[0] else 'more'} is lost where they use few places than where they use all"
         too = "less" if means[2] < means[0] else "more"
         said += f", and {too} where split units use all of many places ({pair_count(len(split))})"
         sentences.append(Told(f"{recipe_label(recipe)}: {said}.", found))
@@ -90,7 +90,7 @@ def placement_finding(records: Sequence[Record]) -> list[str]:
 
 
 def placed_beside_trained_finding(placed: Sequence[Record], trained: Sequence[Record]) -> list[str]:
-    """Whether placed networks lose more than trained ones with as few active units, a sentence for each network."""
+    """Whether placed networks lose more than trained networks with as few active units, a sentence for each network."""
     sentences: list[str] = []
     for (recipe,), table in groups(placed_beside_trained(placed, trained), "recipe"):
         rows = [
@@ -104,7 +104,7 @@ def placed_beside_trained_finding(placed: Sequence[Record], trained: Sequence[Re
             for _, row in table.iterrows()
         ]
         more = sum(fmean(row["placed_lost"]) > fmean(row["lost"]) for _, row in table.iterrows())
-        said = f"{recipe_label(recipe)}: networks at random places with as few active units lose more than trained ones"
+        said = f"{recipe_label(recipe)}: placed networks lose more than trained networks with as few active units"
         sentences.append(Told(f"{said} at {more} of {len(rows)} widths.", rows))
     return sentences
 
@@ -132,7 +132,7 @@ def common_parts_finding(records: Sequence[Record]) -> list[str]:
             for (name,), pairs in kinds
         ]
         larger = sum(pairs["common"].mean() > pairs["isotropic"].mean() for _, pairs in kinds)
-        said = f"Batches of {size:g}: the common part is the larger one in {larger} of {len(rows)} trainings."
+        said = f"Batches of {size:g}: the common part is the larger in {larger} of {len(rows)} trainings."
         sentences.append(Told(said, rows))
     return sentences
 

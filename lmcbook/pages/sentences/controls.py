@@ -124,7 +124,7 @@ def halfway_finding(records: Sequence[Record]) -> list[str]:
             for chosen, of in zip(ends(table), shares, strict=True)
         ]
         most = [kind for kind, share in shares[-1].items() if share > 0.5]
-        said = "at the widest, walks that cost more halfway than the one to network b in most cases: "
+        said = "at the widest, walks that cost more halfway than the walk to network b in most cases: "
         said += ", ".join(most) or "none"
         sentences.append(Told(f"{recipe_label(table['recipe'].iloc[0])}: {said}.", found))
     return sentences

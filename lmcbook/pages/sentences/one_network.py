@@ -31,7 +31,7 @@ def lost_told_finding(records: Sequence[Record]) -> list[str]:
 
 
 def worst_told_finding(records: Sequence[Record]) -> list[str]:
-    """Where one network is most wrong, for each recipe: the pair, and what was told and found."""
+    """Where one network is most wrong, for each recipe: the pair, and what was predicted and found."""
     sentences: list[str] = []
     table = Measurements.of(records).table(told_table)
     for quantity in (ORTHOGONALITY, LOST):
@@ -45,7 +45,7 @@ def worst_told_finding(records: Sequence[Record]) -> list[str]:
                 **_where(worst),
             }
             way = "too high" if worst["told"] > worst["found"] else "too low"
-            said = f"in the largest error of {quantity}, what is told is {way}"
+            said = f"in the largest error of {quantity}, the prediction is {way}"
             sentences.append(Told(f"{recipe_label(recipe)}: {said}.", [row]))
     return sentences
 
@@ -75,7 +75,7 @@ def one_network_verdict(records: Sequence[Record]) -> str:
     return (
         f"**Verdict.** Points lost, told by one network with {len(lost)} kinds of training (data, network, batch size, "
         f"weight decay): the 95 % interval of the mean difference from the pairs holds 0 for {unbiased} of them; where "
-        f"there are five pairs or more, the order of the pairs is told better than by chance for {ordered} of "
+        f"there are five pairs or more, the order of the pairs is predicted better than by chance for {ordered} of "
         f"{len(ranked)}. The mean error is {signed(lost['error'].median(), 1)} points in the median of these kinds, "
         f"{signed(lost['error'].max(), 1)} at most."
     )

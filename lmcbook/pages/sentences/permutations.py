@@ -171,7 +171,7 @@ def _before_and_after(records: Sequence[Record], names: dict[str, str], where: s
         before, after = (chosen[chosen["alignment"] == each] for each in ("identity", "weight_matching"))
         width = width_label(chosen["width_multiplier"].iloc[0])
         network = f"{recipe_label(recipe)} at {width}"
-        parts = {"as they are": before, "after weight matching": after}
+        parts = {"unpermuted": before, "after weight matching": after}
         found, ways = along(network, parts, {column: (name, 1, 2) for column, name in names.items()}, where)
         said = f"{network}, {where}: with weight matching {ways} ({number_of_pairs(before)})."
         sentences.append(Told(said, found))

@@ -25,7 +25,7 @@ def along(
     Args:
         network: as the table has it.
         parts: the network's rows, each part by its title in the table.
-        columns: a name in words, a factor and a number of digits for each; a unit after " in " is for the table alone.
+        columns: a name in words, → a factor and a number of digits; a unit after " in " is for the table alone.
         where: the title of the names.
     """
     first, *_, last = (*parts.values(), *parts.values())

@@ -64,7 +64,7 @@ def repair_finding(records: Sequence[Record]) -> list[str]:
         means = part.groupby(["width_multiplier", "way"])[ACCURACY].mean().unstack().reindex(columns=[PLAIN, REPAIRED])
         means = means.dropna()  # widths that have both
         less = int((means[REPAIRED] < means[PLAIN]).sum())
-        said = f"LEWC's means lose less than the average as it is at {less} of {len(means)} widths"
+        said = f"LEWC's means lose less than the plain average at {less} of {len(means)} widths"
         sentences.append(Told(f"{network}: {said}.", rows))
     return sentences
 

@@ -75,7 +75,7 @@ def reliability_finding(records: Sequence[Record]) -> list[str]:
             {
                 "network": network,
                 "expected calibration error": name,
-                "as it is": f"{errors[name, 'raw']:.3f}",
+                "uncalibrated": f"{errors[name, 'raw']:.3f}",
                 "calibrated": f"{errors[name, 'calibrated']:.3f}",
             }
             for name in NETWORKS

@@ -72,7 +72,7 @@ def normalisation_finding(records: Sequence[Record]) -> list[str]:
 
 
 def decay_condition_finding(records: Sequence[Record]) -> list[str]:
-    """Conditions and ranks without decay, with the usual one and with the paper's: a sentence for each network."""
+    """Conditions and ranks without decay, with the usual decay and with the paper's: a sentence for each network."""
     names = {
         "reciprocal_orthogonality": ("reciprocal orthogonality", 1, 2),
         "weak_additivity": ("weak additivity", 1, 3),
@@ -91,7 +91,7 @@ def decay_condition_finding(records: Sequence[Record]) -> list[str]:
 
 
 def decay_after_repair(records: Sequence[Record]) -> list[str]:
-    """Points lost with the paper's weight decay against the usual one, as they are and repaired: one for each network.
+    """Points lost with the paper's weight decay against the usual, plain and repaired: one for each network.
 
     At the widest width that was measured with both.
     """
@@ -181,7 +181,7 @@ def product_finding(records: Sequence[Record]) -> list[str]:
 
 
 def decay_verdict(records: Sequence[Record]) -> str:
-    """One sentence: where networks merge better with the paper's weight decay than with the usual one, and where not.
+    """One sentence: where networks merge better with the paper's weight decay than with the usual, and where not.
 
     A direction is said only where all pairs agree on it.
     """

@@ -17,7 +17,7 @@ from lmcbook.pages.widgets.trained import Drawn, Pairs
 STEPS = 12
 """Steps of the slider of λ, where the curve has this many."""
 
-_READ = ("accuracy", "below its parents", "loss as it is", "loss calibrated", "β")
+_READ = ("accuracy", "below its parents", "loss uncalibrated", "loss calibrated", "β")
 
 
 def barrier(records: Sequence[Record] = (), **choice: Unpack[Choice]) -> Explorers:
@@ -42,7 +42,9 @@ def _explorer(source: Source) -> Explorer:
         f"The barrier: {source.title}",
         controls=(
             *trained.width_and_decay(source),
-            Control(name="calibrated", label="loss", options={"as it is": False, "calibrated": True}, kind="buttons"),
+            Control(
+                name="calibrated", label="loss", options={"uncalibrated": False, "calibrated": True}, kind="buttons"
+            ),
             Control(
                 name="coefficient",
                 label="λ",
@@ -55,7 +57,7 @@ def _explorer(source: Source) -> Explorer:
             trained.layer(drawn.curves, "calibrated", source=source),
             trained.layer(drawn.marks, "calibrated", "coefficient", source=source, over=True),
         ),
-        note="Bold: mean over pairs; thin: each pair; grey: other widths; dashed, beside a calibrated loss: as it is.",
+        note="Bold: mean over pairs; thin: each pair; grey: other widths; dashed: the uncalibrated loss.",
         stills=trained.ends(source.ends, calibrated=True),
         finding=drawn.finding,
         table=lambda: along_the_line_table(source.records),
@@ -77,30 +79,30 @@ class _Drawn(Drawn):
     def curves(self, pairs: Pairs, calibrated: bool) -> str:
         """What λ does not change."""
         accuracy, loss = self.kept(self._charts, pairs.weight_decay)
-        as_it_is = loss.line(_mean_curve(pairs.records, "loss"), "d") if calibrated else ""
+        uncalibrated = loss.line(_mean_curve(pairs.records, "loss"), "d") if calibrated else ""
         percents = partial(_mean_curve, name="accuracy", factor=100)
         losses = partial(_mean_curve, name="calibrated_loss" if calibrated else "loss")
         return drawing.ground(
             drawing.svg(accuracy.axes(), *pairs.lines(accuracy, percents, thinned=2)),
-            drawing.svg(loss.axes(), *pairs.lines(loss, losses, between=as_it_is, thinned=2)),
+            drawing.svg(loss.axes(), *pairs.lines(loss, losses, between=uncalibrated, thinned=2)),
             names=_READ,
         )
 
     def marks(self, pairs: Pairs, calibrated: bool, coefficient: float) -> str:
         """What λ changes: the marks on the curves and the numbers."""
         accuracy_chart, loss_chart = self.kept(self._charts, pairs.weight_decay)
-        accuracy, as_it_is, calibrated_loss, beta = (
+        accuracy, uncalibrated, calibrated_loss, beta = (
             pairs.mean(_at, name, coefficient)
             for name in ("accuracy", "loss", "calibrated_loss", "inverse_temperature")
         )
         numbers = (
             percent(accuracy, 1),
             percent(pairs.mean(_below_parents, coefficient), 1, "points"),
-            amount(as_it_is, 3, "nats"),
+            amount(uncalibrated, 3, "nats"),
             amount(calibrated_loss, 3, "nats"),
             amount(beta, 2),
         )
-        loss = calibrated_loss if calibrated else as_it_is
+        loss = calibrated_loss if calibrated else uncalibrated
         return drawing.frame(
             accuracy_chart.mark(coefficient, None if accuracy is None else 100 * accuracy, numbers[0]),
             loss_chart.mark(coefficient, loss, amount(loss, 2)),
@@ -121,7 +123,7 @@ class _Drawn(Drawn):
             )
             parts.append(
                 f"width {width_label(pairs.width_multiplier)} has an accuracy of {percent(accuracy, 1)}, "
-                f"a loss of {amount(loss, 2)} nats as it is and of {amount(calibrated, 2)} calibrated"
+                f"a loss of {amount(loss, 2)} nats uncalibrated and of {amount(calibrated, 2)} calibrated"
             )
         decay = decay_label(self.source.weight_decays[0])
         return f"{self.source.title}, weight decay {decay}, at λ = ½: {'; '.join(parts)}."

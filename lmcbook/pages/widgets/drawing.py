@@ -89,7 +89,7 @@ class Chart:
         return f'<path class="v" d="M{number(self.across(x))} {number(self.top)}V{number(self.bottom)}"/>'
 
     def mark(self, x: float, y: float | None, label: str) -> str:
-        """A panel of its own, to lie over this one: what it shows at ``x``, a marker with its number on a guide."""
+        """A panel of its own, to lie over this: what it shows at ``x``, a marker with its number on a guide."""
         return svg(self.guide(x), self.dot(x, y, "m", 6), self.value(x, y, label))
 
     def value(self, x: float, y: float | None, label: str) -> str:

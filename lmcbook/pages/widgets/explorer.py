@@ -2,7 +2,7 @@
 
 Without a kernel nothing can be computed, so every state is drawn beforehand: each layer of the drawing becomes nested
 `Stack` widgets, one level for each control it depends on, whose shown child follows the control by a link that runs in
-the browser. What does not change with a control is drawn once, in a layer of its own, under the one that does.
+the browser. What does not change with a control is drawn once, in a layer of its own, under that which does.
 """
 
 import html
@@ -88,7 +88,7 @@ class Explorer:
         return [layer.draw(**{name: state[name] for name in layer.controls}) for layer in self.layers]
 
     def widget(self) -> Any:
-        """The explorer as an ipywidget: of frames that need no kernel or, if `live`, of drawings made by this one."""
+        """The explorer as an ipywidget: of frames that need no kernel or, if `live`, of drawings made by this."""
         import ipywidgets
 
         boxes, settings = _controls(self.controls)
@@ -185,7 +185,7 @@ class Explorers:
 
     members: tuple[Explorer, ...]
     start: int = 0
-    """Position of the one that is shown first, and whose static figure is shown."""
+    """Position of the member that is shown first, and whose static figure is shown."""
 
     def widget(self) -> Any:
         """The explorer of the only network, or all of them with a list to choose from."""

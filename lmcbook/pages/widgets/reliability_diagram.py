@@ -39,7 +39,7 @@ def _explorer(source: Source) -> Explorer:
     factors = drawn.factors()
     fitted = min(range(len(factors)), key=lambda index: abs(math.log(factors[index])))
     width = source.ends[-1]
-    as_it_is = drawn.nearest_to_one(width, source.weight_decays[0])
+    uncalibrated = drawn.nearest_to_one(width, source.weight_decays[0])
     return trained.of_network(
         source,
         "temperature",
@@ -57,7 +57,7 @@ def _explorer(source: Source) -> Explorer:
                 label="β",
                 options={_multiple(factor): index for index, factor in enumerate(factors)},
                 play=True,
-                start=as_it_is,
+                start=uncalibrated,
             ),
         ),
         layers=(
@@ -65,15 +65,15 @@ def _explorer(source: Source) -> Explorer:
             trained.layer(drawn.marks, "kind", "step", source=source, over=True),
         ),
         note=(
-            "β in multiples of the fitted one. A mark for each bin of confidence, larger where more test images lie; "
+            "β in multiples of the fitted β. A mark for each bin of confidence, larger where more test images lie; "
             "on the dashed line confidence is right. In the loss, bold: mean over pairs; thin: each pair; grey: the "
             "other widths; dotted: β = 1."
         ),
         stills={
-            f"{width_label(width)}, β about 1": {"step": as_it_is},
+            f"{width_label(width)}, β about 1": {"step": uncalibrated},
             f"{width_label(width)}, β as fitted": {"step": fitted},
         },
-        finding=lambda: drawn.finding(width, as_it_is),
+        finding=lambda: drawn.finding(width, uncalibrated),
         table=lambda: trained.table(source.records, _rows),
     )
 
@@ -140,12 +140,12 @@ class _Drawn(Drawn):
             read=dict(zip(_READ, numbers, strict=True)),
         )
 
-    def finding(self, width_multiplier: float, as_it_is: int) -> str:
+    def finding(self, width_multiplier: float, uncalibrated: int) -> str:
         """What the fitted β does to the merged networks of this width."""
         pairs = Pairs(self.source, width_multiplier, self.source.weight_decays[0])
         before, after = (
             {name: _mean(pairs.records, "merged", step, name) for name in _MEASURED}
-            for step in (as_it_is, len(self.factors()) // 2)
+            for step in (uncalibrated, len(self.factors()) // 2)
         )
         beta, error = "inverse_temperature", "expected_calibration_error"
         return (

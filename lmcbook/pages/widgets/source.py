@@ -21,7 +21,7 @@ class Choice(TypedDict, total=False):
 
     compute: Compute | None
     """Gives the records of any width and weight decay while the explorer is used, which needs a kernel; by default,
-    only those at hand are shown."""
+    only those with records are shown."""
     recipes: Sequence[str] | None
     """The networks; by default, all of the records, those on the paper's own data first."""
     width_multipliers: Sequence[float] | None
@@ -37,7 +37,7 @@ class Source:
     recipe: str
     measurement: str
     records: tuple[Record, ...]
-    """What is at hand; what `compute` gives comes on top."""
+    """What is there; what `compute` gives comes on top."""
     width_multipliers: tuple[float, ...]
     """Ascending."""
     weight_decays: tuple[float, ...]
@@ -87,7 +87,7 @@ class Source:
 
     @property
     def known(self) -> tuple[Record, ...]:
-        """All records at hand, those that were computed meanwhile included."""
+        """All records that are there, those that were computed meanwhile included."""
         return (*self.records, *(record for found in self._computed.values() for record in found))
 
     def example(self) -> Record:
@@ -96,10 +96,10 @@ class Source:
 
 
 def sources(records: Sequence[Record], measurement: str, **choice: Unpack[Choice]) -> list[Source]:
-    """One source for each recipe: pairs that were trained alike but for width and weight decay, merged as they are.
+    """One source for each recipe: pairs that were trained alike but for width and weight decay, merged unpermuted.
 
     Args:
-        records: what is at hand; of a recipe whose pairs differ in more (depth, epochs), the commonest kind counts.
+        records: what is there; of a recipe whose pairs differ in more (depth, epochs), the commonest kind counts.
         measurement: interpolation or layerwise.
         choice: see `Choice`.
 

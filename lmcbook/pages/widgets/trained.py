@@ -14,7 +14,7 @@ from lmcbook.pages.widgets.source import Source
 
 
 def of_networks(found: Iterable[Source], make: Callable[[Source], Explorer]) -> Explorers:
-    """One explorer for each of the networks, with a list to choose from; first shown is the one of the most widths."""
+    """One explorer for each of the networks, with a list to choose from; first shown is that of the most widths."""
     networks = list(found)
     start = max(range(len(networks)), key=lambda index: len(networks[index].width_multipliers))
     return Explorers(members=tuple(make(source) for source in networks), start=start)
@@ -53,7 +53,7 @@ def width_and_decay(source: Source, *, play: bool = False, widest_first: bool = 
 
 
 def depth(depths: Sequence[int], *, start: int) -> Control:
-    """The layer; ``start`` is the position of the one that is shown first."""
+    """The layer; ``start`` is the position of the layer that is shown first."""
     return Control(name="depth", label="layer ℓ", options={str(each): each for each in depths}, start=start)
 
 
@@ -82,7 +82,7 @@ def layer(draw: Callable[..., str], *controls: str, source: Source, over: bool =
 
 
 class Pairs:
-    """The pairs of one width and weight decay of a network; computed if they are not at hand."""
+    """The pairs of one width and weight decay of a network; computed if there are no records."""
 
     def __init__(self, source: Source, width_multiplier: float, weight_decay: float) -> None:
         self.source = source
@@ -112,7 +112,7 @@ class Pairs:
         between: str = "",
         thinned: int = 1,
     ) -> list[str]:
-        """The mean of these pairs as a bold line, over each pair as a thin one, over other widths' means in grey.
+        """The mean of these pairs as a bold line, over each pair as a thin line, over other widths' means in grey.
 
         Args:
             chart: the panel.

@@ -244,7 +244,7 @@ def _discs(by_size: Mapping[int, Sequence[_Mark]]) -> list[str]:
 def _path(marks: Sequence[_Mark], drift: int = 0) -> str:
     """Marks as the steps of one path; each of them ends ``drift`` to the right of where it begins.
 
-    Whole numbers add up without an error, so that a mark may be found from the one before, which is shorter.
+    Whole numbers add up without an error, so that a mark may be found from the mark before, which is shorter.
     """
     steps = []
     pen: tuple[int, int] | None = None

@@ -35,7 +35,7 @@ class Choices:
     made: dict[tuple[str, int], tuple[int, Layout]] = field(default_factory=dict)
 
     def cut(self, key: tuple[str, int], layout: Layout, sizes: Sequence[int], reason: str) -> list[Layout]:
-        """An axis cut into factors, of which one may move: each movable unit is then a block of the inner ones."""
+        """An axis cut into factors, of which one may move: each movable unit is then a block of the inner units."""
         if not movable(layout):
             return [fixed(size, reason_of(layout)) for size in sizes]
         places = [_around(sizes, number) for number in range(len(sizes))]
@@ -52,7 +52,7 @@ class Choices:
         return [axis if other == number else fixed(size) for other, size in enumerate(sizes)]
 
     def alternative(self, key: tuple[str, int], layouts: Sequence[Layout], options: Sequence[Sequence[Layout]]) -> int:
-        """Which of several ways to move some axes is tried: the first, or the next one where that left nothing."""
+        """Which of several ways to move some axes is tried: the first, or the next where that left nothing."""
         number = self.chosen.get(key, 0)
         before = [movable(layout) for layout in layouts]
         for layout, option in zip(layouts, options[number], strict=True):
@@ -168,7 +168,7 @@ class Call:
             freeze(layout, self.reason)
 
     def reshaped(self, axes: Axes, old: Sequence[int], new: Sequence[int]) -> Axes:
-        """The axes after a reshape: neighbours are merged, and merged ones cut."""
+        """The axes after a reshape: neighbours are merged, and merged axes cut."""
         if 0 in (*old, *new):
             self.stay(*axes)
             return tuple(fixed(size, self.reason) for size in new)

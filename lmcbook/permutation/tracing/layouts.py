@@ -2,7 +2,7 @@
 
 A *layout* says which rows of an axis belong to which unit: a sequence of segments (units, block), each of them
 ``units.count`` units of ``block`` rows. Every axis of every parameter begins with units of its own, one per row; every
-operation of the network ties units together, makes coarser ones of them, splits or freezes them. What is left at the
+operation of the network ties units together, makes coarser units of them, splits or freezes them. What is left at the
 end is what may move. Units are never shown to move that an operation did not allow, so the result is a proof.
 
 An example: a convolution with 4 outputs, flattened 2×2 pixels, a linear layer of 16 inputs.

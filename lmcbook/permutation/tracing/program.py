@@ -26,7 +26,7 @@ def exported(
     way_out: str,
     argument: str = "images",
 ) -> torch.export.ExportedProgram:
-    """What `torch.export` makes of a network in evaluation mode; torch's random state is left as it was.
+    """What `torch.export` makes of a network in evaluation mode; torch's random state is not changed.
 
     Args:
         any_number_of_examples: the first axis of each input may have any size, where the computation allows it.
@@ -40,7 +40,7 @@ def exported(
     sizes = _any_number(model, inputs) if any_number_of_examples else None
     with evaluation_mode(model), random_state_kept(inputs):
         try:
-            # inputs that do not fit are told from computations that cannot be followed
+            # to tell inputs that do not fit from computations that cannot be followed
             with torch.no_grad():
                 functional_call(model, _copies(model), inputs, tie_weights=False)
         except Exception as error:  # whatever a stranger's forward raises

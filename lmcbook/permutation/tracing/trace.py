@@ -51,7 +51,7 @@ def derive_spec(model: nn.Module, example: Tensor | tuple[Tensor, ...], *, check
     each, whichever is more. What cannot be proved stays in place; ``unproved`` of the result says why.
 
     Args:
-        model: any module; it is traced in evaluation mode and left as it was, torch's random state too.
+        model: any module; it is traced in evaluation mode and not changed, nor is torch's random state.
         example: its input, or the tuple of its inputs; two examples or more for networks with batch norm.
         check: make sure that the outputs do not change, by `check_function_preserved`.
 
