@@ -42,7 +42,7 @@ WHERE = {
     "r": ("23_approximate_theorem", "25_common_mode_theorem"),
     "s": ("02_temperature", "20_lewc_theorem", "23_approximate_theorem", "24_beyond_theorem"),
     "w": ("08_weight_decay", "13_batch_size"),
-    r"\alpha": ("07_reciprocal_orthogonality", "16_one_network", "25_common_mode_theorem"),
+    r"\alpha": ("14_common_mode", "16_one_network", "25_common_mode_theorem"),
     r"\gamma": ("24_beyond_theorem",),
     r"\delta": ("23_approximate_theorem",),
     r"\zeta": ("08_weight_decay", "13_batch_size", "99_reproduction"),

@@ -181,7 +181,7 @@ def test_trials_are_compared_with_means_and_with_intervals():
         assert f"are within 0.2 points of those of trials in {count} of 1 settings" in said
         assert f"; {within} of the trials' 2 numbers lie in" in said
         [row] = numbers_of(said).to_dict("records")
-        assert (row["as it is: trials"], row["repaired: trials"]) == ("9.9", "3.7")
+        assert (row["plain: trials"], row["repaired: trials"]) == ("9.9", "3.7")
     assert sentences.trials_finding(near[:1]) == [] == sentences.trials_finding([])
 
 

@@ -186,7 +186,7 @@ def test_what_a_bias_and_what_centred_rows_take_away():
         assert torch.allclose(centred, unmoved[:, placement] @ theory.centred_rows(weight).T, atol=1e-12)
     # in the mean over the placements the four energies add up, each in closed form
     energies = theory.part_energies(weight, features)
-    whole_layer = list(energies["as it is"].values())
+    whole_layer = list(energies["unchanged"].values())
     assert sum(whole_layer) == pytest.approx(theory.expected_cross_talk(weight, features).total)
     assert list(energies["with a bias for each unit"].values()) == pytest.approx([0, 0, *whole_layer[2:]], abs=1e-12)
     kept = [0, whole_layer[1], 0, whole_layer[3]]

@@ -2,9 +2,9 @@
 
 A dataset NAME of this kind is the folder NAME in the data folder: ``train/CLASS/*.JPEG`` and ``val/CLASS/*.JPEG``, as
 ImageNet is kept everywhere, by the rules of `lmcbook.data.class_folders`. It is known by the names and sizes of its
-files, for to hash ImageNet's 150 GB would take longer than to measure a pair: a file changed without a change of its
+files, because to hash ImageNet's 150 GB takes longer than to measure a pair: a file changed without a change of its
 size goes unnoticed, and a file that another program writes into, while a process runs, is noticed by the next process.
-Examples stand in the order of the SHA-256 of their path, which is as good as a random one and does
+Examples stand in the order of the SHA-256 of their path, which is as good as a random order and does
 not depend on the machine.
 """
 

@@ -154,7 +154,7 @@ def _stacked(images: list[Tensor | str]) -> Tensor | str:
 
 
 def in_memory(images: Tensor) -> Tensor:
-    """The same images as an ordinary tensor: streamed ones decoded, all others as they are."""
+    """The same images as an ordinary tensor: decoded if they are streamed, else unchanged."""
     return images if is_in_memory(images) else images[torch.arange(len(images))]
 
 

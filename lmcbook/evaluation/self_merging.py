@@ -109,7 +109,7 @@ class Midpoints:
     def of_pair(
         self, state_a: StateDict, state_b: StateDict, *, images: Any = None, repair: str = "none"
     ) -> dict[str, Any]:
-        """Two networks, in the words of `self_merge`: what that one is a prediction of.
+        """Two networks, in the words of `self_merge`: what that is a prediction of.
 
         ``"own"`` is a list of both networks, ``"merged"`` one of their merge; barriers are against the mean of the two.
         """

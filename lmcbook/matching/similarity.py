@@ -217,7 +217,8 @@ class Similarities:
     def quick_objective(self, permutation: Permutation) -> float:
         """The objective from the products in float32 that exist already, added up in float64.
 
-        With the exact one in its place a search takes up to 1.4 times as long (`benchmarks/matching.py --objective`).
+        With the exact objective in its place a search takes up to 1.4 times as long (`benchmarks/matching.py
+        --objective`).
         """
         columns = {group: indices.cpu().numpy() for group, indices in permutation.items()}
         rows = {group: np.arange(len(indices)) for group, indices in columns.items()}

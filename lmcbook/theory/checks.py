@@ -206,7 +206,7 @@ def fitted_and_predicted(
     """Inverse temperatures of merged models, fitted and predicted by LEWC: rows layers, coefficient, fitted, predicted.
 
     ``layers`` is L. The labels are drawn from the softmax of the two networks' mean logits, so that β is finite. Where
-    LEWC is exact the two agree, for then the same loss is minimised under a scaling.
+    LEWC is exact the two agree, because the same loss is minimised under a scaling.
     """
     logits_a, logits_b = (run(network, inputs)[-1].output for network in pair)
     labels = torch.multinomial(((logits_a + logits_b) / 2).softmax(1), 1, generator=generator)[:, 0]

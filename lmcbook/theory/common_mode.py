@@ -160,11 +160,11 @@ def part_energies(
 ) -> dict[str, dict[str, float]]:
     """The mean squared cross-talk of each of the `four_parts`, over images and random placements, in three layers.
 
-    As it is; with the bias that takes the mean over the images away, which removes the first two parts; and with
+    Unchanged; with the bias that takes the mean over the images away, which removes the first two parts; and with
     `centred_rows`, which remove the first and the third.
     """
     layers = {
-        "as it is": (weight, features),
+        "unchanged": (weight, features),
         "with a bias for each unit": (weight, features - features.mean(0)),
         "rows centred": (centred_rows(weight), features),
     }

@@ -35,7 +35,7 @@ class Saving:
 
     @contextmanager
     def timed(self) -> Iterator[None]:
-        """While a checkpoint is written: a long one takes longer than is worth doing after every short pause."""
+        """While a checkpoint is written: a long write takes longer than is worth doing after every short pause."""
         began = time.monotonic()
         yield
         self._saved_at = time.monotonic()

@@ -33,7 +33,7 @@ def flatness_study(
     r"""What network a becomes on the way to network b, in random directions, and on the way to untrained networks.
 
     A distance t is a share of the way: $\theta^a + t(\theta^b - \theta^a)$ is the line of the pair, where t = ½ is
-    the merge and t is 1 − λ. A random direction is a Gaussian one, made as long as $\theta^b - \theta^a$ as a whole,
+    the merge and t is 1 − λ. A random direction is Gaussian, made as long as $\theta^b - \theta^a$ as a whole,
     in each tensor, or in the weights of each output unit; the same Gaussian numbers serve all three. The lines to
     untrained networks end there, whatever their length. On every line an inverse temperature is fitted at every
     distance, on the line's calibration examples, and batch norm is recomputed, at 0 too; losses (nats) and accuracies

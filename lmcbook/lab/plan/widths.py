@@ -63,7 +63,7 @@ def depth(selection: Selection) -> list[PlannedPair]:
 
 
 def calibration(selection: Selection) -> list[PlannedPair]:
-    """Inverse temperatures of the pairs of `width` as they are, and at the main weight decay what they do and need.
+    """Inverse temperatures of the unpermuted pairs of `width`, and at the main weight decay what they do and need.
 
     What is measured inside the networks stands beside them: the predicted temperatures rest on it.
     """

@@ -142,7 +142,7 @@ def many_table(records: Sequence[Record]) -> DataFrame:
     r"""One row for each group and number of networks k: points lost, the ensemble's gap, and β's error in exponent.
 
     ``exponent_error`` is $\log_2$ of the fitted inverse temperature over $k^{L-1}$ times the ensemble's, of the plain
-    average (``plain_error``) and of the repaired one (``lewc_mean_error``). ``plain_loss``, ``lewc_mean_loss`` and
+    average (``plain_error``) and of the repaired average (``lewc_mean_error``). ``plain_loss``, ``lewc_mean_loss`` and
     ``ensemble_loss`` are test losses after calibration, in nats.
     """
     table = Measurements.of(records).table(merges_table)

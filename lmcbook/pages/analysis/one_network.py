@@ -19,14 +19,14 @@ ORTHOGONALITY, EXPONENT, KAPPA = "reciprocal orthogonality", "decay exponent, co
 FROM_BOTH, VARYING = "reciprocal orthogonality, told by both", "varying orthogonality"
 TEMPERATURE, LOST, REPAIRED = "log₂ β", "points lost", "points lost, repaired"
 QUANTITIES = (ORTHOGONALITY, FROM_BOTH, VARYING, KAPPA, EXPONENT, TEMPERATURE, LOST, REPAIRED)
-"""What is told: the first four with formulas, the others by averaging with shuffled copies.
+"""What is predicted: the first four with formulas, the others by averaging with shuffled copies.
 
 `FROM_BOTH` takes the weights of either network and the features of the other. `VARYING` is reciprocal orthogonality of
-what differs between images, all that batch norm leaves, and is told of networks with batch norm alone.
+what differs between images, all that batch norm leaves, and is predicted of networks with batch norm alone.
 """
 
 DIGITS = {ORTHOGONALITY: 3, FROM_BOTH: 3, VARYING: 3, KAPPA: 2, EXPONENT: 2, TEMPERATURE: 2, LOST: 1, REPAIRED: 1}
-"""Digits behind the point that each is written with."""
+"""Digits behind the point with which a quantity is written."""
 
 _FEWEST = 5
 """Pairs in a group of which ranks are correlated."""

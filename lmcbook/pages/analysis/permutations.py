@@ -58,15 +58,15 @@ def plain_and_matched_table(records: Sequence[Record]) -> DataFrame:
     table = plain(Measurements.of(records).table(barriers_table))
     same = ("recipe", "weight_decay", "batch_size", "num_layers", "short")
     ways = ("identity", "weight_matching")
-    as_it_is, matched = (
+    unpermuted, matched = (
         table[table["alignment"] == each][["width_multiplier", *SEEDS, *same, BARRIERS[0]]] for each in ways
     )
-    both = paired(as_it_is, matched, *same)
+    both = paired(unpermuted, matched, *same)
     return both.assign(gain=both[BARRIERS[0]] - both[f"{BARRIERS[0]}_second"])
 
 
 def before_and_after_table(records: Sequence[Record]) -> DataFrame:
-    """Means over layers of each pair, as it is and matched by weights, of pairs that were measured both ways.
+    """Means over layers of each pair, unpermuted and matched by weights, of pairs that were measured both ways.
 
     Of several weight decays, the paper's, or the largest where that is not among them. ``alike_error`` is the distance
     of the merged logits from LLFC's prediction, relative to these logits.
@@ -81,7 +81,7 @@ def before_and_after_table(records: Sequence[Record]) -> DataFrame:
 
 
 def mechanism_table(records: Sequence[Record]) -> DataFrame:
-    """Both conditions of each pair of `before_and_after_table`, as it is and matched by weights."""
+    """Both conditions of each pair of `before_and_after_table`, unpermuted and matched by weights."""
     table = Measurements.of(records).table(before_and_after_table)
     return table[[*PAIR, "alignment", "reciprocal_orthogonality", "commutativity"]].dropna()
 

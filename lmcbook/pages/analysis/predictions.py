@@ -1,8 +1,8 @@
 """What was predicted of the controls of the common mode, and whether the interval over pairs agrees.
 
-The file is another one than that of the claims, as both parts of a judgement are: claims are of networks that are
-trained as their recipe says, have two ranges and end in the ledger; predictions are of trainings that differ from their
-recipe in one thing, which no claim counts, and have one range, in which they hold or outside of which they are refuted.
+They have a file and statistics of their own. Claims are of networks that are trained as their recipe says, have two
+ranges and end in the ledger. Predictions are of trainings that differ from their recipe in one thing, which no claim
+counts, and have one range: inside they hold, outside they are refuted.
 """
 
 import math

@@ -61,7 +61,7 @@ def mechanisms_table(records: Sequence[Record]) -> DataFrame:
 
 
 def _with_words(table: DataFrame) -> DataFrame:
-    """Pairs merged as they are and trained without a penalty, with what they have in common in a word."""
+    """Unpermuted pairs trained without a penalty, with what they have in common in a word."""
     table = plain(as_they_are(table), sharing=True)
     return table.assign(
         in_common=[in_common(*each) for each in zip(table["shared"], table["shared_fraction"], strict=True)]

@@ -118,14 +118,14 @@ def matching_gain(table: DataFrame, *, column: str = ACCURACY, weight_decay: flo
 
 
 def matching_cost(table: DataFrame, *, column: str = ACCURACY, weight_decay: float = MAIN_WEIGHT_DECAY) -> Seen:
-    """How much weight matching raises the barrier over that of the same pair as it is, at the widest."""
+    """How much weight matching raises the barrier over that of the same pair unpermuted, at the widest."""
     return _differences(_rows(table, weight_decay, "weight_matching"), _rows(table, weight_decay), column)
 
 
 def batch_cost(
     table: DataFrame, *, factor: float, column: str = ACCURACY, weight_decay: float = MAIN_WEIGHT_DECAY
 ) -> Seen:
-    """How much the recipe's batches raise ``column`` over ``factor`` times as large ones, at the widest of both."""
+    """How much the recipe's batches raise ``column`` over ``factor`` times as large batches, at the widest of both."""
     own = _batches(table, 1.0)
     return _differences(_rows(own, weight_decay), _rows(_batches(table, factor), weight_decay), column)
 
@@ -204,7 +204,7 @@ def penalty_effect(table: DataFrame, *, column: str = ACCURACY, weight_decay: fl
 def sharing_effect(
     table: DataFrame, *, shared: str, column: str = ACCURACY, weight_decay: float = MAIN_WEIGHT_DECAY
 ) -> Seen:
-    """``column`` of pairs that share ``shared`` and no part of the training, minus that of independent ones."""
+    """``column`` of pairs that share ``shared`` and no part of the training, minus that of independent pairs."""
     return _differences(_sharing(table, shared, 0.0, weight_decay), _rows(table, weight_decay), column)
 
 
@@ -236,7 +236,7 @@ def repair_share(table: DataFrame, *, kind: str = "lewc_mean", weight_decay: flo
 
 
 def repair_change(table: DataFrame, *, kind: str = "lewc_mean", weight_decay: float = MAIN_WEIGHT_DECAY) -> Seen:
-    """The accuracy barrier after a repair of ``kind`` minus that without one, at the widest."""
+    """The accuracy barrier after a repair of ``kind`` minus that without a repair, at the widest."""
     column = f"{kind}_accuracy_barrier"
     rows = widest(_rows(table, weight_decay).dropna(subset=[column]))
     return _seen(rows[column] - rows["none_accuracy_barrier"], rows)

@@ -137,7 +137,7 @@ def lost_by_number_alt(table: DataFrame) -> str:
         for (count,), rows in groups(table.sort_values("networks"), "networks")
     )
     return (
-        "Points lost by the plain average, by the repaired one and by the ensemble against the number of networks. "
+        "Points lost by the plain average, by the repaired average and by the ensemble against the number of networks. "
         f"{said}."
     )
 

@@ -17,7 +17,7 @@ _PREDICTION: dict[str, Any] = {"color": style.INK, "linestyle": "--", "linewidth
 
 
 def accuracy_against_coefficient(table: DataFrame, *, narrow: bool = False) -> Figure:
-    """Test accuracy of λθᵃ + (1−λ)θᵇ against λ, no permutation: a thin line for each pair, a bold one for the mean.
+    """Test accuracy of λθᵃ + (1−λ)θᵇ against λ, no permutation: a thin line for each pair, a bold line for the mean.
 
     One row for each network, one panel for each weight decay. The paper's Fig. 1.
     """
@@ -31,7 +31,7 @@ def accuracy_alt(table: DataFrame) -> str:
 
 
 def loss_against_coefficient(table: DataFrame, *, narrow: bool = False) -> Figure:
-    """Test loss of λθᵃ + (1−λ)θᵇ against λ: as it is, and with the inverse temperature fitted for each λ.
+    """Test loss of λθᵃ + (1−λ)θᵇ against λ: uncalibrated, and with the inverse temperature fitted for each λ.
 
     One row for each network, two panels on one scale. The paper's Fig. 2.
     """

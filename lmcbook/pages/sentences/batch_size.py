@@ -86,7 +86,7 @@ def batch_verdict(records: Sequence[Record]) -> str:
     """In how many pairs the smallest batches merge better than the largest, and are nearer to which condition.
 
     Beside it the points lost and the same counts for each network. The stable rank is that of the layers 2 to L−1;
-    those of layer 1 and the classifier are counted by themselves, for they need not go the same way.
+    those of layer 1 and the classifier are counted by themselves, since they need not go the same way.
     """
     rows, counted, pairs = [], dict.fromkeys(_BETTER, 0), 0
     for _, table in groups(Measurements.of(records).table(one_width), "recipe"):

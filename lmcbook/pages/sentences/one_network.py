@@ -51,16 +51,14 @@ def worst_told_finding(records: Sequence[Record]) -> list[str]:
 
 
 def wrong_order_finding(records: Sequence[Record]) -> list[str]:
-    """How many times the order of pairs is told worse than by chance; beside it of what, and with which training."""
+    """How many times the order of pairs is predicted worse than by chance; beside it which, and with which training."""
     ranked = Measurements.of(records).table(agreement_table).dropna(subset=["rank"])
     if ranked.empty:
         return []
     wrong = ranked[ranked["rank_high"] < 0]
     rows = [{"network": recipe_label(row["recipe"])} | _agreement(row) for _, row in wrong.iterrows()]
-    said = (
-        "Rank correlations over five pairs or more whose interval lies below 0, so that the order of the pairs is told"
-    )
-    return [Told(f"{said} worse than by chance: {len(wrong)} of {len(ranked)}.", rows)]
+    said = "Rank correlations over five pairs or more whose interval lies below 0, worse than chance"
+    return [Told(f"{said}: {len(wrong)} of {len(ranked)}.", rows)]
 
 
 def one_network_verdict(records: Sequence[Record]) -> str:

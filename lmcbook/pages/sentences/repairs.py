@@ -91,8 +91,8 @@ def repair_curve_finding(records: Sequence[Record]) -> list[str]:
 def repair_by_batch(records: Sequence[Record]) -> list[str]:
     """With how many batch sizes one bias for each hidden layer lowers what is lost, and with which it does not.
 
-    Beside it the points lost as it is and repaired for each batch size of each network, with their intervals over
-    pairs, and the fitted inverse temperature over the one that LEWC says.
+    Beside it the points lost plain and repaired for each batch size of each network, with their intervals over
+    pairs, and the fitted inverse temperature over LEWC's.
     """
     rows_of_all, helped, not_with, counted = [], 0, [], []
     table = Measurements.of(records).table(ways_table)
@@ -152,7 +152,7 @@ def excess_finding(records: Sequence[Record]) -> list[str]:
         text = f"{way[0].upper()}{way[1:]}: {said} {holds + others_of}, where {holds} of the intervals hold −½."
         sentences.append(text if sentences else Told(text, rows))  # one table for all ways, network by network
     if singles:
-        sentences.append(f"Without widths of a single pair the answer is another one in {changed} of {singles} fits.")
+        sentences.append(f"Without widths of a single pair the answer differs in {changed} of {singles} fits.")
     return sentences
 
 
@@ -214,7 +214,7 @@ def _falls_as_predicted(found: Sequence[Excess]) -> list[str]:
     levels = [fall.is_power is False and fall.last_slope > fall.slope for fall in plain.values() if fall]
     return [
         f"Prediction 4 {_WORDS['refuted' if off else 'undecided']}: {said}{exponents}.",
-        f"As it is, the average's loss falls more slowly than after the repair in {sum(slower)} of {len(slower)}. That "
+        f"The plain average's loss falls more slowly than after the repair in {sum(slower)} of {len(slower)}. That "
         f"it levels off (one power rejected, flatter between the two widest) is seen in {sum(levels)}.",
     ]
 
@@ -242,7 +242,7 @@ def trials_finding(records: Sequence[Record]) -> list[str]:
         rows.append(
             {
                 "network": f"{network_of(chosen)}, batches of {trial.batch_size}",
-                "as it is: trials": signed(trial.as_it_is, 1),
+                "plain: trials": signed(trial.as_it_is, 1),
                 "records (95 % interval)": _mean(lost[PLAIN], 1),
                 "repaired: trials": signed(trial.repaired, 1),
                 "records, repaired": _mean(lost[REPAIRED], 1),
@@ -303,7 +303,7 @@ def repair_verdict(records: Sequence[Record]) -> str:
         if on_top
         else "",
     ]
-    said = "**Verdict.** One bias for each hidden layer, set to LEWC's means, against the average as it is"
+    said = "**Verdict.** One bias for each hidden layer, set to LEWC's means, against the plain average"
     told = "\n".join(f"- {line}" for line in lines if line)
     return Told(f"{said} (95 % intervals over pairs):\n\n{told}", rows)
 
@@ -335,7 +335,7 @@ def _by_way(table: DataFrame) -> dict[str, str]:
 
 
 def _with_intervals(table: DataFrame) -> dict[str, str]:
-    """Points lost with their 95 % t intervals over pairs, and β over LEWC's: as it is, and repaired."""
+    """Points lost with their 95 % t intervals over pairs, and β over LEWC's: plain, and repaired."""
     found = {way: table[table["way"] == way] for way in (PLAIN, REPAIRED)}
     lost = {f"points lost, {way} (95 % interval)": _mean([*(100 * rows[ACCURACY])], 1) for way, rows in found.items()}
     ratios = {

@@ -153,7 +153,7 @@ def _does(does: Sequence[str], does_not: Sequence[str]) -> str:
 
 
 def _costs(table: DataFrame) -> DataFrame:
-    """One row for each pair: the mean over λ of the loss with each choice of β, above that with the fitted ones."""
+    """One row for each pair: the mean over λ of the loss with each choice of β, above that with the fitted β."""
     means = table.groupby([*SEEDS, "choice"])["loss"].mean().unstack()
     return means.sub(means["fitted"], axis=0)
 

@@ -38,7 +38,7 @@ def calibration_finding(records: Sequence[Record]) -> list[str]:
         chosen = widest(paper_decay(table))
         raw, calibrated = chosen[LOSS].mean(), chosen[CALIBRATED].mean()
         text = (
-            f"{recipe_label(recipe)}: the loss barrier is {at_width(chosen, LOSS, 1, 3)} as it is and "
+            f"{recipe_label(recipe)}: the loss barrier is {at_width(chosen, LOSS, 1, 3)} uncalibrated and "
             f"{mean_and_deviation(chosen[CALIBRATED], 1, 3)} calibrated (nats, {number_of_pairs(chosen)})"
         )
         removes = raw > 0 and calibrated < raw

@@ -141,7 +141,7 @@ class _Drawn(Drawn):
         return [entry["layer"] for entry in self.by_depth(self.source.example(), _middle).values()]
 
     def normalised(self) -> bool:
-        """Whether the networks have batch norm: the law of their hidden layers is another one."""
+        """Whether the networks have batch norm: the law of their hidden layers differs."""
         return self.source.example().config.training.has_batch_norm
 
     def _read(self) -> tuple[str, ...]:

@@ -137,7 +137,7 @@ def sources(records: Sequence[Record], measurement: str, **choice: Unpack[Choice
 
 
 def _counts(record: Record, measurement: str) -> bool:
-    """Whether it is this measurement of a plain pair, trained for as long as its recipe says and merged as it is."""
+    """Whether it is this measurement of a plain pair, trained for as long as its recipe says and merged unpermuted."""
     is_such = record.measurement == measurement and record.config.alignment == "identity"
     return is_such and is_plain(record.config) and not record.short
 
