@@ -26,8 +26,8 @@ from lmcbook.lab.records.repairs import REPAIRED, repair_summary
 SUMMARIES: dict[str, str] = {
     "lewc_cosine": "of the logits at λ = ½ with the LEWC prediction",
     "decay_exponent": "of the logits at λ = ½",
-    "lewc_error": "of the logits at λ = ½",
-    "llfc_error": "of the logits at λ = ½",
+    "lewc_error": "of the logits at λ = ½, relative to the prediction",
+    "llfc_error": "of the logits at λ = ½, relative to the prediction",
     "weak_additivity": "mean over the hidden layers",
     "opposite_signs": "mean over the hidden layers",
     "overlap": "mean over the hidden layers",
