@@ -25,6 +25,7 @@ from lmcbook.states import StateDict
 from lmcbook.training import TrainedModel, train
 from lmcbook.training.config import TrainingConfig
 from tests.helpers.small_networks import ALL, add_a_network, small_model
+from tests.helpers.small_trainings import small_training
 from tests.helpers.synthetic_records import layers_sweep, width_sweep
 
 # Several test processes share the cores, and bit-identity is promised for equal thread counts: one thread here, and one
@@ -101,16 +102,7 @@ def digits() -> Splits:
 @pytest.fixture(scope="session")
 def pico() -> TrainingConfig:
     """An MLP that trains in about a second and is right on most digits."""
-    return TrainingConfig(
-        dataset="digits",
-        architecture="mlp",
-        hidden_width=16,
-        num_layers=3,
-        epochs=20,
-        batch_size=100,
-        learning_rate=0.1,
-        warmup_epochs=1,
-    )
+    return small_training()
 
 
 @pytest.fixture(scope="session")

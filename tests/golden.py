@@ -15,6 +15,7 @@ from lmcbook.data import load
 from lmcbook.training import train
 from lmcbook.training.config import TrainingConfig
 from lmcbook.training.loop import _end_epoch
+from tests.helpers.small_trainings import small_training
 
 FILE = Path(__file__).with_name("golden.json")
 
@@ -22,17 +23,7 @@ TOLERANCE = 1e-4
 """How far a loss may be from the golden one, in parts of it. Another arithmetic (no AVX) and two threads moved it by
 3e-7."""
 
-CONFIG = TrainingConfig(
-    dataset="digits",
-    architecture="mlp",
-    hidden_width=32,
-    num_layers=3,
-    epochs=5,
-    batch_size=200,
-    learning_rate=0.3,
-    weight_decay=3e-3,
-    warmup_epochs=1,
-)
+CONFIG = small_training(hidden_width=32, epochs=5, batch_size=200, learning_rate=0.3)
 """Too large a batch to be trained together with others."""
 
 

@@ -13,7 +13,7 @@ OF_LAYERS = (
     *("lewc", "exponent", "law", "prediction", "depth", "orthogonality_error", "additivity", "signs", "explained"),
     *("histogram", "places", "activity", "overlap", "rank", "orthogonality", "commutativity"),
 )
-OF_PERMUTATIONS = ("alignment", "gain", "matched_calibration", "inside", "mechanism")
+OF_PERMUTATIONS = ("alignment", "gain", "matched_calibration", "conditions", "mechanism")
 FINDINGS = [getattr(sentences, f"{name}_finding") for name in (*OF_LAYERS, *OF_PERMUTATIONS)]
 
 

@@ -148,7 +148,7 @@ def test_what_varies_is_told_of_networks_with_batch_norm():
 
 
 def test_an_order_worse_than_chance_is_named():
-    assert sentences.wrong_order_finding(told_sweep())[0].endswith("told worse than by chance: 0 of 4.")
+    assert sentences.wrong_order_finding(told_sweep())[0].endswith("worse than chance: 0 of 4.")
     turned = [
         record
         for index in range(6)

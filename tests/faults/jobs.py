@@ -17,17 +17,9 @@ from lmcbook.states import state_sha256
 from lmcbook.training import train, train_together
 from lmcbook.training.config import TrainingConfig
 from tests.helpers.small_dataset import put_in_place
+from tests.helpers.small_trainings import small_training
 
-NARROW = TrainingConfig(
-    dataset="dots",
-    architecture="mlp",
-    hidden_width=3,
-    num_layers=2,
-    epochs=1,
-    batch_size=9,
-    learning_rate=0.1,
-    warmup_epochs=0,
-)
+NARROW = small_training(dataset="dots", hidden_width=3, num_layers=2, epochs=1, batch_size=9, warmup_epochs=0)
 WIDE = replace(NARROW, centred_rows=True)
 """As small, but trained by itself."""
 

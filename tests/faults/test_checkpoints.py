@@ -16,20 +16,12 @@ from lmcbook.training.checkpoint import is_outdated, read_checkpoint
 from lmcbook.training.config import TrainingConfig
 from tests.faults.damage import DAMAGES
 from tests.faults.jobs import NARROW, import_dots
+from tests.helpers.small_trainings import small_training
 
 
 @pytest.fixture(scope="module")
 def tiny() -> TrainingConfig:
-    return TrainingConfig(
-        dataset="digits",
-        architecture="mlp",
-        hidden_width=4,
-        num_layers=2,
-        epochs=1,
-        batch_size=100,
-        warmup_epochs=0,
-        learning_rate=0.1,
-    )
+    return small_training(hidden_width=4, num_layers=2, epochs=1, warmup_epochs=0)
 
 
 @pytest.fixture(scope="module")

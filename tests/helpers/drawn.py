@@ -14,6 +14,7 @@ import pandas
 import pytest
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
+from matplotlib.legend import Legend
 from pandas import DataFrame
 
 from lmcbook.lab.records import Record
@@ -64,6 +65,15 @@ def page_of(draw: Any, records: Sequence[Record]) -> Page:
     with patch.object(markup, "to_svg", wraps=to_svg) as drawing:
         text = to_html(draw, records, ["a finding"], "a command")
     return Page(text, tuple(call.args[0] for call in drawing.call_args_list))
+
+
+def check_axes(figure: Figure) -> None:
+    """Axes are named, nothing is cut off, and there is a legend."""
+    assert isinstance(figure, Figure) and figure.axes[0].get_ylabel()
+    assert all(axis.get_xlabel() for axis in figure.axes)
+    check_layout(figure)
+    owners = (figure, *figure.subfigs, *figure.axes)
+    assert any(isinstance(each, Legend) for owner in owners for each in owner.get_children())
 
 
 def check_page(draw: Any, records: Sequence[Record], page: Page) -> str:
