@@ -190,7 +190,7 @@ def test_what_is_loaded_on_demand_is_what_type_checkers_read(package):
     read = {
         alias.name: node.module
         for node in ast.walk(tree)
-        if isinstance(node, ast.ImportFrom) and id(node) not in running
+        if isinstance(node, ast.ImportFrom) and node.module and id(node) not in running
         for alias in node.names
     }
     home = on_demand(package)

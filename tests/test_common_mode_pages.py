@@ -4,6 +4,7 @@ import math
 from dataclasses import replace
 from typing import Any
 
+import numpy as np
 import pytest
 
 from lmcbook.errors import InputError
@@ -304,7 +305,7 @@ def test_the_ensemble_stands_beside_the_averages_of_many_networks(records, narro
     lost, loss, _ = figure.axes
     table = many_table(records)
     for axis, column in ((lost, "ensemble"), (loss, "ensemble_loss")):
-        assert [*table[column]] in [list(line.get_ydata()) for line in axis.lines]
+        assert [*table[column]] in [[*np.asarray(line.get_ydata())] for line in axis.lines]
     # dots and a line through means of each, and the line of nothing lost or of LEWC
     assert [len(axis.lines) for axis in figure.axes] == [7, 6, 5] and loss.get_ylabel() == "calibrated loss (nats)"
     assert {text.get_text() for text in figure.legends[0].texts} == {"plain average", "repaired", "ensemble"}

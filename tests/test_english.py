@@ -62,7 +62,7 @@ def said_in(code: str) -> str:
     for node in ast.walk(ast.parse(code)):  # a string comes after what it is a part of
         if isinstance(node, ast.JoinedStr):
             parts |= {id(part) for part in ast.walk(node)}
-            joined.append("".join(part.value if isinstance(part, ast.Constant) else "…" for part in node.values))
+            joined.append("".join(str(part.value) if isinstance(part, ast.Constant) else "…" for part in node.values))
         elif isinstance(node, ast.Constant) and isinstance(node.value, str) and id(node) not in parts:
             plain.append(node.value)
     return "\n\n".join([*joined, *plain, *COMMENT.findall(code)])

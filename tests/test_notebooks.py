@@ -6,6 +6,7 @@ import os
 import shutil
 from collections.abc import Collection
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -154,7 +155,7 @@ def test_a_result_knows_which_records_it_asked_for(tmp_path, monkeypatch):
         given = "\n".join(f"{key} = {value.default!r}" for key, value in parameters.COMMON.items())
         source = write_notebook(tmp_path / f"{name}.ipynb", code, parameters=given if name == "request" else "pass")
         pairs.append((source, tmp_path / "out" / source.name))
-    silent = {"report": lambda line: None}
+    silent: dict[str, Any] = {"report": lambda line: None}
     assert len(notebooks.bring_up_to_date(pairs, **silent)) == len(pairs)
     planned = [one.pair.digest for one in plan.width(plan.Selection(recipes=["mlp-digits"]))]
     expected = {"none": [], "all": [ALL]} | {name: sorted(planned) for name in ("present", "recorded", "request")}

@@ -1,6 +1,7 @@
 """Which pairs are plain, and which trainings are their recipe's own."""
 
 from dataclasses import replace
+from typing import Any
 
 import pytest
 from pandas import DataFrame
@@ -32,7 +33,14 @@ def test_independent_pairs_without_a_penalty_are_plain():
 
 
 def test_what_sweeps_change_leaves_a_training_its_recipes_own():
-    swept = {"seed": 7, "width_multiplier": 4.0, "num_layers": 3, "weight_decay": 1e-4, "batch_size": 8, "epochs": 999}
+    swept: dict[str, Any] = {
+        "seed": 7,
+        "width_multiplier": 4.0,
+        "num_layers": 3,
+        "weight_decay": 1e-4,
+        "batch_size": 8,
+        "epochs": 999,
+    }
     for name, value in (swept | {"spread_penalty": 0.1}).items():
         assert is_the_recipes_own("mlp-digits", replace(OWN, **{name: value}))
         assert not is_the_recipes_own("mlp-digits", replace(OWN, **{name: value}), name), "asked for as well"

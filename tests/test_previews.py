@@ -7,6 +7,7 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 from types import SimpleNamespace
+from typing import Any
 
 import pytest
 
@@ -135,7 +136,12 @@ def test_only_what_changed_is_looked_at_again(site, tmp_path, monkeypatch):
     )
     looked_at: list[str] = []
     parse = previews.BeautifulSoup
-    monkeypatch.setattr(previews, "BeautifulSoup", lambda page, kind: looked_at.append(page) or parse(page, kind))
+
+    def counted(page: str, kind: str) -> Any:
+        looked_at.append(page)
+        return parse(page, kind)
+
+    monkeypatch.setattr(previews, "BeautifulSoup", counted)
     changed = tmp_path / "site" / "theory" / "laws.html"
     for change, expected in ((None, 2), (None, 0), ("A line that rises", 1), (None, 0)):
         if change:

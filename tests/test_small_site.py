@@ -362,9 +362,15 @@ def test_attributes_stand_on_one_line_but_in_preformatted_text(small_site):
 def test_only_pages_that_were_written_since_are_shortened(small_site, tmp_path, monkeypatch):
     site = SimpleNamespace(outdir=str(tmp_path / "html"), doctreedir=str(tmp_path))
     (tmp_path / "html" / "_static").mkdir(parents=True)
-    long, looked_at = "<html><p>word</p>\n   \n<style>a</style><style>a</style></html>", []
+    long = "<html><p>word</p>\n   \n<style>a</style><style>a</style></html>"
+    looked_at: list[str] = []
     shorten = small_site.shorten_lines
-    monkeypatch.setattr(small_site, "shorten_lines", lambda page: looked_at.append(page) or shorten(page))
+
+    def counted(page: str) -> str:
+        looked_at.append(page)
+        return shorten(page)
+
+    monkeypatch.setattr(small_site, "shorten_lines", counted)
     pages = [tmp_path / "html" / f"{name}.html" for name in "ab"]
     for page in pages:
         page.write_text(long)

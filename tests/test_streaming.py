@@ -2,6 +2,7 @@
 
 import hashlib
 import shutil
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -93,10 +94,11 @@ def test_a_change_in_any_folder_is_seen_in_the_same_process(tmp_path, monkeypatc
     seen = [folders.read_folder("insects")]
     assert folders.read_folder("insects") is seen[0], "nothing is read twice"
 
-    def changes():
+    def changes() -> Iterator[object]:
         yield shutil.copy(copy / "train" / "bee" / "bee_0.JPEG", inner / "more.JPEG")
         yield (inner / "more.JPEG").rename(inner / "other.JPEG")
-        yield shutil.rmtree(inner)
+        shutil.rmtree(inner)
+        yield None
 
     for _ in changes():
         seen.append(folders.read_folder("insects"))

@@ -126,5 +126,5 @@ def test_tables_for_the_figures():
     worst = theory_figures.worst_table({"pair": {"one": [0.0, float("nan")], "two": [0.123456, 0.1]}})
     assert list(worst.loc["pair"]) == ["0", "0.12"]
     shares = theory_figures.share_table({"whole": {"one": 1.0, "two": 3.0}, "repaired": {"one": 0.0, "two": 1.0}})
-    assert shares.loc["whole"].tolist() == ["25.0 %", "75.0 %"] and shares.loc["repaired"].tolist() == ["0", "25.0 %"]
+    assert list(shares.loc["whole"]) == ["25.0 %", "75.0 %"] and list(shares.loc["repaired"]) == ["0", "25.0 %"]
     assert theory_figures.cosine_table({10: [0.9, 0.8]}).shape == (2, 2)

@@ -82,7 +82,9 @@ def write_texts(app: Sphinx, exception: Exception | None) -> None:
         app.builder.get_target_uri(page) for page in sorted(app.env.found_docs)
     )  # not the index, which has all terms
     pages = {name: BULK.sub("", (site / name).read_text(encoding="utf-8")) for name in names}
-    known, found, shown = read_state(state), {}, {}
+    known = read_state(state)
+    found: dict[str, dict[str, str]] = {}
+    shown: dict[str, str] = {}
     for name, targets in sorted(linked(pages).items()):
         key = content_sha256([pages[name], sorted(targets)])
         found[key] = known[key] if isinstance(known.get(key), dict) else texts(pages[name], targets)
