@@ -6,7 +6,7 @@ import pytest
 
 from lmcbook.pages import figures, sentences
 from lmcbook.pages.analysis.parts import against_batches, made_of_table, parts_table
-from lmcbook.pages.analysis.told import numbers_of
+from lmcbook.pages.analysis.told import numbers_of, tables_of
 from tests.helpers.control_records import changed
 from tests.helpers.parts_records import parts_sweep, split_record
 
@@ -46,18 +46,26 @@ def test_shares_are_means_over_networks_and_layers_between_hidden_units():
     wide = table[table["width_multiplier"] == 4]
     assert wide["constant_share"].round(9).eq(round(1 - (1 / 8 + 1 / 12) / 2, 9)).all()
     assert wide["weight_share"].round(9).eq(0.025).all() and wide["always_on"].round(9).eq(0.2).all()
-    said = [*sentences.made_of_by_width(parts_sweep()), *sentences.made_of_by_batch(parts_sweep())]
-    assert sentences.split_finding(parts_sweep())[-2:] == said and sentences.by_batch(parts_sweep())[-1] == said[-1]
+    said = sentences.made_of(parts_sweep())
     assert said == [
-        "MLP on digits, from ×1 to ×4: the share of cross-talk alike for all images goes from 0.58 to 0.90, that of "
-        "units always on from 0.20 to 0.20 (2 pairs each).",
-        "MLP on digits at ×4, from batches of 7 to batches of 32: the share of cross-talk alike for all images goes "
-        "from 0.90 to 0.90, that of units always on from 0.20 to 0.20 (2 pairs each).",
+        "From narrow to wide, the share of cross-talk alike for all images rises in 1 of 1 networks, that of units "
+        "always on in 0.",
+        "From the smallest batches to the largest, the share of cross-talk alike for all images rises in 0 of 1 "
+        "networks, that of units always on in 0.",
     ]
+    [batches] = sentences.made_of_by_batch(parts_sweep())
+    assert batches == (
+        "MLP on digits ×4, from batches of 7 to batches of 32: the share of cross-talk alike for all images goes "
+        "from 0.90 to 0.90, that of units always on from 0.20 to 0.20 (2 pairs each)."
+    )
     rows = numbers_of(said)
     assert list(rows[""]) == ["×1", "×4", "batches of 7", "batches of 32"]
     assert set(rows["own gain"]) == {"–"}, "what was not measured is not told"
-    assert sentences.split_finding([]) == [] and sentences.made_of_by_width([split_record(4.0, (0, 1))]) == []
+    assert sentences.by_batch(parts_sweep())[-1] == batches and sentences.split_finding(parts_sweep())[-2:] == said
+    both = tables_of(sentences.split_finding(parts_sweep()))[0]
+    assert len(both) == 4
+    assert not both[["isotropic part", "share of units always on"]].eq("–").any(axis=None), "a row for each place"
+    assert sentences.split_finding([]) == [] == sentences.made_of([split_record(4.0, (0, 1))])
 
 
 def test_both_parts_exponents_and_batches_are_judged_by_intervals():

@@ -55,8 +55,8 @@ from lmcbook.pages.sentences.one_network import (
 )
 from lmcbook.pages.sentences.parts import (
     by_batch,
+    made_of,
     made_of_by_batch,
-    made_of_by_width,
     parts_finding,
     parts_predictions,
     split_finding,
@@ -148,8 +148,8 @@ __all__ = [
     "lewc_finding",
     "lines_finding",
     "lost_told_finding",
+    "made_of",
     "made_of_by_batch",
-    "made_of_by_width",
     "many_finding",
     "matched_calibration_finding",
     "mechanism_finding",

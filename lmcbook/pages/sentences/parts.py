@@ -7,7 +7,7 @@ from pandas import DataFrame
 from lmcbook.lab.records import Record
 from lmcbook.pages.analysis.falls import fit_fall
 from lmcbook.pages.analysis.intervals import difference_interval
-from lmcbook.pages.analysis.labels import mean_and_deviation, network_of, pair_count, recipe_label, signed, width_of
+from lmcbook.pages.analysis.labels import mean_and_deviation, pair_count, recipe_label, signed, width_of
 from lmcbook.pages.analysis.measurements import Measurements
 from lmcbook.pages.analysis.parts import MADE_OF, against_batches, made_of_table, parts_table
 from lmcbook.pages.analysis.told import Told, change
@@ -36,13 +36,8 @@ def parts_finding(records: Sequence[Record]) -> list[str]:
 
 
 def split_finding(records: Sequence[Record]) -> list[str]:
-    """`parts_finding`, `parts_predictions`, and what the parts are made of by width and by batch size."""
-    return [
-        *parts_finding(records),
-        *parts_predictions(records),
-        *made_of_by_width(records),
-        *made_of_by_batch(records),
-    ]
+    """`parts_finding`, `parts_predictions`, and what the parts are made of."""
+    return [*parts_finding(records), *parts_predictions(records), *made_of(records)]
 
 
 def by_batch(records: Sequence[Record]) -> list[str]:
@@ -83,44 +78,71 @@ def parts_predictions(records: Sequence[Record]) -> list[str]:
     return sentences
 
 
-def made_of_by_width(records: Sequence[Record]) -> list[str]:
-    """How the shares of cross-talk alike for all images and of units always on go from the narrowest to the widest.
+def made_of(records: Sequence[Record]) -> list[str]:
+    """In how many networks the shares of constant cross-talk and of units always on rise: with width, with batches.
 
-    A sentence for each network with the recipe's batches; beside it what the common part is made of.
+    Beside it what the common part is made of, at the narrowest and the widest, and for each batch size at one width.
     """
     table = Measurements.of(records).table(made_of_table)
+    places = {"From narrow to wide": _widths(table), "From the smallest batches to the largest": _batches(table)}
+    rows = [row for shown in places.values() for where, of in shown.items() for row in _made_of(where, of)]
     sentences: list[str] = []
-    for (recipe,), rows in groups(table[table["own_batches"]], "recipe") if len(table) else []:
-        shown = {width_of(part): part for part in ends(rows)}
-        if len(shown) > 1:
-            sentences.append(_made_of(recipe_label(recipe), shown))
+    for way, shown in places.items():
+        ends_of = [(first, last) for first, *_, last in (list(of.values()) for of in shown.values())]
+        rises = {
+            column: sum(last[column].mean() > first[column].mean() for first, last in ends_of)
+            for column in ("constant_share", "always_on")
+        }
+        if shown:
+            said = f"{way}, the share of cross-talk alike for all images rises in {rises['constant_share']} of"
+            said += f" {len(shown)} networks, that of units always on in {rises['always_on']}."
+            sentences.append(said if sentences else Told(said, rows))  # one table for both
     return sentences
 
 
 def made_of_by_batch(records: Sequence[Record]) -> list[str]:
-    """The same from the smallest batches to the largest, at the width that was trained with the most batch sizes."""
+    """How these shares go from the smallest batches to the largest, at the width with the most: one for each network.
+
+    Beside it what the common part is made of.
+    """
     sentences: list[str] = []
-    for _, table in groups(Measurements.of(records).table(made_of_table), "recipe"):
-        rows = against_batches(table).sort_values("batch_size", kind="stable")
-        shown = {f"batches of {size:g}": part for (size,), part in groups(rows, "batch_size")}
-        if len(shown) > 1:
-            sentences.append(_made_of(network_of(rows), shown))
+    for where, shown in _batches(Measurements.of(records).table(made_of_table)).items():
+        (small, first), *_, (large, last) = shown.items()
+        shares, units = (
+            " to ".join(f"{rows[column].mean():.2f}" for rows in (first, last))
+            for column in ("constant_share", "always_on")
+        )
+        said = f"{where}, from {small} to {large}: the share of cross-talk alike for all images goes from {shares}"
+        counted = pair_count(*map(len, shown.values()))
+        sentences.append(
+            Told(f"{said}, that of units always on from {units} ({counted} each).", _made_of(where, shown))
+        )
     return sentences
 
 
-def _made_of(where: str, shown: Mapping[str, DataFrame]) -> Told:
-    first, *_, last = shown.items()
-    shares = [rows["constant_share"].mean() for _, rows in (first, last)]
-    places = f"from {first[0]} to {last[0]}"
-    said = f"{where}, {places}: the share of cross-talk alike for all images goes from {shares[0]:.2f} to "
-    said += f"{shares[1]:.2f}, that of units always on from " + " to ".join(
-        f"{rows['always_on'].mean():.2f}" for _, rows in (first, last)
-    )
-    found = [
+def _widths(table: DataFrame) -> dict[str, dict[str, DataFrame]]:
+    """Network → the narrowest and the widest with the recipe's batches, where there are two widths."""
+    own = groups(table[table["own_batches"]], "recipe") if len(table) else []
+    found = {recipe_label(recipe): {width_of(part): part for part in ends(rows)} for (recipe,), rows in own}
+    return {where: shown for where, shown in found.items() if len(shown) > 1}
+
+
+def _batches(table: DataFrame) -> dict[str, dict[str, DataFrame]]:
+    """Network and width → each batch size, at the width with the most, where there are two sizes."""
+    found = {}
+    for (recipe,), of_recipe in groups(table, "recipe"):
+        rows = against_batches(of_recipe).sort_values("batch_size", kind="stable")
+        shown = {f"batches of {size:g}": part for (size,), part in groups(rows, "batch_size")}
+        if len(shown) > 1:
+            found[f"{recipe_label(recipe)} {width_of(rows)}"] = shown
+    return found
+
+
+def _made_of(where: str, shown: Mapping[str, DataFrame]) -> list[dict[str, str]]:
+    return [
         {"network": where, "": place, **{name: mean_and_deviation(rows[column]) for column, name in MADE_OF.items()}}
         for place, rows in shown.items()
     ]
-    return Told(f"{said} ({pair_count(*map(len, shown.values()))} each).", found)
 
 
 def _told(where: str, shown: Mapping[str, DataFrame]) -> Told:
