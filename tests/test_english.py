@@ -58,11 +58,13 @@ COMMENT = re.compile(r"(?:^|\s)# .*$", re.MULTILINE)
 
 def said_in(code: str) -> str:
     """What a program says in words: its strings, the parts of each joined, and its comments."""
-    joined, plain, parts = [], [], set()
+    joined: list[str] = []
+    plain: list[str] = []
+    parts: set[int] = set()
     for node in ast.walk(ast.parse(code)):  # a string comes after what it is a part of
         if isinstance(node, ast.JoinedStr):
             parts |= {id(part) for part in ast.walk(node)}
-            joined.append("".join(part.value if isinstance(part, ast.Constant) else "…" for part in node.values))
+            joined.append("".join(str(part.value) if isinstance(part, ast.Constant) else "…" for part in node.values))
         elif isinstance(node, ast.Constant) and isinstance(node.value, str) and id(node) not in parts:
             plain.append(node.value)
     return "\n\n".join([*joined, *plain, *COMMENT.findall(code)])
