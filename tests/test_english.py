@@ -58,7 +58,9 @@ COMMENT = re.compile(r"(?:^|\s)# .*$", re.MULTILINE)
 
 def said_in(code: str) -> str:
     """What a program says in words: its strings, the parts of each joined, and its comments."""
-    joined, plain, parts = [], [], set()
+    joined: list[str] = []
+    plain: list[str] = []
+    parts: set[int] = set()
     for node in ast.walk(ast.parse(code)):  # a string comes after what it is a part of
         if isinstance(node, ast.JoinedStr):
             parts |= {id(part) for part in ast.walk(node)}
