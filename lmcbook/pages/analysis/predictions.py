@@ -2,7 +2,7 @@
 
 The file is another one than that of the claims, as both parts of a judgement are: claims are of networks that are
 trained as their recipe says, have two ranges and end in the ledger; predictions are of trainings that differ from their
-recipe in one thing, which no claim counts, and have one range, in which they hold or outside of which they are refuted.
+recipe in one thing, which no claim counts, and have one range: inside it they hold, outside they are refuted.
 """
 
 import math
