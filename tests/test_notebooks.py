@@ -3,13 +3,17 @@
 import ast
 import json
 import os
+import shutil
+from collections.abc import Collection
 from pathlib import Path
 
 import pytest
 
 from lmcbook.errors import InputError
 from lmcbook.lab import plan
-from lmcbook.pages import keys, notebooks
+from lmcbook.lab.addresses import digest_in, record_files
+from lmcbook.lab.asked import ALL
+from lmcbook.pages import keys, notebooks, parameters
 from lmcbook.pages.keys import Judge
 from lmcbook.pages.warm_python import can_be_warm
 from tests.helpers.written_notebooks import read, text_of, write_notebook
@@ -41,48 +45,42 @@ def test_what_is_no_notebook_is_refused_by_name(tmp_path, content):
 
 def test_a_missing_notebook_is_named(tmp_path):
     with pytest.raises(InputError, match=r"nowhere\.ipynb cannot be read"):
-        Judge().notebook_key(tmp_path / "nowhere.ipynb")
+        Judge().key_of(tmp_path / "nowhere.ipynb")
 
 
-@pytest.mark.parametrize(
-    ("code", "expected"),
-    [
-        ("from lmcbook.lab.records import read_records", True),
-        ("from lmcbook.lab import paths, records", True),
-        ("import lmcbook.lab.on_demand", True),
-        ("from lmcbook.lab import collect, plan", True),
-        ("from lmcbook.pages import figures", False),
-        ("words = 'from lmcbook.lab import records'", False),
-    ],
-)
-def test_reads_records(tmp_path, code, expected):
-    assert keys.reads_records(keys.code_of(write_notebook(tmp_path / "a.ipynb", code))) is expected
+def keys_of(*sources: Path, asked: Collection[str] = (ALL,)) -> list[str]:
+    """The keys of what is there now, of results that asked for these records."""
+    return [Judge().key_of(source)(asked) for source in sources]
 
 
-def test_the_key_follows_the_notebook_and_the_records_it_reads(tmp_path, monkeypatch):
+def test_the_key_follows_the_notebook_and_the_records_it_asked_for(tmp_path, monkeypatch):
     monkeypatch.setenv("LMCBOOK_RECORDS", str(tmp_path / "records"))
-    reading = write_notebook(tmp_path / "a.ipynb", "from lmcbook.lab.records import read_records")
-    other = write_notebook(tmp_path / "b.ipynb", "1 + 1")
-    before = [Judge().notebook_key(source) for source in (reading, other)]
-
     (tmp_path / "records").mkdir()
+    source = write_notebook(tmp_path / "a.ipynb", "1 + 1")
+    mine, others = "0123456789abcdef", "fedcba9876543210"
+
+    def now() -> list[str]:
+        return [key for asked in ([], [mine], [ALL]) for key in keys_of(source, asked=asked)]
+
+    before = now()
+    for digest, followed in ((others, [False, False, True]), (mine, [False, True, True])):
+        for content in ("{}", '{"another": 1}'):
+            (tmp_path / "records" / f"one_{digest}.json").write_text(content)
+            after = now()
+            assert [one != other for one, other in zip(before, after, strict=True)] == followed
+            before = after
+    write_notebook(source, "1 + 2")
+    assert not set(now()) & set(before)
+
+
+def test_records_that_are_written_while_a_notebook_runs_make_its_result_stale(tmp_path, monkeypatch):
+    monkeypatch.setenv("LMCBOOK_RECORDS", str(tmp_path / "records"))
+    (tmp_path / "records").mkdir()
+    source = write_notebook(tmp_path / "a.ipynb", "1 + 1")
+    key_of = Judge().key_of(source)
     (tmp_path / "records" / "one_0123456789abcdef.json").write_text("{}")
-    assert Judge().notebook_key(reading) != before[0]
-    assert Judge().notebook_key(other) == before[1]
-
-    write_notebook(other, "1 + 2")
-    assert Judge().notebook_key(other) != before[1]
-
-
-def test_the_key_of_an_experiment_follows_its_own_records_alone(tmp_path, monkeypatch):
-    monkeypatch.setenv("LMCBOOK_RECORDS", str(tmp_path / "records"))
-    (tmp_path / "records").mkdir()
-    experiment = write_notebook(tmp_path / "01_width.ipynb", "from lmcbook.lab.on_demand import collect")
-    before = Judge().notebook_key(experiment)
-    (tmp_path / "records" / "some_of_another_0123456789abcdef.json").write_text("{}")
-    assert Judge().notebook_key(experiment) == before
-    (tmp_path / "records" / f"some_{plan.width(plan.Selection('embedded'))[0].pair.digest}.json").write_text("{}")
-    assert Judge().notebook_key(experiment) != before
+    assert key_of([ALL]) not in keys_of(source)
+    assert [key_of([])] == keys_of(source, asked=[])
 
 
 def test_the_key_does_not_depend_on_where_files_lie_nor_on_their_times(tmp_path, monkeypatch):
@@ -93,17 +91,17 @@ def test_the_key_does_not_depend_on_where_files_lie_nor_on_their_times(tmp_path,
         monkeypatch.setenv("LMCBOOK_RECORDS", str(folder / "records"))
         source = write_notebook(folder / "a.ipynb", "from lmcbook.lab.records import read_records")
         os.utime(source, (time, time))
-        found.add(Judge().notebook_key(source))
+        found.update(keys_of(source))
     assert len(found) == 1
 
 
 def test_the_key_follows_what_the_notebook_loads_and_its_versions(tmp_path, monkeypatch):
     source = write_notebook(tmp_path / "a.ipynb", "import pandas")
     other = write_notebook(tmp_path / "b.ipynb", "1 + 1")
-    before = [Judge().notebook_key(each) for each in (source, other)]
+    before = keys_of(source, other)
     monkeypatch.setattr(keys, "versions", lambda names: {name: "another" for name in sorted(names)})
-    assert Judge().notebook_key(source) != before[0]
-    assert Judge().notebook_key(other) == before[1]
+    after = keys_of(source, other)
+    assert after[0] != before[0] and after[1] == before[1]
 
 
 def test_the_key_follows_a_benchmark_that_the_notebook_names(tmp_path, monkeypatch):
@@ -111,10 +109,10 @@ def test_the_key_follows_a_benchmark_that_the_notebook_names(tmp_path, monkeypat
     (tmp_path / "benchmarks" / "results").mkdir(parents=True)
     result = tmp_path / "benchmarks" / "results" / "speed.json"
     source = write_notebook(tmp_path / "a.ipynb", "print('speed.json')")
-    found = [Judge().notebook_key(source)]
+    found = keys_of(source)
     for content in ("1", "2"):
         result.write_text(content)
-        found.append(Judge().notebook_key(source))
+        found += keys_of(source)
     assert len(set(found)) == 3
 
 
@@ -129,15 +127,44 @@ def test_the_key_follows_the_images_of_a_dataset_that_may_change(tmp_path, monke
         )
         for images in (None, "a", "b"):
             monkeypatch.setattr(keys, "images_now", lambda name, images=images: images)
-            found[dataset, images] = Judge().notebook_key(source)
+            [found[dataset, images]] = keys_of(source)
     assert len({found["digits", images] for images in (None, "a", "b")}) == 1
     assert len({found["flowers", images] for images in (None, "a", "b")}) == 3
 
 
-def test_a_chapter_that_is_no_experiment_reads_all_records_or_none(monkeypatch):
-    monkeypatch.setenv("LMCBOOK_RECORDS", str(ROOT / "records"))
-    assert Judge().record_files(ROOT / "notebooks" / "99_reproduction.ipynb")
-    assert Judge().record_files(ROOT / "notebooks" / "20_lewc_theorem.ipynb") == []
+@pytest.mark.slow
+def test_a_result_knows_which_records_it_asked_for(tmp_path, monkeypatch):
+    """Those that are missing too, whichever way they are asked for: then a new record makes the result stale."""
+    monkeypatch.setenv("LMCBOOK_RECORDS", str(tmp_path / "records"))
+    monkeypatch.setenv("LMCBOOK_RUNS", str(tmp_path / "runs"))
+    (tmp_path / "records").mkdir()
+    selection = "plan.Selection(recipes=['mlp-digits'])"
+    ways = {
+        "none": "from lmcbook.pages import sentences",
+        "present": f"from lmcbook.lab import plan, present\npresent(plan.width({selection}))",
+        "recorded": "from lmcbook.lab import plan, recorded\nrecorded(plan.width, 'embedded', recipes=['mlp-digits'])",
+        "request": "from lmcbook.lab import plan\nfrom lmcbook.pages import parameters\n"
+        "parameters.check('01_width', globals()).measure(lambda selection: [])\n"
+        "from lmcbook.lab.records import RecordIndex\n"
+        f"[RecordIndex().find(one.pair) for one in plan.width({selection})]",
+        "all": "from lmcbook.lab import read_records\nread_records()",
+    }
+    pairs = []
+    for name, code in ways.items():
+        given = "\n".join(f"{key} = {value.default!r}" for key, value in parameters.COMMON.items())
+        source = write_notebook(tmp_path / f"{name}.ipynb", code, parameters=given if name == "request" else "pass")
+        pairs.append((source, tmp_path / "out" / source.name))
+    silent = {"report": lambda line: None}
+    assert len(notebooks.bring_up_to_date(pairs, **silent)) == len(pairs)
+    planned = [one.pair.digest for one in plan.width(plan.Selection(recipes=["mlp-digits"]))]
+    expected = {"none": [], "all": [ALL]} | {name: sorted(planned) for name in ("present", "recorded", "request")}
+    asked = {source.stem: read(target)["metadata"]["lmcbook"]["records"] for source, target in pairs}
+    assert asked == expected
+    assert notebooks.bring_up_to_date(pairs, **silent) == []
+    committed = next(path for path in record_files(ROOT / "records") if digest_in(path.stem) == planned[0])
+    shutil.copy(committed, tmp_path / "records")
+    made = notebooks.bring_up_to_date(pairs, **silent)
+    assert {target.stem for target in made} == {"present", "recorded", "request", "all"}
 
 
 def test_the_key_of_the_book_follows_pages_results_and_sources(tmp_path):
@@ -172,12 +199,12 @@ def test_a_run_gives_a_result_that_depends_on_the_run_alone(tmp_path):
     assert result["metadata"]["lmcbook"]["parameters"] == {"size": 3}
     assert "papermill" not in json.dumps(result["metadata"])
     assert not any("papermill" in cell["metadata"] for cell in result["cells"])
-    key = Judge().notebook_key(source)
-    assert not notebooks.stale(target, key) and not notebooks.stale(target, key, {"size": 3})
-    assert notebooks.stale(target, key, {"size": 2}) and notebooks.stale(target, "another")
+    key_of = Judge().key_of(source)
+    assert not notebooks.stale(target, key_of) and not notebooks.stale(target, key_of, {"size": 3})
+    assert notebooks.stale(target, key_of, {"size": 2}) and notebooks.stale(target, lambda asked: "another")
     assert [path.name for path in target.parent.iterdir()] == ["a.ipynb"]
     target.write_text(target.read_text().replace("63", "64"))  # edited by hand
-    assert notebooks.stale(target, key)
+    assert notebooks.stale(target, key_of)
 
 
 @pytest.mark.slow
@@ -217,12 +244,14 @@ def test_notebooks_have_kernels_of_their_own(tmp_path, monkeypatch, warm):
     assert [text_of(read(target)) for _, target in pairs] == ["False False 5\n"] * 3
 
 
-@pytest.mark.parametrize("content", ["", "{", '{"metadata": {}}', '{"metadata": {"lmcbook": {"key": "other"}}}', "[]"])
+@pytest.mark.parametrize(
+    "content", ["", "{", '{"metadata": {}}', '{"metadata": {"lmcbook": {"key": "other", "records": []}}}', "[]"]
+)
 def test_a_result_that_cannot_be_trusted_is_stale(tmp_path, content):
     target = tmp_path / "result.ipynb"
-    assert notebooks.stale(target, "key")
+    assert notebooks.stale(target, lambda asked: "key")
     target.write_text(content)
-    assert notebooks.stale(target, "key")
+    assert notebooks.stale(target, lambda asked: "key")
 
 
 # --- the notebooks ---------------------------------------------------------------------------------------------------

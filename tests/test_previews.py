@@ -2,13 +2,16 @@
 
 import json
 import re
+import shutil
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
 from tests.helpers.browser import PHONE, Browser, opened_browser
+from tests.helpers.loaded import module_of
 from tests.helpers.tiny_book import build_tiny_book
 
 pytest.importorskip("sphinx_proof")
@@ -75,6 +78,7 @@ Permutation, as an index vector
 ```
 """
 DRAWING = '<svg xmlns="http://www.w3.org/2000/svg" width="9" height="9"><path d="M0 9L9 0" stroke="red"/></svg>'
+ROOT = Path(__file__).resolve().parents[1]
 LIMIT = 40_000
 
 
@@ -118,6 +122,29 @@ def test_every_kind_of_target_on_another_page_has_a_text_and_nothing_else_has(si
     )
     for text in found.values():  # nothing that would stand twice on the page, nothing to follow, nothing that draws
         assert not re.search(r"\b(id|href|class|style)=|<(a|svg|img|script)\b", text)
+
+
+def test_only_what_changed_is_looked_at_again(site, tmp_path, monkeypatch):
+    previews = module_of(ROOT / "book" / "_extensions" / "previews.py")
+    shutil.copytree(site, tmp_path / "site")
+    app = SimpleNamespace(
+        outdir=str(tmp_path / "site"),
+        doctreedir=str(tmp_path),
+        env=SimpleNamespace(found_docs=["index", "theory/laws", "theory/words"]),
+        builder=SimpleNamespace(name="html", get_target_uri=lambda page: f"{page}.html"),
+    )
+    looked_at: list[str] = []
+    parse = previews.BeautifulSoup
+    monkeypatch.setattr(previews, "BeautifulSoup", lambda page, kind: looked_at.append(page) or parse(page, kind))
+    changed = tmp_path / "site" / "theory" / "laws.html"
+    for change, expected in ((None, 2), (None, 0), ("A line that rises", 1), (None, 0)):
+        if change:
+            changed.write_text(changed.read_text(encoding="utf-8").replace(change, "Another line"), encoding="utf-8")
+        looked_at.clear()
+        previews.write_texts(app, None)
+        assert len(looked_at) == expected
+    before, after = texts(site), texts(tmp_path / "site")
+    assert after == {key: text.replace("A line that rises", "Another line") for key, text in before.items()} != before
 
 
 def test_only_the_first_use_of_a_term_in_prose_leads_to_the_glossary(site):

@@ -354,3 +354,26 @@ def test_attributes_stand_on_one_line_but_in_preformatted_text(small_site):
     page = '<button class="btn"\n        title="a\n b"\n  data-x="1">\n"word"\n</button><pre>"a"\n  b="c"</pre>'
     shorter = small_site.BROKEN_TAGS.sub(lambda found: found[1] or " ", page)
     assert shorter == '<button class="btn" title="a\n b" data-x="1">\n"word"\n</button><pre>"a"\n  b="c"</pre>'
+
+
+# --- the site --------------------------------------------------------------------------------------------------------
+
+
+def test_only_pages_that_were_written_since_are_shortened(small_site, tmp_path, monkeypatch):
+    site = SimpleNamespace(outdir=str(tmp_path / "html"), doctreedir=str(tmp_path))
+    (tmp_path / "html" / "_static").mkdir(parents=True)
+    long, looked_at = "<html><p>word</p>\n   \n<style>a</style><style>a</style></html>", []
+    shorten = small_site.shorten_lines
+    monkeypatch.setattr(small_site, "shorten_lines", lambda page: looked_at.append(page) or shorten(page))
+    pages = [tmp_path / "html" / f"{name}.html" for name in "ab"]
+    for page in pages:
+        page.write_text(long)
+    for damage, expected in ((None, 2), (None, 0), ("page", 1), ("state", 2), (None, 0)):
+        if damage == "page":
+            pages[0].write_text(long + " ")
+        if damage == "state":
+            (tmp_path / "shortened.json").write_text("[")
+        looked_at.clear()
+        small_site.drop_what_no_reader_asks_for(site, None)
+        assert len(looked_at) == expected
+        assert all(len(page.read_text()) < len(long) for page in pages)

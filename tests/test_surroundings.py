@@ -14,6 +14,7 @@ from jupyter_client.kernelspec import get_kernel_spec
 
 from lmcbook.data import import_images
 from lmcbook.data.paths import data
+from lmcbook.data.whole_files import read_state
 from lmcbook.errors import InputError
 from lmcbook.lab import paths, plan, provenance
 from lmcbook.lab.records import check_writable, read_records
@@ -122,9 +123,9 @@ def test_a_state_of_the_book_that_is_no_file_is_replaced(small_checkout, builds)
     """So is one that is nested too deeply to be read."""
     state = small_checkout / "book" / "_build" / "made_from.json"
     state.mkdir()
-    assert workflow.build_book() == 0 and "pages" in workflow.read_state(state)
+    assert workflow.build_book() == 0 and "pages" in read_state(state)
     state.write_text("[" * 100_000)
-    assert workflow.build_book() == 0 and "pages" in workflow.read_state(state)
+    assert workflow.build_book() == 0 and "pages" in read_state(state)
     assert workflow.build_book() == 0 and len(builds) == 2
 
 

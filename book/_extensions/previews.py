@@ -7,6 +7,8 @@ captions of figures, references, terms of the glossary) stands in a script, whic
 import json
 import re
 from collections import defaultdict
+from collections.abc import Collection
+from html import unescape
 from pathlib import Path
 from posixpath import dirname, join, normpath
 from typing import Any
@@ -15,6 +17,8 @@ from urllib.parse import unquote
 from bs4 import BeautifulSoup
 from bs4.element import Tag
 from sphinx.application import Sphinx
+
+from lmcbook.data.whole_files import content_sha256, read_state, write_whole
 
 FILE = "previews-texts.js"
 
@@ -25,6 +29,8 @@ LINK = re.compile(r'<a\b[^>]*\bhref="([^"#:]*)#([^"]+)"')
 SHOWN = "div.proof, div.math, figure, div.citation, dl.glossary dt"
 """What has a preview; previews.js has the same list for the targets on the page itself."""
 LEFT_OUT = ".headerlink, .backrefs, .lmc-origin, .lmc-figure, img"
+# The ids of what may be shown: to parse a page takes long, and those of the reference have none.
+ID = re.compile(r'<(?:div|figure|dt)\b(?![^>]*\bclass="sig)[^>]*\bid="([^"]+)"')
 
 
 def linked(pages: dict[str, str]) -> dict[str, set[str]]:
@@ -59,28 +65,31 @@ def text_of(target: Tag) -> str:
     return " ".join(" ".join(part.decode_contents() for part in parts).split())
 
 
-def texts(pages: dict[str, str]) -> dict[str, str]:
-    """``PAGE#ID`` → the preview of what stands there, for all that other pages link to and that has one."""
-    found = {}
-    for page, targets in sorted(linked(pages).items()):
-        soup = BeautifulSoup(pages[page], "html.parser")
-        for target in soup.select(SHOWN):
-            if (name := str(target.get("id", ""))) in targets:
-                found[f"{page}#{name}"] = text_of(target)
-    return found
+def texts(page: str, targets: Collection[str]) -> dict[str, str]:
+    """The id of what stands in ``page`` and has a preview → that preview, for those among ``targets``."""
+    if not {unescape(name) for name in ID.findall(page)} & set(targets):
+        return {}
+    shown = BeautifulSoup(page, "html.parser").select(SHOWN)
+    return {name: text_of(target) for target in shown if (name := str(target.get("id", ""))) in targets}
 
 
 def write_texts(app: Sphinx, exception: Exception | None) -> None:
-    """Write the script with the texts into a site that has been built."""
+    """Write the script with the texts into a site that has been built; only what changed since is looked at again."""
     if exception is not None or app.builder.name != "html":
         return
-    site = Path(app.outdir)
+    site, state = Path(app.outdir), Path(app.doctreedir, "previews.json")
     names = (
         app.builder.get_target_uri(page) for page in sorted(app.env.found_docs)
     )  # not the index, which has all terms
     pages = {name: BULK.sub("", (site / name).read_text(encoding="utf-8")) for name in names}
-    script = f"window.lmcPreviews={json.dumps(texts(pages), ensure_ascii=False, separators=(',', ':'))};\n"
+    known, found, shown = read_state(state), {}, {}
+    for name, targets in sorted(linked(pages).items()):
+        key = content_sha256([pages[name], sorted(targets)])
+        found[key] = known[key] if isinstance(known.get(key), dict) else texts(pages[name], targets)
+        shown |= {f"{name}#{target}": text for target, text in found[key].items()}
+    script = f"window.lmcPreviews={json.dumps(shown, ensure_ascii=False, separators=(',', ':'))};\n"
     (site / "_static" / FILE).write_text(script, encoding="utf-8")
+    write_whole(state, json.dumps(found, ensure_ascii=False))
 
 
 def setup(app: Sphinx) -> dict[str, Any]:

@@ -17,6 +17,8 @@ from urllib.parse import quote
 import ipywidgets
 from sphinx.application import Sphinx
 
+from lmcbook.data.whole_files import read_state, write_whole
+
 # The theme's style sheet has every icon as a font already; this script has them once more, 1.5 MB that every page would
 # load, and it replaces the icons of widgets while they work.
 ICON_SCRIPT = re.compile(r"\s*<script[^>]*/fontawesome\.js[^>]*></script>")
@@ -109,7 +111,13 @@ def drop_what_no_reader_asks_for(app: Sphinx, exception: Exception | None) -> No
     for file in [*static.rglob("*.map"), *static.glob("*webpack-macros.html"), *fonts, *scripts]:
         file.unlink(missing_ok=True)
     shutil.rmtree(static / "locales", ignore_errors=True)  # the book is in English
+    state = Path(app.doctreedir, "shortened.json")
+    known, done = read_state(state), {}
     for page in Path(app.outdir).rglob("*.html"):
+        name = str(page.relative_to(app.outdir))
+        if known.get(name) == _written(page):
+            done[name] = known[name]
+            continue
         text = page.read_text(encoding="utf-8")
         shorter = FOR_NOBODY.sub(lambda found: found[1] or "", ICON_SCRIPT.sub("", text))
         shorter = BROKEN_TAGS.sub(lambda found: found[1] or " ", shorter)
@@ -117,6 +125,14 @@ def drop_what_no_reader_asks_for(app: Sphinx, exception: Exception | None) -> No
         shorter = DATA.sub(plain_data, styles_once(rounded_figures(shorter)))
         if shorter != text:
             page.write_text(shorter, encoding="utf-8")
+        done[name] = _written(page)
+    write_whole(state, json.dumps(done))
+
+
+def _written(page: Path) -> list[int]:
+    """When a page was written last and how long it is, by which one that is short already is known."""
+    found = page.stat()
+    return [found.st_mtime_ns, found.st_size]
 
 
 def rounded_figures(page: str) -> str:

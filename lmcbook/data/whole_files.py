@@ -181,6 +181,15 @@ def _refuse(constant: str) -> None:
     raise ValueError(f"{constant} is not a number of JSON")
 
 
+def read_state(file: Path) -> dict[str, Any]:
+    """The JSON object in a file that can be made again; an empty one where the file is missing or damaged."""
+    try:
+        content = read_json(file)
+    except (OSError, ValueError):
+        return {}
+    return content if isinstance(content, dict) else {}
+
+
 def content_sha256(content: Any, *, ensure_ascii: bool = True) -> str:
     """The SHA-256 of ``content`` as canonical JSON: sorted keys, no spaces, finite numbers as Python's ``repr``.
 

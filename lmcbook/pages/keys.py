@@ -1,7 +1,8 @@
 """The one judge of what is up to date: keys of what an executed notebook and the book are made from.
 
 An executed notebook is made from the notebook, the modules of this package that it loads (by their meaning, see
-`lmcbook.pages.dependencies`), the records it reads, and the versions of the libraries that all of these import. The
+`lmcbook.pages.dependencies`), the records it asked for when it was executed (`lmcbook.lab.asked`), and the versions of
+the libraries that all of these import. The
 book is made from the executed notebooks, its own pages, the sources of this package, which it shows, and everything
 that is installed. Keys are contents, so that a checkout can be copied or touched and nothing is made again.
 """
@@ -9,7 +10,7 @@ that is installed. Keys are contents, so that a checkout can be copied or touche
 import ast
 import json
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 from functools import cached_property
 from importlib import metadata
 from pathlib import Path
@@ -17,12 +18,13 @@ from pathlib import Path
 from lmcbook.data.paths import checkout
 from lmcbook.data.whole_files import content_sha256, file_sha256
 from lmcbook.errors import InputError, one_line
-from lmcbook.lab import paths, plan
+from lmcbook.lab import paths
 from lmcbook.lab.addresses import digest_in, images_now, is_pinned, record_files
-from lmcbook.pages.dependencies import Package, foreign, imports_of, versions
+from lmcbook.lab.asked import ALL
+from lmcbook.pages.dependencies import Package, foreign, versions
 
-READERS = tuple(f"lmcbook.lab.{name}." for name in ("records", "on_demand", "collect", "present", "read_records"))
-"""What a notebook imports from that reads records."""
+KeyOf = Callable[[Collection[str]], str]
+"""The digests of the measurements that a notebook asked for the records of, or `ALL` → the key of its result."""
 
 MEASURING = "lmcbook.lab.missing"
 """What measures a record that is missing. The book's notebooks are executed from records that exist, so no result
@@ -41,41 +43,31 @@ class Judge:
         self._hashes: dict[Path, str] = {}
         self._datasets: dict[Path, str] = {}
 
-    def notebook_key(self, source: Path) -> str:
-        """The key of what the result of the notebook ``source`` is made from.
+    def key_of(self, source: Path) -> KeyOf:
+        """What gives the key of a result of the notebook ``source`` that is made from what is there now.
+
+        Which records it asks for is known when it has been executed; what these hold is looked at now, so that what is
+        written while it runs makes the result stale.
 
         Raises:
             InputError: ``source`` cannot be read or is not a notebook of plain Python.
         """
         code = code_of(source)
         modules = self._package.loaded_by(code, without=(MEASURING,))
-        records = self.record_files(source)
-        return content_sha256(
-            {
-                "notebook": self._sha256(source),
-                "package": self._package.meaning(modules),
-                "versions": versions(self._package.foreign(modules) | foreign(code, "lmcbook")),
-                "files": {file.name: self._sha256(file) for file in _benchmarks_named_in(code)},
-                "records": [f"{file.parent.name}/{file.name}:{self._sha256(file)}" for file in records],
-                "images": self._images_of(records),
-            }
-        )
+        made_from = {
+            "notebook": self._sha256(source),
+            "package": self._package.meaning(modules),
+            "versions": versions(self._package.foreign(modules) | foreign(code, "lmcbook")),
+            "files": {file.name: self._sha256(file) for file in _benchmarks_named_in(code)},
+        }
+        there = self._records
 
-    def record_files(self, source: Path) -> list[Path]:
-        """The records that the notebook ``source`` could read, those measured here before the committed ones.
+        def key(asked: Collection[str]) -> str:
+            files = [file for file in there if ALL in asked or digest_in(file.stem) in asked]
+            records = [f"{file.parent.name}/{file.name}:{there[file]}" for file in files]
+            return content_sha256(made_from | {"records": records, "images": self._images_of(files)})
 
-        Those of its own experiment where it has one in `lmcbook.lab.plan.EXPERIMENTS`, else all, or none if it reads
-        none.
-
-        Raises:
-            InputError: ``source`` cannot be read or is not a notebook of plain Python.
-        """
-        if not reads_records(code_of(source)):
-            return []
-        if source.stem not in plan.EXPERIMENTS:
-            return self._record_files
-        own = {one.pair.digest for scale in plan.SCALES for one in plan.pairs(scale, [source.stem])}
-        return [file for file in self._record_files if digest_in(file.stem) in own]
+        return key
 
     def book_key(self, root: Path) -> str:
         """The key of what the book of the checkout ``root`` is made from, its executed notebooks included.
@@ -105,9 +97,10 @@ class Judge:
         return content_sha256({"files": self._hashes_of(files, root), "installed": installed})
 
     @cached_property
-    def _record_files(self) -> list[Path]:
+    def _records(self) -> dict[Path, str]:
+        """Every record → its SHA-256, those measured here before the committed ones."""
         folders = (paths.fresh_records(), paths.committed_records())
-        return [file for folder in folders for file in record_files(folder)]
+        return {file: self._sha256(file) for folder in folders for file in record_files(folder)}
 
     def _images_of(self, records: Iterable[Path]) -> dict[str, str | None]:
         """What the datasets of ``records`` hold now, for records of other images are left out."""
@@ -155,12 +148,6 @@ def code_of(source: Path) -> ast.Module:
         raise InputError(f"{source} cannot be read: {error.strerror}") from error
     except (ValueError, KeyError, TypeError, SyntaxError) as error:
         raise InputError(f"{source} is not a notebook of plain Python: {one_line(error)}") from error
-
-
-def reads_records(code: ast.Module) -> bool:
-    """Whether ``code`` imports what reads records: see `READERS`."""
-    names = {module if name is None else f"{module}.{name}" for module, name in imports_of(code)}
-    return any(f"{name}.".startswith(READERS) for name in names)
 
 
 def _benchmarks_named_in(code: ast.Module) -> Iterator[Path]:

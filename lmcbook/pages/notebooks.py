@@ -1,8 +1,8 @@
 """Executes the book's notebooks with papermill, where results are out of date.
 
 `lmcbook.pages.workflow`, the book's Sphinx extension and the tests share it, so that all of them run a notebook the
-same way. A result carries, in its metadata under ``lmcbook``, its parameters, the key of what it was made from (see
-`lmcbook.pages.keys`) and the SHA-256 of its own content.
+same way. A result carries, in its metadata under ``lmcbook``, its parameters, the records it asked for, the key of what
+it was made from (see `lmcbook.pages.keys`) and the SHA-256 of its own content.
 """
 
 import ast
@@ -15,19 +15,19 @@ import sys
 import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
 from lmcbook.data.paths import checkout
 from lmcbook.data.whole_files import write_whole
 from lmcbook.errors import InputError, one_line
-from lmcbook.lab import plan
+from lmcbook.lab.asked import NOTE, noted
 from lmcbook.lab.records import left_out
 from lmcbook.lab.surroundings import writable_home
 from lmcbook.pages import warm_python
 from lmcbook.pages.dependencies import imports_of
-from lmcbook.pages.keys import Judge, code_of
+from lmcbook.pages.keys import Judge, KeyOf, code_of
 
 KERNEL = {"name": "python3", "display_name": "Python 3 (ipykernel)", "language": "python"}
 
@@ -65,8 +65,8 @@ def declared_parameters(source: Path) -> dict[str, Any]:
         ) from error
 
 
-def stale(target: Path, key: str, parameters: Mapping[str, Any] | None = None) -> bool:
-    """Whether ``target`` is missing, damaged or edited, or was made from something else than ``key`` stands for.
+def stale(target: Path, key_of: KeyOf, parameters: Mapping[str, Any] | None = None) -> bool:
+    """Whether ``target`` is missing, damaged or edited, or was made from something else than ``key_of`` now says.
 
     It is stale too if it was executed with other values of these ``parameters``.
     """
@@ -74,7 +74,9 @@ def stale(target: Path, key: str, parameters: Mapping[str, Any] | None = None) -
         text = target.read_text(encoding="utf-8")
         made = json.loads(text)["metadata"]["lmcbook"]
         alike = all(made["parameters"].get(name) == value for name, value in (parameters or {}).items())
-        return not alike or made["key"] != key or made["sha256"] != _own_sha256(text, made["sha256"])
+        return (
+            not alike or made["key"] != key_of(made["records"]) or made["sha256"] != _own_sha256(text, made["sha256"])
+        )
     except (OSError, ValueError, KeyError, TypeError, AttributeError):
         return True
 
@@ -84,13 +86,14 @@ def execute(
     target: Path,
     parameters: Mapping[str, Any] | None = None,
     *,
-    key: str | None = None,
+    key_of: KeyOf | None = None,
     python: Sequence[str] = (sys.executable,),
 ) -> Path:
     """Run the notebook ``source`` from the project's root with these ``parameters`` and put the result at ``target``.
 
     The result appears whole or not at all, with metadata that depend on nothing but the run: kernel ``python3``, no
-    times of day, all parameters' values, the ``key`` of what it was made from (by default, of what is there now).
+    times of day, all parameters' values, and the key of what it was made from (``key_of`` gives it; by default, of what
+    is there now).
     ``python`` is the command that starts papermill and the kernel.
 
     Raises:
@@ -98,7 +101,7 @@ def execute(
         NotebookError: a cell failed or the kernel died; ``target`` is then as it was.
     """
     # before the run: what is written while it runs must make the result stale
-    key = Judge().notebook_key(source) if key is None else key
+    key_of = Judge().key_of(source) if key_of is None else key_of
     parameters = dict(parameters or {})
     effective = declared_parameters(source) | parameters
     target.parent.mkdir(parents=True, exist_ok=True)
@@ -109,6 +112,7 @@ def execute(
         command += ["--parameters_yaml", json.dumps(parameters)] if parameters else []
         environment = writable_home(os.environ, Path(folder) / "home")
         environment = _with_own_kernel(environment, Path(folder) / "kernel", python)
+        environment[NOTE] = str(Path(folder) / "asked")
         done = subprocess.run(command, capture_output=True, text=True, env=environment)
         # papermill leaves an output behind when a cell fails, so only its exit code and its metadata say how it went
         if done.returncode != 0 or not output.is_file():
@@ -117,7 +121,9 @@ def execute(
         if notebook["metadata"].get("papermill", {}).get("exception"):
             raise NotebookError(f"{source}: {last_line(done.stderr) or 'a cell failed'}")
         normalise(notebook)
-        made = {"source": source.name, "parameters": effective, "key": key, "sha256": _UNKNOWN}
+        records = noted(Path(environment[NOTE]))
+        made = {"source": source.name, "parameters": effective, "records": records}
+        made |= {"key": key_of(records), "sha256": _UNKNOWN}
         notebook["metadata"]["lmcbook"] = made
         text = json.dumps(notebook, indent=1, ensure_ascii=False) + "\n"
         write_whole(target, text.replace(_place(_UNKNOWN), _place(_own_sha256(text, _UNKNOWN))))
@@ -153,29 +159,33 @@ def bring_up_to_date(
         NotebookError: some failed; the message has one line for each, and the others were made all the same.
     """
     judge = judge or Judge()
-    due = []
-    for source, target in pairs:
-        declared = declared_parameters(source)
-        given = {name: value for name, value in (parameters or {}).items() if name in declared}
-        key = judge.notebook_key(source)
-        if stale(target, key, given):
-            due.append((source, target, given, key))
+    missing = [source for source, target in pairs if not target.exists()]
 
-    def attempt(task: tuple[Path, Path, dict[str, Any], str], python: Sequence[str]) -> str:
-        source, target, given, key = task
+    def attempt(task: tuple[Path, Path, dict[str, Any], KeyOf], python: Sequence[str]) -> str:
+        source, target, given, key_of = task
         report(f"executing {source.name}")
         try:
-            execute(source, target, given, key=key, python=python)
+            execute(source, target, given, key_of=key_of, python=python)
         except NotebookError as error:
             return str(error)
         return ""
 
-    with _python_for([source for source, *_ in due], jobs) as starting, ThreadPoolExecutor(max_workers=jobs) as pool:
-        if any(source.stem not in plan.EXPERIMENTS for source, *_ in due):  # those that read whatever there is
-            for line in left_out():
-                report(line)
+    with ExitStack() as closing:
+        # where many are missing, their imports are made while the others are judged
+        begun = closing.enter_context(_python_for(missing, jobs)) if len(missing) > jobs else None
+        due = []
+        for source, target in pairs:
+            declared = declared_parameters(source)
+            given = {name: value for name, value in (parameters or {}).items() if name in declared}
+            key_of = judge.key_of(source)
+            if stale(target, key_of, given):
+                due.append((source, target, given, key_of))
+        starting = begun or closing.enter_context(_python_for([source for source, *_ in due], jobs))
+        for line in left_out() if due else ():
+            report(line)
         python = starting()
-        failures = [failure for failure in pool.map(lambda task: attempt(task, python), due) if failure]
+        with ThreadPoolExecutor(max_workers=jobs) as pool:
+            failures = [failure for failure in pool.map(lambda task: attempt(task, python), due) if failure]
     if failures:
         raise NotebookError("\n".join(failures))
     return [target for _, target, *_ in due]

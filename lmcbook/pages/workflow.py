@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from lmcbook.data.paths import checkout
-from lmcbook.data.whole_files import read_json, remove, write_whole
+from lmcbook.data.whole_files import read_state, remove, write_whole
 from lmcbook.errors import InputError, check_choice, check_number, described, one_line
 from lmcbook.lab import paths, plan
 from lmcbook.lab.plan import PlannedPair
@@ -133,15 +133,6 @@ def _sees_changes(root: Path, state: Path, before: Any, now: Mapping[str, str]) 
     built_at = state.stat().st_mtime
     changed = [root / name for name, sha256 in now.items() if before.get(name) != sha256]
     return all(file.is_file() and file.stat().st_mtime > built_at for file in changed)
-
-
-def read_state(file: Path) -> dict[str, Any]:
-    """What a whole build of the book was made from, by what it was made of; nothing where the file does not tell."""
-    try:
-        content = read_json(file)
-    except (OSError, ValueError):
-        return {}
-    return content if isinstance(content, dict) else {}
 
 
 def _checkout(command: str) -> Path:

@@ -4,7 +4,7 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
@@ -82,6 +82,10 @@ def _execute() -> None:
     execute(paths.runs().parent, "source")
 
 
+def _key_of(asked: Collection[str]) -> str:
+    return "key"
+
+
 def execute(folder: Path, name: str) -> None:
     """Execute a notebook as papermill does it, without a kernel, if its result is stale."""
     source, target = folder / f"{name}.ipynb", folder / "results" / f"{name}.ipynb"
@@ -93,9 +97,9 @@ def execute(folder: Path, name: str) -> None:
 
     assert sys.executable
     with mock.patch.object(subprocess, "run", papermill):
-        if notebooks.stale(target, "key", {"name": name}):
-            notebooks.execute(source, target, {"name": name}, key="key")
-    assert not notebooks.stale(target, "key", {"name": name})
+        if notebooks.stale(target, _key_of, {"name": name}):
+            notebooks.execute(source, target, {"name": name}, key_of=_key_of)
+    assert not notebooks.stale(target, _key_of, {"name": name})
 
 
 JOBS = {

@@ -223,7 +223,7 @@ class Reproduction:
         target = self.checkout / "book" / "results" / "99_all.ipynb"
         if target.exists():
             key = json.loads(target.read_text())["metadata"]["lmcbook"]["key"]
-            assert not stale(target, key), f"{target} is half-written or damaged"
+            assert not stale(target, lambda asked: key), f"{target} is half-written or damaged"
         last: dict[str, int] = {}
         for key, step in self.steps:
             assert step > last.get(key, 0), f"{key} did step {step} again after a checkpoint at {last[key]}"

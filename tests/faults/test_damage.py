@@ -13,14 +13,13 @@ import pytest
 
 from lmcbook.data import dataset_sha256, load
 from lmcbook.data.locks import held
-from lmcbook.data.whole_files import write_whole
+from lmcbook.data.whole_files import read_state, write_whole
 from lmcbook.errors import InputError
 from lmcbook.lab import paths, scratch, store
 from lmcbook.lab.missing import measure_missing
 from lmcbook.lab.receipts import open_jobs, receipt_path, write_receipt
 from lmcbook.lab.records import RecordIndex
 from lmcbook.pages.notebooks import stale
-from lmcbook.pages.workflow import read_state
 from lmcbook.training import TimeIsUp
 from tests.faults import report
 from tests.faults.damage import DAMAGES
@@ -102,7 +101,7 @@ def _notebooks() -> tuple[Path, Path]:
 
 def _read_notebook() -> Any:
     target = _notebooks()[0]
-    return "again" if stale(target, "key", {"name": "source"}) else json.loads(target.read_text())
+    return "again" if stale(target, lambda asked: "key", {"name": "source"}) else json.loads(target.read_text())
 
 
 def _states() -> tuple[Path, Path]:

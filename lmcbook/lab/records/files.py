@@ -12,7 +12,7 @@ from typing import Any
 from lmcbook.data.paths import home_expanded
 from lmcbook.data.whole_files import content_sha256, private_folder, sweep, write_whole
 from lmcbook.errors import InputError, one_line
-from lmcbook.lab import paths
+from lmcbook.lab import asked, paths
 from lmcbook.lab.addresses import images_now, is_pinned, record_files
 from lmcbook.lab.config import PairConfig
 from lmcbook.lab.recipes import RECIPES
@@ -142,6 +142,7 @@ def read_records(
     Raises:
         InputError: a file is damaged, edited, or of a later version of the format.
     """
+    asked.note(asked.ALL)
     recipe = RECIPES if recipe is None and not folders else recipe
     chosen: dict[str, Record] = {}
     images: dict[str, str | None] = {}
@@ -214,7 +215,10 @@ def _among(value: str, wanted: str | Iterable[str] | None) -> bool:
 
 
 def _source(path: Path) -> str:
-    return COMMITTED if path.resolve().is_relative_to(paths.committed_records().resolve()) else MEASURED_HERE
+    committed = paths.committed_records()
+    plainly = path.is_relative_to(committed) and ".." not in path.parts  # without a look at every folder on the way
+    inside = plainly or path.resolve().is_relative_to(committed.resolve())
+    return COMMITTED if inside else MEASURED_HERE
 
 
 def _compact_numbers(text: str) -> str:

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from lmcbook.errors import InputError
-from lmcbook.lab import paths
+from lmcbook.lab import asked, paths
 from lmcbook.lab.addresses import digest_in, images_now, is_pinned, record_files
 from lmcbook.lab.config import PairConfig
 from lmcbook.lab.records.files import read_record
@@ -36,6 +36,7 @@ class RecordIndex:
             InputError: the file is damaged, edited, or of a later version of the format; or the images are not here and
                 there are records of several.
         """
+        asked.note(config.digest)
         if is_pinned(config.training.dataset):
             return next(map(read_record, self._paths(config, scale)), None)
         found = list(map(read_record, self._paths(config, scale)))
