@@ -283,8 +283,8 @@ def test_findings_say_what_the_records_say(records):
     assert any("did not train" in each for each in found)
     [placed] = sentences.placement_finding(records)
     lost = {row["placed"]: row["points lost"].replace("\u00a0", " ") for row in numbers_of(placed).to_dict("records")}
-    assert lost["each uses 1/8 of them"] == "1.1 ± 0.1" and "all of 512 places used, by split units" in lost
-    assert "less is lost where each uses few places" in placed
+    assert lost["both use 1/8 of them"] == "1.1 ± 0.1" and "all of 512 places used, by split units" in lost
+    assert "less is lost where they use few places" in placed
     many, less = sentences.many_finding(records)
     rows = numbers_of(many).set_index("networks").apply(lambda column: column.str.replace("\u00a0", " "))
     assert list(rows.index) == ["2", "3", "4"] and "–" not in rows.to_numpy()

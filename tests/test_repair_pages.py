@@ -128,7 +128,7 @@ def test_a_fit_with_a_single_pair_at_a_width_is_told_without_it_too():
     assert (each.fall.num_widths, each.without_singles.num_widths, each.without_singles.num_pairs) == (5, 4, 12)
     assert each.without_singles == excesses(repair_sweep(widths=(1, 2, 4, 8)))[0].fall
     said = sentences.excess_finding(records)
-    assert said[-1].startswith("Without widths of a single pair the answer is another one in ") and len(said) == 3
+    assert said[-1].startswith("Without widths of a single pair the answer differs in ") and len(said) == 3
     rows = numbers_of(said)
     [row] = rows[rows["merge"] == f"{PLAIN}, without ×16"].to_dict("records")[:1]
     assert row["pairs, widths"] == "12, 4" and len(rows) == 8
@@ -228,7 +228,7 @@ def test_sentences_count_pairs_and_name_their_intervals():
     # at ×4 with a floor of 0.2: t of two degrees of freedom is 4.303, β fitted is 1 + 20 times what is lost
     lost = np.array([100 * (1 + 0.02 * math.sin(3 * index + 4)) * 0.25 for index in range(3)])
     half = 4.3027 * lost.std(ddof=1) / math.sqrt(3)
-    cells = table.loc[1, ["points lost, as it is (95 % interval)", "β over LEWC's, as it is"]]
+    cells = table.loc[1, ["points lost, plain (95 % interval)", "β over LEWC's, plain"]]
     assert cells.iloc[0] == f"{lost.mean():.1f} ({lost.mean() - half:.1f} to {lost.mean() + half:.1f})"
     assert cells.iloc[1] == mean_and_deviation(list((1 + 20 * lost / 100) / 8.8))
     alone = [make_repair_record(4.0), changed(make_repair_record(4.0), batch_size=128)]

@@ -31,7 +31,7 @@ def no_widgets_left() -> Iterator[None]:
     ipywidgets.Widget.close_all()
 
 
-KINDS = ("barrier", "layers", "active_units", "temperature", "theorem")
+KINDS = ("barrier", "layers", "active_units", "reliability", "theorem")
 
 
 @pytest.fixture(scope="module")
@@ -42,7 +42,7 @@ def explorers() -> dict[str, widgets.Explorer]:
         "barrier": widgets.barrier(lines).members[0],
         "layers": widgets.layers(layers).members[0],
         "active_units": widgets.active_units(layers).members[0],
-        "temperature": widgets.reliability(lines).members[0],
+        "reliability": widgets.reliability(lines).members[0],
         "theorem": widgets.theorem(sliding_rows()),
     }
 
@@ -139,7 +139,7 @@ def test_a_control_with_one_option_is_no_control():
     assert labels == {"loss", "λ"}
 
 
-@pytest.mark.parametrize("kind", ["barrier", "layers", "active_units", "temperature"])
+@pytest.mark.parametrize("kind", ["barrier", "layers", "active_units", "reliability"])
 @pytest.mark.parametrize("everywhere", [3e-3, 1e-4])
 def test_a_weight_decay_that_some_widths_lack_breaks_nothing(kind, everywhere):
     """One of the two weight decays was trained at a single width, neither the narrowest nor the widest."""
@@ -313,7 +313,7 @@ def test_findings_are_computed_from_the_records(explorers):
     assert "0.60 and 2.40 at width ×1, 0.99 and 3.95 at width ×32" in explorers["layers"].finding()
     assert "1.00 at width ×1 (in random order 0.90), 0.03 at width ×32" in explorers["active_units"].finding()
     assert "3.00 with 0 shared units" in explorers["theorem"].finding()
-    assert "to 0.0 points" in explorers["temperature"].finding()
+    assert "to 0.0 points" in explorers["reliability"].finding()
 
 
 def test_which_laws_the_layers_have_follows_the_network():
