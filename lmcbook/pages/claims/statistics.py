@@ -305,7 +305,8 @@ def _log2(numerator: Series, denominator: Series) -> Series:
 
 def _differences(first: DataFrame, second: DataFrame, column: str) -> Seen:
     # the same seeds at the same width, so that what differs is the one thing that is asked about
-    both = paired(*(each[["width_multiplier", *SEEDS, column]].assign(row=each.index) for each in (first, second)))
+    one, other = (each[["width_multiplier", *SEEDS, column]].assign(row=each.index) for each in (first, second))
+    both = paired(one, other)
     both = widest(both).dropna(subset=[column, f"{column}_second"])
     rows = first.loc[both["row"]], second.loc[both["row_second"]]
     return _seen(both[column] - both[f"{column}_second"], *rows)
