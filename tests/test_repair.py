@@ -234,9 +234,9 @@ def test_a_repair_costs_a_pass_of_each_network_and_one_of_the_merged_network_for
 
     class Counted(nn.Sequential):
         def forward(self, images):
-            passes.append(
-                float(self[0].get_parameter("weight").detach().flatten()[0])
-            )  # tells which network it is that runs
+            first = self[0]
+            assert isinstance(first, nn.Linear)
+            passes.append(float(first.weight.detach().flatten()[0]))  # which tells the networks apart
             return super().forward(images)
 
     model = Counted(*sequential((INPUTS, UNITS, UNITS, CLASSES)))
