@@ -18,7 +18,7 @@ from lmcbook.lab.on_demand import collect, present
 from lmcbook.lab.plan import PlannedPair
 from lmcbook.lab.records import RecordIndex, read_record, write_record
 from lmcbook.models import build_model
-from lmcbook.training import memory
+from lmcbook.training import memory, train_together
 from tests.helpers.calls import counted_calls
 from tests.helpers.loaded import module_of
 
@@ -238,8 +238,9 @@ def test_what_failed_work_holds_is_released():
 @pytest.mark.slow
 @pytest.mark.parametrize("name", module_of(PAIR_SESSION).NETWORKS)
 def test_the_benchmark_of_sessions_measures_both_networks(name, tmp_path, monkeypatch):
-    """Smaller ones, at fewer coefficients."""
+    """Narrower, at fewer coefficients."""
     monkeypatch.setenv("LMCBOOK_RUNS", str(tmp_path))
+    monkeypatch.setattr(store, "train_together", train_together)  # in place of what `trained_already` put there
     benchmark = module_of(PAIR_SESSION)
     wanted = [
         replace(one, pair=replace(one.pair, num_coefficients=3, batch_norm_examples=20))

@@ -39,5 +39,5 @@ class Saving:
         began = time.monotonic()
         yield
         self._saved_at = time.monotonic()
-        if self._pause:
+        if self._pause is not None and self._pause > 0:
             self._pause = max(self._pause, MOST_SAVING * (self._saved_at - began))
