@@ -1,6 +1,6 @@
 """Reciprocal orthogonality between hidden layers in its two parts, against width and against batch size."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 from pandas import DataFrame
 
@@ -27,13 +27,7 @@ def parts_table(records: Sequence[Record]) -> DataFrame:
 
     Networks of the recipe's own depth. ``own_batches`` says whether the batches are the recipe's.
     """
-    inner = _between_hidden_units(records)
-    names = [*PAIR, "batch_size", *PARTS, "own_batches"]
-    if inner.empty:
-        return DataFrame(columns=names)
-    squares = inner.assign(**{name: inner[name] ** 2 for name in PARTS})
-    means = squares.groupby([*PAIR, "batch_size"], sort=False)[list(PARTS)].mean().pow(0.5).reset_index()
-    return _with_own_batches(means)[names]
+    return _over_layers(records, PARTS, power=2)
 
 
 def made_of_table(records: Sequence[Record]) -> DataFrame:
@@ -41,11 +35,17 @@ def made_of_table(records: Sequence[Record]) -> DataFrame:
 
     Networks of the recipe's own depth. ``own_batches`` says whether the batches are the recipe's.
     """
+    return _over_layers(records, MADE_OF, power=1)
+
+
+def _over_layers(records: Sequence[Record], columns: Collection[str], *, power: int) -> DataFrame:
+    """Means of ``columns`` over a pair's layers between hidden units: of their squares, as a root, for a power of 2."""
     inner = _between_hidden_units(records)
-    names = [*PAIR, "batch_size", *MADE_OF, "own_batches"]
+    names = [*PAIR, "batch_size", *columns, "own_batches"]
     if inner.empty:
         return DataFrame(columns=names)
-    means = inner.groupby([*PAIR, "batch_size"], sort=False)[list(MADE_OF)].mean().reset_index()
+    raised = inner.assign(**{name: inner[name] ** power for name in columns})
+    means = raised.groupby([*PAIR, "batch_size"], sort=False)[list(columns)].mean().pow(1 / power).reset_index()
     return _with_own_batches(means)[names]
 
 
