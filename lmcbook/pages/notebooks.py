@@ -31,6 +31,10 @@ from lmcbook.pages.keys import Judge, KeyOf, code_of
 
 KERNEL = {"name": "python3", "display_name": "Python 3 (ipykernel)", "language": "python"}
 
+# As a notebook names them, and a widget another.
+WIDGET_STATE = "application/vnd.jupyter.widget-state+json"
+WIDGET_VIEW = "application/vnd.jupyter.widget-view+json"
+WIDGET_NAME = re.compile(r"(?<=\"IPY_MODEL_)\w+")
 
 _MACHINERY = ("papermill.__main__", "ipykernel.kernelapp", "ipykernel.zmqshell", "matplotlib_inline.backend_inline")
 """What executes a notebook, whatever it imports."""
@@ -120,6 +124,8 @@ def execute(
         notebook = json.loads(output.read_text(encoding="utf-8"))
         if notebook["metadata"].get("papermill", {}).get("exception"):
             raise NotebookError(f"{source}: {last_line(done.stderr) or 'a cell failed'}")
+        if lost := lost_widgets(notebook):
+            raise NotebookError(f"{source}: {len(lost)} of its widgets were lost between the kernel and papermill")
         normalise(notebook)
         records = noted(Path(environment[NOTE]))
         made = {"source": source.name, "parameters": effective, "records": records}
@@ -206,6 +212,17 @@ def _python_for(sources: Sequence[Path], jobs: int) -> Iterator[Callable[[], lis
         environment = writable_home(os.environ, Path(folder) / "home")
         with warm_python.WarmPython([*_MACHINERY, *sorted(names)], folder, environment) as warm:
             yield lambda: warm.command
+
+
+def lost_widgets(notebook: Mapping[str, Any]) -> set[str]:
+    """The identifiers of widgets that the outputs or other widgets of an executed notebook need and it does not have.
+
+    A kernel's messages may be dropped where they are read late; the page would then show nothing in their place.
+    """
+    stored = notebook["metadata"].get("widgets", {}).get(WIDGET_STATE, {}).get("state", {})
+    outputs = [output.get("data", {}) for cell in notebook["cells"] for output in cell.get("outputs", ())]
+    shown = {data[WIDGET_VIEW]["model_id"] for data in outputs if WIDGET_VIEW in data}
+    return (shown | set(WIDGET_NAME.findall(json.dumps(stored)))) - set(stored)
 
 
 def normalise(notebook: dict[str, Any]) -> None:

@@ -17,6 +17,7 @@ from lmcbook.errors import InputError
 from lmcbook.lab.records import Record
 from lmcbook.pages.figures.markup import STYLE
 from lmcbook.pages.origin import CONSTRUCTED, origin, origin_html
+from lmcbook.pages.widgets.messages import keep_all_messages
 from lmcbook.pages.widgets.style import SHEET
 
 INTERVAL = 700
@@ -91,6 +92,7 @@ class Explorer:
         """The explorer as an ipywidget: of frames that need no kernel or, if `live`, of drawings made by this."""
         import ipywidgets
 
+        keep_all_messages()
         boxes, settings = _controls(self.controls)
         stage = (self._live_stage if self.live else self._framed_stage)(settings)
         parts = [_text(f'<style>{SHEET}</style><p class="lmc-title">{html.escape(self.title)}</p>')]
