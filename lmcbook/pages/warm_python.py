@@ -194,6 +194,7 @@ def main(role: str, socket_path: str, *rest: str) -> "int | None":
             importlib.import_module(module)
     gc.collect()
     gc.freeze()  # what is there now is never looked at again: forks share it
+    gc.set_threshold(50_000)  # forks end soon; by default, a sixth of their time would go into looking for garbage
     server = Server(socket_path)
     print("ready", flush=True)
     become(server.serve())

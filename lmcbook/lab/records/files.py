@@ -69,8 +69,11 @@ def write_record_at(record: Record, path: Path) -> Path:
     return path
 
 
-def read_record(path: Path | str) -> Record:
+def read_record(path: Path | str, *, committed: Path | None = None) -> Record:
     """Read one record and check that it is what was written.
+
+    Args:
+        committed: The folder of the records that came with the checkout, for who reads many; looked up by default.
 
     Raises:
         InputError: the file is missing, damaged, edited, or of a later version of the format.
@@ -105,7 +108,7 @@ def read_record(path: Path | str) -> Record:
         config = PairConfig.from_dict({**config, "seeds": tuple(config["seeds"])})
         content |= {name: tuple(content[name]) for name in ("run_keys", "not_finite")}
         # what json reads is plain, and a number that is not finite has no digest
-        record = Record(config=config, source=_source(path), plain=True, **content)
+        record = Record(config=config, source=_source(path, committed), plain=True, **content)
     except (TypeError, KeyError, AttributeError, RecursionError, InputError) as error:
         raise InputError(f"record {str(path)!r} cannot be understood ({one_line(error)}); {remedy}") from error
     if path.stem.rpartition("_")[2] not in (record.digest, record.address):
@@ -147,9 +150,10 @@ def read_records(
     chosen: dict[str, Record] = {}
     images: dict[str, str | None] = {}
     unknown: dict[str, str] = {}
-    for folder in folders or (paths.fresh_records(), paths.committed_records()):
+    committed = paths.committed_records()
+    for folder in folders or (paths.fresh_records(), committed):
         for path in record_files(folder):
-            record = read_record(path)
+            record = read_record(path, committed=committed)
             wanted = (
                 not _why_unknown(record.recipe, unknown)
                 and _among(record.scale, scale)
@@ -214,8 +218,8 @@ def _among(value: str, wanted: str | Iterable[str] | None) -> bool:
     return wanted is None or value == wanted or (not isinstance(wanted, str) and value in tuple(wanted))
 
 
-def _source(path: Path) -> str:
-    committed = paths.committed_records()
+def _source(path: Path, committed: Path | None) -> str:
+    committed = committed or paths.committed_records()
     plainly = path.is_relative_to(committed) and ".." not in path.parts  # without a look at every folder on the way
     inside = plainly or path.resolve().is_relative_to(committed.resolve())
     return COMMITTED if inside else MEASURED_HERE
