@@ -14,7 +14,7 @@ PLAIN = re.compile(r"(?<!\{ref\}`)our run\b")
 @pytest.fixture
 def ran(monkeypatch):
     """The names that the first code cells of a chapter leave behind, run with other parameters."""
-    for name in ("show", "worst_table"):
+    for name in ("show_theorem", "worst_table"):
         monkeypatch.setattr(theory_figures, name, lambda *_, **__: None)
 
     def run(name: str, *, until: int, **parameters: Any) -> dict[str, Any]:
