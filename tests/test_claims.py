@@ -253,6 +253,15 @@ def test_verdicts_are_counted_by_whose_claim_it_is_and_on_which_data():
     assert all(table[group]["not measured"] == table[group]["in all"] for group in (earlier, usual))
 
 
+def test_verdicts_on_one_statement_stand_side_by_side():
+    [first, other, *_] = {claim.statement: claim for claim in CLAIMS}.values()
+    mixed = [replace(first, id="1"), replace(other, id="2"), replace(first, id="3"), replace(other, id="4")]
+    verdicts = claims.by_statement(claims.judge([], mixed))
+    assert [verdict.claim.id for verdict in verdicts] == ["1", "3", "2", "4"]
+    again = claims.by_statement(reversed(verdicts))
+    assert [verdict.claim.id for verdict in again] == ["4", "2", "3", "1"]
+
+
 def test_without_records_nothing_is_judged():
     verdicts = claims.judge([])
     assert {verdict.word for verdict in verdicts} == {"not measured"} and len(verdicts) == len(CLAIMS)

@@ -14,6 +14,7 @@ from lmcbook.pages import figures, sentences
 from lmcbook.pages.analysis import permutations
 from lmcbook.pages.analysis.told import numbers_of
 from lmcbook.pages.figures import costs
+from lmcbook.pages.search_costs import show_search_costs
 from tests.helpers.synthetic_records import make_record
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -84,6 +85,23 @@ def test_the_committed_costs_reach_the_widest_of_the_paper_within_its_memory():
     assert table["peak_memory_bytes"].max() < 24 * 2**30
     assert measured["commit"]
     assert (table["objective"] > table["identity_objective"]).all()
+
+
+def test_the_page_shows_them_with_where_they_come_from(tmp_path, monkeypatch):
+    shown = []
+    monkeypatch.setattr("IPython.display.display", lambda bundle, raw: shown.append(bundle))
+    content = json.loads((ROOT / "benchmarks" / "results" / "matching_cost.json").read_text())
+    measured = {"date": "2026-01-02T03:04:05", "processor": "Test Processor 3000", "commit": 40 * "0", "threads": 1}
+    file = tmp_path / "costs.json"
+    file.write_text(json.dumps(content | {"provenance": measured}))
+    show_search_costs(file)
+    [page] = [bundle["text/html"] for bundle in shown]
+    assert "2026-01-02, Test Processor 3000; commit 0000000000." in page
+    assert "Made again by <code>python benchmarks/matching_cost.py</code>" in page
+    assert 'download="search-cost-wide.csv"' in page and "th power" in page
+    file.write_text("{}")
+    with pytest.raises(InputError, match="must be what benchmarks/matching_cost.py writes"):
+        show_search_costs(file)
 
 
 @pytest.mark.slow

@@ -7,6 +7,7 @@ import pytest
 from pandas import DataFrame
 
 from lmcbook.pages import claims, tables
+from lmcbook.pages.analysis.durations import COLUMNS, durations_table
 from lmcbook.pages.analysis.labels import mean_and_deviation
 from tests.helpers.synthetic_records import make_record, width_sweep
 
@@ -97,3 +98,20 @@ def test_the_ledger_is_in_parts_that_open():
         given = [verdict for verdict in verdicts if verdict.claim.group == group]
         assert f"<summary>{len(given)} on {html.escape(group)}: " in page
     assert page.count("a command") >= 1
+
+
+def test_minutes_of_measuring_are_added_up_for_each_network_and_scale():
+    times: dict[str, list[float | None]] = {"embedded": [90.0, 30.0, None], "desk": [600.0]}
+    records = [
+        make_record(scale=scale, seeds=(2 * place, 2 * place + 1), provenance={"seconds": seconds})
+        for scale, of_scale in times.items()
+        for place, seconds in enumerate(of_scale)
+    ]
+    table = durations_table([*records, make_record(recipe="vgg11-digits", provenance={"seconds": 42})])
+    assert tuple(table.columns) == COLUMNS
+    assert table.to_numpy().tolist() == [
+        ["desk", "mlp-digits", 1, 10.0],
+        ["embedded", "mlp-digits", 3, 2.0],
+        ["embedded", "vgg11-digits", 1, 0.7],
+    ]
+    assert durations_table([make_record(provenance={"seconds": None})]).iloc[0, 3] == 0

@@ -6,7 +6,7 @@ import pytest
 
 from lmcbook.errors import InputError
 from lmcbook.pages import theory_figures
-from tests.helpers.chapters import ROOT, check_inline_formulas, prose, run, sources
+from tests.helpers.chapters import ROOT, cells, check_inline_formulas, prose, run, sources
 
 CHAPTERS = sorted((ROOT / "notebooks").glob("2*_theorem.ipynb"))
 
@@ -98,6 +98,38 @@ def test_figures_say_what_is_wrong_with_them():
         theory_figures.to_html(draw, table, name="line-of-errors", alt=" ")
     with pytest.raises(InputError, match="table of figure line-of-errors is empty"):
         theory_figures.to_html(draw, table[:0], name="line-of-errors", alt="text")
+
+
+def test_every_figure_of_a_theorem_is_shown_once_and_by_its_own_chapter():
+    shown = [
+        (name, chapter.stem, cell["metadata"]["mystnb"]["figure"]["name"])
+        for chapter in CHAPTERS
+        for cell in cells(chapter)
+        if cell["cell_type"] == "code"
+        for name in re.findall(r'show_theorem\("([^"]+)"', "".join(cell["source"]))
+    ]
+    assert sorted(shown) == sorted((name, of.chapter, f"fig-{name}") for name, of in theory_figures.FIGURES.items())
+
+
+def test_a_figure_of_a_theorem_is_shown_by_its_name(monkeypatch):
+    shown = []
+    monkeypatch.setattr("IPython.display.display", lambda bundle, raw: shown.append(bundle))
+    numbers = {"orthogonal": {"LEWC": [0.0, 1e-16], "LLFC": [0.25, 0.5]}}
+    theory_figures.show_theorem("theorem-llfc", numbers, "found it")
+    alt = theory_figures.FIGURES["theorem-llfc"].alt
+    page = theory_figures.to_html(
+        theory_figures.errors_by_layer,
+        theory_figures.layer_table(numbers),
+        "found it",
+        name="theorem-llfc",
+        alt=alt,
+        command="papermill notebooks/22_commutativity_theorem.ipynb out.ipynb",
+    )
+    assert shown == [{"text/html": page, "text/plain": alt}]
+    with pytest.raises(InputError, match="name is 'theorem'; it may be one of: theorem-lewc, theorem-gaussian, "):
+        theory_figures.show_theorem("theorem", numbers)
+    with pytest.raises(InputError, match="table of figure theorem-llfc is empty"):
+        theory_figures.show_theorem("theorem-llfc", {})
 
 
 def test_a_figure_carries_its_data():

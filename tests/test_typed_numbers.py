@@ -14,7 +14,7 @@ PLAIN = re.compile(r"(?<!\{ref\}`)our run\b")
 @pytest.fixture
 def ran(monkeypatch):
     """The names that the first code cells of a chapter leave behind, run with other parameters."""
-    for name in ("show", "worst_table"):
+    for name in ("show_theorem", "worst_table"):
         monkeypatch.setattr(theory_figures, name, lambda *_, **__: None)
 
     def run(name: str, *, until: int, **parameters: Any) -> dict[str, Any]:
@@ -50,7 +50,7 @@ def test_where_the_exponent_stops(ran):
 
 def test_how_loose_the_bound_is(ran):
     name = "23_approximate_theorem"
-    budgets = [ran(name, until=1, broken_layer=layer)["budgets"]["orthogonality broken"] for layer in (2, 3, 4)]
+    budgets = [ran(name, until=2, broken_layer=layer)["budgets"]["orthogonality broken"] for layer in (2, 3, 4)]
     first, second, third = (float(budget.bound[-1] / budget.error[-1]) for budget in budgets)
     assert f"{first:.0f}, {second:.0f} and {third:.1f}. Each layer behind the fault" in text_of(name)
 

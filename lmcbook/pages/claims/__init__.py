@@ -19,6 +19,7 @@ from lmcbook.pages.claims.statistics import (
 from lmcbook.pages.claims.verdict import (
     VERDICTS,
     Verdict,
+    by_statement,
     count,
     count_table,
     judge,
@@ -38,6 +39,7 @@ __all__ = [
     "Range",
     "Verdict",
     "about",
+    "by_statement",
     "count",
     "count_table",
     "judge",

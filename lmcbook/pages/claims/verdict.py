@@ -154,6 +154,13 @@ def judge(records: Sequence[Record], claims: Iterable[Claim] = CLAIMS) -> list[V
     return verdicts
 
 
+def by_statement(verdicts: Iterable[Verdict]) -> list[Verdict]:
+    """The same verdicts, those on one statement side by side; statements in the order in which they first come."""
+    given = list(verdicts)
+    places = {statement: place for place, statement in enumerate(dict.fromkeys(one.claim.statement for one in given))}
+    return sorted(given, key=lambda verdict: places[verdict.claim.statement])
+
+
 _SIGNS: dict[Word, str] = {
     **{"reproduced": "✓", "partly": "◐", "not reproduced": "✗"},
     **{"undecided": "?", "not judged": "–", "not measured": "–"},

@@ -1,7 +1,6 @@
-"""The figures of the chapters on theory, drawn from tables of numbers that the theorems' checks have made; no torch."""
+"""The drawings of the chapters on theory, of tables of numbers that the theorems' checks have made."""
 
 import math
-from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 from matplotlib.axes import Axes
@@ -9,76 +8,13 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 from pandas import DataFrame
 
-from lmcbook.errors import InputError
 from lmcbook.pages.figures import style
-from lmcbook.pages.figures.markup import figure_html, file_name
-from lmcbook.pages.origin import CONSTRUCTED, origin_html
-
-Draw = Callable[..., Figure]
-Numbers = Iterable[Any]
-"""Any iterable of values that `float` converts, such as a tensor with one axis."""
 
 FLOOR = 1e-17
 """Where a logarithmic axis shows an error of exactly 0: below anything that float64 leaves of a number near 1."""
 
 _LINES: tuple[str, ...] = ("-", "--", ":", "-.")
 _COLOURS = (style.STRONG, style.WEAK, style.CONTROL)
-
-
-def layer_table(panels: Mapping[str, Mapping[str, Numbers]]) -> DataFrame:
-    """Panel → series → one number for each layer, as a table with the columns panel, series, depth, value."""
-    rows = [
-        {"panel": panel, "series": series, "depth": depth, "value": float(value)}
-        for panel, lines in panels.items()
-        for series, values in lines.items()
-        for depth, value in enumerate(values, start=1)
-    ]
-    return DataFrame(rows, columns=["panel", "series", "depth", "value"])
-
-
-def coefficient_table(coefficients: Sequence[float], panels: Mapping[str, Iterable[Numbers]]) -> DataFrame:
-    """A `layer_table` of panel → one row of numbers for each λ, which becomes the series."""
-    labels = [f"λ = {each:g}" for each in coefficients]
-    return layer_table({name: dict(zip(labels, rows, strict=True)) for name, rows in panels.items()})
-
-
-def worst_table(conditions: Mapping[str, Mapping[str, Numbers]]) -> DataFrame:
-    """Pair → condition → an error for each layer, as a table of the largest errors in words for a page."""
-    worst = {
-        pair: {
-            name: max((float(each) for each in errors if not math.isnan(each)), default=0.0)
-            for name, errors in of.items()
-        }
-        for pair, of in conditions.items()
-    }
-    table = DataFrame(worst).T.map(lambda error: "0" if error == 0 else f"{error:.2g}")
-    return table.rename_axis(columns="largest error over the layers")
-
-
-def share_table(energies: Mapping[str, Mapping[str, float]]) -> DataFrame:
-    """Layer → part → energy, as a table of shares of the first layer's sum in words for a page."""
-    whole = sum(next(iter(energies.values())).values())
-    table = DataFrame(energies).T.map(lambda energy: "0" if energy < 1e-12 * whole else f"{100 * energy / whole:.1f} %")
-    return table.rename_axis(columns="share of the cross-talk")
-
-
-def rise_table(rise: Mapping[str, float]) -> DataFrame:
-    """The fields of `lmcbook.theory.BoundedRise` as a table for a page: a bound that guessing keeps too is vacuous."""
-    names = {
-        "measured": "measured: merged network above the ensemble",
-        "useless_above": "a network that guesses",
-        "to_second_order": "bound from the measured error, second order",
-        "from_error": "bound from the measured error, first order",
-        "from_conditions": "bound from the two conditions",
-    }
-    rows = {
-        said: {
-            "rise of the calibrated loss (nats)": f"{rise[name]:.3g}",
-            "": "" if "bound" not in said else "vacuous" if rise[name] >= rise["useless_above"] else "says something",
-        }
-        for name, said in names.items()
-    }
-    return DataFrame(rows).T
 
 
 def numbers_by_layer(table: DataFrame, *, label: str, logarithmic: bool = True, narrow: bool = False) -> Figure:
@@ -115,12 +51,6 @@ def bounds_by_layer(table: DataFrame, *, narrow: bool = False) -> Figure:
 def exponents_by_layer(table: DataFrame, *, narrow: bool = False) -> Figure:
     """Decay exponents, layer by layer."""
     return numbers_by_layer(table, label="decay exponent", logarithmic=False, narrow=narrow)
-
-
-def cosine_table(cosines: Mapping[int, Numbers]) -> DataFrame:
-    """Dimension → simulated cosines, as a table with the columns dimension, cosine."""
-    rows = [{"dimension": dimension, "cosine": float(each)} for dimension, values in cosines.items() for each in values]
-    return DataFrame(rows, columns=["dimension", "cosine"])
 
 
 def cosine_against_dimension(table: DataFrame, *, limit: float, spread: float, narrow: bool = False) -> Figure:
@@ -201,64 +131,6 @@ def orthogonality_against_units(table: DataFrame, *, narrow: bool = False) -> Fi
         _label_left(axes, "reciprocal orthogonality", narrow=narrow)
         _legend(figure, axes[0], narrow=narrow)
     return figure
-
-
-def show(
-    draw: Draw,
-    table: DataFrame,
-    finding: str = "",
-    *,
-    name: str,
-    alt: str,
-    command: str,
-    source: str = CONSTRUCTED,
-    **options: Any,
-) -> None:
-    """Show ``draw(table)`` in a notebook and in the book, for a wide page and for a phone, with its data as CSV.
-
-    Args:
-        draw: a figure function of this module.
-        table: what it draws.
-        finding: what the numbers say, computed from them.
-        name: of the figure, and of the file of its data; no two figures of a page may share one.
-        alt: what the figure shows, for those who do not see it.
-        command: what makes the figure again.
-        source: where the numbers come from, in one sentence.
-        options: further arguments of ``draw``.
-
-    Raises:
-        InputError: there is nothing to draw, no alternative text, or a name that cannot be a file's.
-    """
-    from IPython.display import display
-
-    text = to_html(draw, table, finding, name=name, alt=alt, command=command, source=source, **options)
-    display({"text/html": text, "text/plain": alt}, raw=True)
-
-
-def to_html(
-    draw: Draw,
-    table: DataFrame,
-    finding: str = "",
-    *,
-    name: str,
-    alt: str,
-    command: str = "",
-    source: str = CONSTRUCTED,
-    **options: Any,
-) -> str:
-    """What `show` puts on the page; takes the same arguments and raises the same errors."""
-    file_name(name)
-    if table.empty:
-        raise InputError(f"table of figure {name} is empty; give it at least one row to draw")
-    if not alt.strip():
-        raise InputError(f"alt is empty; figure {name} needs a text for those who do not see it")
-    return figure_html(
-        lambda narrow: draw(table, narrow=narrow, **options),
-        name=name,
-        alt=alt,
-        finding=finding,
-        origin=origin_html([source], command=command, table=table, name=name),
-    )
 
 
 def _lines_and_points(axis: Axes, table: DataFrame, by: str, x: str, *, line: str, points: str, label: str) -> None:
