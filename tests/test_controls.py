@@ -256,7 +256,7 @@ def test_the_verdict_on_flatness_follows_the_numbers():
 def test_sentences_on_flatness_say_what_the_records_say():
     records = flatness_sweep(pair=0.2)
     found = text(sentences.lines_finding(records))
-    assert found.startswith("MLP on digits at ×16: halfway the least is lost, calibrated, on the walk: ")
+    assert found.startswith("MLP on digits at ×16: halfway and calibrated, the walk that loses least is: ")
     assert found.endswith("(2 pairs).")
     rows = numbers_of(sentences.lines_finding(records)).set_index("")
     assert list(rows.loc["network a"])[1:3] == ["0.100", "96.7"]

@@ -97,13 +97,13 @@ def test_sentences_say_whether_there_is_a_floor():
     table = numbers_of(floored)
     assert len(table) == 4 and set(table["network"]) == {"MLP on digits, weight decay 3e-3"}
     assert set(table["pairs, widths"]) == {"18, 6"} and (table["p, lack of fit"].astype(float) > 0.01).all()
-    [low, high] = map(float, table["95% interval of the floor"][0].split(" to "))
+    [low, high] = map(float, table["95 % interval of the floor"][0].split(" to "))
     assert 0 < low < float(floored.split("a floor of ")[1].split()[0]) < high
     assert "accuracy below the ensemble's: a floor of " in floored
     assert counted.startswith("4 fits were made") and counted.endswith("5 % / 4 = 0.013.")
     assert "cannot be decided" in sentences.floor_finding(floor_sweep(0.0))[0]
     none = [*floor_sweep(0.0), make_record(64, depth_of_dip=-0.01)]
-    assert "1 of 1 pairs at ×64 lose nothing, so none is fitted" in sentences.floor_finding(none)[0]
+    assert "1 of 1 pair at ×64 loses nothing, so none is fitted" in sentences.floor_finding(none)[0]
     assert "too few widths for a fit (2)" in sentences.floor_finding(width_sweep(widths=(1, 4), pairs=1))[0]
 
 

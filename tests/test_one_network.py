@@ -191,7 +191,7 @@ def test_groups_are_kept_apart_and_ranks_are_of_pairs():
 def test_what_is_said_is_what_the_tables_say():
     records = told_sweep()
     [said] = sentences.orthogonality_told_finding(records)
-    assert said == "MLP on digits: without bias that the pairs could show for 0 of 1 kinds of training and quantities."
+    assert said == "MLP on digits: the pairs show no bias in 0 of 1 kinds of training and quantities."
     [row] = numbers_of([said]).drop(columns="network").to_numpy().tolist()
     assert row[:5] == ["reciprocal orthogonality", "32", "3e-3", "6", "0.100"] and row[-1].startswith("0.94 (")
     worst = sentences.worst_told_finding(records)

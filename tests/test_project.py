@@ -266,6 +266,32 @@ def test_formulas_of_docstrings_become_roles():
     )
 
 
+def test_a_displayed_formula_of_a_docstring_becomes_a_directive():
+    extension = module_of(ROOT / "book" / "_extensions" / "docstrings.py")
+    lines = ["Of $n$:", "", r"$$\frac{a}{b}", r"+ c$$", "", "and more."]
+    extension.formulas_as_roles(None, "function", "name", None, None, lines)
+    assert lines == ["Of :math:`n`:", "", r".. math:: \frac{a}{b} + c", "", "and more."]
+
+
+def test_a_property_keeps_its_sentence_and_a_field_of_a_named_tuple_says_nothing_of_its_number():
+    extension = module_of(ROOT / "book" / "_extensions" / "docstrings.py")
+    sentences, written = extension.Sentences(), ["What it is: this and that."]
+    sentences.keep(None, "property", "name", None, None, written)
+    taken = ["this and that.", "", ":type: What it is"]
+    sentences.restore(None, "property", "name", None, None, taken)
+    assert taken == written
+    field = ["Alias for field number 0"]
+    extension.without_aliases(None, "attribute", "name", None, None, field)
+    assert field == []
+
+
+def test_a_signature_has_no_words_that_stop_it_from_being_set_over_several_lines():
+    extension = module_of(ROOT / "book" / "_extensions" / "docstrings.py")
+    written = f"(rate: dict[str, ~typing.Any] = <factory>, std: {extension.stringify_annotation(extension.ArrayLike)})"
+    signature, returned = extension.readable_signature(None, "class", "name", None, None, written, "str")
+    assert signature == "(rate: dict[str, ~typing.Any] = ..., std: ArrayLike)" and returned == "str"
+
+
 def test_every_module_of_core_and_lab_has_a_page_of_reference_and_every_page_is_listed(tmp_path):
     extension = module_of(ROOT / "book" / "_extensions" / "api_pages.py")
     (tmp_path / "api").mkdir()

@@ -139,10 +139,10 @@ def test_samples_are_compared_with_all_examples():
 def test_sentences_on_temperatures_say_what_the_records_say():
     records = [make_calibration_record(predicted_cost=0.002, single_cost=0.05)]
     said = sentences.choice_finding(records)
-    assert "in the mean over λ, the best is “predicted” (" in text(said)
+    assert "“predicted” costs least, in nats above fitting it at each λ, in the mean over λ (" in text(said)
     costs = dict(numbers_of(said).drop(columns="network").iloc[0])
     assert costs == {"predicted": "0.002", "one for all λ": "0.050", "that of λ = ½": "0.080", "none": "0.400"}
-    assert "Of those of 10, 15 % were all right" in text(sentences.examples_finding(records))
+    assert "In 15 % of the samples of 10 images every label was right" in text(sentences.examples_finding(records))
     errors = numbers_of(sentences.reliability_finding(records)).set_index("expected calibration error")
     assert list(errors.loc["merged", ["uncalibrated", "calibrated"]]) == ["0.300", "0.010"]
     found = sentences.condition_finding(temperature_sweep(widths=(4,), pairs=1))

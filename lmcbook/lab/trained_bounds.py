@@ -1,4 +1,4 @@
-"""The bounds of the theory on two small networks that are trained for it: what chapter 23 says of trained pairs."""
+"""The bounds of the theory on two small networks that are trained for it: what a chapter says of trained pairs."""
 
 from lmcbook.data import load
 from lmcbook.theory import BoundedRise, Network, Pair, bounded_rise

@@ -39,7 +39,7 @@ def origin(records: Sequence[Record]) -> list[str]:
         for place, count in sources.items()
     )
     lines = [
-        f"Scale: {scales}. {len(records)} records, {number_of_pairs(records)}; {where}.",
+        f"Scale: {scales}. {len(records):,} records, {number_of_pairs(records)}; {where}.",
         f"Measured {_dates(records)} on {_hardware(records)}.",
         f"Commit: {_listed(_commit(record) for record in records)}.",
     ]

@@ -31,9 +31,9 @@ def loss_bounds(
     r"""Bounds on the loss of $\mathrm{softmax}(\beta(g + r))$ above that of $\mathrm{softmax}(\beta g)$.
 
     Args:
-        logits: g.
-        error: r.
-        labels: y.
+        logits: $g$.
+        error: $r$.
+        labels: $y$.
         inverse_temperature: β.
     """
     residual = (inverse_temperature * logits).softmax(1)

@@ -36,7 +36,7 @@ class Network:
 
     @property
     def num_layers(self) -> int:
-        """L."""
+        """$L$."""
         return len(self.weights)
 
 

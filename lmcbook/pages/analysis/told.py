@@ -77,12 +77,14 @@ def _of_all(found: Sequence[tuple[str, str, str]], rest: str) -> str:
 
 
 def tables_of(finding: str | Iterable[str]) -> list[DataFrame]:
-    """`numbers_of` as a table for each kind of rows: those that share no more than the network are of two kinds."""
+    """`numbers_of` as a table for each kind of rows: two kinds share less than half of the columns of the smaller."""
     every = numbers_of(finding)
     kinds: list[tuple[set[str], list[int]]] = []
     for place, row in enumerate(every.to_dict("records")):
         columns = {str(name) for name, cell in row.items() if cell != "–"} - {"network"}
-        found = next((kind for kind in kinds if kind[0] & columns), None)
+        found = next(
+            (kind for kind in kinds if 2 * len(kind[0] & columns) >= min(len(kind[0]), len(columns)) > 0), None
+        )
         if found is None:
             kinds.append(found := (set(), []))
         found[0].update(columns)

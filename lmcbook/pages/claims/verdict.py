@@ -245,4 +245,4 @@ def _counted(verdicts: Sequence[Verdict]) -> str:
 def _paper(claim: Claim) -> str:
     if claim.paper_value is None:
         return "no number"
-    return f"{claim.factor * claim.paper_value:.{claim.digits}f} {claim.unit}".strip()
+    return f"{signed(claim.factor * claim.paper_value, claim.digits)} {claim.unit}".strip()

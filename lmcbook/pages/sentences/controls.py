@@ -104,7 +104,7 @@ def lines_finding(records: Sequence[Record]) -> list[str]:
             if not rows.empty
         ]
         losses = {_line(kind): rows["calibrated_loss"].mean() for kind, rows in halfway.items() if not rows.empty}
-        said = f"halfway the least is lost, calibrated, on the walk: {min(losses, key=lambda each: losses[each])}"
+        said = f"halfway and calibrated, the walk that loses least is: {min(losses, key=lambda each: losses[each])}"
         counted = pair_count(len(table.groupby(SEEDS)))
         sentences.append(Told(f"{network_of(table)}: {said} ({counted}).", found))
     return sentences
@@ -124,9 +124,9 @@ def halfway_finding(records: Sequence[Record]) -> list[str]:
             for chosen, of in zip(ends(table), shares, strict=True)
         ]
         most = [kind for kind, share in shares[-1].items() if share > 0.5]
-        said = "at the widest, walks that cost more halfway than the walk to network b in most cases: "
-        said += ", ".join(most) or "none"
-        sentences.append(Told(f"{recipe_label(table['recipe'].iloc[0])}: {said}.", found))
+        said = "halfway than the walk to network b in most cases"
+        said = f"these walks cost more {said}: {', '.join(most)}" if most else f"no kind of walk costs more {said}"
+        sentences.append(Told(f"{recipe_label(table['recipe'].iloc[0])}: at the widest {said}.", found))
     return sentences
 
 
@@ -189,7 +189,7 @@ def mechanism_start_finding(records: Sequence[Record]) -> list[str]:
     names = {
         "decay_exponent": "decay exponent",
         "orthogonal_error": "error of the law of orthogonal networks",
-        "alike_error": "error of LLFC's",
+        "alike_error": "error of LLFC",
         "reciprocal_orthogonality": "reciprocal orthogonality",
         "commutativity": "commutativity",
     }

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from lmcbook.lab.records import Record
 from lmcbook.pages.analysis.floor_fit import CONFIDENCE, FloorFit
 from lmcbook.pages.analysis.floors import Fitted, decided, ensemble_fits, floor_fits
-from lmcbook.pages.analysis.labels import decay_label, enumerated, recipe_label, width_label
+from lmcbook.pages.analysis.labels import decay_label, enumerated, pair_count, recipe_label, width_label
 from lmcbook.pages.analysis.measurements import Measurements
 from lmcbook.pages.analysis.told import Told
 
@@ -52,7 +52,7 @@ def _of_fit(fitted: Fitted, fit: FloorFit, num_fits: int) -> tuple[str, dict[str
     factor, (name, _, unit) = fitted.factor, fitted.label.removesuffix(")").partition(" (")
     row = {
         "of": f"{name}, {unit}",
-        f"{CONFIDENCE:.0%} interval of the floor": f"{factor * fit.low:.2g} to {factor * fit.high:.2g}",
+        f"{100 * CONFIDENCE:.0f} % interval of the floor": f"{factor * fit.low:.2g} to {factor * fit.high:.2g}",
         "p": f"{fit.p_value:.2g}",
         "p, lack of fit": "–" if fit.lack_of_fit != fit.lack_of_fit else f"{fit.lack_of_fit:.2g}",
         "pairs, widths": f"{fit.num_pairs}, {fit.num_widths}",
@@ -71,4 +71,6 @@ def _of_none(fitted: Fitted) -> str:
         return f"too few widths for a fit ({pairs['width_multiplier'].nunique()})"
     width = nothing["width_multiplier"].max()
     here = pairs[pairs["width_multiplier"] == width]
-    return f"{(here[column] <= 0).sum()} of {len(here)} pairs at {width_label(width)} lose nothing, so none is fitted"
+    lost = int((here[column] <= 0).sum())
+    verb = "loses" if lost == 1 else "lose"
+    return f"{lost} of {pair_count(len(here))} at {width_label(width)} {verb} nothing, so none is fitted"

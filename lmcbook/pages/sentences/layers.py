@@ -7,6 +7,7 @@ from lmcbook.pages.analysis.curves import temperature_depth_table
 from lmcbook.pages.analysis.labels import (
     at_width,
     decay_label,
+    enumerated,
     mean_and_deviation,
     number_of_pairs,
     recipe_label,
@@ -22,6 +23,8 @@ from lmcbook.pages.analysis.units import both_models_table, gaussian_table, hist
 from lmcbook.pages.analysis.vocabulary import decays, ends, groups, paper_decay, widest
 from lmcbook.pages.sentences.phrases import by_recipe
 from lmcbook.theory.gaussian import INDEPENDENT_COSINE
+
+_FRACTIONS = {0.25: "¼", 0.5: "½", 0.75: "¾"}
 
 
 def lewc_finding(records: Sequence[Record]) -> list[str]:
@@ -59,14 +62,15 @@ def law_finding(records: Sequence[Record]) -> list[str]:
         orthogonal = BATCH_NORM if BATCH_NORM in means else LEWC
         means = means.dropna(subset=[orthogonal])
         nearer = means[orthogonal] < means[LLFC]
-        where = [f"λ = {coefficient:g}" for coefficient in means.index[nearer]]
+        fractions = [_FRACTIONS.get(at, f"{at:g}") for at in means.index[nearer]]
+        where = f"λ = {enumerated(fractions)}" if fractions else "no λ"
         if 0.5 not in means.index:
             continue
         middle = means.loc[0.5]
         sentences.append(
             f"{recipe_label(recipe)} at {width_label(logits['width_multiplier'].iloc[0])}: the merged logits are "
             f"nearer to {'the law of recomputed batch norm' if orthogonal == BATCH_NORM else LEWC} than to LLFC at "
-            f"{', '.join(where) or 'no λ'}; at the midpoint they are {middle[orthogonal]:.2f} of their own norm away "
+            f"{where}; at the midpoint they are {middle[orthogonal]:.2f} of their own norm away "
             f"from the former and {middle[LLFC]:.2f} from the latter."
         )
     return sentences

@@ -86,11 +86,9 @@ def _findings(records: Sequence[Record], quantities: Sequence[str]) -> list[str]
         rows = [{"network": recipe_label(recipe)} | _agreement(row) for _, row in of_recipe.iterrows()]
         several = of_recipe[of_recipe["pairs"] > 1]
         unbiased = int(((several["low"] <= 0) & (several["high"] >= 0)).sum())
-        said = (
-            f"{recipe_label(recipe)}: without bias that the pairs could show for {unbiased} of {len(several)} kinds of "
-            "training and quantities"
-        )
-        sentences.append(Told(f"{said}.", rows))
+        shown = f"the pairs show no bias in {unbiased} of {len(several)} kinds of training and quantities"
+        said = shown if len(several) else "a single pair cannot show a bias"
+        sentences.append(Told(f"{recipe_label(recipe)}: {said}.", rows))
     return sentences
 
 

@@ -97,8 +97,10 @@ def choice_finding(records: Sequence[Record]) -> list[str]:
             name: mean_and_deviation(cost[choice], 1, 3) for choice, name in names.items()
         }
         least = min(names, key=lambda choice: cost[choice].mean())
-        said = "of the ways to choose β below, in nats above fitting it at each λ and in the mean over λ, the best is "
-        said += f"“{names[least]}”"
+        said = (
+            f"of the ways to choose β in the table, “{names[least]}” costs least, in nats above fitting it at each λ, "
+        )
+        said += "in the mean over λ"
         sentences.append(Told(f"{network_of(chosen)}: {said} ({pair_count(len(cost))} of networks).", [row]))
     return sentences
 
@@ -122,9 +124,11 @@ def examples_finding(records: Sequence[Record]) -> list[str]:
         ]
         right = sum(entry["smoothed"] for entry in few) / sum(len(entry["loss"]) for entry in few)
         enough = next((size for size, value in nine.items() if value <= TOLERANCE), None)
-        said = f"{enough:,} images are enough for it" if enough else "no sample is large enough for it"
-        text = f"{network_of(chosen)}: that nine of ten samples cost at most {TOLERANCE:g} nats, {said}. Of those of "
-        text += f"{smallest}, {100 * right:.0f} % were all right, so that they set no bound to β."
+        said = f"with {enough:,} images" if enough else "at no size measured do"
+        text = (
+            f"{network_of(chosen)}: {said} nine of ten samples cost at most {TOLERANCE:g} nats. In {100 * right:.0f} % "
+        )
+        text += f"of the samples of {smallest} images every label was right, so that they set no bound to β."
         sentences.append(Told(text, found))
     return sentences
 

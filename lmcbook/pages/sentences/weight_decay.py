@@ -194,13 +194,14 @@ def decay_verdict(records: Sequence[Record]) -> str:
         gains = both["difference"]
         agree = bool((gains > 0).all() or (gains < 0).all())
         word = ("better" if gains.mean() > 0 else "worse") if agree else "neither better nor worse"
-        against = "as the paper says" if word == "better" else "against the paper"
-        pairs = f"all {len(gains)} pairs" if len(gains) > 1 else "the one pair measured"
+        against = {"better": ", as the paper says", "worse": ", against the paper"}.get(word, "")
+        pairs = f" in all {len(gains)} pairs" if len(gains) > 1 else " in the one pair measured"
         difference = mean_and_deviation(gains if word != "worse" else -gains, 100, 1)
-        by = f"by {difference} points of accuracy" if agree else f"with a mean difference of {difference} points"
+        disagree = f"for its {len(gains)} pairs disagree, with a mean difference of {difference} points"
+        by = f"by {difference} points of accuracy" if agree else disagree
         parts.append(
             f"{network_of(table)} merges {word} with weight decay {decay_label(MAIN_WEIGHT_DECAY)} than with "
-            f"{decay_label(USUAL_WEIGHT_DECAY)} in {pairs}, {by}, {against}{_conditions_meanwhile(table)}"
+            f"{decay_label(USUAL_WEIGHT_DECAY)}{pairs if agree else ''}, {by}{against}{_conditions_meanwhile(table)}"
         )
     if not parts:
         return "**Verdict.** Without both weight decays at one width there is none."
