@@ -1,6 +1,7 @@
 """Tests that the project's files agree with each other, and that what must not be in them is not."""
 
 import ast
+import gc
 import json
 import os
 import re
@@ -264,6 +265,17 @@ def test_formulas_of_docstrings_become_roles():
     assert (
         "\n".join(lines) == r"The ratio :math:`a_\ell / b` of ``$HOME`` and 5 $ is" + "\n" + r":math:`\beta`; costs $1."
     )
+
+
+def test_a_build_does_not_look_for_garbage_and_what_comes_after_it_does():
+    extension, connected = module_of(ROOT / "book" / "_extensions" / "garbage_later.py"), {}
+    try:
+        extension.setup(SimpleNamespace(connect=lambda event, handler, priority: connected.update({event: handler})))
+        assert not gc.isenabled()
+        connected["build-finished"](None, RuntimeError("the build failed"))
+        assert gc.isenabled()
+    finally:
+        gc.enable()
 
 
 def test_a_displayed_formula_of_a_docstring_becomes_a_directive():
