@@ -1,4 +1,4 @@
-"""What the committed records of the embedded scale must show; each is a statement of the book, on measured networks."""
+"""What the committed records must show, mostly of the embedded scale: statements of the book on measured networks."""
 
 import pytest
 
@@ -148,6 +148,20 @@ def test_trials_of_the_repair_lie_in_the_intervals_of_the_records(committed_reco
         lost = [*(100 * chosen[chosen["way"] == way]["midpoint_accuracy_barrier"])]
         low, high = mean_interval(lost)
         assert len(lost) == 3 and low <= seen <= high, way
+
+
+@pytest.mark.parametrize("batch_size", [125, 500])
+@pytest.mark.parametrize("recipe", ["mlp-mnist", "mlp-fashion_mnist"])
+def test_on_the_papers_data_a_bias_per_layer_repairs_three_pairs_of_every_width(committed_records, recipe, batch_size):
+    repairs = [record for record in committed_records if record.measurement == "repair" and not record.outdated]
+    table = ways_table([record for record in repairs if record.recipe == recipe and record.scale == "paper"])
+    table = table[(table["weight_decay"] == 3e-3) & (table["batch_size"] == batch_size)]
+    lost = table.pivot_table("midpoint_accuracy_barrier", ["width_multiplier", "seed_a"], "way", observed=True)
+    by_width = lost.groupby("width_multiplier")
+    assert (by_width.size().reindex([0.25, 0.5, 1, 2, 4]) >= 3).all()
+    assert (by_width[REPAIRED].mean() < by_width[PLAIN].mean()).all()
+    if batch_size == 500:
+        assert (lost[REPAIRED] < lost[PLAIN]).all(), "every pair, not the mean alone"
 
 
 def test_a_claim_has_one_verdict_in_all_chapters(records):
