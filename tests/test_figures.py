@@ -16,7 +16,7 @@ from lmcbook.errors import InputError
 from lmcbook.pages import figures
 from lmcbook.pages.analysis.barriers import barrier_table
 from lmcbook.pages.analysis.curves import accuracy_table, inverse_temperature_table, loss_table
-from lmcbook.pages.analysis.labels import decay_label, recipe_label, width_label
+from lmcbook.pages.analysis.labels import coefficient_label, decay_label, recipe_label, width_label
 from lmcbook.pages.figures import style
 from lmcbook.pages.figures.svg import to_svg
 from tests.helpers.drawn import alt_of, check_layout, data_of, drawn, first_of_each_module, page_of
@@ -214,6 +214,11 @@ def test_marks_stand_out_on_either_page(colour):
 )
 def test_widths_are_written_as_in_the_paper(width, label):
     assert width_label(width) == label
+
+
+@pytest.mark.parametrize(("coefficient", "label"), [(0.25, "¼"), (0.5, "½"), (0.75, "¾"), (0.1, "0.1"), (0.0, "0")])
+def test_coefficients_are_written_as_on_the_axes(coefficient, label):
+    assert coefficient_label(coefficient) == label
 
 
 def test_other_labels():

@@ -13,6 +13,7 @@ _DATASETS = {
     "cifar100": "CIFAR-100",
     "imagenet": "ImageNet",
 }
+_FRACTIONS = {0.25: "¼", 0.5: "½", 0.75: "¾"}
 
 
 def recipe_label(recipe: str) -> str:
@@ -36,6 +37,11 @@ def width_of(table: DataFrame) -> str:
 def network_of(table: DataFrame) -> str:
     """``MLP on digits at ×4``: recipe and width, which all rows of ``table`` have in common."""
     return f"{recipe_label(table['recipe'].iloc[0])} at {width_of(table)}"
+
+
+def coefficient_label(coefficient: float) -> str:
+    """``¼``, ``0.1``: an interpolation coefficient."""
+    return _FRACTIONS.get(coefficient, f"{coefficient:g}")
 
 
 def decay_label(weight_decay: float) -> str:

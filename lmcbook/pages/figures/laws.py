@@ -8,7 +8,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from pandas import DataFrame
 
-from lmcbook.pages.analysis.labels import recipe_label, width_label
+from lmcbook.pages.analysis.labels import coefficient_label, recipe_label, width_label
 from lmcbook.pages.analysis.layers import BATCH_NORM, LEWC, LLFC
 from lmcbook.pages.analysis.vocabulary import groups
 from lmcbook.pages.figures import style
@@ -20,7 +20,6 @@ _LAWS: dict[str, dict[str, Any]] = {
     LLFC: {"color": style.WEAK, "marker": "s", "linestyle": "--"},
     BATCH_NORM: {"color": style.CONTROL, "marker": "D", "linestyle": ":"},
 }
-_FRACTIONS = {0.25: "¼", 0.5: "½", 0.75: "¾"}
 
 
 def law_errors_by_layer(table: DataFrame, *, narrow: bool = False) -> Figure:
@@ -39,7 +38,7 @@ def law_errors_by_layer(table: DataFrame, *, narrow: bool = False) -> Figure:
             width = width_label(of_recipe["width_multiplier"].iloc[0])
             name = recipe_label(of_recipe["recipe"].iloc[0])
             title = f"{name}, {width}\n" if index == 0 or narrow else "\n"
-            axis.set_title(f"{title}λ = {_FRACTIONS.get(coefficient, f'{coefficient:g}')}")
+            axis.set_title(f"{title}λ = {coefficient_label(coefficient)}")
             if index == 0 or narrow:
                 axis.set_ylabel("distance / layer's norm")
         axes[0].set_ylim(0, None)

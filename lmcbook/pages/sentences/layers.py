@@ -6,6 +6,7 @@ from lmcbook.lab.records import Record, summaries_table
 from lmcbook.pages.analysis.curves import temperature_depth_table
 from lmcbook.pages.analysis.labels import (
     at_width,
+    coefficient_label,
     decay_label,
     enumerated,
     mean_and_deviation,
@@ -23,8 +24,6 @@ from lmcbook.pages.analysis.units import both_models_table, gaussian_table, hist
 from lmcbook.pages.analysis.vocabulary import decays, ends, groups, paper_decay, widest
 from lmcbook.pages.sentences.phrases import by_recipe
 from lmcbook.theory.gaussian import INDEPENDENT_COSINE
-
-_FRACTIONS = {0.25: "¼", 0.5: "½", 0.75: "¾"}
 
 
 def lewc_finding(records: Sequence[Record]) -> list[str]:
@@ -62,8 +61,8 @@ def law_finding(records: Sequence[Record]) -> list[str]:
         orthogonal = BATCH_NORM if BATCH_NORM in means else LEWC
         means = means.dropna(subset=[orthogonal])
         nearer = means[orthogonal] < means[LLFC]
-        fractions = [_FRACTIONS.get(at, f"{at:g}") for at in means.index[nearer]]
-        where = f"λ = {enumerated(fractions)}" if fractions else "no λ"
+        labels = [coefficient_label(at) for at in means.index[nearer]]
+        where = f"λ = {enumerated(labels)}" if labels else "no λ"
         if 0.5 not in means.index:
             continue
         middle = means.loc[0.5]
