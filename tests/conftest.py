@@ -13,7 +13,7 @@ import pytest
 import torch
 
 # before anything of the package is imported
-import tests.helpers.type_checks  # noqa: F401
+from tests.helpers.type_checks import begin_a_test
 
 # isort: split
 from lmcbook.data import Splits, load
@@ -64,6 +64,10 @@ def pytest_collection_finish():
     """
     gc.freeze()
     gc.set_threshold(10_000)
+
+
+def pytest_runtest_setup():
+    begin_a_test()
 
 
 @pytest.fixture(scope="session")

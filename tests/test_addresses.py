@@ -127,6 +127,7 @@ def test_images_of_a_pinned_dataset_are_no_part_of_an_address(tmp_path):
     assert record.address == record.digest == replace(record, dataset_sha256="e" * 64).address
 
 
+@pytest.mark.slow
 def test_committed_records_lie_at_their_addresses():
     paths = sorted((ROOT / "records").rglob("*.json"))[::10]
     assert paths and [path.name for path in paths] == [read_record(path).file_name for path in paths]

@@ -41,6 +41,7 @@ def test_each_table_is_derived_once(records):
     assert len(asked) == 2, "what another object was asked is not remembered here"
 
 
+@pytest.mark.slow
 def test_a_figure_derives_its_table_once(records, monkeypatch):
     asked = []
     old = FIGURES[figures.barrier_against_width]

@@ -49,7 +49,10 @@ def runtime_imports(tree: ast.Module) -> list[ast.Import | ast.ImportFrom]:
 @cache
 def on_demand(package: str) -> dict[str, str]:
     """The names that a package loads when they are first used → the module that each comes from."""
-    calls = [node for node in ast.walk(ast.parse(SOURCES[package].read_text())) if isinstance(node, ast.Call)]
+    code = SOURCES[package].read_text()
+    calls = (
+        [node for node in ast.walk(ast.parse(code)) if isinstance(node, ast.Call)] if "names_on_demand" in code else []
+    )
     return {
         name: f"{package}.{home}"
         for call in calls

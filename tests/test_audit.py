@@ -21,6 +21,7 @@ def answer(monkeypatch):
     return give
 
 
+@pytest.mark.slow
 def test_every_locked_package_has_a_licence_that_can_be_named():
     packages = parsed(LOCK.read_text(encoding="utf-8"))
     assert len(packages) > 100 and {"torch", "numpy", "snakemake"} <= set(packages)

@@ -17,6 +17,7 @@ def records():
     return [*layers_sweep(), *width_sweep()]
 
 
+@pytest.mark.slow
 def test_the_chain_has_the_ledgers_words(records):
     table = chain_table(records)
     assert set(table["network"]) == {"MLP on digits"} and list(table["link"]) == list(LINKS)
@@ -39,6 +40,7 @@ def test_a_network_without_records_is_left_out():
     assert chain_table([]).empty
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("narrow", [False, True])
 def test_the_figure_is_small_and_told_in_words(records, narrow):
     table = chain_table(records)
@@ -52,6 +54,7 @@ def test_the_figure_is_small_and_told_in_words(records, narrow):
     assert len(set(looks)) == len(looks), "told apart without colour"
 
 
+@pytest.mark.slow
 def test_sentences_count_the_verdicts(records):
     said = sentences.chain_finding(records)
     table = chain_table(records)
@@ -94,6 +97,7 @@ def test_falls_are_counted_not_asserted():
     )
 
 
+@pytest.mark.slow
 def test_the_drawing_gives_every_hidden_unit_to_one_network():
     units = figures.disjoint_units()
     hidden = units[units["layer"].isin([1, 2])]
@@ -124,6 +128,7 @@ def test_one_weight_decay_alone_is_compared_with_none():
     assert said == "MLP on digits at ×1: measured with weight decay 3e-3 alone."
 
 
+@pytest.mark.slow
 def test_nearly_all_networks_lose_less_at_the_widest_and_not_all(committed_records):
     """As the front page says, and the chapter of the network that does not."""
     records = [record for record in committed_records if not record.outdated]

@@ -59,6 +59,7 @@ def test_cheap_and_first_comes_before_dear_and_repeated(small_plan):
     assert tasks[2].seconds > tasks[0].seconds
 
 
+@pytest.mark.slow
 def test_a_measured_time_replaces_the_estimate(small_plan, tmp_path):
     from lmcbook.lab.missing import Bench
 
@@ -68,6 +69,7 @@ def test_a_measured_time_replaces_the_estimate(small_plan, tmp_path):
     assert not known["mlp-digits_L3_x64_wd0.003 seeds 0,1 batch 100 short (20 epochs)"].is_measured
 
 
+@pytest.mark.slow
 def test_of_measured_times_the_fastest_counts_and_the_first_task_of_a_pair_trains_it(small_plan):
     from lmcbook.lab.missing import Bench
 
@@ -92,6 +94,7 @@ def test_only_what_fits_is_bought(small_plan):
     assert "0.0001 minutes buy 0 of 3: none" in budget.describe_plan("embedded", device="cpu", max_minutes=1e-4)
 
 
+@pytest.mark.slow
 def test_the_run_stops_at_its_deadline_and_goes_on_afterwards(small, tmp_path):
     lines: list[str] = []
     written = budget.run_within_budget("embedded", folder=tmp_path, device="cpu", max_minutes=1e-9, report=lines.append)
@@ -102,6 +105,7 @@ def test_the_run_stops_at_its_deadline_and_goes_on_afterwards(small, tmp_path):
     assert budget.run_within_budget("embedded", folder=tmp_path, device="cpu", report=lines.append) == []
 
 
+@pytest.mark.slow
 def test_what_is_there_anywhere_is_not_measured_unless_its_folder_is_named(small, tmp_path):
     """The plan counts committed records too; to measure them on this machine, its folder is named."""
     [record, other] = budget.run_within_budget("embedded", folder=tmp_path / "elsewhere", device="cpu")
@@ -114,6 +118,7 @@ def test_what_is_there_anywhere_is_not_measured_unless_its_folder_is_named(small
     assert budget.run_within_budget("embedded", device="cpu", report=lines.append) == []
 
 
+@pytest.mark.slow
 def test_the_networks_are_counted_where_bars_are_not_seen(small, tmp_path, capsys):
     budget.run_within_budget("embedded", folder=tmp_path, device="cpu", report=lambda line: None)
     told = capsys.readouterr().err
@@ -155,6 +160,7 @@ def test_a_time_is_told_in_a_unit_that_people_think_in():
     assert {seconds: progress.duration(seconds) for seconds in times} == times
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("scale", ["embedded", "desk", pytest.param("paper", marks=pytest.mark.slow)])
 def test_every_scale_can_be_priced_without_data_or_memory(scale):
     text = budget.describe_plan(scale, device="cuda")
@@ -411,6 +417,7 @@ def test_what_fails_is_left_out_and_the_rest_is_measured(problems, small_plan, t
     assert lines[-1] == "1 records written, 2 still missing"
 
 
+@pytest.mark.slow
 def test_a_measurement_that_would_not_end_in_time_is_not_begun(pico_pair, tmp_path, monkeypatch):
     from lmcbook.lab.budget import work
 

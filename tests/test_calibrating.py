@@ -34,6 +34,7 @@ def pair(request):
     return random_pair(request.param)
 
 
+@pytest.mark.slow
 def test_fitted_temperatures_and_losses_are_those_of_the_curve(pair):
     along, curve = study(pair)["along"], pair.curve()
     assert along["fitted"]["inverse_temperature"] == pytest.approx(curve.inverse_temperature, rel=1e-5)
@@ -51,6 +52,7 @@ def trained(pico_pair, trained_pair, digits):
     return model, trained_pair[0].state, trained_pair[1].state, digits
 
 
+@pytest.mark.slow
 def test_the_single_temperature_is_the_best_of_all_coefficients_together(pico_pair, trained):
     model, state_a, state_b, digits = trained
     pair = replace(pico_pair, measurement="calibration")
@@ -65,6 +67,7 @@ def test_the_single_temperature_is_the_best_of_all_coefficients_together(pico_pa
     assert total_loss(beta) < min(total_loss(1.01 * beta), total_loss(beta / 1.01))
 
 
+@pytest.mark.slow
 def test_predicted_temperatures_never_see_the_merged_network(pair):
     found = study(pair)
     exponent = found["exponent"]
@@ -79,12 +82,14 @@ def test_predicted_temperatures_never_see_the_merged_network(pair):
         assert predicted == pytest.approx(predicted_inverse_temperature(fitted, coefficient, exponent), rel=1e-5)
 
 
+@pytest.mark.slow
 def test_the_exponent_is_the_depth_or_two_with_batch_norm():
     assert study(random_pair("mlp"))["exponent"] == 3
     assert study(random_pair("mlp"), num_layers=7)["exponent"] == 7
     assert study(random_pair("resnet20"))["exponent"] == 2
 
 
+@pytest.mark.slow
 def test_reliability_is_that_of_the_test_images(pair):
     found = study(pair)["reliability"]
     assert list(found) == ["a", "b", "merged", "ensemble"]
@@ -109,12 +114,14 @@ def test_samples_grow_up_to_all_examples(pair):
     assert everything["loss"] == [found["along"]["fitted"]["loss"][middle]]
 
 
+@pytest.mark.slow
 def test_the_same_generator_draws_the_same_samples(pair):
     assert study(pair) == study(pair)
     other = study(pair, generator=random_stream(1, "study"))
     assert other["few"][0] != study(pair)["few"][0] and other["along"] == study(pair)["along"]
 
 
+@pytest.mark.slow
 def test_samples_without_an_error_are_counted(pico_pair, trained):
     model, state, _, digits = trained
     pair = replace(pico_pair, measurement="calibration")

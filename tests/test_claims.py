@@ -237,6 +237,7 @@ def test_a_claim_of_the_paper_is_judged_with_each_batch_size_by_its_own_pairs():
     assert [claim.network for claim in ours] == ["MLP on MNIST, batches of 500"], "our own questions are asked once"
 
 
+@pytest.mark.slow
 def test_verdicts_are_counted_by_whose_claim_it_is_and_on_which_data():
     groups = {claim.id: claim.group for claim in CLAIMS}
     earlier, usual = claims.GROUPS[:2]
@@ -262,6 +263,7 @@ def test_verdicts_on_one_statement_stand_side_by_side():
     assert [verdict.claim.id for verdict in again] == ["4", "2", "3", "1"]
 
 
+@pytest.mark.slow
 def test_without_records_nothing_is_judged():
     verdicts = claims.judge([])
     assert {verdict.word for verdict in verdicts} == {"not measured"} and len(verdicts) == len(CLAIMS)
@@ -331,6 +333,7 @@ def test_every_claim_is_sound(claim: Claim):
     assert len(values) == (1 if claim.pooled else 2)
 
 
+@pytest.mark.slow
 def test_a_shortened_training_is_said():
     table = claims.verdict_table(claims.judge(pair_of_widths(short=True)))
     assert set(table[table["verdict"] != "not measured"]["scale"]) == {
@@ -451,6 +454,7 @@ def test_variants_of_a_recipes_networks_do_not_judge_its_claims():
     ]
 
 
+@pytest.mark.slow
 def test_chapters_have_their_claims():
     assert {claim.chapter for claim in claims.of_chapter("04_lewc", "06_active_units")} == {
         "04_lewc",
@@ -511,6 +515,7 @@ def test_claims_are_found_by_chapter_and_by_source():
     assert claims.about("no such chapter") == ()
 
 
+@pytest.mark.slow
 def test_tables_of_verdicts():
     verdicts = claims.judge(pair_of_widths())
     table = claims.verdict_table(verdicts)

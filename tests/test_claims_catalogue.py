@@ -47,6 +47,7 @@ def test_what_decides_the_verdicts_is_what_it_was():
     )
 
 
+@pytest.mark.slow
 def test_a_changed_tolerance_is_one_line():
     changed = TEXT.replace("reproduced = { high = 0.25 }", "reproduced = { high = 0.26 }")
     before, after = ({claim.id: claim for claim in read_claims(text)[0]} for text in (TEXT, changed))

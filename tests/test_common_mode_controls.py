@@ -325,6 +325,7 @@ def test_many_networks_are_averaged_with_equal_weights(pico, pico_pair, digits, 
     assert merges[9]["kind"] == "lewc_mean" and merges[9]["accuracy"] == accuracy(logits, digits.test.labels)
 
 
+@pytest.mark.slow
 def test_placements_of_a_trained_pair(pico_pair, digits, trained_pair, monkeypatch):
     monkeypatch.setattr("lmcbook.lab.control_measurements.PLACEMENTS", ((1, 1), (8, 1), (2, 2)))
     pair = replace(pico_pair, measurement="placement")

@@ -172,6 +172,7 @@ def test_a_bad_prediction_is_refused_in_one_line_that_names_it(line, message):
 # --- tables ----------------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_points_lost_are_told_of_each_pair(records):
     table = controls_table(records)
     chosen = table[(table["control"] == "as the recipe") & (table["batch_size"] == 128)]
@@ -183,6 +184,7 @@ def test_points_lost_are_told_of_each_pair(records):
     assert merges_table([]).empty and controls_table([]).empty and many_table([]).empty and placement_table([]).empty
 
 
+@pytest.mark.slow
 def test_placements_are_means_over_draws_and_groups_know_the_prediction_of_their_temperature(records):
     placed = placement_table(records)
     single = placed[(placed["share"] == 1) & (placed["copies"] == 16) & (placed["seed_a"] == 0)]
@@ -195,6 +197,7 @@ def test_placements_are_means_over_draws_and_groups_know_the_prediction_of_their
     assert len(many_table([*records, again])) == len(many), "the first four networks are in another group already"
 
 
+@pytest.mark.slow
 def test_each_prediction_has_its_statistic_and_its_verdict(records):
     table: Any = outcomes_table(records).set_index(["control", "statistic", "batch_size"])
     row = table.loc[("tanh", "better", 128)]
@@ -215,6 +218,7 @@ def test_each_prediction_has_its_statistic_and_its_verdict(records):
     assert table.loc[("layer norm", "common_part", 32), "verdict"] == "not trained"
 
 
+@pytest.mark.slow
 def test_placed_networks_are_compared_at_the_active_share_of_trained_ones(records):
     trained = []
     for width, active, lost in ((2.0, 0.5, 20.0), (8.0, 0.25, 9.0), (16.0, 0.6, 5.0), (32.0, 0.01, 3.0)):
@@ -241,6 +245,7 @@ def test_placed_networks_are_compared_at_the_active_share_of_trained_ones(record
     assert placed_beside_trained([], trained).empty and placed_beside_trained(records, []).empty
 
 
+@pytest.mark.slow
 def test_both_parts_are_told_of_each_control(records):
     said = sentences.common_parts_finding(records)
     rows = {(row["batches"], row["changed"]): row for row in numbers_of(said).to_dict("records")}
@@ -256,6 +261,7 @@ def test_both_parts_are_told_of_each_control(records):
 # --- sentences and figures -------------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_the_verdict_says_every_prediction_with_its_numbers(records):
     said = sentences.controls_verdict(records)
     outcomes = outcomes_table(records)
@@ -272,6 +278,7 @@ def test_the_verdict_says_every_prediction_with_its_numbers(records):
     assert sentences.controls_verdict([]) == "**Verdict.** Nothing is measured that could tell."
 
 
+@pytest.mark.slow
 def test_findings_say_what_the_records_say(records):
     found = sentences.control_sentences(records)
     rows = {(row["batches"], row["changed"]): row for row in numbers_of(found).to_dict("records")}
@@ -299,6 +306,7 @@ def test_findings_say_what_the_records_say(records):
     assert less == "MLP on digits: averages of the most networks lose less repaired than plain."
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("narrow", [False, True])
 def test_the_ensemble_stands_beside_the_averages_of_many_networks(records, narrow):
     figure = drawn(figures.lost_by_number, records, narrow=narrow)
@@ -312,6 +320,7 @@ def test_the_ensemble_stands_beside_the_averages_of_many_networks(records, narro
     assert {"plain_loss", "lewc_mean_loss", "ensemble_loss"} <= set(data_of(figures.lost_by_number, records).columns)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("draw", [figures.lost_by_control, figures.lost_by_placement, figures.lost_by_number])
 @pytest.mark.parametrize("narrow", [False, True])
 def test_figures_are_drawn_of_what_they_are_told_from(records, draw, narrow):

@@ -76,6 +76,7 @@ def predicted(model, state, images):
 # --- numbers ----------------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_the_curve_is_the_books(connection, digits_pair, digits):
     model, a, b = digits_pair
     curve = interpolation_curve(
@@ -106,6 +107,7 @@ def test_rows_are_those_of_a_naive_loop(connection, digits_pair, digits):
     assert row(connection, "repaired:mean_and_variance").loss == pytest.approx(expected, abs=1e-6)
 
 
+@pytest.mark.slow
 def test_a_network_with_batch_norm_is_measured_plain_and_recomputed():
     model, a = small_model("resnet20")
     _, b = small_model("resnet20", seed=1)
@@ -185,6 +187,7 @@ def test_the_standard_error_is_that_of_a_mean_and_the_same_every_time():
     assert bootstrap_error(torch.ones(10)) == 0
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "name", [pytest.param(name, marks=[] if name in IN_SHORT else pytest.mark.slow) for name in STRANGERS]
 )
@@ -322,6 +325,7 @@ def _two_of_torchvision(build):
 # --- the answer -------------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_a_planted_permutation_is_undone_by_matching(digits_pair, digits):
     model, a, _ = digits_pair
     spec = derive_spec(model, digits.test.images[:8])
@@ -335,6 +339,7 @@ def test_a_planted_permutation_is_undone_by_matching(digits_pair, digits):
     assert 'match="weights"' in found.next_steps[0]
 
 
+@pytest.mark.slow
 def test_a_network_and_itself_are_connected_plainly(digits_pair, digits):
     model, a, _ = digits_pair
     found = lmcbook.connect(model, a, dict(a), test=digits.test, calibration=digits.calibration)
@@ -412,6 +417,7 @@ def test_the_answer_prints_first_and_names_every_row(connection):
     assert "Why:" in lines and "Next:" in lines and str(connection).isascii()
 
 
+@pytest.mark.slow
 def test_a_parent_that_guesses_and_a_merge_that_gains_are_told(digits_pair, digits):
     model, a, b = digits_pair
     wrong = (digits.test.images, digits.test.labels.roll(1))
@@ -462,6 +468,7 @@ class Wrapped(nn.Module):
         return self.answer(self.inner(x))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("answer", "output"),
     [
@@ -495,6 +502,7 @@ def test_outputs_that_are_random_are_told(digits_pair, digits):
     assert not any("outputs differ" in note for note in found.notes)
 
 
+@pytest.mark.slow
 def test_whatever_form_examples_have(digits_pair, digits):
     images, labels = digits.test.images, digits.test.labels
     forms = [
@@ -510,6 +518,7 @@ def test_whatever_form_examples_have(digits_pair, digits):
     assert {(row.accuracy, row.loss) for row in rows} == {(rows[0].accuracy, rows[0].loss)}
 
 
+@pytest.mark.slow
 def test_networks_as_files_modules_and_half_precision(digits_pair, digits, tmp_path):
     model, a, b = digits_pair
     module = copy.deepcopy(model)
@@ -528,6 +537,7 @@ def test_without_calibration_half_of_the_test_examples_are_taken(digits_pair, di
     assert found.num_examples == 250 and any("250 of the test examples" in note for note in found.notes)
 
 
+@pytest.mark.slow
 def test_time_that_is_up_and_an_interrupt_leave_what_is_done(digits_pair, digits, monkeypatch):
     arguments = {"test": digits.test, "calibration": digits.calibration}
     found = lmcbook.connect(*digits_pair, **arguments, max_minutes=1e-9)
@@ -671,6 +681,7 @@ def test_tied_weights_are_merged_once_and_beta_stays_outside_of_them():
         torch.testing.assert_close(made.model(words), expected)
 
 
+@pytest.mark.slow
 def test_reports(connection, tmp_path):
     for ending in (".html", ".md", ".json"):
         path = connection.report(tmp_path / f"report{ending}")

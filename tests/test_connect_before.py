@@ -53,6 +53,7 @@ def connected(pair: Any, **more: Any) -> Any:
 # --- before merging ---------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_the_forecast_is_of_shuffled_copies_and_sees_no_label(pair):
     model, a, b, images, labels = pair
     told = connected(pair).forecast
@@ -68,6 +69,7 @@ def test_the_forecast_is_of_shuffled_copies_and_sees_no_label(pair):
     assert "units fire" in told[0] and 0 < firing.double().mean() < 1
 
 
+@pytest.mark.slow
 def test_the_forecast_comes_before_any_merge_and_is_printed(pair, monkeypatch, capsys):
     merged: list[float] = []
 
@@ -84,6 +86,7 @@ def test_the_forecast_comes_before_any_merge_and_is_printed(pair, monkeypatch, c
     assert "first answer: plain average" in capsys.readouterr().err
 
 
+@pytest.mark.slow
 def test_one_trace_serves_all_that_is_measured_of_the_layers(pair, monkeypatch):
     traces: list[Any] = []
 
@@ -113,6 +116,7 @@ def test_what_a_forecast_advises(changed, shared, advice):
     assert told.endswith(f"{advice}.") and f"{100 * changed['none']:.1f} % of answers on 256 images" in told
 
 
+@pytest.mark.slow
 def test_layers_of_the_merge_are_of_its_own_coefficient(pair):
     found = connected(pair, at=0.3)
     assert {entry["coefficient"] for entry in found.layers} == {None, 0.3, 0.5}
@@ -154,6 +158,7 @@ def test_each_part_of_the_worth_is_refined_and_what_is_always_wanted_is_there():
     assert 0.07 in points and min(abs(each - 0.3) for each in points) < 0.05 > min(abs(each - 0.7) for each in points)
 
 
+@pytest.mark.slow
 def test_a_whole_number_of_points_measures_what_the_barrier_needs(pair):
     every = connected(pair, coefficients=GRID, layers=False)
     few = connected(pair, coefficients=25, layers=False)
@@ -167,6 +172,7 @@ def test_a_whole_number_of_points_measures_what_the_barrier_needs(pair):
 SCALARS: tuple[Any, ...] = (np.int64, np.array, torch.tensor)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", SCALARS)
 def test_scalars_and_arrays_of_numpy_and_torch_are_numbers(pair, kind):
     quick: dict[str, Any] = {"layers": False, "repair": "none"}
@@ -177,6 +183,7 @@ def test_scalars_and_arrays_of_numpy_and_torch_are_numbers(pair, kind):
     assert listed.curve["coefficients"] == [0, 0.25, 0.5, 0.75, 1] and not listed.layers
 
 
+@pytest.mark.slow
 def test_states_of_arrays_are_compared_as_those_of_tensors(pair):
     model, a, b, *examples = pair
     arrays = [{name: tensor.numpy() for name, tensor in state.items()} for state in (a, b)]
@@ -193,6 +200,7 @@ def test_states_of_arrays_are_compared_as_those_of_tensors(pair):
 # --- rows -------------------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_a_row_costs_what_it_took(pair):
     found = connected(pair).by_name
     assert found["a"].seconds == found["b"].seconds > 0
@@ -200,6 +208,7 @@ def test_a_row_costs_what_it_took(pair):
     assert found["ensemble"].passes == found["a"].passes + found["b"].passes
 
 
+@pytest.mark.slow
 def test_the_error_of_a_mean_over_draws_has_the_draws_in_it(pair):
     found = connected(pair, random_permutations=3, layers=False)
     shuffled, one = found.by_name["shuffled"], connected(pair, random_permutations=1, layers=False).by_name["shuffled"]

@@ -85,6 +85,7 @@ def connect(*words):
 GIVEN = ("--model", MODEL, "--data", "data.npz")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("words", "code"),
     [
@@ -174,6 +175,7 @@ def test_whatever_else_goes_wrong_is_not_the_exit_code_of_not_connected(folder, 
     assert printed.out == "" and printed.err.count("\n") == 1 and told in printed.err
 
 
+@pytest.mark.slow
 def test_what_it_writes_and_that_it_writes_over_nothing(folder, capsys):
     words = ("a.safetensors", "near.pt", *GIVEN, "--report", "r.html", "--curve", "c.csv", "--out", "m.safetensors")
     assert connect(*words) == 0
@@ -191,6 +193,7 @@ def test_what_it_writes_and_that_it_writes_over_nothing(folder, capsys):
     assert "was not written" in capsys.readouterr().err and not Path("no.safetensors").exists()
 
 
+@pytest.mark.slow
 def test_the_command_that_it_names_next_writes_the_merge(folder, capsys):
     assert connect("a.safetensors", "near.pt", *GIVEN, "--examples", "60") == 0
     line = next(line for line in capsys.readouterr().out.splitlines() if line.strip().startswith("lmcbook connect"))
@@ -215,6 +218,7 @@ def test_the_network_that_is_written_is_the_one_that_was_measured(folder, match,
     assert origin["match"] == match and origin["inverse_temperature"] == pytest.approx(row["inverse_temperature"])
 
 
+@pytest.mark.slow
 def test_an_interrupt_writes_what_is_done(folder, capsys, monkeypatch):
     def interrupt(*_: Any, **__: Any) -> None:
         raise KeyboardInterrupt
@@ -328,6 +332,7 @@ def test_models_of_timm_by_name():
     assert isinstance(build("timm:resnet10t", 5), nn.Module)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("place", ["at the top", "inside"])
 def test_a_model_whose_module_imports_torchvision_by_itself(folder, place):
     """PyPI's torchvision stops a plain import where torch is built for CPUs: in a fresh process, as a command is."""
@@ -350,6 +355,7 @@ def page(name):
     return (Path(__file__).parents[1] / name).read_text(encoding="utf-8")
 
 
+@pytest.mark.slow
 def test_the_example_of_the_page_answers_and_its_merge_is_written(folder, capsys):
     example, merge = re.findall(r"```python\n(.*?)```", page("book/connect.md"), re.DOTALL)
     assert len(ast.parse(example).body) <= 10
@@ -390,6 +396,7 @@ def test_the_page_tells_what_the_benchmark_measured():
     )
 
 
+@pytest.mark.slow
 def test_the_notebook_asks_about_a_named_pair(folder, capsys):
     """Its cells, one after the other, as papermill runs them with parameters of the user's own."""
     source = Path(__file__).parents[1] / "notebooks" / "15_your_own_pair.ipynb"

@@ -61,6 +61,7 @@ def pages(records):
 # --- every figure ----------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("draw", first_of_each_module(ALL))
 @pytest.mark.parametrize("narrow", [False, True])
 def test_axes_are_named_and_nothing_is_cut_off(draw, narrow, pages):
@@ -74,6 +75,7 @@ def test_pages_are_whole_and_have_their_data(draw, records, pages):
     assert "VGG-11" in check_page(draw, records[draw], pages(draw))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("draw", first_of_each_module(ALL))
 def test_one_pair_of_one_kind_can_be_drawn(draw):
     one_batch, two_widths = ({width: {16: (0.1,)} for width in widths} for widths in ((16.0,), (4.0, 16.0)))
@@ -89,6 +91,7 @@ def test_one_pair_of_one_kind_can_be_drawn(draw):
     check_layout(drawn(draw, alone[draw]))
 
 
+@pytest.mark.slow
 def test_two_figures_of_one_kind_may_stand_in_one_page():
     pages = [figures.to_html(figures.barriers_by_start, start_sweep(pairs=pairs), [], "") for pairs in (1, 2)]
     names = [set(re.findall(r' (?:id|class)="(f[0-9a-f]{6}-[^"]+)"', page)) for page in pages]
@@ -110,6 +113,7 @@ def test_every_pair_has_its_own_layers_beside_it():
     assert list(pairs_table(penalty_sweep())["spread_penalty"]) == [0.0] * 2 + [0.1] * 2 + [10.0] * 2
 
 
+@pytest.mark.slow
 def test_penalised_and_spawned_pairs_and_other_batches_decide_no_other_claim():
     plain = make_record(16, depth_of_dip=0.1)
     variants = [*start_sweep(kinds=STARTS[1:]), *(changed(each, spread_penalty=1.0) for each in penalty_sweep())]
@@ -377,6 +381,7 @@ def test_pairs_that_share_something_are_compared_with_independent_ones():
 # --- claims ----------------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("recipe", ["mlp-digits", "vgg11-digits"])
 def test_each_chapter_has_claims_that_its_records_decide(recipe):
     starting = start_sweep(recipe, alike=(*STARTS[2:], ("start", 0.2)), kinds=(*STARTS, ("start", 0.2)))

@@ -52,6 +52,7 @@ def test_records_that_do_not_say_how_long_the_search_took_are_left_out(records):
         figures.to_html(figures.cost_against_width, [silent])
 
 
+@pytest.mark.slow
 def test_the_figure_is_drawn_and_says_its_numbers(records):
     finding = sentences.cost_finding(records)
     page = figures.to_html(figures.cost_against_width, records, finding)
@@ -87,6 +88,7 @@ def test_the_committed_costs_reach_the_widest_of_the_paper_within_its_memory():
     assert (table["objective"] > table["identity_objective"]).all()
 
 
+@pytest.mark.slow
 def test_the_page_shows_them_with_where_they_come_from(tmp_path, monkeypatch):
     shown = []
     monkeypatch.setattr("IPython.display.display", lambda bundle, raw: shown.append(bundle))

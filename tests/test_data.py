@@ -195,6 +195,7 @@ def test_stratified_takes_shares_and_leaves_one_of_each_class(counts, size):
         assert members[: taken[label]].all()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", [name for name in DATASETS if DATASETS[name].sha256])
 def test_known_datasets_have_their_pinned_digest_sizes_and_shape(name):
     if not data.is_available(name):
@@ -209,6 +210,7 @@ def test_known_datasets_have_their_pinned_digest_sizes_and_shape(name):
     assert len(loaded.class_names) == loaded.num_classes == known.num_classes == int(loaded.test.labels.max()) + 1
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["mnist", "fashion_mnist", "cifar10"])
 def test_file_with_another_order_is_the_same_known_dataset(name, folder, monkeypatch):
     monkeypatch.undo()
@@ -450,6 +452,7 @@ def test_pinned_digest_needs_no_file_and_unpinned_says_how_to_get_it(folder):
         data.dataset_sha256("cifar100")
 
 
+@pytest.mark.slow
 def test_table_and_digests_of_datasets_need_no_torch(folder):
     save(folder / "mine.safetensors", random_content(train=5000))  # more than are read at a time
     code = (

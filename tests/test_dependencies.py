@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy
 import pytest
 
-from lmcbook.pages.dependencies import Package, foreign, imports_of, versions
+from lmcbook.pages.dependencies import Package, foreign, imports_of, version
 from lmcbook.pages.keys import MEASURING, code_of
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -66,7 +66,7 @@ def test_foreign_packages_are_named_by_their_top(package):
     read = Package(package)
     assert read.foreign(read.loaded_by(ast.parse("from pack import one"))) == {"pandas", "matplotlib"}
     assert foreign(ast.parse("import json, numpy.linalg\nfrom pack import one"), "pack") == {"numpy"}
-    assert versions({"numpy", "no_such_thing"}) == {"numpy": numpy.__version__, "no_such_thing": ""}
+    assert (version("numpy"), version("no_such_thing")) == (numpy.__version__, "")
 
 
 def test_relative_imports_are_of_the_package_that_they_stand_in():
@@ -98,6 +98,7 @@ def test_only_what_is_loaded_and_means_something_else_counts(package, file, old,
     assert (meaning() != before) == changes
 
 
+@pytest.mark.slow
 def test_names_on_demand_are_found_where_they_come_from():
     """What the syntax tree says of this package's own lazy names is what happens."""
     read = Package()
@@ -126,6 +127,7 @@ def test_nothing_is_imported_by_a_name_that_the_syntax_tree_does_not_show():
     assert shown == []
 
 
+@pytest.mark.slow
 def test_a_chapter_does_not_depend_on_what_would_measure():
     code, read = ast.parse("from lmcbook.lab import collect"), Package()
     assert {MEASURING, "lmcbook.lab.store", "lmcbook.training.loop"} <= read.loaded_by(code)

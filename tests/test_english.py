@@ -2,6 +2,7 @@
 
 import ast
 import re
+from functools import cache
 
 import pytest
 
@@ -70,6 +71,7 @@ def said_in(code: str) -> str:
     return "\n\n".join([*joined, *plain, *COMMENT.findall(code)])
 
 
+@cache
 def texts() -> dict[str, str]:
     pages = [*(ROOT / "book").glob("*.md"), *(ROOT / f"{name}.md" for name in ("README", "CONTRIBUTING", "CHANGELOG"))]
     pages += [*(ROOT / "lmcbook").rglob("*.toml"), *(ROOT / "book").glob("_assets/*.js")]
@@ -82,15 +84,12 @@ def texts() -> dict[str, str]:
     return found
 
 
-TEXTS = texts()
-
-
 @pytest.mark.parametrize("tic", TICS)
 def test_a_tic_is_gone(tic):
     pattern = re.compile(tic, re.IGNORECASE)
     found = [
         f"{name}: …{text[max(0, hit.start() - 40) : hit.end() + 40]}…"
-        for name, text in TEXTS.items()
+        for name, text in texts().items()
         for hit in pattern.finditer(text)
         if not any(each in text[max(0, hit.start() - 60) : hit.end() + 60] for each in ALLOWED)
     ]
@@ -151,5 +150,5 @@ def test_the_patterns_leave_alone_what_is_right(sentence):
 
 
 def test_figures_captions_and_alternative_texts_are_read():
-    assert "Filled: merged without a permutation." in TEXTS["01_width.ipynb"]
+    assert "Filled: merged without a permutation." in texts()["01_width.ipynb"]
     assert said_in('# a comment\nsay(f"one {number} "\n    "two")\n').split("\n\n") == ["one … two", "# a comment"]

@@ -175,6 +175,7 @@ def test_any_torch_network_can_be_walked_along():
         assert logits.equal(predict_logits(model, interpolate(state_a, state_b, coefficient), images))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("architecture", ["vgg11", "resnet20"])
 def test_batch_norm_is_recomputed_at_every_coefficient_the_ends_included(architecture):
     pair = random_pair(architecture)

@@ -47,6 +47,7 @@ def same(one, other, *, rel: float = 1e-12) -> bool:
     )
 
 
+@pytest.mark.slow
 def test_the_curve_is_what_each_merged_network_gives_directly(pair):
     """The slow reference: merge, predict, fit and measure one λ after the other."""
     curve = pair.curve()
@@ -70,6 +71,7 @@ def test_the_curve_is_what_each_merged_network_gives_directly(pair):
         assert curve.calibration_flag[index] == fit.flag
 
 
+@pytest.mark.slow
 def test_the_ensembles_are_those_of_the_endpoints_logits(pair):
     curve = pair.curve()
     ends = {}
@@ -97,6 +99,7 @@ def test_the_ensembles_are_those_of_the_endpoints_logits(pair):
     assert curve.lewc_exponent == exponent
 
 
+@pytest.mark.slow
 def test_the_order_of_the_coefficients_does_not_matter(pair):
     curve = pair.curve()
     shuffled = pair.curve(coefficients=[0.5, 1, 0.25, 0, 0.75])
@@ -110,6 +113,7 @@ def test_the_order_of_the_coefficients_does_not_matter(pair):
     assert barriers(shuffled) == barriers(curve)
 
 
+@pytest.mark.slow
 def test_swapping_the_networks_mirrors_the_curve(pair):
     curve = pair.curve().to_dict()
     mirrored = replace(pair, state_a=pair.state_b, state_b=pair.state_a).curve().to_dict()
@@ -117,6 +121,7 @@ def test_swapping_the_networks_mirrors_the_curve(pair):
         assert same(curve[name], mirrored[name][::-1], rel=1e-4), name
 
 
+@pytest.mark.slow
 def test_the_order_of_the_test_examples_does_not_matter(pair):
     rows = torch.randperm(90, generator=random_stream(0, "rows"))
     shuffled = Split(images=pair.test.images[rows], labels=pair.test.labels[rows])
@@ -125,6 +130,7 @@ def test_the_order_of_the_test_examples_does_not_matter(pair):
         assert same(curve[name], other[name], rel=1e-5), name
 
 
+@pytest.mark.slow
 def test_only_the_calibration_split_decides_the_inverse_temperature(pair):
     other_test = Split(images=pair.test.images[:30], labels=pair.test.labels[:30])
     curve, other = pair.curve().to_dict(), pair.curve(test=other_test).to_dict()
@@ -133,6 +139,7 @@ def test_only_the_calibration_split_decides_the_inverse_temperature(pair):
     assert curve["calibrated_loss"] != other["calibrated_loss"]
 
 
+@pytest.mark.slow
 def test_the_endpoints_own_statistics_are_reported_beside(resnet_pair, mlp_pair):
     curve = resnet_pair.curve()
     expected = [
@@ -151,6 +158,7 @@ def test_the_endpoints_own_statistics_are_reported_beside(resnet_pair, mlp_pair)
     }
 
 
+@pytest.mark.slow
 def test_a_curve_as_plain_values_has_every_column(pair):
     curve = pair.curve()
     content = json.loads(json.dumps(curve.to_dict(), allow_nan=False))
@@ -163,6 +171,7 @@ def test_a_curve_as_plain_values_has_every_column(pair):
     assert content["trained_statistics"]["accuracy"] == list(curve.trained_statistics["accuracy"])
 
 
+@pytest.mark.slow
 def test_the_states_are_left_alone(resnet_pair):
     before = [
         {name: tensor.clone() for name, tensor in state.items()} for state in (resnet_pair.state_a, resnet_pair.state_b)
@@ -249,6 +258,7 @@ def test_coefficients_that_make_no_curve_are_refused(mlp_pair, coefficients):
         mlp_pair.curve(coefficients=coefficients)
 
 
+@pytest.mark.slow
 def test_examples_may_come_as_pairs_or_batch_by_batch(pair):
     def batches(split):
         return DataLoader(TensorDataset(split.images, split.labels), batch_size=7)

@@ -57,6 +57,7 @@ def contrast(one: str, other: str) -> float:
     return (high + 0.05) / (low + 0.05)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("draw", first_of_each_module(ALL))
 @pytest.mark.parametrize("narrow", [False, True])
 def test_every_axis_is_named_and_nothing_is_cut_off(draw, narrow, pages):
@@ -72,6 +73,7 @@ def test_every_axis_is_named_and_nothing_is_cut_off(draw, narrow, pages):
     assert legends, "what the colours mean must be said"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("draw", {draw.__module__: draw for draw in ALL}.values())
 def test_the_same_records_give_the_same_text(draw, everything, pages):
     """A figure of each module; what could differ, ids and dates, is `to_svg`'s."""
@@ -235,6 +237,7 @@ def test_the_readers_own_settings_are_back_after_drawing(sweep):
     assert dict(matplotlib.rcParams) == before
 
 
+@pytest.mark.slow
 def test_a_figure_is_shown_in_a_notebook(sweep, monkeypatch):
     shown = []
     monkeypatch.setattr("IPython.display.display", lambda bundle, raw: shown.append(bundle))

@@ -136,6 +136,7 @@ def test_no_distance_is_a_copy_to_the_bit(pair):
 # --- walks -----------------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_the_line_of_the_pair_is_the_interpolation_curve_backwards(pair):
     study, curve = study_of(pair), pair.curve(coefficients=DISTANCES)
     [line] = [each for each in study["curves"] if each["kind"] == "pair"]
@@ -146,6 +147,7 @@ def test_the_line_of_the_pair_is_the_interpolation_curve_backwards(pair):
     assert untrained["loss"] == line["loss"] and untrained["length"] == line["length"]
 
 
+@pytest.mark.slow
 def test_every_walk_starts_at_network_a_to_the_bit(pair):
     study = study_of(pair)
     state = recompute_batch_norm(pair.model, pair.state_a, pair.train_images)
@@ -166,6 +168,7 @@ class TwoLogits(nn.Module):
         return torch.cat([images.flatten(1) @ self.weight.T, images.new_zeros(len(images), 1)], dim=1)
 
 
+@pytest.mark.slow
 def test_the_loss_along_a_direction_is_the_closed_form():
     # one weight: every rescaling is ± the difference, and the loss at w + t·d is log(1 + exp(−(w + t·d)))
     state_a, state_b = {"weight": torch.tensor([[1.0]])}, {"weight": torch.tensor([[4.0]])}
@@ -200,6 +203,7 @@ def test_the_loss_along_a_direction_is_the_closed_form():
         assert all(product == pytest.approx(math.log(2), rel=1e-3) for _, product in positive)
 
 
+@pytest.mark.slow
 def test_there_is_a_curve_for_every_line_and_more_directions_leave_the_first_alone():
     pair = random_pair("mlp")
     few, more = study_of(pair, directions=2, untrained=2), study_of(pair, directions=3, untrained=2)
@@ -219,6 +223,7 @@ def test_distances_and_batch_norm_are_checked_before_any_work(pair):
         assert study_of(pair, line=pair.line(batch_norm_images=None)) == study_of(pair)
 
 
+@pytest.mark.slow
 def test_the_study_leaves_the_states_alone(pair):
     before = {name: tensor.clone() for name, tensor in pair.state_a.items()}
     study_of(pair)

@@ -17,6 +17,7 @@ from tests.helpers.floor_records import WIDTHS, floor_sweep, floored_barriers
 from tests.helpers.synthetic_records import make_record, width_sweep
 
 
+@pytest.mark.slow
 def test_a_curve_without_noise_is_found():
     fit = fit_floor(WIDTHS, floored_barriers(0.05, noise=0.0), ceiling=0.8)
     assert fit is not None
@@ -54,6 +55,7 @@ def test_what_cannot_be_fitted_is_not():
         fit_floor([1, 2], [0.5, 0.2], ceiling=0)
 
 
+@pytest.mark.slow
 def test_a_curve_that_misses_is_found_out():
     """Two falls, one after the other: the pairs scatter little, and no such curve runs through both."""
     exact = [0.6 if width < 4 else 0.2 if width < 16 else 0.002 for width in WIDTHS]
@@ -83,6 +85,7 @@ def test_lack_of_fit_is_the_f_test_of_textbooks():
     assert math.isnan(lack_of_fit(values[:4], fitted[:4], places[:4], num_parameters=2)), "nothing is left to miss"
 
 
+@pytest.mark.slow
 def test_the_number_of_fits_decides_as_well():
     fit = fit_floor(WIDTHS, floored_barriers(0.1, noise=0.05), ceiling=0.8)
     assert fit is not None and fit.low > 0
@@ -91,6 +94,7 @@ def test_the_number_of_fits_decides_as_well():
     assert decided(replace(fit, low=0.0, p_value=0.4), num_fits=1) == "cannot be decided"
 
 
+@pytest.mark.slow
 def test_sentences_say_whether_there_is_a_floor():
     floored, counted = sentences.floor_finding(floor_sweep(0.1))
     assert floored.startswith("MLP on digits, weight decay 3e-3: accuracy barrier: a floor of ")
@@ -107,6 +111,7 @@ def test_sentences_say_whether_there_is_a_floor():
     assert "too few widths for a fit (2)" in sentences.floor_finding(width_sweep(widths=(1, 4), pairs=1))[0]
 
 
+@pytest.mark.slow
 def test_what_is_lost_against_the_ensemble_is_fitted_beside_the_barriers():
     ours, theirs = floor_fits(floor_sweep(0.1)), ensemble_fits(floor_sweep(0.1))
     assert [each.column for each in theirs] == ["accuracy_below_ensemble", "calibrated_loss_above_ensemble"]
@@ -116,6 +121,7 @@ def test_what_is_lost_against_the_ensemble_is_fitted_beside_the_barriers():
     assert theirs[0].fit is not None and ours[0].fit is not None and theirs[0].fit.floor > ours[0].fit.floor
 
 
+@pytest.mark.slow
 def test_the_table_is_of_the_fits_that_are_drawn():
     records = floor_sweep(0.1)
     table = floor_table(floor_fits(records))

@@ -211,6 +211,7 @@ def test_the_benchmark_runs_on_a_cpu_and_its_rates_are_those_of_the_plan(benchma
     assert costs.forward_seconds(training, 10) == pytest.approx(10 * row["forward_seconds"])
 
 
+@pytest.mark.slow
 def test_what_does_not_fit_is_one_line_of_the_benchmark(benchmark, monkeypatch, capsys):
     def full(*_: object, **__: object) -> None:
         raise torch.OutOfMemoryError("CUDA out of memory")

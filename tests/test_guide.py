@@ -74,6 +74,7 @@ def test_commands_name_notebooks_and_parameters_that_exist(chapter, command):
     assert "recipe" not in given or re.fullmatch(r"(mlp|vgg11|resnet20|resnet50)-\w+", given["recipe"])
 
 
+@pytest.mark.slow
 def test_the_guides_example_measures_any_pair_of_networks(capsys):
     """The networks are one and its copy with other numbers of its units, so the search must bring the barrier to 0."""
     code, repair = re.findall(r"```python\n(.*?)```", prose(ROOT / "book" / "run_it_yourself.md"), re.DOTALL)
@@ -117,6 +118,7 @@ def residual() -> nn.Module:
     return resnet18(num_classes=4)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("build", "shape"), [(encoder, (5, 6)), (residual, (3, 32, 32))])
 def test_the_readmes_first_example_tells_of_any_two_modules_whether_they_merge(build, shape, capsys):
     """Nobody says how many layers they have. A network merges with itself, and not with another one."""

@@ -219,6 +219,7 @@ def fault_of(name: str, argument: str, value: Any, expected: list[Any]) -> str:
     return "not finite" if finite and not all_below(found, math.inf) else ""
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", CALLS)
 def test_a_distorted_argument_gives_a_right_answer_or_is_named(name):
     function, arguments_of = CALLS[name]

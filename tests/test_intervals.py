@@ -67,6 +67,7 @@ def test_values_that_go_together_make_a_narrow_ratio():
     assert apart.low < together.low and together.high < apart.high
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("paired", [True, False])
 def test_the_interval_of_a_ratio_holds_the_truth_as_often_as_it_says(paired):
     def draw(random):

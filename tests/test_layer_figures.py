@@ -100,6 +100,7 @@ def test_every_pair_is_a_point_and_each_width_a_line(own_depth):
     assert [label.get_text() for label in axis.get_xticklabels()][-1] == "classifier"
 
 
+@pytest.mark.slow
 def test_guides_say_what_the_laws_say_of_networks_with_and_without_batch_norm(own_depth, convolutional):
     def guides(records):
         axis = layers.decay_exponent_by_layer(layer_tables.decay_exponent_table(records)).axes[0]
@@ -118,6 +119,7 @@ def _without_batch_norm(record, exponent):
     return replace(record, config=replace(record.config, training=training), digest="", lewc_exponent=exponent)
 
 
+@pytest.mark.slow
 def test_what_the_laws_say_follows_the_network_not_the_absence_of_a_depth(own_depth, convolutional):
     """An MLP with batch norm, and a VGG without it, as a reader may add them."""
     normalised = [with_batch_norm(record) for record in own_depth]

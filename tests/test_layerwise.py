@@ -50,6 +50,7 @@ def reference_ratio(numerators, denominators) -> float:
 shapes = st.tuples(st.integers(1, 5), st.integers(1, 6))
 
 
+@pytest.mark.slow
 @settings(max_examples=30, deadline=None)
 @given(shape=shapes, coefficient=st.floats(0, 1), depth=st.integers(1, 6), seed=st.integers(0, 99))
 def test_predictions_are_what_the_definitions_say(shape, coefficient, depth, seed):
@@ -90,6 +91,7 @@ def test_a_cosine_near_one_keeps_its_digits():
     assert 1 - layerwise.cosines(a, b).item() == pytest.approx(float(across.norm() / a.norm()) ** 2 / 2, rel=0.2)
 
 
+@pytest.mark.slow
 @settings(max_examples=30, deadline=None)
 @given(
     examples=st.integers(1, 5),
@@ -135,6 +137,7 @@ def test_sums_over_batches_are_those_over_all_examples():
     assert sums.cosine("a, b") == pytest.approx(layerwise.mean_cosine(a, b))
 
 
+@pytest.mark.slow
 @settings(max_examples=30, deadline=None)
 @given(shape=shapes, coefficient=st.floats(0, 1), slope=st.sampled_from([0.0, 0.01, 0.5]), seed=st.integers(0, 99))
 def test_weak_additivity_against_loops(shape, coefficient, slope, seed):
@@ -223,6 +226,7 @@ def test_overlap_and_its_expectation_against_loops(moments):
     assert layerwise.expected_overlap(a, b) == pytest.approx(expected)
 
 
+@pytest.mark.slow
 def test_expected_overlap_is_the_mean_over_permutations():
     a, b = normal(40).square(), normal(40, seed=1).square() ** 3
     generator = random_stream(0, "permutations")
@@ -333,6 +337,7 @@ def test_cosines_do_not_depend_on_the_length_of_a_vector(exponent):
     torch.testing.assert_close(twentieth, exact, rtol=0, atol=1e-6)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("architecture", ALL)
 def test_measured_numbers_are_those_of_the_plain_functions(architecture):
     model, state_a, state_b, merged, images, entries = measured(architecture)
@@ -392,6 +397,7 @@ def test_measured_numbers_are_those_of_the_plain_functions(architecture):
                 assert "decay_exponent" not in metrics
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("architecture", ALL)
 def test_batches_of_any_size_and_order_give_the_same_numbers(architecture):
     model, state_a, state_b, merged, images, entries = measured(architecture)
@@ -402,6 +408,7 @@ def test_batches_of_any_size_and_order_give_the_same_numbers(architecture):
         assert one == other
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("architecture", ALL)
 def test_permuting_the_units_of_both_models_alike_changes_nothing(architecture):
     model, state_a, state_b, _, images, entries = measured(architecture)
@@ -421,6 +428,7 @@ def test_scaling_the_inputs_of_a_network_without_bias_changes_no_ratio():
         assert other["value"] == pytest.approx(one["value"], rel=1e-9)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("architecture", ALL)
 def test_exchanging_the_models_mirrors_the_numbers(architecture):
     model, state_a, state_b, merged, images, entries = measured(architecture)
@@ -452,12 +460,14 @@ def flops_of_measuring(architecture: str, **changes) -> tuple[float, float]:
     return (counter.get_total_flops() - of_outputs) / one_pass, counter.get_total_flops() / one_pass
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("architecture", ALL)
 def test_measuring_costs_no_more_than_eight_forward_passes(architecture):
     with_weights, _ = flops_of_measuring(architecture)
     assert with_weights <= 8
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("architecture", "changes"),
     [("mlp", {"hidden_width": 64, "num_layers": 4}), ("vgg11", {}), ("resnet20", {"width_multiplier": 1.0})],
@@ -467,6 +477,7 @@ def test_inner_products_and_all_cost_no_more_than_eight_forward_passes(architect
     assert everything <= 8
 
 
+@pytest.mark.slow
 def test_the_entries_are_json_and_every_metric_is_explained():
     *_, entries = measured("resnet20")
     json.dumps(entries, allow_nan=False)
@@ -477,6 +488,7 @@ def test_the_entries_are_json_and_every_metric_is_explained():
     assert all(each["coefficient"] is None for each in shortcuts)
 
 
+@pytest.mark.slow
 def test_units_for_the_figures():
     model, state_a, _, _, images, entries = measured("mlp", hidden_width=1500, num_layers=3)
     units = next(each for each in entries if each["layer"] == "hidden2" and each["coefficient"] is None)["units"]

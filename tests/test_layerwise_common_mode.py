@@ -129,6 +129,7 @@ def pair(architecture: str) -> tuple:
     return model, state_a, small_model(architecture, seed=1)[1]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("architecture", ALL[:4])
 def test_what_is_measured_is_what_a_plain_loop_gives(architecture):
     model, state_a, state_b = pair(architecture)
@@ -277,6 +278,7 @@ def test_batches_and_strangers_modules_change_nothing(architecture):
             assert theirs["metrics"] == pytest.approx(mine["metrics"], rel=1e-6, nan_ok=True)
 
 
+@pytest.mark.slow
 def test_a_table_that_is_derived_gives_the_same():
     model, state_a, state_b = pair("mlp")
     images = random_images(6)
@@ -287,6 +289,7 @@ def test_a_table_that_is_derived_gives_the_same():
         assert theirs["metrics"] == pytest.approx(mine["metrics"], rel=1e-8)
 
 
+@pytest.mark.slow
 def test_what_the_closed_form_does_not_cover_is_said():
     model = Flattened(units=4, groups=2).double()
     state = dict(model.state_dict())
@@ -296,6 +299,7 @@ def test_what_the_closed_form_does_not_cover_is_said():
     assert "several groups of units" in entries["head"]["left_out"]
 
 
+@pytest.mark.slow
 def test_a_permuted_copy_of_model_b_changes_no_prediction():
     model, state_a, state_b = pair("vgg11")
     spec, images = permutation_spec(model), random_images(6)

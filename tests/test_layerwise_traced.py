@@ -87,6 +87,7 @@ def endpoints(entries):
     return {each["layer"]: each for each in entries if each["coefficient"] is None}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("architecture", "changes"), [*((name, {}) for name in ALL), ("mlp", {"bias": True})])
 def test_a_traced_network_gives_the_numbers_of_the_fold_to_the_bit(architecture, changes):
     model, state_a = small_model(architecture, **changes)
@@ -105,6 +106,7 @@ def test_a_traced_network_gives_the_numbers_of_the_fold_to_the_bit(architecture,
     assert found == expected
 
 
+@pytest.mark.slow
 def test_what_is_seen_is_what_the_plain_functions_say():
     """Functional activations, one of them in place, a bias: each tensor recomputed by hand."""
     model, images = Convolutions().double().eval(), random_images(7)
@@ -146,6 +148,7 @@ def test_what_is_seen_is_what_the_plain_functions_say():
     assert "commutativity" not in endpoints(entries)["first"]["metrics"]
 
 
+@pytest.mark.slow
 def test_a_resnet_of_torchvision():
     import_torchvision()
     from torchvision.models import resnet18
@@ -165,6 +168,7 @@ def test_a_resnet_of_torchvision():
         assert all(value is not None for value in each["metrics"].values()), each["layer"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("norm_first", [False, True])
 def test_a_transformer_encoder(norm_first):
     model = Classifier(norm_first=norm_first).double()
@@ -185,6 +189,7 @@ def test_a_transformer_encoder(norm_first):
         assert one["metrics"] == pytest.approx(other["metrics"], rel=1e-9)
 
 
+@pytest.mark.slow
 def test_a_pair_that_is_one_network_twice_meets_llfc_and_is_not_orthogonal():
     model = Classifier().double()
     sequences = torch.randn(6, 5, 3, generator=random_stream(0, "sequences"), dtype=torch.float64)
@@ -232,6 +237,7 @@ def test_the_model_and_the_states_stay_as_they_are():
     assert not any(module._forward_hooks for module in model.modules())
 
 
+@pytest.mark.slow
 def test_named_layers_and_blocks():
     model = Classifier().double()
     sequences = torch.randn(6, 5, 3, generator=random_stream(0, "sequences"), dtype=torch.float64)
@@ -290,6 +296,7 @@ def test_what_cannot_be_traced_is_said_in_one_line(model, message):
     assert "\n" not in str(caught.value)
 
 
+@pytest.mark.slow
 def test_images_come_in_any_form():
     model, images = (
         nn.Sequential(nn.Flatten(), nn.Linear(192, 4), nn.ReLU(), nn.Linear(4, 3)).double(),
@@ -302,6 +309,7 @@ def test_images_come_in_any_form():
         assert measure_layers(model, state_a, state_b, merged, form) == expected
 
 
+@pytest.mark.slow
 def test_a_trace_holds_one_layer_and_its_input():
     model = nn.Sequential(*(layer for _ in range(8) for layer in (nn.Linear(6, 6), nn.ReLU())))
     images = torch.ones(37, 6)

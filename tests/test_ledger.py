@@ -11,6 +11,7 @@ from tests.helpers.synthetic_records import make_record
 ROOT = Path(__file__).parents[1]
 
 
+@pytest.mark.slow
 def test_a_row_has_its_test_and_a_command_that_measures_it():
     records = [make_record(8, seeds=seeds, depth_of_dip=0.1, scale="desk") for seeds in ((0, 1), (2, 3))]
     verdicts = claims.judge(records)
@@ -24,6 +25,7 @@ def test_a_row_has_its_test_and_a_command_that_measures_it():
     assert rows["table-1-loss-vgg11-cifar10"]["command"].endswith("-p recipe vgg11-cifar10 -p scale paper")
 
 
+@pytest.mark.slow
 def test_every_command_names_a_notebook_that_takes_a_recipe_and_a_scale():
     for verdict in claims.judge([]):
         words = verdict.command.split()

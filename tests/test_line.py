@@ -34,6 +34,7 @@ def computed(monkeypatch):
     return found
 
 
+@pytest.mark.slow
 def test_the_logits_are_those_of_the_merged_network(pair):
     line = pair.line()
     for coefficient, logits in line.walk(GRID):

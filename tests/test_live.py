@@ -85,6 +85,7 @@ def test_the_images_are_those_of_the_package(data, splits):
         torch.testing.assert_close((levels / 16 - data["mean"]) / data["std"], images, atol=1e-5, rtol=0)
 
 
+@pytest.mark.slow
 def test_the_accuracies_of_the_still_are_the_packages_with_the_same_weights(data, splits, pairs):
     for pair in pairs:
         for index in (0, 3, HALF, 20):

@@ -89,6 +89,7 @@ def test_the_installation_takes_torch_as_it_is_and_refuses_other_files_than_the_
     assert subprocess.run([sys.executable, "-m", "pip", "--python", python, "check"]).returncode == 0
 
 
+@pytest.mark.slow
 def test_what_is_installed_needs_nothing_that_is_not_in_the_lock():
     """Without this, `pip install --no-deps` would leave something out."""
     locked = {*LOCKED, "lmcbook", "pip"}

@@ -223,6 +223,7 @@ def test_an_import_of_images_is_usable_under_its_name(tmp_path, monkeypatch, cap
     assert any(line.startswith("digits") for line in listed.splitlines())
 
 
+@pytest.mark.slow
 def test_the_module_is_a_command():
     done = subprocess.run([sys.executable, "-m", "lmcbook", "plan", "--device", "tpu"], capture_output=True, text=True)
     assert done.returncode == 2 and "device is 'tpu'" in done.stderr and "Traceback" not in done.stderr

@@ -217,6 +217,7 @@ def test_a_matching_tells_how_it_was_reached(network):
     assert found.sweeps >= 3 and found.seconds > 0 and found.start in STARTS
 
 
+@pytest.mark.slow
 def test_best_is_at_least_as_good_as_each_of_its_starts_and_shaking_never_harms(network):
     _, a, spec = network
     b = other(a)
@@ -238,6 +239,7 @@ def test_nothing_is_worse_than_doing_nothing(network):
         assert found.objective >= found.identity_objective * (1 - 1e-6)
 
 
+@pytest.mark.slow
 def test_the_same_seed_gives_the_same_permutation():
     model, a = small_model("resnet20")
     spec, b = permutation_spec(model), other(a)
@@ -245,6 +247,7 @@ def test_the_same_seed_gives_the_same_permutation():
     assert same(first.permutation, second.permutation) and first.trajectory == second.trajectory
 
 
+@pytest.mark.slow
 def test_running_statistics_move_but_do_not_count():
     model, a = small_model("vgg11")
     spec = permutation_spec(model)
@@ -259,6 +262,7 @@ def test_running_statistics_move_but_do_not_count():
     assert torch.equal(aligned[statistics[0]], changed[statistics[0]][found.permutation["conv1"]])
 
 
+@pytest.mark.slow
 def test_a_wrong_spec_is_refused_before_any_matching():
     model, state = small_model("resnet20")
     spec = permutation_spec(model)

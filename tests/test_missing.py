@@ -68,6 +68,7 @@ def test_what_is_present_is_read_and_nothing_is_measured(planned, tmp_path, monk
     assert [each.digest for each in present([other, planned])] == [record.digest] and len(trained_already) == asked
 
 
+@pytest.mark.slow
 def test_two_measurements_differ_in_nothing_but_provenance(planned, tmp_path):
     first, second = Bench(progress=False).measure(planned), Bench(progress=False).measure(planned)
     assert first.data == second.data and first.digest == second.digest
@@ -86,6 +87,7 @@ def test_a_random_permutation_leaves_the_endpoints_alone(planned):
     assert permuted["loss"][2] != plain["loss"][2]
 
 
+@pytest.mark.slow
 def test_what_is_there_is_not_measured_again(planned, tmp_path, trained_already, monkeypatch):
     both = [planned, replace(planned, pair=replace(planned.pair, alignment="random"))]
     first = measure_missing(both, folder=tmp_path, progress=False)
@@ -147,6 +149,7 @@ def test_a_width_that_cannot_be_is_refused_before_any_training(
     assert not trained_already and not list(tmp_path.rglob("*.json"))
 
 
+@pytest.mark.slow
 def test_damaged_weights_cost_their_own_pair_only(planned, pico, tmp_path, digits, trained_pair, monkeypatch):
     record = Bench(progress=False).measure(planned)
     folder = store.run_folder(planned.pair.training_a)
@@ -166,6 +169,7 @@ def test_equal_seeds_are_refused(pico):
         PairConfig(training=pico, seeds=(3, 3))
 
 
+@pytest.mark.slow
 def test_a_search_is_done_once_for_all_measurements_of_a_pair(planned, monkeypatch):
     searches = counted_calls(monkeypatch, session, "weight_matching")
     matched = replace(planned, pair=replace(planned.pair, alignment="weight_matching"))
@@ -206,6 +210,7 @@ def test_a_measurement_alone_and_after_others_of_its_pair_is_the_same(planned, m
         assert [together[one.pair.digest] for one in wanted] == alone
 
 
+@pytest.mark.slow
 def test_the_networks_of_a_pair_are_read_once_and_its_line_is_walked_once(planned, tmp_path, monkeypatch):
     store.ensure_many((planned.pair.training_a, planned.pair.training_b), progress=False)
     read = counted_calls(monkeypatch, store, "opened")

@@ -222,6 +222,7 @@ def test_resnet20_computes_what_a_plain_resnet_does():
     assert torch.allclose(model(images), logits, rtol=1e-10, atol=1e-12)
 
 
+@pytest.mark.slow
 @torch.no_grad()
 def test_resnet50_computes_what_torchvisions_does():
     import_torchvision()
@@ -250,6 +251,7 @@ def test_resnet50_computes_what_torchvisions_does():
     assert model.num_layers == 50 and num_parameters(model) == num_parameters(theirs)
 
 
+@pytest.mark.slow
 def test_several_networks_run_at_once_under_vmap_in_training_mode():
     for name in ALL:
         (model, first), (_, second) = small_model(name), small_model(name, seed=1)
@@ -335,6 +337,7 @@ def test_flops_are_two_for_each_multiply_add(network):
     assert forward_flops(model, INPUT_SHAPE) == by_hand == counter.get_total_flops()
 
 
+@pytest.mark.slow
 def test_resnet50_has_the_size_and_the_cost_that_are_known_of_it():
     config = small_config("resnet50", width_multiplier=1.0)
     model = build_model(config, input_shape=(3, 224, 224), num_classes=1000, device="meta")

@@ -85,6 +85,7 @@ def test_depth_turns_the_logits_down_exponentially(records):
         assert 0.7 < fitted[layers] / (fitted[2] * 2 ** (layers - 2)) < 1.3
 
 
+@pytest.mark.slow
 def test_at_the_widest_the_logits_are_nearer_to_lewc_than_to_llfc_at_every_coefficient(records):
     table = law_errors_table(records(plan.layers))
     logits = table[(table["recipe"] == "mlp-digits") & (table["layer"] == "classifier")]
@@ -164,6 +165,7 @@ def test_on_the_papers_data_a_bias_per_layer_repairs_three_pairs_of_every_width(
         assert (lost[REPAIRED] < lost[PLAIN]).all(), "every pair, not the mean alone"
 
 
+@pytest.mark.slow
 def test_a_claim_has_one_verdict_in_all_chapters(records):
     """Fig. 9 is judged where width and layers are measured, and again beside the sweep of weight decays."""
     sets = (plan.width, plan.layers), (plan.layers,), (plan.weight_decay, plan.against_low_rank, plan.layers)

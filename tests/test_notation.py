@@ -132,6 +132,7 @@ def test_whose_a_thing_is_stands_above_it(page):
     assert re.findall(BELOW, formulas(page)) == []
 
 
+@pytest.mark.slow
 def test_whose_a_thing_is_stands_above_it_in_docstrings_too():
     found = {}
     for file in (ROOT / "lmcbook").rglob("*.py"):

@@ -58,6 +58,7 @@ def test_a_selection_is_kept():
     assert {one.pair.training.width_multiplier for one in planned} == {4.0}
 
 
+@pytest.mark.slow
 def test_the_measurements_are_of_this_pair_and_small(pico_pair, trained_pair, digits, monkeypatch):
     a, b = (one.state for one in trained_pair)
     session = session_of(pico_pair, a, b, digits)
@@ -99,6 +100,7 @@ def test_the_measurements_are_of_this_pair_and_small(pico_pair, trained_pair, di
         assert len(str(record.to_dict())) < 20_000
 
 
+@pytest.mark.slow
 def test_what_a_network_is_by_itself_is_measured_once_and_is_what_it_is_alone(pico_pair, trained_pair, digits):
     a, b = (one.state for one in trained_pair)
     alone = measure_self_merge(replace(pico_pair, measurement="self_merge"), session_of(pico_pair, a, b, digits))
@@ -147,6 +149,7 @@ def test_what_varies_is_told_of_networks_with_batch_norm():
     assert found == {layer: pytest.approx([0.35, 0.25]) for layer in ("layer2", "layer3")}
 
 
+@pytest.mark.slow
 def test_an_order_worse_than_chance_is_named():
     assert sentences.wrong_order_finding(told_sweep())[0].endswith("worse than chance: 0 of 4.")
     turned = [
@@ -188,6 +191,7 @@ def test_groups_are_kept_apart_and_ranks_are_of_pairs():
     assert weak["rank"] != weak["rank"] and weak["bias"] == pytest.approx(-10)
 
 
+@pytest.mark.slow
 def test_what_is_said_is_what_the_tables_say():
     records = told_sweep()
     [said] = sentences.orthogonality_told_finding(records)
@@ -205,6 +209,7 @@ def test_what_is_said_is_what_the_tables_say():
     assert list(shown["told"]) == [each for each in QUANTITIES if each != VARYING] and set(shown["pairs"]) == {"6"}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("draw", [figures.orthogonality_told, figures.lost_told])
 @pytest.mark.parametrize("narrow", [False, True])
 def test_points_stand_beside_a_diagonal(draw, narrow):

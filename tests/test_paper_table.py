@@ -153,6 +153,7 @@ def test_every_row_of_the_paper_has_a_recipe_with_that_width():
         assert row.width_multiplier == recipe(row.recipe).width_multipliers[-1]
 
 
+@pytest.mark.slow
 def test_every_network_on_the_papers_data_that_came_with_the_book_is_in_its_table(committed_records, monkeypatch):
     monkeypatch.setattr(paths, "committed_records", lambda: ROOT / "records")
     committed = [one for one in committed_records if one.scale == "paper" and not one.outdated]

@@ -153,6 +153,7 @@ GIVEN = st.fixed_dictionaries(
 )
 
 
+@pytest.mark.slow
 @hypothesis.settings(deadline=None)
 @hypothesis.given(st.sampled_from(sorted(parameters.NOTEBOOKS)), GIVEN)
 def test_the_command_under_a_figure_asks_for_the_same_again(notebook, given):

@@ -23,6 +23,7 @@ def test_parts_are_root_mean_squares_over_the_layers_between_hidden_units():
     assert list(table["own_batches"]) == [size == 32 for size in table["batch_size"]]
 
 
+@pytest.mark.slow
 def test_the_width_with_the_most_batch_sizes_is_shown_and_sizes_are_told_in_order():
     table = parts_table(parts_sweep())
     assert set(against_batches(table)["width_multiplier"]) == {4.0}
@@ -40,6 +41,7 @@ def test_the_width_with_the_most_batch_sizes_is_shown_and_sizes_are_told_in_orde
     assert "MLP on digits ×4: isotropic 1.27, common 0.40" in page
 
 
+@pytest.mark.slow
 def test_shares_are_means_over_networks_and_layers_between_hidden_units():
     table = made_of_table(parts_sweep())
     assert list(table["own_batches"]) == [size == 32 for size in table["batch_size"]] and made_of_table([]).empty

@@ -228,6 +228,7 @@ def test_random_permutations_are_reproducible_and_uniform():
 # --- wrong input -----------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("architecture", "tensor", "axes"),
     [
@@ -251,6 +252,7 @@ def test_a_wrong_table_is_refused_with_the_tensors_name(architecture, tensor, ax
     assert suspects == [tensor]
 
 
+@pytest.mark.slow
 def test_constants_of_a_fresh_network_hide_no_fault():
     model, state, spec = named("resnet20")
     for name, constant in state.items():

@@ -74,6 +74,7 @@ PINNED: dict[str, dict[str, str]] = {
 """Scale → notebook → digest of the digests of its measurements, in their order: committed records hang on them."""
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("scale", plan.SCALES)
 def test_the_whole_plan_is_pinned(scale):
     """Only a new experiment or a raised code version may change this table, on purpose."""
@@ -82,6 +83,7 @@ def test_the_whole_plan_is_pinned(scale):
     assert {name: digest_of([one.pair.digest for one in group]) for name, group in planned.items()} == PINNED[scale]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("scale", plan.SCALES)
 def test_no_measurement_is_planned_twice_and_jobs_hold_them_all(scale):
     planned = plan.pairs(scale)
@@ -207,6 +209,7 @@ def test_a_selection_is_the_same_however_it_is_written():
     assert given.filled(width_multipliers=(2.0,), epochs=3) == replace(given, epochs=3)
 
 
+@pytest.mark.slow
 def test_a_precision_holds_for_all_trainings():
     assert {one.pair.training.precision for one in plan.pairs("paper")} == {"float32", "bfloat16"}
     assert {one.pair.training.precision for one in plan.pairs("paper", precision="float32")} == {"float32"}
@@ -278,6 +281,7 @@ def test_temperatures_are_studied_at_the_main_decay_of_pairs_as_they_are():
     assert {one.pair.training.weight_decay for one in asked} == {1e-4}
 
 
+@pytest.mark.slow
 def test_small_batches_are_permuted_and_decayed_and_narrow_networks_see_the_third_dataset():
     planned = plan.small_batches(plan.Selection("paper"))
     assert {one.pair.training.batch_size for one in planned} == {125}

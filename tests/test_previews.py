@@ -105,6 +105,7 @@ def texts(site: Path) -> dict[str, str]:
 # --- as files --------------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_every_kind_of_target_on_another_page_has_a_text_and_nothing_else_has(site):
     found = texts(site)
     plain = {key.partition("#")[2]: re.sub(r"<[^>]+>", "", text) for key, text in found.items()}

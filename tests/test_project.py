@@ -181,6 +181,7 @@ def foreign_imports(files: Iterable[Path]) -> set[str]:
     return {canonicalize_name(known.get(name, name)) for name in imported - sys.stdlib_module_names - {"lmcbook"}}
 
 
+@pytest.mark.slow
 def test_the_core_needs_torch_and_at_most_ten_packages_and_the_rest_what_is_declared():
     declared, with_book = ({canonicalize_name(one.name) for one in requirements(*extra)} for extra in ((), ("book",)))
     files = set((ROOT / "lmcbook").rglob("*.py"))
@@ -379,6 +380,7 @@ REGISTRY = "|".join((r"py" + r"pi\.org", "python" + "hosted", r"registry\.np" + 
 UNFINISHED = "|".join((r"\bTO" + r"DO\b", "FIX" + "ME", "XX" + "X", "NotImplemented" + "Error", "lorem " + "ipsum"))
 
 
+@pytest.mark.slow
 def test_nothing_of_a_machine_and_nothing_unfinished_is_in_the_repository():
     found = []
     for file in project_files():
@@ -418,6 +420,7 @@ def test_workflows_and_profiles_can_be_read():
     assert all(isinstance(yaml.safe_load(file.read_text(encoding="utf-8")), dict) for file in files)
 
 
+@pytest.mark.slow
 def test_records_are_small_json_files():
     for file in (ROOT / "records").rglob("*.json"):
         assert file.stat().st_size < 200_000
@@ -427,6 +430,7 @@ def test_records_are_small_json_files():
 # --- the structure ---------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_the_table_of_the_structure_counts_what_is_there():
     structure = module_of(ROOT / "benchmarks" / "structure.py")
     assert structure.in_circles({"a": {"b"}, "b": {"c"}, "c": {"b"}, "d": {"a"}}) == ["b", "c"]

@@ -31,6 +31,7 @@ def test_a_message_names_its_argument_as_a_whole_word_and_not_by_chance():
     assert not named("images", "model fails (images(1) are x); give images") and not named("kind", "x.kind is 3")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", sorted(set(FUNCTIONS) - set(ELSEWHERE)))
 def test_a_right_answer_or_one_line_that_names_the_argument(name):
     arguments, function = calls()[name], FUNCTIONS[name]
@@ -125,10 +126,7 @@ def holding(value: Any) -> Any:
     return [holding(held) for held in value] if isinstance(value, list) else value
 
 
-WITH_STATES = sorted(name for name, given in calls().items() if any(holding(v) is not v for v in given.values()))
-
-
-@pytest.mark.parametrize("name", WITH_STATES)
+@pytest.mark.parametrize("name", sorted(set(FUNCTIONS) - set(ELSEWHERE)))
 def test_states_of_arrays_are_those_of_tensors(name):
     def found(arguments: dict[str, Any]) -> list[Any]:
         result = consumed(FUNCTIONS[name](**arguments))

@@ -41,6 +41,7 @@ def published(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return build(tmp_path_factory.mktemp("published"), ADDRESS)
 
 
+@pytest.mark.slow
 def test_without_an_address_nothing_is_said(tmp_path):
     site = build(tmp_path, "", html_baseurl="https://example.org/forgotten/")
     assert not [
@@ -51,6 +52,7 @@ def test_without_an_address_nothing_is_said(tmp_path):
         assert not re.search(r'rel="canonical"|og:image|og:url|twitter:card|atom\+xml|example\.org', text), page
 
 
+@pytest.mark.slow
 def test_every_page_has_its_own_address_and_a_card(published):
     for name in ("index.html", "changelog.html", "deep/page.html"):
         text = (published / name).read_text(encoding="utf-8")

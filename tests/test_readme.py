@@ -70,6 +70,7 @@ def differs(one: str, other: str) -> bool:
     return words != other_words or max(abs(a - b) for a, b in zip(numbers, other_numbers, strict=True)) > 0.02
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", readme.PICTURES)
 def test_the_picture_is_that_of_the_committed_records(kind, monkeypatch):
     monkeypatch.setattr(paths, "committed_records", lambda: ROOT / "records")
@@ -80,6 +81,7 @@ def test_the_picture_is_that_of_the_committed_records(kind, monkeypatch):
     assert 0 < len(stale) < len(records) and differs(readme.picture(stale, dark=kind == "dark"), committed)
 
 
+@pytest.mark.slow
 def test_the_picture_is_the_same_each_time_and_has_two_grounds():
     records = width_sweep(widths=(1, 16), pairs=1)
     light, dark = (readme.picture(records, dark=each) for each in (False, True))
@@ -88,6 +90,7 @@ def test_the_picture_is_the_same_each_time_and_has_two_grounds():
     assert f"matplotlib {matplotlib.__version__}" in light
 
 
+@pytest.mark.slow
 def test_the_card_has_the_size_that_is_asked_for_and_shows_its_records():
     sizes = {}
     for widths in ((1, 16), (1, 4)):

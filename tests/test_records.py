@@ -102,6 +102,7 @@ def test_nobody_is_told_to_delete_a_file_that_is_no_record(tmp_path, content):
     assert "delete it" not in str(error.value)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["mlp-gone_flowers", "gpt-digits"])
 def test_records_whose_dataset_or_recipe_is_gone_are_left_out_and_named(tmp_path, name):
     """They say how far their networks are trained by a recipe, which nobody can make here; the others are read."""

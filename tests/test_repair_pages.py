@@ -98,6 +98,7 @@ def test_barriers_of_repairs_stand_beside_those_of_the_pair():
     assert seen.values == pytest.approx(list(wide["lewc_mean_accuracy_barrier"] / wide["none_accuracy_barrier"].mean()))
 
 
+@pytest.mark.slow
 def test_beyond_the_ensemble_the_repaired_falls_as_a_root_and_the_plain_levels_off():
     found = {(each.setting, each.way): each for each in excesses(repair_sweep())}
     strong = "weight decay 3e-3, batches of 32"
@@ -119,6 +120,7 @@ def test_beyond_the_ensemble_the_repaired_falls_as_a_root_and_the_plain_levels_o
     assert "undecided: 3 of 15 pairs lose nothing" in set(nothing["one power"])
 
 
+@pytest.mark.slow
 def test_a_fit_with_a_single_pair_at_a_width_is_told_without_it_too():
     one = repair_sweep(widths=(16,), pairs=1)
     records = [*repair_sweep(widths=(1, 2, 4, 8)), *one]
@@ -185,6 +187,7 @@ def test_trials_are_compared_with_means_and_with_intervals():
     assert sentences.trials_finding(near[:1]) == [] == sentences.trials_finding([])
 
 
+@pytest.mark.slow
 def test_figures_draw_and_tell_every_setting():
     records = [*repair_sweep(), *repair_sweep(batch_size=16)]
     for draw in (figures.lost_by_repair, figures.beyond_ensemble):
@@ -197,6 +200,7 @@ def test_figures_draw_and_tell_every_setting():
     assert sum(axis.get_visible() for axis in wide.get_axes()) == 4 == len(narrow.get_axes())
 
 
+@pytest.mark.slow
 def test_curves_are_of_one_width_and_tell_the_highest_point():
     table = curves_of_ways(repair_sweep())
     assert set(table["width_multiplier"]) == {4} and set(table["weight_decay"]) == {3e-3}

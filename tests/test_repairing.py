@@ -42,6 +42,7 @@ def test_repaired_points_are_those_of_the_repaired_networks(kind):
         assert found["accuracy"][index] == pytest.approx(accuracy(logits, pair.test.labels), abs=1e-6)
 
 
+@pytest.mark.slow
 def test_where_batch_norm_follows_every_hidden_layer_all_repairs_are_none():
     pair = random_pair("resnet20")
     found = repair_study(pair.line(), coefficients=GRID, images=pair.train_images)
@@ -54,6 +55,7 @@ def test_a_grid_without_the_middle_is_refused():
         repair_study(pair.line(), coefficients=[0, 1], images=pair.train_images)
 
 
+@pytest.mark.slow
 def test_a_record_is_small_and_comes_back(pico_pair, trained_pair, digits, tmp_path):
     config = replace(pico_pair, measurement="repair", num_coefficients=13, repair_examples=100)
     data = measure_repair(config, session_of(config, trained_pair[0].state, trained_pair[1].state, digits))

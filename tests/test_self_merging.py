@@ -22,6 +22,7 @@ def streams(draws: int) -> list[torch.Generator]:
     return [random_stream(7, "copies", draw) for draw in range(draws)]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("architecture", ["mlp", "resnet20"])
 def test_each_draw_is_the_merge_with_a_shuffled_copy(architecture):
     pair = random_pair(architecture)
@@ -49,6 +50,7 @@ def test_each_draw_is_the_merge_with_a_shuffled_copy(architecture):
     assert found["accuracy_barrier"] == pytest.approx(found["own"]["accuracy"] - mean)
 
 
+@pytest.mark.slow
 def test_reciprocal_orthogonality_of_many_copies_is_what_the_network_tells():
     pair = random_pair("mlp")
     predicted = measure_common_mode(pair.model, pair.test.images, pair.state_a)[-1]["metrics"]["predicted_from_a"]

@@ -13,6 +13,7 @@ from lmcbook.lab.session import same_networks
 from lmcbook.training.config import company, trains_together
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("scale", "count"), [("embedded", 1), ("embedded", 3), pytest.param("paper", 4, marks=pytest.mark.slow)]
 )
@@ -57,6 +58,7 @@ def two_groups(pico_pair, monkeypatch) -> list[plan.PlannedPair]:
     return planned
 
 
+@pytest.mark.slow
 def test_run_and_plan_work_off_and_tell_of_one_shard(two_groups, capsys):
     parts = shards.dealt(two_groups, 2)
     assert sorted(map(len, parts)) == [1, 2]

@@ -120,6 +120,7 @@ def test_batch_norm_refuses_parts_of_a_batch(digits):
         train(config, digits, progress=False, execution=Execution(micro_batch=5))
 
 
+@pytest.mark.slow
 def test_a_training_may_be_recomputed_and_says_so(pico, digits):
     config = replace(
         pico, architecture="resnet20", hidden_width=None, num_layers=None, width_multiplier=0.0625, epochs=1,

@@ -36,6 +36,7 @@ def no_training(monkeypatch):
         monkeypatch.setattr(store, name, lambda *arguments, **options: pytest.fail("trained"))
 
 
+@pytest.mark.slow
 def test_the_second_call_reads_what_the_first_has_trained(pico, wide, digits, monkeypatch):
     trained = {wide: train(wide, digits, progress=False)} | dict(train_together([pico], digits, progress=False))
     first = [ensure(config, progress=False) for config in (pico, wide)]
@@ -48,6 +49,7 @@ def test_the_second_call_reads_what_the_first_has_trained(pico, wide, digits, mo
     assert not list((paths.runs() / "unfinished").glob("*checkpoint*"))
 
 
+@pytest.mark.slow
 def test_many_are_what_each_is_alone(pico, wide, digits, monkeypatch):
     """Stored and missing, narrow and wide, twice the same: each is trained once, and comes in its place."""
     base = replace(pico, epochs=2)

@@ -216,6 +216,7 @@ def test_the_centre_is_what_torchvision_cuts(tmp_path):
         np.testing.assert_allclose(found[0].numpy(), (expected - mean) / std, rtol=1e-5, atol=1e-5)
 
 
+@pytest.mark.slow
 def test_a_seed_alone_decides_which_part_is_taken_and_whether_it_is_mirrored(insects):
     """Neither workers, nor the rest of the batch, nor torch's global stream; and each seed takes another part."""
     images = insects.train.images

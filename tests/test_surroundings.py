@@ -89,6 +89,7 @@ def hold(file: Path):
     return held
 
 
+@pytest.mark.slow
 def test_two_reproductions_of_one_checkout_do_not_meet_whatever_their_folders(small_checkout, tmp_path, monkeypatch):
     monkeypatch.setenv("LMCBOOK_RUNS", str(tmp_path / "another"))
     with (
@@ -119,6 +120,7 @@ def builds(small_checkout, monkeypatch):
     return told
 
 
+@pytest.mark.slow
 def test_a_state_of_the_book_that_is_no_file_is_replaced(small_checkout, builds):
     """So is one that is nested too deeply to be read."""
     state = small_checkout / "book" / "_build" / "made_from.json"
@@ -129,6 +131,7 @@ def test_a_state_of_the_book_that_is_no_file_is_replaced(small_checkout, builds)
     assert workflow.build_book() == 0 and len(builds) == 2
 
 
+@pytest.mark.slow
 def test_a_page_that_changed_and_looks_older_than_the_book_is_built_again(small_checkout, builds):
     """By its date Sphinx takes it for unchanged: a clock was set back, or the page was moved here from elsewhere."""
     page = small_checkout / "book" / "intro.md"
@@ -205,6 +208,7 @@ def test_this_machines_gpus_limit_the_jobs_that_run_here_and_not_those_of_a_clus
     assert cluster[cluster.index("--profile") + 1] == slurm and "--resources" not in cluster
 
 
+@pytest.mark.slow
 def test_a_reduced_reproduction_starts_its_own_jobs_alone(small_checkout, monkeypatch):
     started = []
 

@@ -85,6 +85,7 @@ def test_markdown():
     assert tables.to_markdown(table) == "| x | y |\n| --- | --- |\n| a\\|b | 1 |"
 
 
+@pytest.mark.slow
 def test_the_ledger_is_in_parts_that_open():
     verdicts = [
         verdict for verdict in claims.judge(width_sweep() + width_sweep("mlp-mnist", (1, 2, 4))) if verdict.values

@@ -46,6 +46,7 @@ def pages(records):
 # --- every figure ----------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("draw", first_of_each_module(ALL))
 @pytest.mark.parametrize("narrow", [False, True])
 def test_axes_are_named_and_nothing_is_cut_off(draw, narrow, pages):
@@ -57,6 +58,7 @@ def test_pages_are_whole_and_have_their_data(draw, records, pages):
     check_page(draw, records, pages(draw))
 
 
+@pytest.mark.slow
 def test_words_of_a_figure_keep_their_digits():
     page = figures.to_html(figures.reliability_diagrams, [make_calibration_record(16.0)])
     assert "ECE 0.300 → 0.010" in page

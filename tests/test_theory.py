@@ -53,6 +53,7 @@ sizes = st.fixed_dictionaries(
 )
 
 
+@pytest.mark.slow
 @settings(max_examples=60, deadline=None)
 @given(sizes=sizes, coefficient=st.floats(0, 1), slope=st.sampled_from([0.0, 0.01, 0.5, 1.0]), seed=st.integers(0, 999))
 def test_theorem_5_3_is_exact_on_disjoint_networks(sizes, coefficient, slope, seed):
@@ -145,6 +146,7 @@ def test_under_gelu_both_conditions_leave_nothing_alive():
     assert theory.run(b, inputs, F.gelu)[1].output.abs().max() < ROUNDING
 
 
+@pytest.mark.slow
 @settings(max_examples=30, deadline=None)
 @given(sizes=sizes, coefficient=st.floats(0, 1), seed=st.integers(0, 999))
 def test_theorem_d_1_is_exact_on_commuting_networks(sizes, coefficient, seed):
@@ -301,6 +303,7 @@ def polar_cosine(std_a: float, std_b: float, correlation: float, coefficient: fl
     return float((left * right).mean() / ((left**2).mean() * (right**2).mean()).sqrt())
 
 
+@pytest.mark.slow
 @settings(max_examples=60, deadline=None)
 @given(
     std_a=st.floats(0.1, 10),
@@ -360,6 +363,7 @@ def test_gaussian_cosine_of_units_that_differ():
     assert alike == pytest.approx(theory.INDEPENDENT_COSINE)
 
 
+@pytest.mark.slow
 def test_the_rate_of_theorem_5_4():
     assert theory.cosine_spread() == pytest.approx(theory.cosine_spread(200_000), rel=1e-6)
     assert theory.cosine_spread() == pytest.approx(0.202, abs=5e-4)

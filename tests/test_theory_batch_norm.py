@@ -129,6 +129,7 @@ def test_both_conditions_of_both_theorems_leave_nothing():
     assert torch.allclose(theory.deficit(*own, 0.5, 0.5), own[0].abs() / 2)
 
 
+@pytest.mark.slow
 def test_bounds_on_a_trained_pair_hold_and_say_nothing(trained_pair, digits):
     networks = [Network(weights=tuple(weight.double() for weight in each.state.values())) for each in trained_pair]
     images = digits.calibration.images.flatten(1).double()

@@ -41,6 +41,7 @@ def statements(text: str) -> dict[str, tuple[str, str]]:
     return {label: (kind, title) for kind, title, label in found}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("chapter", CHAPTERS, ids=lambda chapter: chapter.stem)
 def test_the_cells_run_and_their_own_checks_hold(chapter, monkeypatch):
     executed = run(chapter, monkeypatch)
@@ -111,6 +112,7 @@ def test_every_figure_of_a_theorem_is_shown_once_and_by_its_own_chapter():
     assert sorted(shown) == sorted((name, of.chapter, f"fig-{name}") for name, of in theory_figures.FIGURES.items())
 
 
+@pytest.mark.slow
 def test_a_figure_of_a_theorem_is_shown_by_its_name(monkeypatch):
     shown = []
     monkeypatch.setattr("IPython.display.display", lambda bundle, raw: shown.append(bundle))
@@ -132,6 +134,7 @@ def test_a_figure_of_a_theorem_is_shown_by_its_name(monkeypatch):
         theory_figures.show_theorem("theorem-llfc", {})
 
 
+@pytest.mark.slow
 def test_a_figure_carries_its_data():
     table = theory_figures.layer_table({"panel": {"line": [0.1, float("nan"), 0.0]}})
     page = theory_figures.to_html(theory_figures.errors_by_layer, table, "found <it>", name="errors", alt='a "text"')

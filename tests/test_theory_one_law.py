@@ -22,6 +22,7 @@ from tests.helpers.overlapping import (
 )
 
 
+@pytest.mark.slow
 @settings(max_examples=20, deadline=None)
 @given(coefficient=st.floats(0.05, 0.95), seed=st.integers(0, 999))
 def test_theorem_5_3_where_the_units_overlap(coefficient, seed):

@@ -72,6 +72,7 @@ def images_of(shape, examples, num_classes=10) -> Splits:
     )  # fmt: skip
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("activation", ["relu", "leaky_relu", "gelu"])
 @pytest.mark.parametrize("changes", [{}, {"spread_penalty": 0.1}, {"momentum": 0.0, "num_layers": 2}])
 def test_every_step_is_that_of_a_training_by_itself(short, digits, tmp_path, activation, changes):
@@ -116,6 +117,7 @@ def test_what_is_learned_is_what_a_training_by_itself_learns(pico, digits, train
         assert len(model.history["loss"]) == 20
 
 
+@pytest.mark.slow
 def test_company_does_not_change_a_bit(short, digits):
     configs = some_of_all_kinds(short)
     whole = together(configs, digits)
@@ -128,6 +130,7 @@ def test_company_does_not_change_a_bit(short, digits):
     assert all(not torch.equal(one, other) for place, one in enumerate(states) for other in states[:place])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("shape", "width", "num_layers", "batch_size", "num_classes", "changes"),
     [
@@ -185,6 +188,7 @@ def test_seeds_decide_initialisation_and_order_apart(short, digits):
     assert decayed.norm() < 0.7 * models[other].state["hidden1.linear.weight"].norm()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("fraction", [0.0, 0.3, 0.5])
 def test_a_spawned_network_is_its_model_until_they_part(short, digits, tmp_path, fraction):
     """0.3 of 27 steps is within an epoch."""
@@ -200,6 +204,7 @@ def test_a_spawned_network_is_its_model_until_they_part(short, digits, tmp_path,
     assert equal_after == [True] * parting + [False] * (26 - parting)
 
 
+@pytest.mark.slow
 def test_interrupted_anywhere_it_ends_the_same(short, digits, tmp_path):
     """Killed with checkpoints at several steps: whoever stands at one step goes on together."""
     configs = some_of_all_kinds(short)[:6]
@@ -309,6 +314,7 @@ def test_what_cannot_be_trained_together_is_refused_before_anything_is_trained(p
     assert list(train_together([], digits)) == []
 
 
+@pytest.mark.slow
 def test_a_cell_trains_its_networks_before_it_measures_and_one_that_diverges_spoils_its_own_pairs_only(
     short, monkeypatch, tmp_path
 ):

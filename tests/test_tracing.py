@@ -122,6 +122,7 @@ def assert_same_function(model: nn.Module, spec: PermutationSpec, *given: Tensor
 # --- our networks ----------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("architecture", ALL)
 def test_what_is_derived_is_what_was_written_by_hand(architecture, monkeypatch):
     add_a_network(monkeypatch)
@@ -261,6 +262,7 @@ def test_unused_parameters_stay():
     assert spec.unproved == {"idle": "the traced computation does not use it"}
 
 
+@pytest.mark.slow
 def test_tracing_leaves_the_model_as_it_was():
     model, state = small_model("resnet20")
     model.train()
@@ -367,6 +369,7 @@ def row_order(layout: Layout, seed: int) -> list[int]:
 _SERIAL: dict[int, int] = {}
 
 
+@pytest.mark.slow
 @settings(max_examples=300, deadline=None)
 @given(strategies.integers(1, 24).flatmap(lambda rows: strategies.tuples(*[layouts(rows)] * 3)))
 def test_tied_axes_move_alike_whatever_their_layouts(drawn):

@@ -77,6 +77,7 @@ def test_a_trained_network_knows_the_digits(digits, trained_pair):
     assert len(trained_pair[0].history["loss"]) == 20
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("architecture", ["mlp", "resnet20"])
 def test_a_training_resumed_in_the_middle_of_an_epoch_is_equal_to_the_bit(pico, digits, tmp_path, architecture):
     config = replace(pico, epochs=2, augment=True)
@@ -151,6 +152,7 @@ def test_the_learning_rate_rises_to_its_peak_and_falls_to_zero(pico, schedule):
     assert middle == pytest.approx(0.05)
 
 
+@pytest.mark.slow
 def test_decay_shrinks_the_initialisation_as_the_decay_product_says(pico, digits):
     """With images of zeros only the decay moves the first weights: they shrink by exp(−decay product)."""
     blank = replace(digits, train=replace(digits.train, images=torch.zeros_like(digits.train.images)))
@@ -237,6 +239,7 @@ def test_the_order_seed_holds_for_its_fraction_of_the_steps(pico, digits, fracti
         assert torch.equal(batch.images, expected.images)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("fraction", [0.0, 0.3, 0.5])
 def test_a_spawned_model_is_its_parent_until_they_part(pico, digits, tmp_path, fraction):
     pair = PairConfig(training=replace(pico, epochs=2), seeds=(3, 4), shared="start", shared_fraction=fraction)

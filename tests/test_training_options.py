@@ -125,6 +125,7 @@ def gradient(model, images, labels, weights):
     return found, loss
 
 
+@pytest.mark.slow
 def test_the_mean_gradient_over_draws_is_the_plain_one_and_its_noise_is_that_of_the_weights(pico):
     r"""Exactly: the step's gradient is $\frac1B\sum_i w_i g_i$, so its variance is $v\,\sum_i |g_i|^2 / B^2$."""
     model = small_model("mlp", num_layers=3)[0].double()

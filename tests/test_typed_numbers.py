@@ -35,6 +35,7 @@ def text_of(name: str) -> str:
     return prose(*chapters(name))
 
 
+@pytest.mark.slow
 def test_the_spread_of_a_cosine(ran):
     name = "21_weak_additivity_theorem"
     found = ran(name, until=1, dimensions=[1000, 160_000])
@@ -42,6 +43,7 @@ def test_the_spread_of_a_cosine(ran):
     assert f"The run finds {spread} for the standard deviation" in text_of(name)
 
 
+@pytest.mark.slow
 def test_where_the_exponent_stops(ran):
     name = "22_commutativity_theorem"
     exponents = ran(name, until=3, num_layers=12)["exponents"]["50% shared"][2:11]

@@ -36,6 +36,7 @@ def of_other_networks(record: Record, final_loss: float = 0.5) -> Record:
     return replace(record, provenance=provenance)
 
 
+@pytest.mark.slow
 def test_the_same_training_agrees_to_the_bit_and_the_store_stays_empty(measured, tmp_path, monkeypatch, capsys):
     monkeypatch.setenv("LMCBOOK_RUNS", str(tmp_path / "runs"))
     path = write_record(measured, tmp_path / "records")
@@ -63,6 +64,7 @@ def test_networks_in_the_users_store_are_not_taken(measured, tmp_path, monkeypat
     assert len(seen) == 1 and mine not in (seen[0], *seen[0].parents) and not seen[0].exists() and paths.runs() == mine
 
 
+@pytest.mark.slow
 def test_a_value_that_was_changed_and_sealed_again_is_found(measured, tmp_path, capsys):
     barrier = measured.data["barriers"]["midpoint_accuracy_barrier"]
     write_record(with_barrier(measured, barrier + 0.01), tmp_path)
@@ -139,6 +141,7 @@ def test_other_networks_under_the_same_names_of_processor_and_libraries_are_name
     assert "although" not in judge(group[0], elsewhere, group[1:]).why
 
 
+@pytest.mark.slow
 def test_each_record_may_be_drawn_and_the_seed_decides(group, tmp_path, monkeypatch):
     for record in group:
         write_record(record, tmp_path)

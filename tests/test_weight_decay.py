@@ -39,6 +39,7 @@ def pages(records):
 # --- every figure ----------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("draw", first_of_each_module(ALL))
 @pytest.mark.parametrize("narrow", [False, True])
 def test_axes_are_named_and_nothing_is_cut_off(draw, narrow, pages):
@@ -86,6 +87,7 @@ def test_no_decay_has_a_place_on_the_axis_and_the_papers_is_marked():
     assert len(points.get_xdata()) == 2 * len(DECAYS)  # type: ignore[arg-type]
 
 
+@pytest.mark.slow
 def test_one_decay_alone_can_be_drawn():
     for decay in (0.0, 3e-3):
         records = decay_sweep(dips={decay: (0.05,)})

@@ -35,11 +35,13 @@ def opened_when_read_late(code: str) -> int:
         manager.shutdown_kernel(now=True)
 
 
+@pytest.mark.slow
 def test_no_message_of_a_widget_is_dropped_where_the_reader_is_late() -> None:
     # a widget, its layout and its style: three messages
     assert opened_when_read_late(KEEP + WIDGETS) == 3 * MANY
 
 
+@pytest.mark.slow
 def test_without_it_messages_are_dropped() -> None:
     assert opened_when_read_late(WIDGETS) < 3 * MANY
 

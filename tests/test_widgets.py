@@ -112,6 +112,7 @@ def test_numbers_on_a_frame_are_the_records(explorers):
     assert "mean of 2 pairs" in text
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", KINDS)
 def test_largest_explorers_stay_small(kind):
     """The widest sweep of the plan: seven widths, three pairs; ResNet-20's layers with as many units as are kept."""

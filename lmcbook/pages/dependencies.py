@@ -166,15 +166,12 @@ def foreign(code: ast.Module, package: str) -> frozenset[str]:
     return frozenset(tops - sys.stdlib_module_names - {package})
 
 
-def versions(tops: Collection[str]) -> dict[str, str]:
-    """The versions of what is imported by these names; empty for what is not installed."""
-    found = {}
-    for top in sorted(tops):
-        try:
-            found[top] = metadata.version(_DISTRIBUTIONS.get(top, top))
-        except metadata.PackageNotFoundError:
-            found[top] = ""
-    return found
+def version(module: str) -> str:
+    """The version of what is imported as ``module``; empty for what is not installed."""
+    try:
+        return metadata.version(_DISTRIBUTIONS.get(module, module))
+    except metadata.PackageNotFoundError:
+        return ""
 
 
 def _statements(node: ast.AST) -> Iterator[ast.AST]:

@@ -21,7 +21,7 @@ from lmcbook.errors import InputError, one_line
 from lmcbook.lab import paths
 from lmcbook.lab.addresses import digest_in, images_now, is_pinned, record_files
 from lmcbook.lab.asked import ALL
-from lmcbook.pages.dependencies import Package, foreign, versions
+from lmcbook.pages.dependencies import Package, foreign, version
 
 KeyOf = Callable[[Collection[str]], str]
 """The digests of the measurements that a notebook asked for the records of, or `ALL` → the key of its result."""
@@ -42,6 +42,7 @@ class Judge:
         self._package = Package()
         self._hashes: dict[Path, str] = {}
         self._datasets: dict[Path, str] = {}
+        self._versions: dict[str, str] = {}
 
     def key_of(self, source: Path) -> KeyOf:
         """What gives the key of a result of the notebook ``source`` that is made from what is there now.
@@ -54,17 +55,19 @@ class Judge:
         """
         code = code_of(source)
         modules = self._package.loaded_by(code, without=(MEASURING,))
+        imported = self._package.foreign(modules) | foreign(code, "lmcbook")
         made_from = {
             "notebook": self._sha256(source),
             "package": self._package.meaning(modules),
-            "versions": versions(self._package.foreign(modules) | foreign(code, "lmcbook")),
+            "versions": {name: self._version(name) for name in sorted(imported)},
             "files": {file.name: self._sha256(file) for file in _benchmarks_named_in(code)},
         }
         there = self._records
 
         def key(asked: Collection[str]) -> str:
-            files = [file for file in there if ALL in asked or digest_in(file.stem) in asked]
-            records = [f"{file.parent.name}/{file.name}:{there[file]}" for file in files]
+            digests = sorted(there if ALL in asked else there.keys() & set(asked))
+            files = [file for digest in digests for file in there[digest]]
+            records = [f"{file.parent.name}/{file.name}:{self._sha256(file)}" for file in files]
             return content_sha256(made_from | {"records": records, "images": self._images_of(files)})
 
         return key
@@ -97,10 +100,14 @@ class Judge:
         return content_sha256({"files": self._hashes_of(files, root), "installed": installed})
 
     @cached_property
-    def _records(self) -> dict[Path, str]:
-        """Every record → its SHA-256, those measured here before the committed."""
-        folders = (paths.fresh_records(), paths.committed_records())
-        return {file: self._sha256(file) for folder in folders for file in record_files(folder)}
+    def _records(self) -> dict[str, list[Path]]:
+        """What was measured, as its digest → its records, those measured here first; all are read now."""
+        found: dict[str, list[Path]] = {}
+        for folder in (paths.fresh_records(), paths.committed_records()):
+            for file in record_files(folder):
+                self._sha256(file)
+                found.setdefault(digest_in(file.stem), []).append(file)
+        return found
 
     def _images_of(self, records: Iterable[Path]) -> dict[str, str | None]:
         """What the datasets of ``records`` hold now: records of other images are left out."""
@@ -111,6 +118,11 @@ class Judge:
 
     def _hashes_of(self, files: Iterable[Path], root: Path) -> dict[str, str]:
         return {str(file.relative_to(root)): self._sha256(file) for file in files if file.suffix != ".pyc"}
+
+    def _version(self, module: str) -> str:
+        if module not in self._versions:
+            self._versions[module] = version(module)
+        return self._versions[module]
 
     def _sha256(self, file: Path) -> str:
         if file not in self._hashes:

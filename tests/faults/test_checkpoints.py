@@ -53,6 +53,7 @@ def test_a_damaged_checkpoint_never_changes_what_a_training_becomes(tiny, digits
         assert not file.is_file() and not other.exists()
 
 
+@pytest.mark.slow
 def test_no_flipped_bit_of_a_checkpoint_goes_unnoticed(tiny, digits):
     file = interrupted(tiny, digits)
     before = file.read_bytes()

@@ -45,6 +45,7 @@ def ended(folder: Path) -> dict[str, Any]:
         return content_of(root)
 
 
+@pytest.mark.slow
 def test_a_job_ends_the_same_whatever_is_around_it(tmp_path):
     found = {}
     for name, surroundings in SURROUNDINGS.items():
@@ -54,6 +55,7 @@ def test_a_job_ends_the_same_whatever_is_around_it(tmp_path):
     assert all(content == found["as usual"] for content in found.values())
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("before", "after"), [(4e9, 0.0), (0.0, 4e9)], ids=["back", "on"])
 def test_a_clock_that_is_set_in_the_middle_of_a_training_changes_nothing(tmp_path, before, after):
     whole = ended(tmp_path / "whole")

@@ -3,6 +3,9 @@
 jaxtyping decorates every function of the package. For each call it binds the arguments in Python and has them checked
 twice, so that two of them can share a dimension. Without a shape that finds nothing that beartype does not find by
 itself, in a small part of the time.
+
+Of a function that a test calls thousands of times, the first `CALLS` are checked: the others have the same types, and
+to check them all takes up to half of a test's time.
 """
 
 import dataclasses
@@ -15,7 +18,17 @@ from typing import Any, ForwardRef, Literal, get_args, get_origin
 
 import jaxtyping
 
+CALLS = 10
+"""Calls of a function that are checked in a test."""
+
 _shapes_checked = jaxtyping.jaxtyped
+_test = 0
+
+
+def begin_a_test() -> None:
+    """Check the next calls of all functions."""
+    global _test
+    _test += 1
 
 
 def tells_shapes(hint: Any) -> bool:
@@ -61,14 +74,34 @@ def _anew(function: Any, typechecker: Callable[[Any], Any]) -> Any:
     # a module that takes annotations apart compares values with them, each call for itself
     looks_itself = "AbstractArray" in getattr(function, "__globals__", {})
     if looks_itself or any(map(tells_shapes, getattr(function, "__annotations__", {}).values())):
-        return _shapes_checked(function, typechecker=typechecker)
-    typed = typechecker(function)
+        typed = _shapes_checked(function, typechecker=typechecker)
+    else:
+        typed = typechecker(function)
+    if looks_itself:
+        function = _apart(function)
+    test = calls = 0
 
     @functools.wraps(function)
     def run(*arguments: Any, **named: Any) -> Any:
-        return (function if jaxtyping.config.jaxtyping_disable else typed)(*arguments, **named)
+        nonlocal test, calls
+        if test != _test:
+            test, calls = _test, 0
+        calls += 1
+        unchecked = calls > CALLS or jaxtyping.config.jaxtyping_disable
+        return (function if unchecked else typed)(*arguments, **named)
 
     return run
+
+
+def _apart(function: Callable[..., Any]) -> Callable[..., Any]:
+    """The function, whose axes have nothing to do with those of who calls it."""
+
+    @functools.wraps(function)
+    def call(*arguments: Any, **named: Any) -> Any:
+        with _shapes_checked("context"):
+            return function(*arguments, **named)
+
+    return call
 
 
 # A function inside another is a new one in each call of the other, and would be decorated anew, which takes far longer
