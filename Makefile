@@ -28,7 +28,7 @@ export SE_OFFLINE := true
 help:
 	@echo "make setup   install into .venv with the exact versions of requirements.lock; nothing if it is done already"
 	@echo "make book    train, measure, run the notebooks, build book/_build/html/index.html"
-	@echo "make test    the whole test-suite; make test FAST=1 leaves out what trains, builds or drives a browser"
+	@echo "make test    the whole test-suite; make test FAST=1 leaves out what takes half a second or more"
 	@echo "make check   lint, formatting, types"
 	@echo "make lock    versions and hashes of requirements.lock anew from the index (needs uv)"
 	@echo "make audit   licences of all locked packages, and what is known against them if the index can be asked"

@@ -383,3 +383,29 @@ def test_only_pages_that_were_written_since_are_shortened(small_site, tmp_path, 
         small_site.drop_what_no_reader_asks_for(site, None)
         assert len(looked_at) == expected
         assert all(len(page.read_text()) < len(long) for page in pages)
+
+
+@pytest.mark.parametrize("processors", [1, 2, 64])
+def test_pages_are_shortened_alike_by_any_number_of_processes(small_site, tmp_path, monkeypatch, processors):
+    monkeypatch.setattr(small_site.os, "cpu_count", lambda: processors)
+    site = SimpleNamespace(outdir=str(tmp_path / "html"), doctreedir=str(tmp_path))
+    (tmp_path / "html").mkdir()
+    texts = (f"<p>{'word ' * number}</p>\n   \n<p>end</p>" for number in range(35))
+    pages = {tmp_path / "html" / f"{number}.html": text for number, text in enumerate(texts)}
+    for page, text in pages.items():
+        page.write_text(text)
+    small_site.drop_what_no_reader_asks_for(site, None)
+    assert all(page.read_text() == small_site.shorten_lines(text) != text for page, text in pages.items())
+    known = json.loads((tmp_path / "shortened.json").read_text())
+    assert known == {page.name: small_site._written(page) for page in pages}
+
+
+def test_a_page_that_cannot_be_written_ends_the_build(small_site, tmp_path, monkeypatch):
+    monkeypatch.setattr(small_site.os, "cpu_count", lambda: 2)
+    site = SimpleNamespace(outdir=str(tmp_path / "html"), doctreedir=str(tmp_path))
+    (tmp_path / "html").mkdir()
+    for number in range(35):
+        (tmp_path / "html" / f"{number}.html").write_bytes(b"\xff" if number == 20 else b"<p>\n \n<p>")
+    with pytest.raises(Exception, match="UnicodeDecodeError"):
+        small_site.drop_what_no_reader_asks_for(site, None)
+    assert not (tmp_path / "shortened.json").exists()

@@ -7,15 +7,19 @@ import base64
 import functools
 import itertools
 import json
+import os
 import re
 import shutil
+import sys
 from collections import Counter
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
 import ipywidgets
 from sphinx.application import Sphinx
+from sphinx.util.parallel import ParallelTasks
 
 from lmcbook.data.whole_files import read_state, write_whole
 
@@ -112,12 +116,31 @@ def drop_what_no_reader_asks_for(app: Sphinx, exception: Exception | None) -> No
         file.unlink(missing_ok=True)
     shutil.rmtree(static / "locales", ignore_errors=True)  # the book is in English
     state = Path(app.doctreedir, "shortened.json")
-    known, done = read_state(state), {}
-    for page in Path(app.outdir).rglob("*.html"):
-        name = str(page.relative_to(app.outdir))
-        if known.get(name) == _written(page):
-            done[name] = known[name]
-            continue
+    known = read_state(state)
+    pages = {str(page.relative_to(app.outdir)): page for page in Path(app.outdir).rglob("*.html")}
+    # the longest first, so that processes end together
+    due = sorted(
+        (page for name, page in pages.items() if known.get(name) != _written(page)),
+        key=lambda page: page.stat().st_size,
+        reverse=True,
+    )
+    processes = min(os.cpu_count() or 1, len(due) // _WORTH_A_PROCESS)
+    if processes > 1 and sys.platform == "linux":  # elsewhere forks of a program with threads may hang
+        tasks = ParallelTasks(processes)
+        for first in range(processes):
+            tasks.add_task(_shorten, due[first::processes])
+        tasks.join()
+    else:
+        _shorten(due)
+    write_whole(state, json.dumps({name: _written(page) for name, page in pages.items()}))
+
+
+_WORTH_A_PROCESS = 10
+"""Pages that take longer to shorten than a process to begin."""
+
+
+def _shorten(pages: Iterable[Path]) -> None:
+    for page in pages:
         text = page.read_text(encoding="utf-8")
         shorter = FOR_NOBODY.sub(lambda found: found[1] or "", ICON_SCRIPT.sub("", text))
         shorter = BROKEN_TAGS.sub(lambda found: found[1] or " ", shorter)
@@ -125,8 +148,6 @@ def drop_what_no_reader_asks_for(app: Sphinx, exception: Exception | None) -> No
         shorter = DATA.sub(plain_data, styles_once(rounded_figures(shorter)))
         if shorter != text:
             page.write_text(shorter, encoding="utf-8")
-        done[name] = _written(page)
-    write_whole(state, json.dumps(done))
 
 
 def _written(page: Path) -> list[int]:
