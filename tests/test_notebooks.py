@@ -262,7 +262,7 @@ def test_the_longest_notebooks_are_begun_first(tmp_path, monkeypatch):
     assert set(notebooks.LONGEST) < {source.stem for source in SOURCES}
     monkeypatch.setattr(notebooks, "LONGEST", ("b",))
     monkeypatch.setattr(notebooks, "execute", lambda source, target, *_, **__: target)
-    monkeypatch.setattr(notebooks.warm_python, "can_be_warm", lambda: False)
+    monkeypatch.setattr("lmcbook.pages.warm_python.can_be_warm", lambda: False)
     pairs = [(write_notebook(tmp_path / f"{name}.ipynb", "1"), tmp_path / "out" / f"{name}.ipynb") for name in "abc"]
     said: list[str] = []
     notebooks.bring_up_to_date(pairs, jobs=1, report=said.append)

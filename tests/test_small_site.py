@@ -400,7 +400,7 @@ def test_pages_are_shortened_alike_by_any_number_of_processes(small_site, tmp_pa
     assert known == {page.name: small_site._written(page) for page in pages}
 
 
-def test_a_page_that_cannot_be_written_ends_the_build(small_site, tmp_path, monkeypatch):
+def test_a_page_that_cannot_be_read_ends_the_build(small_site, tmp_path, monkeypatch):
     monkeypatch.setattr(small_site.os, "cpu_count", lambda: 2)
     site = SimpleNamespace(outdir=str(tmp_path / "html"), doctreedir=str(tmp_path))
     (tmp_path / "html").mkdir()
