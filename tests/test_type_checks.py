@@ -12,7 +12,7 @@ from torch import Tensor
 
 from lmcbook.evaluation import accuracy
 from lmcbook.lab.progress import duration
-from tests.helpers.type_checks import _nested, checked, tells_shapes
+from tests.helpers.type_checks import CALLS, _nested, begin_a_test, checked, tells_shapes
 
 
 def test_dimensions_of_one_name_are_equal():
@@ -29,6 +29,26 @@ def test_where_jaxtyping_is_needed():
     image = Float[Tensor, "height width"]
     assert all(map(tells_shapes, (image, image | None, dict[str, list[image]], "Later")))
     assert not any(map(tells_shapes, (int, dict[str, Tensor], list[int] | None)))
+
+
+def test_the_first_calls_in_each_test_are_checked():
+    @checked(typechecker=beartype)
+    def plain(number: int) -> int:
+        return number
+
+    @checked(typechecker=beartype)
+    def shaped(image: Float[Tensor, "side side"]) -> Tensor:
+        return image
+
+    long = torch.zeros(3, 2)
+    for _ in range(2):
+        begin_a_test()
+        for _ in range(CALLS):
+            with pytest.raises(BeartypeCallHintViolation, match="number"):
+                plain("1")
+            with pytest.raises(TypeCheckError, match="image"):
+                shaped(long)
+        assert plain("1") == "1" and shaped(long) is long
 
 
 def counting_from(start: int):

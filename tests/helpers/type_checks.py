@@ -4,8 +4,8 @@ jaxtyping decorates every function of the package. For each call it binds the ar
 twice, so that two of them can share a dimension. Without a shape that finds nothing that beartype does not find by
 itself, in a small part of the time.
 
-Of a function that a test calls thousands of times, the first `CALLS` are checked: the others have the same types, and
-to check them all takes up to half of a test's time.
+Of the calls of a function in a test the first `CALLS` are checked: what is called thousands of times is called with the
+same types, and to check all of them takes a tenth of the time of some files.
 """
 
 import dataclasses
