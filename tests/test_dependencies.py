@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy
 import pytest
 
+from lmcbook.pages import dependencies
 from lmcbook.pages.dependencies import Package, foreign, imports_of, version
 from lmcbook.pages.keys import MEASURING, code_of
 
@@ -86,16 +87,41 @@ def test_relative_imports_are_of_the_package_that_they_stand_in():
         ("apart.py", "numpy", "pandas", False),
     ],
 )
-def test_only_what_is_loaded_and_means_something_else_counts(package, file, old, new, changes):
-    def meaning() -> str:
-        read = Package(package)
+@pytest.mark.parametrize("remembers", [False, True])
+def test_only_what_is_loaded_and_means_something_else_counts(package, file, old, new, changes, remembers):
+    def meaning(read: Package) -> str:
         return read.meaning(read.loaded_by(ast.parse("from pack import one")))
 
-    before = meaning()
+    first = Package(package)
+    before = meaning(first)
     text = (package / file).read_text()
     assert old in text
     (package / file).write_text(text.replace(old, new))
-    assert (meaning() != before) == changes
+    known = json.loads(json.dumps(first.summaries)) if remembers else None
+    assert (meaning(Package(package, known)) != before) == changes
+
+
+def test_a_module_that_did_not_change_is_not_parsed_again(package, monkeypatch):
+    code = ast.parse("from pack import one")
+    first = Package(package)
+    loaded_first = first.loaded_by(code)
+    assert len(first.summaries) == len(loaded_first)
+    (package / "used.py").write_text("import pack.apart\n")
+    parsed = []
+    parse = dependencies.without_documentation
+
+    def noted(text: str) -> ast.Module:
+        parsed.append(text)
+        return parse(text)
+
+    monkeypatch.setattr(dependencies, "without_documentation", noted)
+    again = Package(package, first.summaries)
+    assert again.loaded_by(code) == {"pack", "pack.used", "pack.apart"}
+    assert again.foreign(frozenset({"pack.apart"})) == {"numpy"}
+    assert parsed == ["import pack.apart\n", "import numpy\n"]
+    # nor is one taken for another that has the same text
+    (package / "inner" / "__init__.py").write_text((package / "used.py").read_text())
+    assert Package(package, again.summaries).loaded_by(ast.parse("import pack.inner")) >= {"pack.inner", "pack.apart"}
 
 
 @pytest.mark.slow

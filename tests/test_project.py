@@ -279,6 +279,19 @@ def test_a_build_does_not_look_for_garbage_and_what_comes_after_it_does():
         gc.enable()
 
 
+@pytest.mark.parametrize(("platform", "cores", "expected"), [("linux", 2, 3), ("linux", 1, 1), ("darwin", 2, 1)])
+def test_pages_are_written_by_as_many_processes_as_there_are_cores(monkeypatch, platform, cores, expected):
+    """Sphinx counts the process that prepares them too; reading, which comes before, is left to a single process."""
+    extension, connected = module_of(ROOT / "book" / "_extensions" / "several_writers.py"), {}
+    extension.setup(SimpleNamespace(connect=lambda event, handler, priority: connected.update({event: handler})))
+    monkeypatch.setattr(extension.sys, "platform", platform)
+    monkeypatch.setattr(extension.os, "sched_getaffinity", lambda process: set(range(cores)), raising=False)
+    app = SimpleNamespace(parallel=1)
+    assert list(connected) == ["env-updated"]
+    connected["env-updated"](app, None)
+    assert app.parallel == expected
+
+
 def test_a_displayed_formula_of_a_docstring_becomes_a_directive():
     extension = module_of(ROOT / "book" / "_extensions" / "docstrings.py")
     lines = ["Of $n$:", "", r"$$\frac{a}{b}", r"+ c$$", "", "and more."]

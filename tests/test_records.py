@@ -80,6 +80,11 @@ def test_numpy_values_and_tuples_become_plain_ones():
         (lambda text: "[1, 2]", "is damaged, it has no schema"),
         (lambda text: text.replace("0.96", "NaN", 1), "was edited or damaged, its content does not match its SHA-256"),
         (lambda text: text.replace("mlp-digits", "\\udc00", 1), "was edited or damaged, its content does not match"),
+        (
+            lambda text: text.replace("mlp-digits", "mlp -digits", 1),
+            "was edited or damaged, its content does not match",
+        ),
+        (lambda text: text.replace('"sha256": "', '"sha256": "0', 1), "was edited or damaged, its content does not"),
         (lambda text: "[" * 100_000, "is damaged, it is not whole JSON; delete it"),
         (lambda text: text.replace('"schema": 1', '"schema": 2'), "has schema 2; this lmcbook reads up to 1: install"),
     ],
@@ -92,6 +97,15 @@ def test_a_damaged_record_is_named_and_refused(tmp_path, damage, message):
     with pytest.raises(InputError, match=message) as error:
         read_records(tmp_path)
     assert path.name in str(error.value)
+
+
+@pytest.mark.parametrize("said", ["plain", 'with "quotes"', "with  blanks", "\\", "naïve", "a\nline", '"sha256":"0",'])
+@pytest.mark.parametrize("indent", [None, 4])
+def test_a_record_may_be_laid_out_anew_and_hold_any_text(tmp_path, said, indent):
+    record = replace(make_record(), data={**make_record().data, "said": said})
+    path = write_record(record, tmp_path)
+    path.write_text(json.dumps(json.loads(path.read_text()), indent=indent))
+    assert read_record(path) == record
 
 
 @pytest.mark.parametrize("content", ['{"cards": []}', "[1, 2", '{"schema": 1, "mine": true}', "\xff"])

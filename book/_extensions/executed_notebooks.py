@@ -19,8 +19,9 @@ from sphinx.errors import ExtensionError
 from sphinx.util import logging
 
 from lmcbook.errors import InputError
+from lmcbook.pages.keys import Judge
 from lmcbook.pages.notebooks import NotebookError, bring_up_to_date
-from lmcbook.pages.workflow import JUDGED_BY
+from lmcbook.pages.workflow import JUDGED_BY, MEMORY
 
 logger = logging.getLogger(__name__)
 
@@ -63,10 +64,13 @@ def setup(app: Sphinx) -> dict[str, Any]:
     if os.environ.get(JUDGED_BY) == str(os.getppid()):
         return {"parallel_read_safe": True, "parallel_write_safe": True}
     # Before any other extension looks at the pages: the table of contents drops what does not exist.
+    book = Path(app.srcdir)
+    judge = Judge(memory=book / MEMORY)
     try:
         made = bring_up_to_date(
-            notebook_pages(Path(app.srcdir)), {"require_cached": True}, report=lambda line: logger.info("%s", line)
+            notebook_pages(book), {"require_cached": True}, report=lambda line: logger.info("%s", line), judge=judge
         )
+        judge.remember()
     except (NotebookError, InputError) as error:
         raise ExtensionError(f"the book's notebooks could not be run:\n{error}") from None
     logger.info("notebooks: %s", f"{len(made)} run from records" if made else "up to date, none was run")

@@ -7,15 +7,45 @@ docstrings and layout are no part of the meaning of a module. Where the syntax t
 import ast
 import hashlib
 import sys
-from collections.abc import Collection, Iterator, Set
+from collections.abc import Collection, Iterator, Mapping, Set
+from dataclasses import asdict, dataclass
 from functools import cached_property
 from importlib import metadata
 from pathlib import Path
+from typing import Any
 
 import lmcbook
 
 _DISTRIBUTIONS = {"IPython": "ipython", "PIL": "pillow", "sklearn": "scikit-learn", "yaml": "PyYAML"}
 """Modules whose distribution has another name."""
+
+_READER = hashlib.sha256(Path(__file__).read_bytes() + sys.version.encode()).hexdigest()
+"""What reads: with other code or another Python a summary may be another."""
+
+
+@dataclass(frozen=True, slots=True)
+class Summary:
+    """What is asked of a module, once its syntax tree has been read."""
+
+    meaning: str
+    """The SHA-256 of the tree without documentation."""
+    imports: list[list[str | None]]
+    """Of `imports_of`, relative imports resolved."""
+    foreign: list[str]
+    """Of `foreign`."""
+    on_demand: dict[str, str]
+    """The names that a package loads when they are first used → the module that they come from."""
+
+    @classmethod
+    def of(cls, text: str, name: str, package: str) -> "Summary":
+        """The summary of the module ``name`` with this ``text``; ``package`` is the package that it is in."""
+        tree = without_documentation(text)
+        return cls(
+            meaning=hashlib.sha256(ast.dump(tree).encode()).hexdigest(),
+            imports=[list(each) for each in imports_of(tree, package)],
+            foreign=sorted(foreign(tree, name.partition(".")[0])),
+            on_demand=_on_demand(tree, name),
+        )
 
 
 class Package:
@@ -23,15 +53,20 @@ class Package:
 
     Args:
         folder: The package's folder, by default that of lmcbook.
+        known: `summaries` of an earlier package: a module that did not change since is not parsed again.
     """
 
-    def __init__(self, folder: Path | None = None) -> None:
+    def __init__(self, folder: Path | None = None, known: Mapping[str, Any] | None = None) -> None:
         self.folder = Path(lmcbook.__file__).resolve().parent if folder is None else folder
-        self._trees: dict[str, ast.Module] = {}
+        self._known = known or {}
+        self._summaries: dict[str, Summary] = {}
+        self._keys: dict[str, str] = {}
         self._imports: dict[str, frozenset[str]] = {}
-        self._foreign: dict[str, frozenset[str]] = {}
-        self._names: dict[str, dict[str, str]] = {}
-        self._meanings: dict[str, str] = {}
+
+    @property
+    def summaries(self) -> dict[str, Any]:
+        """What was found so far, as plain values: of a module's name and text → its summary."""
+        return {self._keys[name]: asdict(summary) for name, summary in self._summaries.items()}
 
     @cached_property
     def files(self) -> list[Path]:
@@ -68,7 +103,7 @@ class Package:
         """The SHA-256 of what ``modules`` mean, and of the files beside them that are no Python."""
         digest = hashlib.sha256()
         for name in sorted(modules):
-            digest.update(f"{name}:{self._meaning(name)}\n".encode())
+            digest.update(f"{name}:{self._summary(name).meaning}\n".encode())
         folders = {self.modules[name].parent for name in modules}
         for path in self.files:
             if path.suffix != ".py" and folders & {path.parent, *path.parents}:
@@ -79,24 +114,22 @@ class Package:
 
     def foreign(self, modules: Set[str]) -> frozenset[str]:
         """What ``modules`` import that is neither of this package nor of Python itself: names at the top."""
-        for name in modules - self._foreign.keys():
-            self._foreign[name] = foreign(self._tree(name), self.folder.name)
-        return frozenset(top for name in modules for top in self._foreign[name])
+        return frozenset(top for name in modules for top in self._summary(name).foreign)
 
-    def _tree(self, name: str) -> ast.Module:
-        if name not in self._trees:
-            self._trees[name] = without_documentation(self.modules[name].read_text(encoding="utf-8"))
-        return self._trees[name]
-
-    def _meaning(self, name: str) -> str:
-        if name not in self._meanings:
-            self._meanings[name] = hashlib.sha256(ast.dump(self._tree(name)).encode()).hexdigest()
-        return self._meanings[name]
+    def _summary(self, name: str) -> Summary:
+        if name not in self._summaries:
+            text = self.modules[name].read_text(encoding="utf-8")
+            key = hashlib.sha256(f"{_READER}:{name}:{text}".encode()).hexdigest()
+            here = name if self.modules[name].name == "__init__.py" else name.rpartition(".")[0]
+            known = self._known.get(key)
+            self._keys[name] = key
+            self._summaries[name] = Summary(**known) if known else Summary.of(text, name, here)
+        return self._summaries[name]
 
     def _imported(self, name: str) -> frozenset[str]:
         if name not in self._imports:
-            here = name if self.modules[name].name == "__init__.py" else name.rpartition(".")[0]
-            self._imports[name] = frozenset(self._with_parents(imports_of(self._tree(name), here))) - {name}
+            imports = ((str(module), part) for module, part in self._summary(name).imports)
+            self._imports[name] = frozenset(self._with_parents(imports)) - {name}
         return self._imports[name]
 
     def _with_parents(self, imports: Iterator[tuple[str, str | None]]) -> set[str]:
@@ -114,26 +147,24 @@ class Package:
         yield module
         if name is None or name == "*":
             # whoever holds a package can take any of its names later
-            for each, home in self._on_demand(module).items():
+            for each, home in self._summary(module).on_demand.items():
                 yield from self._targets(home, each)
         elif f"{module}.{name}" in self.modules:
             yield from self._targets(f"{module}.{name}", None)
-        elif name in self._on_demand(module):
-            yield from self._targets(self._on_demand(module)[name], name)
+        elif name in self._summary(module).on_demand:
+            yield from self._targets(self._summary(module).on_demand[name], name)
 
-    def _on_demand(self, package: str) -> dict[str, str]:
-        """The names that a package loads when they are first used → the module that they come from."""
-        if package not in self._names:
-            values = [node.value for node in self._tree(package).body if isinstance(node, ast.Assign)]
-            calls = [value for value in values if isinstance(value, ast.Call) and isinstance(value.func, ast.Name)]
-            self._names[package] = {
-                name: f"{package}.{home}"
-                for call in calls
-                if call.func.id == "names_on_demand"  # type: ignore[attr-defined]
-                for home, names in ast.literal_eval(call.args[1]).items()
-                for name in names.split()
-            }
-        return self._names[package]
+
+def _on_demand(tree: ast.Module, package: str) -> dict[str, str]:
+    values = [node.value for node in tree.body if isinstance(node, ast.Assign)]
+    calls = [value for value in values if isinstance(value, ast.Call) and isinstance(value.func, ast.Name)]
+    return {
+        name: f"{package}.{home}"
+        for call in calls
+        if call.func.id == "names_on_demand"  # type: ignore[attr-defined]
+        for home, names in ast.literal_eval(call.args[1]).items()
+        for name in names.split()
+    }
 
 
 def without_documentation(text: str) -> ast.Module:

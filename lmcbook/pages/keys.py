@@ -16,7 +16,7 @@ from importlib import metadata
 from pathlib import Path
 
 from lmcbook.data.paths import checkout
-from lmcbook.data.whole_files import content_sha256, file_sha256
+from lmcbook.data.whole_files import content_sha256, file_sha256, read_state, write_whole
 from lmcbook.errors import InputError, one_line
 from lmcbook.lab import paths
 from lmcbook.lab.addresses import digest_in, images_now, is_pinned, record_files
@@ -36,10 +36,15 @@ _GENERATED = {"_build", "results", "api", "screenshots", "__pycache__"}
 
 
 class Judge:
-    """Says what results are made from. It reads each file once: make a new `Judge` to see what was changed since."""
+    """Says what results are made from. It reads each file once: make a new `Judge` to see what was changed since.
 
-    def __init__(self) -> None:
-        self._package = Package()
+    Args:
+        memory: A file in which `remember` keeps what it takes long to find and what holds for the same files again.
+    """
+
+    def __init__(self, memory: Path | None = None) -> None:
+        self._memory = memory
+        self._package = Package(known=read_state(memory) if memory else None)
         self._hashes: dict[Path, str] = {}
         self._datasets: dict[Path, str] = {}
         self._versions: dict[str, str] = {}
@@ -98,6 +103,11 @@ class Judge:
         files = [*sorted((root / "book").glob("_*.yml")), *_files(root / "book" / "_extensions")]
         installed = sorted({f"{each.name} {each.version}" for each in metadata.distributions()})
         return content_sha256({"files": self._hashes_of(files, root), "installed": installed})
+
+    def remember(self) -> None:
+        """Write what was found out about the modules into the file for it, if there is one."""
+        if self._memory:
+            write_whole(self._memory, json.dumps(self._package.summaries))
 
     @cached_property
     def _records(self) -> dict[str, list[Path]]:

@@ -30,6 +30,9 @@ JUDGED_BY = "LMCBOOK_JUDGED_BY"
 """The variable that tells the Sphinx build that the process which started it has brought the notebooks up to date: the
 number of that process, so that a variable that was left behind says nothing."""
 
+MEMORY = Path("_build", "modules.json")
+"""In the book's folder: what is known of the package's modules from the build before."""
+
 
 def priority(group: Sequence[PlannedPair]) -> float:
     """What a job costs, in seconds of a processor core: the dearest are started first, so that none is left alone.
@@ -93,10 +96,11 @@ def build_book(scale: str | None = None, *, jobs: int = 2) -> int:
     """
     wanted = {"require_cached": True} | ({} if scale is None else {"scale": scale})
     root = _checkout("book")
-    judge = Judge()
+    judge = Judge(memory=root / "book" / MEMORY)
     sources = sorted((root / "notebooks").glob("*.ipynb"))
     pairs = [(source, root / "book" / "results" / source.name) for source in sources]
     notebooks.bring_up_to_date(pairs, wanted, jobs=jobs, judge=judge)
+    judge.remember()
     built = root / "book" / "_build" / "html"
     state = built.parent / "made_from.json"
     made_from = {
