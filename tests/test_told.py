@@ -182,6 +182,9 @@ def test_ways_that_differ_are_told_apart():
         "falls from narrow to wide with weight decay 3e-3, rises from narrow to wide with weight decay 1e-4"
     )
     assert [change(*each) for each in ((1, 0), (0, 1), (1, 1))] == ["falls", "rises", "stays"]
+    # 0.43 and 0.43 on the page, and 43.1 and 43.4 in per cent
+    assert [change(0.431, 0.434, digits=2), change(0.434, 0.431, digits=2)] == ["stays", "stays"]
+    assert change(0.431, 0.434, factor=100, digits=1) == "rises"
     [one] = by_decay(layers_table_of_one_width(), "value", 1, 1)
     assert one == ("3e-3", "2.0 at ×4", "–", "was measured at one width")
 

@@ -99,7 +99,9 @@ def by_decay(table: DataFrame, column: str, factor: float, digits: int) -> list[
         parts = ends(rows)
         said = [at_width(part, column, factor, digits) for part in parts]
         means = [part[column].mean() for part in parts]
-        way = change(means[0], means[1]) if len(parts) > 1 else "was measured at one width"
+        way = (
+            change(means[0], means[1], factor=factor, digits=digits) if len(parts) > 1 else "was measured at one width"
+        )
         found.append((decay_label(decay), said[0], said[-1] if len(parts) > 1 else "–", way))
     return found
 
@@ -123,6 +125,13 @@ def with_decays(said: Mapping[str, str]) -> str:
     return ", ".join(f"{way} with weight decay {' and '.join(named)}" for way, named in ways.items())
 
 
-def change(before: float, after: float) -> str:
-    """``falls``, ``rises`` or ``stays``, from the one number to the other."""
+def change(before: float, after: float, *, factor: float = 1, digits: int | None = None) -> str:
+    """``falls``, ``rises`` or ``stays``, from the one number to the other.
+
+    Args:
+        factor: to the unit that both are shown in.
+        digits: after the point, as both are shown: what looks the same stays.
+    """
+    if digits is not None:
+        before, after = round(factor * before, digits), round(factor * after, digits)
     return "falls" if after < before else "rises" if after > before else "stays"

@@ -192,7 +192,11 @@ def histogram_finding(records: Sequence[Record]) -> list[str]:
             }
             for part, mean in zip(parts, means, strict=True)
         ]
-        way = f"{change(means[0], means[-1])} from narrow to wide" if len(means) > 1 else "was measured at one width"
+        way = (
+            f"{change(means[0], means[-1], digits=1)} from narrow to wide"
+            if len(means) > 1
+            else "was measured at one width"
+        )
         sentences.append(Told(f"{recipe_label(recipe)}: the share of units in the lowest tenth {way}.", rows))
     return sentences
 

@@ -147,7 +147,7 @@ def _made_of(where: str, shown: Mapping[str, DataFrame]) -> list[dict[str, str]]
 
 def _told(where: str, shown: Mapping[str, DataFrame]) -> Told:
     first, *_, last = shown.values() if len(shown) > 1 else [*shown.values()] * 2
-    ways = ", ".join(f"the {part} part {change(first[part].mean(), last[part].mean())}" for part in _PARTS)
+    ways = ", ".join(f"the {part} part {change(first[part].mean(), last[part].mean(), digits=2)}" for part in _PARTS)
     parts = {
         place: {f"{part} part": mean_and_deviation(rows[part]) for part in _PARTS} for place, rows in shown.items()
     }

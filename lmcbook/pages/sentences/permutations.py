@@ -63,7 +63,7 @@ def gain_finding(records: Sequence[Record]) -> list[str]:
             "points gained over a random order, narrowest": gains[0],
             "widest": gains[-1] if len(gains) > 1 else "–",
         }
-        way = change(*(rows[ACCURACY].mean() for rows in parts)) if len(parts) > 1 else ""
+        way = change(*(rows[ACCURACY].mean() for rows in parts), factor=100, digits=1) if len(parts) > 1 else ""
         said = f"{way} from narrow to wide" if way else "was measured at one width"
         said = f"what weight matching gains over a random permutation {said} ({number_of_pairs(chosen)})"
         sentences.append(Told(f"{recipe_label(recipe)}: {said}.", [row]))

@@ -38,7 +38,7 @@ def along(
         for column, (name, factor, digits) in columns.items()
     ]
     ways = [
-        f"{name.split(' in ')[0]} {change(first[column].mean(), last[column].mean())}"
-        for column, (name, *_) in columns.items()
+        f"{name.split(' in ')[0]} {change(first[column].mean(), last[column].mean(), factor=factor, digits=digits)}"
+        for column, (name, factor, digits) in columns.items()
     ]
     return rows, ", ".join(ways)

@@ -142,7 +142,9 @@ def last_layer_finding(records: Sequence[Record]) -> list[str]:
             }
             for decay, (hidden, logits) in two
         ]
-        ways = ", ".join(f"{change(hidden.mean(), logits.mean())} with {decay}" for decay, (hidden, logits) in two)
+        ways = ", ".join(
+            f"{change(hidden.mean(), logits.mean(), digits=3)} with {decay}" for decay, (hidden, logits) in two
+        )
         said = f"from the last hidden layer to the logits the cosine with LEWC's prediction {ways}"
         sentences += [Told(f"{network_of(rows)}: {said}.", found)] if two else []
     return sentences
