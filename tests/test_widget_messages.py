@@ -1,11 +1,14 @@
-"""Tests that no widget is lost between a notebook's kernel and the page, however late its messages are read."""
+"""Tests that no widget is lost between a notebook's kernel and the page, and that every run calls it the same."""
 
+import json
+from itertools import permutations
 from queue import Empty
+from typing import Any
 
 import pytest
 from jupyter_client.manager import start_new_kernel
 
-from lmcbook.pages.notebooks import WIDGET_STATE, WIDGET_VIEW, lost_widgets
+from lmcbook.pages.notebooks import WIDGET_STATE, WIDGET_VIEW, lost_widgets, normalise
 from lmcbook.pages.widgets.messages import keep_all_messages
 
 MANY = 3000
@@ -66,3 +69,41 @@ def test_a_widget_that_others_or_the_page_need_is_missed(missing: str) -> None:
 
 def test_a_notebook_without_widgets_lacks_none() -> None:
     assert lost_widgets({"metadata": {}, "cells": [{"cell_type": "code", "outputs": [{"data": {}}]}]}) == set()
+
+
+KEYS = ("first", "second", "shared", "link", "alone")
+
+
+def notebook_of(names: dict[str, str]) -> dict[str, Any]:
+    """A notebook with two views, a widget that both show, and a link with a widget that the link alone knows.
+
+    Args:
+        names: what a run calls each of them; in their order the notebook stores them.
+    """
+    second, shared, alone = (f"IPY_MODEL_{names[key]}" for key in ("second", "shared", "alone"))
+    states: dict[str, dict[str, Any]] = {
+        "first": {"children": [shared, second]},
+        "second": {"children": [shared], "value": "model IPY_MODEL_first"},
+        "shared": {"value": 1},
+        "link": {"source": [shared, "value"], "target": [alone, "value"]},
+        "alone": {"value": 2},
+    }
+    stored = {name: {"model_name": key, "state": states[key]} for key, name in names.items()}
+    outputs = [{"data": {WIDGET_VIEW: {"model_id": names[view]}}} for view in ("second", "first")]
+    cells: list[Any] = [{"cell_type": "code", "id": next(iter(names)), "metadata": {"tags": ["injected-parameters"]}}]
+    cells += [{"cell_type": "code", "id": "same", "metadata": {}, "outputs": outputs}]
+    return {"metadata": {"widgets": {WIDGET_STATE: {"state": stored}}}, "cells": cells}
+
+
+def test_widgets_have_the_same_names_in_every_run() -> None:
+    """Names are drawn anew in every run, and widgets are stored in the order of their names."""
+    written = set()
+    for order in permutations(KEYS):
+        notebook = notebook_of({key: f"{index:x}{key}" for index, key in enumerate(order)})
+        normalise(notebook)
+        assert lost_widgets(notebook) == set()
+        written.add(json.dumps(notebook))
+    assert len(written) == 1
+    stored = json.loads(written.pop())["metadata"]["widgets"][WIDGET_STATE]["state"]
+    assert [model["model_name"] for model in stored.values()] == ["second", "shared", "first", "link", "alone"]
+    assert next(iter(stored.values()))["state"]["value"] == "model IPY_MODEL_first"

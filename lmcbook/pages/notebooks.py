@@ -242,6 +242,39 @@ def normalise(notebook: dict[str, Any]) -> None:
             cell["metadata"].pop(passing, None)
         if "injected-parameters" in cell["metadata"].get("tags", []):
             cell["metadata"]["tags"].append("remove-cell")  # the page says in words which records it was made from
+            cell["id"] = "injected-parameters"  # or drawn anew in every run
+    _number_widgets(notebook)
+
+
+def _number_widgets(notebook: dict[str, Any]) -> None:
+    """Give widgets, whose names are drawn anew in every run, numbers in the order in which the page comes to them."""
+    stored = notebook["metadata"].get("widgets", {}).get(WIDGET_STATE, {}).get("state", {})
+    outputs = [output.get("data", {}) for cell in notebook["cells"] for output in cell.get("outputs", ())]
+    views = [data[WIDGET_VIEW] for data in outputs if WIDGET_VIEW in data]
+    texts = {name: json.dumps(model, sort_keys=True) for name, model in stored.items()}
+    numbers: dict[str, str] = {}
+
+    def number(name: str) -> None:
+        waiting = [name]
+        while waiting:
+            if (found := waiting.pop()) in texts and found not in numbers:
+                numbers[found] = f"{len(numbers):032x}"
+                waiting += reversed(WIDGET_NAME.findall(texts[found]))
+
+    def numbered(text: str) -> str:
+        return WIDGET_NAME.sub(lambda name: numbers.get(name[0], ""), text)
+
+    for view in views:
+        number(view["model_id"])
+    # what no view leads to, such as a link between two widgets, by what it says; before what only such widgets name
+    others = sorted(texts.keys() - numbers.keys(), key=lambda name: numbered(texts[name]))
+    named = {name for other in others for name in WIDGET_NAME.findall(texts[other])}
+    for name in sorted(others, key=named.__contains__):
+        number(name)
+    for view in views:
+        view["model_id"] = numbers[view["model_id"]]
+    stored.clear()
+    stored |= {number: json.loads(numbered(texts[name])) for name, number in numbers.items()}
 
 
 def last_line(text: str) -> str:
