@@ -119,6 +119,9 @@ def test_a_module_that_did_not_change_is_not_parsed_again(package, monkeypatch):
     assert again.loaded_by(code) == {"pack", "pack.used", "pack.apart"}
     assert again.foreign(frozenset({"pack.apart"})) == {"numpy"}
     assert parsed == ["import pack.apart\n", "import numpy\n"]
+    # what is damaged is not known
+    damaged: dict[str, object] = dict(zip(again.summaries, ({}, None, "x"), strict=True))
+    assert Package(package, damaged).loaded_by(code) == again.loaded_by(code)
     # nor is one taken for another that has the same text
     (package / "inner" / "__init__.py").write_text((package / "used.py").read_text())
     assert Package(package, again.summaries).loaded_by(ast.parse("import pack.inner")) >= {"pack.inner", "pack.apart"}

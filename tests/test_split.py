@@ -51,3 +51,10 @@ def test_the_batch_size_at_the_width_with_the_most_of_them():
 def test_one_width_and_one_batch_size_say_nothing():
     assert sentences.split_by_width(RECORDS[:2]) == [] and sentences.split_by_batch(RECORDS[:2]) == []
     assert sentences.split_by_width([]) == []
+
+
+def test_what_looks_the_same_does_not_fall():
+    """A part of 0.434 at the narrowest and of 0.431 at the widest stands as 0.43 beside both."""
+    said = sentences.split_by_width([split(1.0, 32, (0, 1), 0.434, 0.2), split(4.0, 32, (0, 1), 0.431, 0.1)])
+    # layer 3 has twice as much: 0.868 and 0.862
+    assert "the isotropic part falls in 1 of 2 layers and the common part falls in every layer" in text(said)

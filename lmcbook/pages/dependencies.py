@@ -121,9 +121,11 @@ class Package:
             text = self.modules[name].read_text(encoding="utf-8")
             key = hashlib.sha256(f"{_READER}:{name}:{text}".encode()).hexdigest()
             here = name if self.modules[name].name == "__init__.py" else name.rpartition(".")[0]
-            known = self._known.get(key)
             self._keys[name] = key
-            self._summaries[name] = Summary(**known) if known else Summary.of(text, name, here)
+            try:
+                self._summaries[name] = Summary(**self._known[key])
+            except (KeyError, TypeError):  # unknown, or damaged
+                self._summaries[name] = Summary.of(text, name, here)
         return self._summaries[name]
 
     def _imported(self, name: str) -> frozenset[str]:

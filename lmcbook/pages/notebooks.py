@@ -226,9 +226,8 @@ def lost_widgets(notebook: Mapping[str, Any]) -> set[str]:
 
     A kernel's messages may be dropped where they are read late; the page would then show nothing in their place.
     """
-    stored = notebook["metadata"].get("widgets", {}).get(WIDGET_STATE, {}).get("state", {})
-    outputs = [output.get("data", {}) for cell in notebook["cells"] for output in cell.get("outputs", ())]
-    shown = {data[WIDGET_VIEW]["model_id"] for data in outputs if WIDGET_VIEW in data}
+    stored, views = _widgets(notebook)
+    shown = {view["model_id"] for view in views}
     return (shown | set(WIDGET_NAME.findall(json.dumps(stored)))) - set(stored)
 
 
@@ -248,9 +247,7 @@ def normalise(notebook: dict[str, Any]) -> None:
 
 def _number_widgets(notebook: dict[str, Any]) -> None:
     """Give widgets, whose names are drawn anew in every run, numbers in the order in which the page comes to them."""
-    stored = notebook["metadata"].get("widgets", {}).get(WIDGET_STATE, {}).get("state", {})
-    outputs = [output.get("data", {}) for cell in notebook["cells"] for output in cell.get("outputs", ())]
-    views = [data[WIDGET_VIEW] for data in outputs if WIDGET_VIEW in data]
+    stored, views = _widgets(notebook)
     texts = {name: json.dumps(model, sort_keys=True) for name, model in stored.items()}
     numbers: dict[str, str] = {}
 
@@ -274,7 +271,14 @@ def _number_widgets(notebook: dict[str, Any]) -> None:
     for view in views:
         view["model_id"] = numbers[view["model_id"]]
     stored.clear()
-    stored |= {number: json.loads(numbered(texts[name])) for name, number in numbers.items()}
+    stored |= {new: json.loads(numbered(texts[name])) for name, new in numbers.items()}
+
+
+def _widgets(notebook: Mapping[str, Any]) -> tuple[dict[str, Any], list[dict[str, Any]]]:
+    """The widgets that an executed notebook stores, by their names, and where its outputs show them."""
+    stored = notebook["metadata"].get("widgets", {}).get(WIDGET_STATE, {}).get("state", {})
+    outputs = [output.get("data", {}) for cell in notebook["cells"] for output in cell.get("outputs", ())]
+    return stored, [data[WIDGET_VIEW] for data in outputs if WIDGET_VIEW in data]
 
 
 def last_line(text: str) -> str:

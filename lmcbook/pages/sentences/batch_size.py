@@ -8,7 +8,7 @@ from lmcbook.lab.records import Record
 from lmcbook.pages.analysis.labels import at_width, network_of, pair_count, recipe_label
 from lmcbook.pages.analysis.measurements import Measurements
 from lmcbook.pages.analysis.sweeps import one_width, rank_bounds, several_widths
-from lmcbook.pages.analysis.told import Told
+from lmcbook.pages.analysis.told import Told, change
 from lmcbook.pages.analysis.vocabulary import ACCURACY, CALIBRATED, ends, groups, paired
 from lmcbook.pages.sentences.phrases import NO_VERDICT, along
 
@@ -43,7 +43,8 @@ def batch_width_finding(records: Sequence[Record]) -> list[str]:
             costs = [at_width(each, ACCURACY, 100, 1) for each in ends(rows)]
             names = {"network": recipe_label(recipe), "batches of": f"{size:g}"}
             found.append(names | {"points lost, narrowest": costs[0], "widest": costs[-1]})
-            falls.append(ends(rows)[-1][ACCURACY].mean() < ends(rows)[0][ACCURACY].mean())
+            means = [each[ACCURACY].mean() for each in ends(rows)]
+            falls.append(change(means[0], means[-1], factor=100, digits=1) == "falls")
         said = f"averaging costs less at the widest than at the narrowest with {sum(falls)} of {len(falls)} batch sizes"
         said = f"{recipe_label(recipe)}: {said} ({pair_count(*map(len, counted))} each)."
         sentences.append(Told(said + _in_the_same_pairs(table), found))

@@ -90,7 +90,9 @@ def made_of(records: Sequence[Record]) -> list[str]:
     for way, shown in places.items():
         ends_of = [(first, last) for first, *_, last in (list(of.values()) for of in shown.values())]
         rises = {
-            column: sum(last[column].mean() > first[column].mean() for first, last in ends_of)
+            column: sum(
+                change(first[column].mean(), last[column].mean(), digits=2) == "rises" for first, last in ends_of
+            )
             for column in ("constant_share", "always_on")
         }
         if shown:

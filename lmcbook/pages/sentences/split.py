@@ -9,7 +9,7 @@ from lmcbook.lab.records import Record
 from lmcbook.pages.analysis.common_mode import split_table
 from lmcbook.pages.analysis.labels import network_of, pair_count, recipe_label, width_of
 from lmcbook.pages.analysis.measurements import Measurements
-from lmcbook.pages.analysis.told import Told
+from lmcbook.pages.analysis.told import Told, change
 from lmcbook.pages.analysis.vocabulary import ends, groups, paper_decay, with_most_batch_sizes
 
 
@@ -54,7 +54,7 @@ def _told(network: str, way: str, by: str, names: Sequence[str], found: Sequence
     for depth in depths:
         for part in falls:
             means = [each[each["depth"] == depth][part].mean() for each in found]
-            falls[part] += means[-1] < means[0]
+            falls[part] += change(means[0], means[-1], digits=2) == "falls"
             for row, mean in zip(rows, means, strict=True):
                 row[f"layer {depth}, {part}"] = f"{mean:.2f}"
     counts = [len(each[each["depth"] == each["depth"].min()]) for each in found]
